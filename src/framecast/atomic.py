@@ -1,0 +1,75 @@
+"""Files that are either there whole or not at all, and are never overwritten unless asked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from framecast.errors import UsageError
+
+
+def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
+    """Write a file so that a crash at any moment leaves the old one or the new one.
+
+    A temporary name in the same directory, flushed to the disk, renamed, and the directory flushed too.
+
+    Args:
+        path: where to.
+        fill: gets the open file and writes it.
+
+    Returns:
+        the sha256 of what was written, in hex.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("w+b") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush_directory(path.parent)
+    return digest
+
+
+def write_text(path: Path, text: str) -> str:
+    """Write a text file as `write` does."""
+    return write(path, lambda file: file.write(text.encode()))
+
+
+def flush_directory(path: Path) -> None:
+    """Make renames in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def new(path: Path) -> Path:
+    """Return `path` if nothing is there yet and its folder can be written to.
+
+    Raises:
+        UsageError: something is there, or the folder cannot be written to.
+    """
+    if path.exists():
+        raise UsageError(
+            str(path), got="a path that exists", expected="a new one", fix="choose another name or move it"
+        )
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UsageError(str(path), got=f"no permission to write in {parent}", fix="choose another folder")
+    return path

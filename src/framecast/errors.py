@@ -1,0 +1,60 @@
+"""What can go wrong, in the words of a user: what was got, what was expected, what to do."""
+
+from __future__ import annotations
+
+
+class FramecastError(Exception):
+    """Base of all errors that framecast raises on purpose; `exit_code` is what the command line returns.
+
+    Args:
+        what: the thing that is wrong, named as the user knows it (an argument, a file, a key).
+        got: what was found.
+        expected: what would have been right.
+        fix: what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, got: object = None, expected: object = None, fix: str | None = None) -> None:
+        parts = [] if got is None else [f"got {got}"]
+        parts += [] if expected is None else [f"expected {expected}"]
+        text = f"{what}: {', '.join(parts)}" if parts else what
+        super().__init__(f"{text}; {fix}" if fix else text)
+
+
+class UsageError(FramecastError, ValueError):
+    """An option, argument or recipe key that cannot be used."""
+
+    exit_code = 2
+
+
+class InputError(FramecastError, ValueError):
+    """Data that cannot be used: its shape, range, dtype, missing pixels or the file itself."""
+
+    exit_code = 3
+
+
+class CheckpointError(FramecastError):
+    """No valid checkpoint, or weights that do not fit."""
+
+    exit_code = 4
+
+
+class NonFiniteLoss(FramecastError):
+    """The loss or a gradient became NaN or infinite; nothing of that step was saved."""
+
+    exit_code = 7
+
+
+class RunInUse(FramecastError):
+    """Another process holds the run folder."""
+
+    exit_code = 73
+
+
+class Stopped(FramecastError):
+    """A signal asked for the end; the run was saved. `exit_code` is 128 + the signal's number."""
+
+    def __init__(self, signal_number: int, step: int) -> None:
+        super().__init__(f"stopped by signal {signal_number} after step {step}; saved; go on with framecast resume")
+        self.exit_code = 128 + signal_number
