@@ -1,0 +1,65 @@
+"""The contract of a cell. A network is a grid of cells, layers up and time to the right, and three things move in it:
+
+x        rises    from a layer to the one above, within a frame
+state    stays    in its own layer, from one frame to the next
+memory   zigzags  up through all layers, then to the bottom of the next frame
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from framecast.types import Hidden
+
+State = Any
+"""A cell's own NamedTuple of tensors whose first axis is the batch."""
+Memory = tuple[Tensor, ...]
+
+
+class Step(NamedTuple):
+    """What one cell gives for one frame."""
+
+    out: Hidden
+    """(B, N, H, W), rises."""
+    memory: Memory
+    """Each (B, N, H, W), zigzags."""
+    state: State
+    """Stays."""
+    aux: dict[str, Tensor] = {}  # noqa: RUF012 -- a NamedTuple's default is never mutated
+    """What an auxiliary loss asked for; empty otherwise."""
+
+
+class Cell(nn.Module, ABC):
+    """One cell of the grid. Abstract or final: a concrete cell is wrapped, never subclassed.
+
+    A cell keeps no state: what it remembers goes in and comes out. It does not know whether a frame is the first one.
+    """
+
+    memory_channels: tuple[int, ...] | None = ()
+    """Channels of each memory that enters; () for none; None to pass any memory through unchanged."""
+    memory_channels_out: tuple[int, ...] | None = ()
+    """Channels of each memory that leaves; None where `memory_channels` is None."""
+
+    @abstractmethod
+    def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> State:
+        """Zeros for a map of height x width, with dtype and device of `like`."""
+
+    @abstractmethod
+    def forward(self, x: Hidden, memory: Memory, state: State) -> Step:
+        """Take one frame's features and give the next hidden state, memory and state."""
+
+    @abstractmethod
+    def gates(self, x: Hidden, memory: Memory, state: State) -> dict[str, Tensor]:
+        """Every gate and new value by the paper's symbol, after its activation, each (B, N, H, W).
+
+        The equations written out without fused arithmetic: the oracle of `forward` and the source of analyses. Always
+        holds "h", the hidden state, which equals `forward`'s `out`.
+        """
+
+
+def zeros(like: Tensor, *shape: int) -> Tensor:
+    """Zeros with dtype and device of `like`."""
+    return like.new_zeros(shape)

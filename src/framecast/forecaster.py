@@ -1,0 +1,162 @@
+"""Raw units in, raw units out: a network with everything that it needs to be used."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from framecast.errors import InputError
+from framecast.models import ModelConfig
+from framecast.network import NetworkState
+from framecast.normalize import Normalizer
+from framecast.patches import pad, patchify, unpatchify
+from framecast.rollout import rollout
+from framecast.types import FrameSpec
+
+Fill = Literal["low", "mean"]
+"""What the network sees at a missing pixel: the low end of the value range, or the mean of the observed pixels."""
+
+
+class Forecaster(nn.Module):
+    """A network, the frames it was made for, and the way from raw units to its own and back.
+
+    Args:
+        config: the network's configuration.
+        spec: what a frame is. Other sizes are welcome unless the network has parameters of the map's shape.
+        normalizer: raw units to network units.
+        patch: P, pixels; sizes that it does not divide are padded and cropped.
+        fill: what the network sees at missing pixels.
+        context: how many frames it was trained to see, for information.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        spec: FrameSpec,
+        normalizer: Normalizer,
+        patch: int,
+        *,
+        fill: Fill = "low",
+        context: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.config, self.spec, self.normalizer = config, spec, normalizer
+        self.patch, self.fill, self.context = patch, fill, context
+        height, width = -(-spec.height // patch), -(-spec.width // patch)
+        self.network = config.build(spec.channels * patch**2, height, width)
+
+    def predict(
+        self, frames: Tensor | NDArray[np.generic], horizon: int, valid: Tensor | NDArray[np.bool_] | None = None
+    ) -> Tensor | NDArray[np.generic]:
+        """Predict the frames that follow.
+
+        Args:
+            frames: (B, J, C, H, W), raw units, any real dtype; any J >= 1.
+            horizon: K, how many frames to predict; any number.
+            valid: (B, J, C, H, W), False where a pixel is missing; without it all must be finite.
+
+        Returns:
+            (B, K, C, H, W), raw units, in the dtype of the weights; an array if an array was given.
+
+        Raises:
+            InputError: frames that do not fit the model's contract.
+        """
+        if isinstance(frames, np.ndarray):
+            given = None if valid is None else torch.as_tensor(valid)
+            return (
+                torch.as_tensor(self.predict(torch.from_numpy(np.ascontiguousarray(frames)), horizon, given))
+                .cpu()
+                .numpy()
+            )
+        mask = None if valid is None else torch.as_tensor(valid)
+        self._check(frames, mask)
+        context, size = frames.shape[1], frames.shape[-2:]
+        with torch.inference_mode():
+            patches = self.encode(frames, mask)
+            predicted = rollout(self.network, patches, context + horizon - 1).frames[:, context - 1 :]
+            return self.decode(predicted, (size[0], size[1]))
+
+    def step(self, frame: Tensor, state: NetworkState | None = None) -> tuple[Tensor, NetworkState]:
+        """Take one real frame of a stream.
+
+        Args:
+            frame: (B, C, H, W), raw units.
+            state: what the last `step` gave; None at the start.
+
+        Returns:
+            the next frame (B, C, H, W) as predicted, raw units, and the state to go on with.
+        """
+        frames = frame[:, None]
+        self._check(frames, None)
+        with torch.inference_mode():
+            result = rollout(self.network, self.encode(frames), 1, state=state)
+            return self.decode(result.frames, (frame.shape[-2], frame.shape[-1]))[:, 0], result.state
+
+    def branch(self, frame: Tensor, state: NetworkState | None, horizon: int) -> Tensor:
+        """Look ahead from the middle of a stream; `state` is a value, and the stream can go on from it.
+
+        Args:
+            frame: the newest real frame, (B, C, H, W), raw units.
+            state: what the `step` before it gave; None if it is the first.
+            horizon: K.
+
+        Returns:
+            (B, K, C, H, W), raw units: what `predict` gives for all frames of the stream.
+        """
+        frames = frame[:, None]
+        self._check(frames, None)
+        with torch.inference_mode():
+            result = rollout(self.network, self.encode(frames), horizon, state=state)
+            return self.decode(result.frames, (frame.shape[-2], frame.shape[-1]))
+
+    def encode(self, frames: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Raw frames (B, T, C, H, W) to patches in network units (B, T, P*P*C, H', W')."""
+        weight = next(self.network.parameters())
+        frames = frames.to(weight.device, weight.dtype)
+        if valid is not None:
+            frames = self._filled(frames, valid.to(weight.device))
+        return patchify(pad(self.normalizer.normalize(frames), self.patch), self.patch)
+
+    def decode(self, patches: Tensor, size: tuple[int, int]) -> Tensor:
+        """Patches in network units to raw frames (B, T, C, *size)."""
+        return self.normalizer.denormalize(unpatchify(patches, self.patch)[..., : size[0], : size[1]])
+
+    def _filled(self, frames: Tensor, valid: Tensor) -> Tensor:
+        low = torch.full((), self.spec.low, dtype=frames.dtype, device=frames.device)
+        if self.fill == "low":
+            return torch.where(valid, frames, low)
+        count = valid.sum((-2, -1), keepdim=True)
+        mean = torch.where(valid, frames, 0).sum((-2, -1), keepdim=True) / count
+        return torch.where(valid, frames, torch.where(count > 0, mean, low))
+
+    def _check(self, frames: Tensor, valid: Tensor | None) -> None:
+        spec = self.spec
+        if frames.ndim != 5:
+            raise InputError(
+                "frames", got=f"shape {tuple(frames.shape)}", expected="(batch, time, channel, height, width)"
+            )
+        if frames.shape[1] < 1:
+            raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
+        if frames.shape[2] != spec.channels:
+            raise InputError("frames", got=f"{frames.shape[2]} channels", expected=f"{spec.channels}, as trained")
+        if self.config.fixed_size and frames.shape[-2:] != (spec.height, spec.width):
+            raise InputError(
+                "frames",
+                got="x".join(map(str, frames.shape[-2:])),
+                expected=f"{spec.height}x{spec.width}: this network has parameters of the map's shape",
+                fix="cut or resize the frames, or train a network without full peepholes and chw norms",
+            )
+        if valid is not None and valid.shape != frames.shape:
+            raise InputError(
+                "valid", got=f"shape {tuple(valid.shape)}", expected=f"that of the frames, {tuple(frames.shape)}"
+            )
+        observed = frames if valid is None else torch.where(valid.to(frames.device), frames, 0)
+        if frames.is_floating_point() and not torch.isfinite(observed).all():
+            bad = int((~torch.isfinite(observed)).sum())
+            raise InputError(
+                "frames", got=f"{bad} NaN or infinite pixels", expected="finite ones", fix="mark them in valid="
+            )

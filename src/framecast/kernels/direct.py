@@ -1,0 +1,32 @@
+"""The reference back end: torch's own direct convolutions, nothing fused. The oracle of every faster one."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from framecast.kernels.backend import Backend
+
+
+class Direct(Backend):
+    """Direct convolution; weights need no preparation."""
+
+    def prepare(self, weight: Tensor) -> Tensor:
+        """Return the weight itself."""
+        return weight
+
+    def conv(self, x: Tensor, prepared: Tensor, bias: Tensor | None, kernel_size: int) -> Tensor:
+        """Cross-correlate with zero padding kernel_size // 2."""
+        return F.conv2d(x, prepared, bias, padding=kernel_size // 2)
+
+    def memory_update(
+        self, i: Tensor, f: Tensor, g: Tensor, memory: Tensor, forget_bias: float
+    ) -> tuple[Tensor, Tensor]:
+        """Gate the old memory and add the new: the shared arithmetic of every LSTM here."""
+        delta = torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(f + forget_bias) * memory + delta, delta
+
+    def output_update(self, o: Tensor, memory: Tensor) -> Tensor:
+        """Gate what leaves the cell."""
+        return torch.sigmoid(o) * torch.tanh(memory)

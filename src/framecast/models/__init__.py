@@ -1,0 +1,35 @@
+"""The networks: one paper, one file. This module is the registry: a name here is a name in recipes and commands."""
+
+from __future__ import annotations
+
+from framecast.models.config import ConvConfig, ModelConfig
+from framecast.models.convlstm import ConvLSTM
+from framecast.models.lstm import LSTM
+from framecast.models.memory_flow import MemoryFlow
+from framecast.models.mim import MIM
+from framecast.models.predrnn import PredRNN
+from framecast.models.predrnn_pp import PredRNNPP
+from framecast.models.predrnn_v2 import PredRNNV2
+
+MODELS: dict[str, type[ModelConfig]] = {
+    "lstm": LSTM,
+    "convlstm": ConvLSTM,
+    "memory_flow": MemoryFlow,
+    "predrnn": PredRNN,
+    "predrnn_v2": PredRNNV2,
+    "predrnn_pp": PredRNNPP,
+    "mim": MIM,
+}
+
+__all__ = [
+    "LSTM",
+    "MIM",
+    "MODELS",
+    "ConvConfig",
+    "ConvLSTM",
+    "MemoryFlow",
+    "ModelConfig",
+    "PredRNN",
+    "PredRNNPP",
+    "PredRNNV2",
+]

@@ -1,0 +1,64 @@
+"""What every network's configuration has in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from framecast.network import Network
+
+Hiddens = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+"""Hidden channels of each layer, bottom up."""
+
+
+class ModelConfig(BaseModel):
+    """A frozen description that builds its network.
+
+    Its field `name` is the registry's key. What the data decides (channels, size) comes with `build`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @property
+    def fixed_size(self) -> bool:
+        """Whether the network has parameters of the map's shape, and so fits one frame size only."""
+        return getattr(self, "layer_norm", None) == "chw"
+
+    @abstractmethod
+    def build(self, channels: int, height: int, width: int) -> Network:
+        """Build the network with fresh weights, drawn from torch's global generator.
+
+        Args:
+            channels: channels of a (patchified) frame.
+            height: rows of the map.
+            width: columns of the map.
+        """
+
+
+class ConvConfig(ModelConfig):
+    """Fields of the convolutional networks."""
+
+    hidden: Hiddens = (64, 64, 64, 64)
+    kernel_size: Annotated[int, Field(ge=1)] = 5
+
+    @field_validator("kernel_size")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError(f"got {value}, expected an odd number: an even kernel shifts the map")
+        return value
+
+
+def equal(hidden: tuple[int, ...]) -> tuple[int, ...]:
+    """Return `hidden` if all layers are equally wide, which a shared memory needs.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if len(set(hidden)) > 1:
+        raise ValueError(
+            f"got {hidden}, expected equal numbers: the memory passes through all layers unchanged in width"
+        )
+    return hidden

@@ -1,0 +1,67 @@
+r"""PredRNN-V2: PredRNN whose two memories are kept apart by a loss, trained with reverse scheduled sampling.
+
+    delta_c = i o g,  delta_m = i' o g'           the increments of both memories, from the ST-LSTM cell
+    L_dec = mean over steps, layers, samples and channels of | cos(A * delta_c, A * delta_m) |,   A a 1x1 convolution
+
+Wang et al.: PredRNN: A Recurrent Neural Network for Spatiotemporal Predictive Learning, 2021 (TPAMI 2022), section 3.3,
+https://arxiv.org/abs/2103.09504.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from framecast.conv import GateConv
+from framecast.models.predrnn import STLSTMConfig
+from framecast.network import Aux, Network, pixel_head
+from framecast.types import Hidden
+
+
+def alignment(delta_c: Hidden, delta_m: Hidden) -> Tensor:
+    """Mean over samples and channels of |cos| between two memories' increments, the cosine taken over the map.
+
+    Returns:
+        a number in [0, 1]: 0 for orthogonal increments, 1 for parallel ones.
+    """
+    u, v = (nn.functional.normalize(delta.flatten(2), dim=2, eps=1e-12) for delta in (delta_c, delta_m))
+    return (u * v).sum(2).abs().mean()
+
+
+class Decoupling(nn.Module):
+    """The decoupling loss with its adapter A, one for all layers, steps and both memories. Not used in inference.
+
+    Note:
+        The paper sums over steps, layers and channels; its code, and its weights beta, take the mean. So do we.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.adapter = GateConv(hidden, hidden, 1)
+
+    def forward(self, aux: list[Aux]) -> Tensor:
+        """The loss of a rollout, a number.
+
+        Args:
+            aux: the reports of all steps, with "delta_c" and "delta_m" of each layer.
+        """
+        terms = [
+            alignment(self.adapter(c), self.adapter(m))
+            for step in aux
+            for c, m in zip(step["delta_c"], step["delta_m"], strict=True)
+        ]
+        return torch.stack(terms).mean()
+
+
+class PredRNNV2(STLSTMConfig):
+    """PredRNN with the decoupling loss; its weight is the recipe's `loss.decoupling`."""
+
+    name: Literal["predrnn_v2"] = "predrnn_v2"
+
+    def build(self, channels: int, height: int, width: int) -> Network:
+        """See `ModelConfig.build`."""
+        cells = self.cells(channels, height, width, report=True)
+        head = pixel_head(self.hidden[-1], channels, bias=self.bias)
+        return Network(cells, head, regularizer=Decoupling(self.hidden[0]))
