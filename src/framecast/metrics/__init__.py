@@ -1,0 +1,47 @@
+"""Scores of forecasts, by lead time, streamed over a data set of any size.
+
+Conventions:
+
+* Frames are (B, K, C, H, W), scaled linearly so that the value range [low, high] of the data is [0, 1]; scale in
+  float64. The truth comes clipped to it, the prediction does not: each metric says whether it clips.
+* Units: `range` is the length of the value range; a score in `range` times (high - low) is in raw units.
+* `sse` is what the literature calls MSE, a sum over the pixels of a frame; `mse` is a mean.
+* Missing pixels never matter. Where too little was observed for a frame to be scored, it is left out.
+* At each lead time, scores of a frame (sse, fmae, psnr, ssim, sharpness) are averaged over frames; scores of pixels
+  (mse, mae, rmse) and of events (csi, pod, far, hss) are formed once from sums over all pixels and sequences.
+* Undefined (0/0) is NaN and left out of the mean over lead times. A NaN in a prediction makes its scores NaN.
+
+A metric is one class with two methods: `statistics` gives float64 numbers of each sequence that add up, `close` turns
+their sums into scores. `Scores` adds them up over batches and processes; `metrics` makes them by name.
+"""
+
+from framecast.metrics.contingency import CSI, FAR, HSS, POD
+from framecast.metrics.metric import Metric
+from framecast.metrics.pointwise import FMAE, MAE, MSE, RMSE, SSE
+from framecast.metrics.protocols import EVENT_METRICS, METRICS, PROTOCOLS, metrics
+from framecast.metrics.psnr import PSNR
+from framecast.metrics.scores import Scores
+from framecast.metrics.sharpness import Sharpness, SharpnessDifference
+from framecast.metrics.ssim import SSIM
+
+__all__ = [
+    "CSI",
+    "EVENT_METRICS",
+    "FAR",
+    "FMAE",
+    "HSS",
+    "MAE",
+    "METRICS",
+    "MSE",
+    "POD",
+    "PROTOCOLS",
+    "PSNR",
+    "RMSE",
+    "SSE",
+    "SSIM",
+    "Metric",
+    "Scores",
+    "Sharpness",
+    "SharpnessDifference",
+    "metrics",
+]

@@ -1,0 +1,56 @@
+"""The contract of a metric: a statistic that adds up, and a function that closes the sum."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+from jaxtyping import Float64
+from torch import Tensor
+
+from framecast.types import Frames, Valid
+
+Statistics = Float64[Tensor, "B T S"]
+"""S additive numbers of each sequence and lead time."""
+Sums = Float64[Tensor, "T S"]
+"""The same, summed over every sequence that was seen."""
+Values = Float64[Tensor, " T"]
+"""A score by lead time."""
+
+
+class Metric(ABC):
+    """One way to score forecasts by lead time.
+
+    Only the S numbers of each lead time are kept, so the memory is constant, and sums of different batches or
+    processes add up to the sums of the whole. Concrete metrics are never subclassed.
+    """
+
+    name: str
+    """What tables and recipes call it."""
+    unit: str
+    """For the header of a table. `range` is the length of the value range [low, high] of the data."""
+    better: Literal["less", "more"]
+    """Whether a better forecast has less or more of it."""
+    size: int = 2
+    """S, how many numbers `statistics` gives; most metrics need two, a sum and a count."""
+
+    @abstractmethod
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Score each sequence of a batch, in additive numbers.
+
+        Args:
+            prediction: (B, K, C, H, W), scaled so that the value range of the data is [0, 1]; not clipped.
+            truth: (B, K, C, H, W), scaled likewise and clipped to [0, 1]; missing pixels may hold NaN.
+            valid: (B, K, C, H, W), True where observed; None where nothing is missing. Pixels that are not
+                observed must not influence the result, whatever they hold.
+
+        Returns:
+            (B, K, S) float64.
+
+        Raises:
+            InputError: if the frames are too small for this metric.
+        """
+
+    @abstractmethod
+    def close(self, sums: Sums) -> Values:
+        """Turn (K, S) sums over all sequences into (K,) scores; NaN where the score is undefined."""

@@ -1,0 +1,149 @@
+"""Errors pixel by pixel: mse, sse, mae, fmae, rmse.
+
+The literature's "MSE" (56.8 of PredRNN on Moving MNIST) is a sum over the pixels of a frame: here it is `sse`, and
+`mse` is a mean. The default forms clip the prediction to the value range first, as predrnn-pytorch does; the
+unclipped forms are OpenSTL's.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from framecast.metrics.metric import Metric, Statistics, Sums, Values
+from framecast.metrics.pixels import clipped, frame_mean, observed_pixels, per_frame, ratio, without_missing
+from framecast.types import Frames, Valid
+
+
+def _differences(prediction: Frames, truth: Frames, valid: Valid | None, *, clip: bool) -> Float64[Tensor, "B T C H W"]:
+    """Y - x, 0 on missing pixels."""
+    y, x = without_missing(prediction, valid), without_missing(truth, valid)
+    return (clipped(y) if clip else y.double()) - x.double()
+
+
+def _pixel_mean(errors: Float64[Tensor, "B T C H W"], valid: Valid | None) -> Statistics:
+    """Statistic of a mean over observed pixels; `errors` are 0 on the others."""
+    return torch.stack([per_frame(errors), observed_pixels(errors, valid)], dim=-1)
+
+
+def _frame_sum(errors: Float64[Tensor, "B T C H W"], valid: Valid | None) -> Statistics:
+    """Statistic of a sum over the observed pixels of a frame, averaged over frames."""
+    return frame_mean(per_frame(errors), observed_pixels(errors, valid))
+
+
+@final
+class MSE(Metric):
+    """Mean squared error: mean of (y - x)^2 over the observed pixels of all sequences. In range²; less is better.
+
+    Args:
+        clip: clip the prediction to the value range first; without, the name is `mse_unclipped`.
+    """
+
+    unit = "range²"
+    better = "less"
+
+    def __init__(self, *, clip: bool = True) -> None:
+        self.name = "mse" if clip else "mse_unclipped"
+        self.clip = clip
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Sum of (y - x)^2, number of observed pixels."""
+        return _pixel_mean(_differences(prediction, truth, valid, clip=self.clip).square(), valid)
+
+    def close(self, sums: Sums) -> Values:
+        """Divide the one by the other."""
+        return ratio(sums)
+
+
+@final
+class SSE(Metric):
+    """Sum of squared errors of a frame: sum of (y - x)^2 over its C H W observed pixels, mean over frames.
+
+    This is the "MSE" of the papers on Moving MNIST. In range² per frame; less is better. With missing pixels the sum
+    runs over the observed ones; frames without any are left out.
+
+    Args:
+        clip: clip the prediction to the value range first (predrnn-pytorch); without, the name is `sse_unclipped`
+            (OpenSTL).
+
+    Source: PredRNN (Wang et al. 2017, NeurIPS); predrnn-pytorch; OpenSTL (Tan et al. 2023, NeurIPS).
+    """
+
+    unit = "range² per frame"
+    better = "less"
+
+    def __init__(self, *, clip: bool = True) -> None:
+        self.name = "sse" if clip else "sse_unclipped"
+        self.clip = clip
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Sum of (y - x)^2 over the frame, number of frames."""
+        return _frame_sum(_differences(prediction, truth, valid, clip=self.clip).square(), valid)
+
+    def close(self, sums: Sums) -> Values:
+        """Divide the one by the other."""
+        return ratio(sums)
+
+
+@final
+class MAE(Metric):
+    """Mean absolute error: mean of |y - x| over observed pixels, prediction clipped. In range; less is better."""
+
+    name = "mae"
+    unit = "range"
+    better = "less"
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Sum of |y - x|, number of observed pixels."""
+        return _pixel_mean(_differences(prediction, truth, valid, clip=True).abs(), valid)
+
+    def close(self, sums: Sums) -> Values:
+        """Divide the one by the other."""
+        return ratio(sums)
+
+
+@final
+class FMAE(Metric):
+    """Frame mean absolute error: sum of |y - x| over a frame, prediction not clipped, mean over frames.
+
+    In range per frame; less is better. With missing pixels the sum runs over the observed ones; frames without any
+    are left out. OpenSTL calls it MAE.
+
+    Source: MIM (Wang et al. 2019, CVPR), official code.
+    """
+
+    name = "fmae"
+    unit = "range per frame"
+    better = "less"
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Sum of |y - x| over the frame, number of frames."""
+        return _frame_sum(_differences(prediction, truth, valid, clip=False).abs(), valid)
+
+    def close(self, sums: Sums) -> Values:
+        """Divide the one by the other."""
+        return ratio(sums)
+
+
+@final
+class RMSE(Metric):
+    """Root of the mean squared error over the observed pixels of all sequences. In range; less is better.
+
+    Note:
+        At each lead time it is the root of the pooled mean, not a mean of roots.
+    """
+
+    name = "rmse"
+    unit = "range"
+    better = "less"
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Sum of (y - x)^2, number of observed pixels; the prediction is clipped."""
+        return _pixel_mean(_differences(prediction, truth, valid, clip=True).square(), valid)
+
+    def close(self, sums: Sums) -> Values:
+        """Root of the one by the other."""
+        return ratio(sums).sqrt()
