@@ -1,0 +1,21 @@
+"""From files and generators to windows of frames in raw units, and batches of them. Knows nothing of networks."""
+
+from framecast.data.arrays import ArraySource
+from framecast.data.config import DataConfig, MovingMNISTConfig
+from framecast.data.dataset import DataSet, open_data
+from framecast.data.frozen import freeze
+from framecast.data.loader import Batch, evaluation_batches, training_batches
+from framecast.data.moving_mnist import MovingMNIST
+
+__all__ = [
+    "ArraySource",
+    "Batch",
+    "DataConfig",
+    "DataSet",
+    "MovingMNIST",
+    "MovingMNISTConfig",
+    "evaluation_batches",
+    "freeze",
+    "open_data",
+    "training_batches",
+]

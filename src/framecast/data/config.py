@@ -1,0 +1,124 @@
+"""What a user can say about data; the rest is read from the data itself."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+MOVING_MNIST = "moving-mnist"
+"""The source that is generated rather than read."""
+DIGIT_SIDE = 28
+"""Rows and columns of an MNIST digit."""
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class MovingMNISTConfig(BaseModel):
+    """Digits that move and bounce (Srivastava et al. 2015; Shi et al. 2015).
+
+    Args:
+        size: side of a square canvas, or (height, width), pixels; at least 28.
+        digits: digits in each sequence, 1 to 3.
+        speed: "fixed", a tenth of the free range per frame; "uniform", 3 to 5 pixels per frame on a 64 x 64 canvas and
+            in proportion on others.
+        digits_file: idx file of 28 x 28 images (MNIST, Fashion-MNIST), gzipped or not; null for 2,500 MNIST digits that
+            come with framecast.
+        length: training sequences of a nominal epoch; every epoch brings fresh ones.
+        validation: sequences of the validation split.
+        test: sequences of the test split.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: int | tuple[int, int] = 64
+    digits: Annotated[int, Field(ge=1, le=3)] = 2
+    speed: Literal["fixed", "uniform"] = "fixed"
+    digits_file: str | None = None
+    length: Count = 10_000
+    validation: Count = 200
+    test: Count = 1000
+
+    @field_validator("size")
+    @classmethod
+    def _large_enough(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        if min((value,) if isinstance(value, int) else value) < DIGIT_SIDE:
+            raise ValueError(f"canvas: got {value}, expected at least {DIGIT_SIDE} pixels, the size of a digit")
+        return value
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Height and width, pixels."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+
+class DataConfig(BaseModel):
+    """Where frames come from, what their values mean and how they are split.
+
+    Args:
+        source: "moving-mnist", or the path of a .npy, .npz or .zarr.
+        dims: the array's axes in order, letters of n (sequences), t (time), c (channels), h (rows), w (columns).
+        variable: key of the array inside a .npz or a zarr group.
+        range: lowest and highest value, in the units that frames have once read (mm/h for a depth per 5 min); scores
+            and most normalizers use it.
+        missing: the stored value, before scale and offset, that stands for a missing pixel.
+        units: physical units of the values; over what the file says.
+        step_minutes: minutes between frames; over what the file says.
+        split_by: "file", labels in the file; "sequence", whole sequences; "time", consecutive blocks of each sequence;
+            "auto", the first of these that fits.
+        fractions: parts of train, validation and test; a part of 0 leaves that split out. Labels override them.
+        stride: frames between the starts of training windows in long sequences.
+        augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
+            turns, square frames only).
+        moving_mnist: the generator's settings, used where source is "moving-mnist".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Annotated[str, Field(min_length=1)] = MOVING_MNIST
+    dims: str | None = None
+    variable: str | None = None
+    range: tuple[float, float] | None = None
+    missing: float | None = None
+    units: str | None = None
+    step_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    split_by: Literal["auto", "file", "sequence", "time"] = "auto"
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    stride: Count = 1
+    augment: tuple[Literal["flip", "turn"], ...] = ()
+    moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
+
+    @field_validator("dims")
+    @classmethod
+    def _axes(cls, value: str | None) -> str | None:
+        if value is not None and not good_dims(value):
+            raise ValueError(f"dims: got {value!r}, expected t, h, w and if need be n, c, each once, as in nthw")
+        return value
+
+    @field_validator("range")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not (value[0] < value[1] and math.isfinite(value[0]) and math.isfinite(value[1])):
+            raise ValueError(f"range: got {value[0]} to {value[1]}, expected two finite numbers, the lower first")
+        return value
+
+    @field_validator("fractions")
+    @classmethod
+    def _whole(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if not (value[0] > 0 and min(value) >= 0 and math.isclose(sum(value), 1, abs_tol=1e-6)):
+            raise ValueError(f"fractions: got {value}, expected train > 0, validation, test >= 0 that add up to 1")
+        return value
+
+    @model_validator(mode="after")
+    def _used(self) -> DataConfig:
+        names = ("dims", "variable", "range", "missing", "units", "step_minutes")
+        unused = [name for name in names if getattr(self, name) is not None]
+        if self.source == MOVING_MNIST and unused:
+            raise ValueError(f"got {', '.join(unused)} with source {MOVING_MNIST}, expected them with a file only")
+        return self
+
+
+def good_dims(dims: str) -> bool:
+    """Whether `dims` names rows, columns and time once each, and nothing but n and c besides."""
+    return set("thw") <= set(dims) <= set("ntchw") and len(set(dims)) == len(dims)

@@ -1,0 +1,190 @@
+"""A source with its splits: what training, evaluation and forecasting ask for windows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from framecast.data.arrays import ArraySource
+from framecast.data.config import MOVING_MNIST, DataConfig, MovingMNISTConfig
+from framecast.data.fingerprint import DIGITS
+from framecast.data.moving_mnist import MovingMNIST
+from framecast.data.source import Source
+from framecast.data.splits import Windows, split
+from framecast.data.stored import SPLITS
+from framecast.data.streams import checked_seed
+from framecast.data.units import DBZ_UNITS, RATE_UNITS
+from framecast.errors import UsageError
+from framecast.normalize import DBZ, Normalizer, Range
+from framecast.types import FrameSpec, Window
+
+EVALUATION_SEED = 0
+"""Generated validation and test sequences are the same for every seed of a training."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Windows of context + horizon frames in three splits. Made by `open_data`.
+
+    Args:
+        spec: what each frame is.
+        context: frames that a forecast is given.
+        horizon: frames that it is asked for.
+        notes: what was found or assumed, one line each.
+        split_hash: 16 hex digits; equal hashes mean the same evaluation windows (of files: training windows too).
+        fingerprint: 16 hex digits of the data.
+        has_missing: whether windows carry masks.
+        augment: changes that `training_batches` applies.
+        counts: windows in each split.
+        read: (split, epoch, index) to the window.
+    """
+
+    spec: FrameSpec
+    context: int
+    horizon: int
+    notes: tuple[str, ...]
+    split_hash: str
+    fingerprint: str
+    has_missing: bool
+    augment: tuple[str, ...]
+    counts: dict[str, int]
+    read: Callable[[str, int, int], Window]
+
+    @property
+    def frames(self) -> int:
+        """Frames of each window."""
+        return self.context + self.horizon
+
+    def count(self, split: str) -> int:
+        """Windows of a split; generated training sequences: of a nominal epoch.
+
+        Raises:
+            UsageError: no such split.
+        """
+        if split not in self.counts:
+            raise UsageError("split", got=split, expected=f"one of {', '.join(SPLITS)}")
+        return self.counts[split]
+
+    def window(self, split: str, epoch: int, index: int) -> Window:
+        """One window, raw units, not augmented.
+
+        Args:
+            split: "train", "val" or "test".
+            epoch: matters only for generated training sequences, which are fresh in each epoch.
+            index: 0..count(split)-1.
+
+        Raises:
+            UsageError: no such split, epoch or index.
+            InputError: the frames cannot be read.
+        """
+        if not (0 <= index < self.count(split) and epoch >= 0):
+            raise UsageError(
+                f"window of {split}", got=f"epoch {epoch}, index {index}", expected=f"0 <= index < {self.count(split)}"
+            )
+        return self.read(split, epoch, index)
+
+    def normalizer(self) -> Normalizer:
+        """Reflectivity and rain rates on the dBZ scale, everything else linear over its range."""
+        spec = self.spec
+        if spec.units == DBZ_UNITS and spec.low == 0:
+            return DBZ(high=spec.high)
+        if spec.units == RATE_UNITS:
+            return DBZ(rain_rate=True)
+        return Range(low=spec.low, high=spec.high)
+
+
+def open_data(config: DataConfig, *, context: int, horizon: int, seed: int) -> DataSet:
+    """Open a source and divide it.
+
+    Args:
+        config: the source and what is said about it.
+        context: frames that a forecast is given.
+        horizon: frames that it is asked for; validation and test windows start so many frames apart, so that each
+            frame is forecast once.
+        seed: of generated training sequences; nothing else depends on it.
+
+    Raises:
+        InputError: data that cannot be used, or too few frames.
+        UsageError: numbers that do not fit.
+    """
+    if context < 1 or horizon < 1:
+        raise UsageError("context, horizon", got=f"{context}, {horizon}", expected="at least 1 each")
+    checked_seed(seed)
+    opened = _generated if config.source == MOVING_MNIST else _stored
+    data = opened(config, context, horizon, seed)
+    if "turn" in config.augment and data.spec.height != data.spec.width:
+        got = f"frames of {data.spec.height} x {data.spec.width}"
+        raise UsageError("augment: turn", got=got, expected="square frames", fix="use flip only")
+    return data
+
+
+@dataclass(frozen=True)
+class _StoredWindows:
+    source: Source
+    windows: Windows
+    frames: int
+
+    def __call__(self, split: str, epoch: int, index: int) -> Window:
+        sequence, start = self.windows[split][index]
+        return self.source.read(sequence, start, start + self.frames)
+
+
+@dataclass(frozen=True)
+class _GeneratedWindows:
+    training: MovingMNIST
+    evaluation: MovingMNIST
+    frames: int
+
+    def __call__(self, split: str, epoch: int, index: int) -> Window:
+        if split == "train":
+            return self.training.sequence(split, epoch * self.training.config.length + index, self.frames)
+        return self.evaluation.sequence(split, index, self.frames)
+
+
+def _stored(config: DataConfig, context: int, horizon: int, seed: int) -> DataSet:
+    source = ArraySource(config)
+    frames = context + horizon
+    parts = split(source, config, frames, eval_stride=horizon)
+    return DataSet(
+        spec=source.spec,
+        context=context,
+        horizon=horizon,
+        notes=(*source.notes, parts.how),
+        split_hash=parts.hash,
+        fingerprint=source.fingerprint(),
+        has_missing=source.has_missing,
+        augment=config.augment,
+        counts={name: len(windows) for name, windows in parts.windows.items()},
+        read=_StoredWindows(source, parts.windows, frames),
+    )
+
+
+def _generated(config: DataConfig, context: int, horizon: int, seed: int) -> DataSet:
+    settings = config.moving_mnist
+    training, evaluation = MovingMNIST(settings, seed), MovingMNIST(settings, EVALUATION_SEED)
+    frames = context + horizon
+    counts = dict(zip(SPLITS, (settings.length, settings.validation, settings.test), strict=True))
+    fixed = [training.fingerprint(), frames, EVALUATION_SEED, counts["val"], counts["test"]]
+    return DataSet(
+        spec=training.spec,
+        context=context,
+        horizon=horizon,
+        notes=_moving_mnist_notes(settings),
+        split_hash=hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:DIGITS],
+        fingerprint=training.fingerprint(),
+        has_missing=False,
+        augment=config.augment,
+        counts=counts,
+        read=_GeneratedWindows(training, evaluation, frames),
+    )
+
+
+def _moving_mnist_notes(settings: MovingMNISTConfig) -> tuple[str, ...]:
+    height, width = settings.canvas
+    digits = settings.digits_file or "2,500 MNIST digits (LeCun, Cortes, Burges; CC BY-SA 3.0)"
+    return (
+        f"moving MNIST: {settings.digits} in a sequence at {settings.speed} speed on {height} x {width} pixels; {digits}",
+        "split: digits of train, val and test are disjoint; val and test do not depend on the seed",
+    )

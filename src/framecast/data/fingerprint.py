@@ -1,0 +1,44 @@
+"""A short name for the contents of a file or a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from framecast.errors import InputError
+
+DIGITS = 16
+WHOLE = 1 << 30
+"""Files of up to this many bytes are read whole; of larger ones the size, the beginning and the end."""
+EDGE = 16 << 20
+"""Bytes of a large file's beginning and end."""
+
+
+def fingerprint(path: Path) -> str:
+    """Return the first 16 hex digits of a sha256 over a file, or over the names and contents of a folder's files.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    try:
+        if path.is_file():
+            return _file(path).hex()[:DIGITS]
+        total = hashlib.sha256()
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
+            total.update(len(name).to_bytes(8, "little") + name + _file(file))
+        return total.hexdigest()[:DIGITS]
+    except OSError as error:
+        raise InputError(str(path), got=str(error), expected="a file that can be read") from error
+
+
+def _file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size <= WHOLE:
+            return hashlib.file_digest(file, "sha256").digest()
+        digest = hashlib.sha256(size.to_bytes(8, "little") + file.read(EDGE))
+        file.seek(-EDGE, os.SEEK_END)
+        digest.update(file.read(EDGE))
+        return digest.digest()

@@ -1,0 +1,164 @@
+"""Moving MNIST written to a file, so that others can use the very same sequences."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.config import MovingMNISTConfig
+from framecast.data.moving_mnist import MovingMNIST, Path2D
+from framecast.errors import UsageError
+
+BLOCK = 16
+"""Sequences that are held at once, and in one zarr chunk."""
+
+
+def freeze(
+    path: str | Path, split: str, count: int, frames: int, seed: int, config: MovingMNISTConfig | None = None
+) -> str:
+    """Write sequences 0..count-1 of a split. The file appears whole or not at all, and is never overwritten.
+
+    Args:
+        path: a new .npz (framecast's layout, axes n t h w, with the digits and the rows and columns of their corners),
+            .npy (the published layout, axes t n h w) or .zarr (axes n t h w, with checksums).
+        split: "train", "val" or "test".
+        count: sequences.
+        frames: frames of each.
+        seed: of the generator.
+        config: canvas, digits and speed; None for the published ones.
+
+    Returns:
+        the sha256 of the pixels as unsigned bytes in the order n t h w, in hex: the same for the three forms.
+
+    Raises:
+        UsageError: the path exists, has no folder or another suffix, or a number does not fit.
+        InputError: the file of digits cannot be used.
+    """
+    path = Path(path)
+    write = {".npz": _npz, ".npy": _npy, ".zarr": _zarr}.get(path.suffix)
+    if write is None:
+        raise UsageError(str(path), got=f"suffix {path.suffix or 'none'}", expected=".npz, .npy or .zarr")
+    if count < 1 or frames < 1:
+        raise UsageError("sequences", got=f"{count} of {frames} frames", expected="at least one of one frame")
+    if os.path.lexists(path):
+        raise _taken(path)
+    if not path.parent.is_dir():
+        raise UsageError(str(path), got=f"no folder {path.parent}", expected="one that exists", fix="make it first")
+    sequences = _Sequences(MovingMNIST(config or MovingMNISTConfig(), seed), split, count, frames)
+    _appear(path, partial(write, sequences))
+    return sequences.digest.hexdigest()
+
+
+class _Sequences:
+    """Blocks of drawn sequences, which digests and remembers what passes through it."""
+
+    def __init__(self, generator: MovingMNIST, split: str, count: int, frames: int) -> None:
+        self.generator = generator
+        self.split = split
+        self.count = count
+        self.frames = frames
+        self.shape = (count, frames, *generator.config.canvas)
+        self.digest = hashlib.sha256()
+        self.paths: list[Path2D] = []
+        generator.path(split, count - 1, frames)  # a wrong split is found before a file is begun
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """(first index, (n, T, H, W) pixels), in order."""
+        for first in range(0, self.count, BLOCK):
+            indices = range(first, min(first + BLOCK, self.count))
+            paths = [self.generator.path(self.split, index, self.frames) for index in indices]
+            pixels = np.stack([self.generator.pixels(path, self.split) for path in paths])
+            self.digest.update(pixels.tobytes())
+            self.paths += paths
+            yield first, pixels
+
+
+def _npy(sequences: _Sequences, path: Path) -> None:
+    count, frames, height, width = sequences.shape
+    out = np.lib.format.open_memmap(path, "w+", np.uint8, (frames, count, height, width))
+    for first, pixels in sequences.blocks():
+        out[:, first : first + len(pixels)] = pixels.swapaxes(0, 1)
+    out.flush()
+
+
+def _npz(sequences: _Sequences, path: Path) -> None:
+    header = {"descr": "|u1", "fortran_order": False, "shape": sequences.shape}
+    with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("frames.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array_header_1_0(member, header)
+            for _, pixels in sequences.blocks():
+                member.write(pixels.tobytes())
+        sides = {
+            "dims": np.array("nthw"),
+            "units": np.array(sequences.generator.spec.units),
+            "digit_index": np.stack([p.digit for p in sequences.paths]).astype(np.int32),
+            "top": np.stack([p.top for p in sequences.paths]).astype(np.int32),
+            "left": np.stack([p.left for p in sequences.paths]).astype(np.int32),
+            "seed": np.array(sequences.generator.seed),
+        }
+        for name, values in sides.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
+
+
+def _zarr(sequences: _Sequences, path: Path) -> None:
+    import zarr.codecs
+
+    count, *rest = sequences.shape
+    out = zarr.create_array(
+        path,
+        shape=sequences.shape,
+        chunks=(min(BLOCK, count), *rest),
+        dtype="uint8",
+        compressors=[zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()],
+        attributes={"dims": "nthw", "units": sequences.generator.spec.units},
+    )
+    for first, pixels in sequences.blocks():
+        out[first : first + len(pixels)] = pixels
+
+
+def _appear(path: Path, write: Callable[[Path], None]) -> None:
+    """Write under a temporary name beside `path`, flush to the disk, then rename."""
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
+    try:
+        write(temporary)
+        for file in [temporary] if temporary.is_file() else [p for p in temporary.rglob("*") if p.is_file()]:
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        _publish(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Give a finished file or folder its name; fails if that has been taken meanwhile."""
+    try:
+        if temporary.is_dir():
+            temporary.rename(path)
+        else:
+            os.link(temporary, path)
+    except OSError as error:
+        if os.path.lexists(path):
+            raise _taken(path) from error
+        temporary.rename(path)  # a file system without hard links
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _taken(path: Path) -> UsageError:
+    return UsageError(str(path), got="a path that exists", expected="a new one", fix="choose another name or remove it")

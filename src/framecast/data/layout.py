@@ -1,0 +1,110 @@
+"""Which axis of a stored array is what, and where each sequence lies in it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.stored import Array, Stored
+from framecast.errors import InputError
+
+FRAMES_LIMIT = 10_000_000
+"""Frames of all sequences together."""
+PIXELS_LIMIT = 1 << 28
+"""Pixels of all channels of one frame."""
+COLOURS = (1, 3, 4)
+"""Sizes of a last axis that is likely to be channels."""
+
+
+class Layout(NamedTuple):
+    """The axes of a stored array and its sequences."""
+
+    dims: str
+    """Letters of n t c h w in the array's order."""
+    shape: tuple[int, ...]
+    clips: NDArray[np.int64] | None
+    """(sequences, 2, 2): start and length of two parts along t, where sequences share one axis of time."""
+
+    def size(self, letter: str) -> int:
+        """Length of an axis; 1 for an axis that is not there."""
+        return self.shape[self.dims.index(letter)] if letter in self.dims else 1
+
+    @property
+    def lengths(self) -> list[int]:
+        """Frames in each sequence."""
+        if self.clips is not None:
+            return [int(n) for n in self.clips[:, :, 1].sum(1)]
+        return [self.size("t")] * self.size("n")
+
+    def read(self, array: Array, sequence: int, start: int, stop: int) -> NDArray[Any]:
+        """Stored values of frames start..stop-1 of a sequence, (T, C, H, W)."""
+        if self.clips is None:
+            return self._part(array, sequence, start, stop)
+        (first, first_length), (second, second_length) = self.clips[sequence].tolist()
+        parts = [(first + start, first + min(stop, first_length))]
+        parts += [(second + max(0, start - first_length), second + min(stop - first_length, second_length))]
+        return np.concatenate([self._part(array, 0, begin, end) for begin, end in parts if begin < end])
+
+    def _part(self, array: Array, sequence: int, start: int, stop: int) -> NDArray[Any]:
+        key = {"n": sequence, "t": slice(start, stop)}
+        values = np.asarray(array[tuple(key.get(letter, slice(None)) for letter in self.dims)])
+        left = self.dims.replace("n", "")
+        if "c" not in left:
+            values, left = values[None], "c" + left
+        return values.transpose([left.index(letter) for letter in "tchw"])
+
+
+def layout(stored: Stored, dims: str | None, name: str) -> tuple[Layout, list[str]]:
+    """Decide what the axes are: as told, as the file says, or by rule where only one reading is usual.
+
+    Args:
+        stored: the array.
+        dims: what the user says, if anything.
+        name: the file, for errors.
+
+    Returns:
+        the layout, and notes of what was assumed.
+
+    Raises:
+        InputError: the axes can be read in several ways, do not fit, are empty or too large.
+    """
+    shape, notes = stored.array.shape, []
+    chosen = dims or stored.attributes.dims
+    if chosen is None:
+        chosen = _by_rule(shape, stored.own_layout, name)
+        notes = [f"dims: {chosen}, from shape {shape}"]
+    if len(chosen) != len(shape):
+        raise InputError(f"{name}: dims", got=f"{chosen} for shape {shape}", expected=f"{len(shape)} letters")
+    if stored.clips is not None and dims is not None and dims != stored.attributes.dims:
+        raise InputError(f"{name}: dims", got=dims, expected=f"{stored.attributes.dims}, the layout of this file")
+    found = Layout(chosen, shape, stored.clips)
+    if math.prod(shape) == 0:
+        raise InputError(name, got=f"shape {shape}", expected="no axis of size 0")
+    pixels = found.size("c") * found.size("h") * found.size("w")
+    frames = found.size("n") * found.size("t")
+    if pixels > PIXELS_LIMIT or frames > FRAMES_LIMIT:
+        got = f"{frames} frames of {pixels} pixels"
+        raise InputError(name, got=got, expected=f"at most {FRAMES_LIMIT} frames of {PIXELS_LIMIT} pixels")
+    return found, notes
+
+
+def _by_rule(shape: tuple[int, ...], own: bool, name: str) -> str:
+    colours = len(shape) > 3 and shape[-1] in COLOURS
+    if len(shape) == 3:
+        return "thw"
+    if own and not colours and len(shape) in (4, 5):
+        return "nthw" if len(shape) == 4 else "ntchw"
+    candidates = {4: ["nthw", "tnhw", "tchw", "thwc"], 5: ["ntchw", "tnchw", "nthwc"]}.get(len(shape))
+    if candidates is None:
+        raise InputError(name, got=f"shape {shape}", expected="3 to 5 axes: time, rows, columns at least")
+    if colours:
+        candidates = candidates[-1:] + candidates[:-1]
+    raise InputError(
+        name,
+        got=f"shape {shape}, which can be read in several ways",
+        expected=f"dims, for example {', '.join(candidates)}",
+        fix="say which axis is what with dims (n sequences, t time, c channels, h rows, w columns)",
+    )

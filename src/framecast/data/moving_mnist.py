@@ -1,0 +1,161 @@
+"""Moving MNIST, made on the fly.
+
+Srivastava, Mansimov, Salakhutdinov 2015, arXiv:1502.04681 (fixed speed); Shi et al. 2015, arXiv:1506.04214 (uniform).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+from framecast.data.config import DIGIT_SIDE, MovingMNISTConfig
+from framecast.data.fingerprint import DIGITS
+from framecast.data.idx import read_idx
+from framecast.data.stored import SPLITS
+from framecast.data.streams import Purpose, checked_seed, stream
+from framecast.errors import InputError, UsageError
+from framecast.types import FrameSpec, Window
+
+VERSION = 1
+"""Goes up when the same seed gives other sequences."""
+STEP = 0.1
+"""Free ranges per frame at fixed speed: 3.6 pixels on a 64 x 64 canvas."""
+AMPLITUDE = (3.0, 5.0)
+"""Pixels per frame at uniform speed, for the free range below."""
+FREE_RANGE = 64 - DIGIT_SIDE
+EMBEDDED_VALIDATION = 200
+"""Of the embedded training digits, those kept for validation."""
+FILE_PART = 12
+"""Of a file's digits, the last but one and the last of so many parts are kept for validation and test."""
+
+
+class Path2D(NamedTuple):
+    """Where the digits of one sequence are, and which they are."""
+
+    digit: NDArray[np.int64]
+    """(D,), index into the split's digits."""
+    top: NDArray[np.int64]
+    """(D, T), row of the upper edge, pixels."""
+    left: NDArray[np.int64]
+    """(D, T), column of the left edge, pixels."""
+
+
+class MovingMNIST:
+    """Digits that move on straight lines at constant speed and bounce off the walls.
+
+    With (x, y) in [0, 1) the place within the free range and (vx, vy) = (cos, sin) of a random direction, each frame
+    takes one step x += bx vx s, then at a wall (x <= 0 or x >= 1) x is set on it and bx changes sign; y likewise. A
+    step precedes the first frame. The corner is the place times the free range, truncated. Where digits overlap the
+    brighter pixel is kept. s is 0.1 ("fixed") or U[3, 5) / 36 ("uniform").
+
+    Training, validation and test use disjoint digits. A sequence is a pure function of (seed, split, index), and a
+    shorter one is the beginning of a longer one.
+
+    Args:
+        config: canvas, digits and speed.
+        seed: 0 or more.
+
+    Raises:
+        InputError: the file of digits cannot be used.
+        UsageError: a negative seed.
+    """
+
+    def __init__(self, config: MovingMNISTConfig, seed: int) -> None:
+        self.config = config
+        self.seed = checked_seed(seed)
+        self._pools = _pools(config.digits_file)
+        height, width = config.canvas
+        self.spec = FrameSpec(channels=1, height=height, width=width, units="grey level", low=0.0, high=255.0)
+
+    def sequence(self, split: str, index: int, frames: int) -> Window:
+        """Frames of a sequence, grey levels 0..255.
+
+        Raises:
+            UsageError: no such split, a negative index or fewer than one frame.
+        """
+        return Window(self.pixels(self.path(split, index, frames), split)[:, None].astype(np.float32), None)
+
+    def path(self, split: str, index: int, frames: int) -> Path2D:
+        """Where the digits of a sequence are.
+
+        Raises:
+            UsageError: no such split, a negative index or fewer than one frame.
+        """
+        if split not in SPLITS:
+            raise UsageError("split", got=split, expected=f"one of {', '.join(SPLITS)}")
+        if index < 0 or frames < 1:
+            raise UsageError("sequence", got=f"index {index}, {frames} frames", expected="index >= 0, frames >= 1")
+        numbers = stream(Purpose.MOVING_MNIST, self.seed, SPLITS.index(split), index)
+        # x, y, direction, amplitude, digit: the amplitude is drawn at fixed speed too, so that places stay comparable
+        draws = numbers.random((self.config.digits, 5)).tolist()
+        rows, columns = (side - DIGIT_SIDE for side in self.config.canvas)
+        top, left, digit = [], [], []
+        for x, y, direction, amplitude, which in draws:
+            step = STEP
+            if self.config.speed == "uniform":
+                step = (AMPLITUDE[0] + amplitude * (AMPLITUDE[1] - AMPLITUDE[0])) / FREE_RANGE
+            angle = 2 * math.pi * direction
+            top.append(_bounce(y, math.sin(angle) * step, frames, rows))
+            left.append(_bounce(x, math.cos(angle) * step, frames, columns))
+            digit.append(int(which * len(self._pools[split])))
+        return Path2D(np.array(digit), np.array(top), np.array(left))
+
+    def pixels(self, path: Path2D, split: str) -> NDArray[np.uint8]:
+        """Draw a sequence: (T, H, W), 0..255."""
+        frames, (height, width) = path.top.shape[1], self.config.canvas
+        canvas = np.zeros((frames, height, width), np.uint8)
+        # patches[t, y, x] is the square of frame t with this corner: all frames of a digit are drawn at once
+        places = (frames, height - DIGIT_SIDE + 1, width - DIGIT_SIDE + 1, DIGIT_SIDE, DIGIT_SIDE)
+        patches = as_strided(canvas, places, (*canvas.strides, *canvas.strides[1:]))
+        time = np.arange(frames)
+        for digit, top, left in zip(path.digit, path.top, path.left, strict=True):
+            here = (time, top, left)
+            patches[here] = np.maximum(patches[here], self._pools[split][digit])
+        return canvas
+
+    def fingerprint(self) -> str:
+        """16 hex digits of the digits and the rules; the seed belongs to what is asked for, not to the data."""
+        config = self.config
+        rules = [VERSION, config.canvas, config.digits, config.speed, *(_digest(self._pools[s]) for s in SPLITS)]
+        return hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:DIGITS]
+
+
+def _bounce(place: float, velocity: float, frames: int, free: int) -> list[int]:
+    """Corners of one digit along one axis, pixels. Plain floats: an array of two digits is too short to be faster."""
+    corners = []
+    for _ in range(frames):
+        place += velocity
+        if place <= 0.0:
+            place, velocity = 0.0, -velocity
+        elif place >= 1.0:
+            place, velocity = 1.0, -velocity
+        corners.append(int(free * place))
+    return corners
+
+
+@lru_cache(maxsize=2)
+def _pools(digits_file: str | None) -> dict[str, NDArray[np.uint8]]:
+    """Digits of each split, (n, 28, 28); shared by all generators."""
+    if digits_file is None:
+        with (resources.files("framecast.data") / "digits" / "digits.npz").open("rb") as file, np.load(file) as both:
+            train, test = both["train"], both["test"]
+        return {"train": train[:-EMBEDDED_VALIDATION], "val": train[-EMBEDDED_VALIDATION:], "test": test}
+    images = read_idx(Path(digits_file))
+    part = len(images) // FILE_PART
+    if images.shape[1:] != (DIGIT_SIDE, DIGIT_SIDE) or part < 1:
+        expected = f"at least {FILE_PART} images of {DIGIT_SIDE} x {DIGIT_SIDE} pixels"
+        raise InputError(digits_file, got=f"shape {images.shape}", expected=expected)
+    return {"train": images[: -2 * part], "val": images[-2 * part : -part], "test": images[-part:]}
+
+
+def _digest(images: NDArray[np.uint8]) -> str:
+    return hashlib.sha256(images.tobytes()).hexdigest()

@@ -1,0 +1,98 @@
+"""One pass over stored values: their range and how many are missing."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.stored import Array
+
+BLOCK = 8 << 20
+"""Values that are looked at together, about."""
+WHOLE = 1 << 32
+"""Bytes up to which all values are looked at; of larger arrays, SAMPLES blocks spread evenly."""
+SAMPLES = 64
+
+
+class Scan(NamedTuple):
+    """What stored values are like, before scale and offset."""
+
+    low: float
+    high: float
+    """Range of the valid values; low > high where there are none."""
+    coded: int
+    """Values equal to the missing code."""
+    not_finite: int
+    """NaN and infinite values that are not the missing code."""
+    seen: int
+    whole: bool
+    """Whether all values were looked at."""
+
+
+def scan(array: Array, grain: tuple[int, ...], missing: float | None) -> Scan:
+    """Look at all values, or at an even sample of a large array.
+
+    Args:
+        array: stored values.
+        grain: sizes of the pieces that are read at once.
+        missing: stored value of missing pixels.
+
+    Raises:
+        InputError: the values cannot be read.
+    """
+    low, high, coded, not_finite, seen = math.inf, -math.inf, 0, 0, 0
+    whole = math.prod(array.shape) * array.dtype.itemsize <= WHOLE
+    for key in _blocks(array.shape, grain, None if whole else SAMPLES):
+        values = np.asarray(array[key])
+        gone = is_code(values, missing)
+        bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros((), np.bool_)
+        good = values[~(gone | bad)] if gone.any() or bad.any() else values
+        coded += int(gone.sum())
+        not_finite += int((bad & ~gone).sum())
+        seen += values.size
+        if good.size:
+            low, high = min(low, float(good.min())), max(high, float(good.max()))
+    return Scan(low, high, coded, not_finite, seen, whole)
+
+
+def is_code(values: NDArray[Any], missing: float | None) -> NDArray[np.bool_]:
+    """Where stored values are the missing code; one False where there is no code."""
+    if missing is None:
+        return np.zeros((), np.bool_)
+    if math.isnan(missing):
+        return np.isnan(values)
+    if values.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return values == values.dtype.type(missing)
+    return values == int(missing) if missing.is_integer() else np.zeros((), np.bool_)
+
+
+def _blocks(shape: tuple[int, ...], grain: tuple[int, ...], count: int | None) -> Iterator[tuple[slice, ...]]:
+    """Cut an array into blocks of whole grains, about BLOCK values each; `count` of them, spread evenly, or all."""
+    steps = [min(g, size) for g, size in zip(grain, shape, strict=True)]
+    for axis in reversed(range(len(shape))):
+        room = BLOCK // math.prod(steps)
+        steps[axis] = min(shape[axis], steps[axis] * max(1, room))
+    starts = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
+    total = math.prod(len(s) for s in starts)
+    if count is None or count >= total:
+        corners: Iterator[tuple[int, ...]] = itertools.product(*starts)
+    else:
+        grid = [len(s) for s in starts]
+        places = ((i * (total - 1)) // max(1, count - 1) for i in range(count))
+        corners = (_corner(place, grid, steps) for place in places)
+    for corner in corners:
+        yield tuple(slice(at, at + step) for at, step in zip(corner, steps, strict=True))
+
+
+def _corner(place: int, grid: list[int], steps: list[int]) -> tuple[int, ...]:
+    corner = []
+    for size, step in zip(reversed(grid), reversed(steps), strict=True):
+        place, index = divmod(place, size)
+        corner.append(index * step)
+    return tuple(reversed(corner))

@@ -1,0 +1,43 @@
+"""What any source of frames offers to the splits and to the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from framecast.types import FrameSpec, Window
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Sequences of frames that can be read piece by piece. A new file format is a class with these members."""
+
+    @property
+    def spec(self) -> FrameSpec:
+        """What each frame is."""
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Frames in each sequence."""
+
+    @property
+    def labels(self) -> Sequence[str] | None:
+        """Split of each sequence ("train", "val" or "test") if the file says so."""
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether any pixel may be missing; if so, every window carries its mask."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What was found or assumed, one short line each: nothing is guessed silently."""
+
+    def read(self, sequence: int, start: int, stop: int) -> Window:
+        """Frames start..stop-1 of a sequence, raw units.
+
+        Raises:
+            InputError: no such frames, or they cannot be read.
+        """
+
+    def fingerprint(self) -> str:
+        """16 hex digits that change when the data do."""

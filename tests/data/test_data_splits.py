@@ -1,0 +1,148 @@
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framecast.data import DataConfig
+from framecast.data.splits import split
+from framecast.errors import InputError
+from framecast.types import FrameSpec, Window
+
+
+class Lengths(NamedTuple):
+    """A source of which only the lengths matter."""
+
+    lengths: list[int]
+    labels: list[str] | None = None
+    print: str = "0123456789abcdef"
+    has_missing: bool = False
+    notes: tuple[str, ...] = ()
+    spec: FrameSpec = FrameSpec(channels=1, height=1, width=1)
+
+    def read(self, sequence: int, start: int, stop: int) -> Window:
+        raise NotImplementedError
+
+    def fingerprint(self) -> str:
+        return self.print
+
+
+def config(**said) -> DataConfig:
+    return DataConfig(source="x", **said)
+
+
+def used(windows: list[tuple[int, int]], frames: int) -> set[tuple[int, int]]:
+    return {(sequence, start + t) for sequence, start in windows for t in range(frames)}
+
+
+FRACTIONS = [(0.8, 0.1, 0.1), (1, 0, 0), (0.5, 0.5, 0), (0.34, 0.33, 0.33), (0.98, 0.01, 0.01), (0.9, 0, 0.1)]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=30),
+    labels=st.none() | st.lists(st.sampled_from(["train", "val", "test"]), min_size=30, max_size=30),
+    by=st.sampled_from(["auto", "file", "sequence", "time"]),
+    fractions=st.sampled_from(FRACTIONS),
+    frames=st.integers(1, 20),
+    stride=st.integers(1, 4),
+)
+def test_splits_share_no_frame(lengths, labels, by, fractions, frames, stride):
+    source = Lengths(lengths, labels and labels[: len(lengths)])
+    said = config(split_by=by, fractions=fractions, stride=stride)
+    parts = sum(f > 0 for f in fractions)
+    long = [n for n in lengths if n >= frames]
+    try:
+        got = split(source, said, frames)
+    except InputError:
+        # refused only where it could not be done by the rule asked for
+        if by == "sequence":
+            assert len(long) < parts
+        elif by == "time":
+            assert max(lengths) < parts * frames
+        elif by == "auto" and labels is None:
+            assert len(long) < parts
+            assert max(lengths) < parts * frames
+        return
+    seen: set[tuple[int, int]] = set()
+    for name, fraction in zip(("train", "val", "test"), fractions, strict=True):
+        windows = got.windows[name]
+        frames_used = used(windows, frames)
+        assert not seen & frames_used
+        seen |= frames_used
+        assert all(t < lengths[sequence] for sequence, t in frames_used)
+        assert len(set(windows)) == len(windows)
+        if by != "file" and not (by == "auto" and labels):
+            assert bool(windows) == (fraction > 0)
+        if name != "train":
+            assert len(frames_used) == len(windows) * frames, "evaluation windows overlap"
+    assert got == split(source, said, frames)
+
+
+def test_time_blocks_are_consecutive():
+    got = split(Lengths([100]), config(split_by="time", fractions=(0.6, 0.2, 0.2)), 5, eval_stride=5)
+    assert got.windows["train"] == [(0, s) for s in range(56)]
+    assert got.windows["val"] == [(0, s) for s in (60, 65, 70, 75)]
+    assert got.windows["test"] == [(0, s) for s in (80, 85, 90, 95)]
+    assert got.how.startswith("split by time within each sequence, 60/20/20 %: 56 train, 4 val, 4 test windows")
+
+
+def test_strides():
+    source = Lengths([100])
+    got = split(source, config(split_by="time", fractions=(0.6, 0.2, 0.2), stride=7), 5, eval_stride=3)
+    assert [s for _, s in got.windows["train"]] == list(range(0, 56, 7))
+    assert [s for _, s in got.windows["val"]] == [60, 63, 66, 69, 72, 75]
+    assert split(source, config(stride=7), 5).windows == split(source, config(), 5, stride=7).windows
+
+
+def test_whole_sequences_by_a_fixed_shuffle():
+    got = split(Lengths([20] * 100), config(), 20)
+    assert [len(got.windows[s]) for s in ("train", "val", "test")] == [80, 10, 10]
+    assert sorted(window for windows in got.windows.values() for window in windows) == [(i, 0) for i in range(100)]
+    assert got.windows["train"] != [(i, 0) for i in range(80)]
+    assert got.windows == split(Lengths([20] * 100, print="other"), config(), 20).windows
+    assert "whole sequences" in got.how
+
+
+def test_labels():
+    labels = ["val", "train", "train", "val"]
+    got = split(Lengths([8, 8, 3, 9], labels), config(), 4)
+    assert got.windows == {"train": [(1, s) for s in range(5)], "val": [(0, 0), (0, 4), (3, 0), (3, 4)], "test": []}
+    assert "labels in the file" in got.how
+    assert "1 of 4 sequences are too short" in got.how
+    forced = split(Lengths([8] * 4, labels), config(split_by="sequence"), 4)
+    assert forced.windows["test"]
+
+
+def test_hash_follows_data_and_windows():
+    base = split(Lengths([50]), config(), 4)
+    hashes = {
+        base.hash,
+        split(Lengths([50], print="other"), config(), 4).hash,
+        split(Lengths([51]), config(), 4).hash,
+        split(Lengths([50]), config(), 5).hash,
+        split(Lengths([50]), config(stride=2), 4).hash,
+        split(Lengths([50]), config(fractions=(0.6, 0.2, 0.2)), 4).hash,
+    }
+    assert len(hashes) == 6
+    assert all(len(h) == 16 and int(h, 16) >= 0 for h in hashes)
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "frames", "words"),
+    [
+        (
+            Lengths([9]),
+            {},
+            10,
+            "got 9 frames in the longest, expected at least 10, context .* smaller context or horizon",
+        ),
+        (Lengths([25]), {}, 10, "expected at least 30: 3 splits of 10 frames"),
+        (Lengths([10, 10]), {"split_by": "sequence"}, 10, "got 2 sequences that are long enough, expected at least 3"),
+        (Lengths([10, 10]), {"split_by": "file"}, 10, "no labels"),
+        (Lengths([12, 9], ["train", "val"]), {}, 10, "9 frames in the longest sequence of val"),
+        (Lengths([12], ["val"]), {}, 10, "no sequence labelled train"),
+    ],
+)
+def test_too_little(source: Lengths, said: dict, frames: int, words: str):
+    with pytest.raises(InputError, match=words):
+        split(source, config(**said), frames)
