@@ -1,0 +1,78 @@
+"""framecast: predict the next frames of a gridded sequence with recurrent networks.
+
+    import framecast
+
+    forecaster = framecast.load("runs/demo-1")
+    future = forecaster.predict(frames, horizon=10)      # (B, J, C, H, W) to (B, 10, C, H, W), raw units
+
+Names are imported when they are first used, so that `import framecast` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from framecast.baselines import Blank, Mean, Persistence
+    from framecast.cell import Cell, Step
+    from framecast.data import DataConfig, open_data
+    from framecast.errors import FramecastError
+    from framecast.forecaster import Forecaster
+    from framecast.kernels import set_precision
+    from framecast.model_folder import load, save_forecaster
+    from framecast.network import Network
+    from framecast.published import load_published
+    from framecast.recipe import Recipe, read_recipe
+    from framecast.train import resume, start
+    from framecast.types import FrameSpec
+
+_HOME = {
+    "Blank": "baselines",
+    "Cell": "cell",
+    "DataConfig": "data",
+    "Forecaster": "forecaster",
+    "FrameSpec": "types",
+    "FramecastError": "errors",
+    "Mean": "baselines",
+    "Network": "network",
+    "Persistence": "baselines",
+    "Recipe": "recipe",
+    "Step": "cell",
+    "load": "model_folder",
+    "load_published": "published",
+    "open_data": "data",
+    "read_recipe": "recipe",
+    "resume": "train",
+    "save_forecaster": "model_folder",
+    "set_precision": "kernels",
+    "start": "train",
+}
+
+__all__ = [
+    "Blank",
+    "Cell",
+    "DataConfig",
+    "Forecaster",
+    "FrameSpec",
+    "FramecastError",
+    "Mean",
+    "Network",
+    "Persistence",
+    "Recipe",
+    "Step",
+    "load",
+    "load_published",
+    "open_data",
+    "read_recipe",
+    "resume",
+    "save_forecaster",
+    "set_precision",
+    "start",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'framecast' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"framecast.{_HOME[name]}"), name)

@@ -1,0 +1,65 @@
+"""The command line: thin, no logic of its own. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import typer
+
+from framecast.cli import show, train, use
+from framecast.errors import FramecastError
+
+DISK_FULL, OUT_OF_MEMORY = 5, 6
+
+app = typer.Typer(
+    name="framecast",
+    help="Predict the next frames of a gridded sequence (video, radar, traffic, reanalysis) with recurrent networks.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: framecast demo. Exit codes: 0 done, 2 usage, 3 data, 4 checkpoint, 5 disk full, 6 memory, "
+    "7 non-finite loss, 73 run in use, 130/143 stopped by a signal and saved.",
+)
+app.command()(train.demo)
+app.command()(show.models)
+app.add_typer(show.data_app, name="data")
+app.command("train")(train.train)
+app.command()(train.resume)
+app.command()(use.evaluate)
+app.command()(use.predict)
+app.command()(use.convert)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True)) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"framecast {installed('framecast')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command of sys.argv; foreseen errors become one line and an exit code."""
+    try:
+        app()
+    except FramecastError as error:
+        _fail(str(error), error.exit_code)
+    except MemoryError as error:
+        _fail(f"out of memory {error}; use smaller batches, or train.accumulate", OUT_OF_MEMORY)
+    except RuntimeError as error:
+        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
+        _fail(f"out of memory: {str(error).splitlines()[0]}; use smaller batches, or train.accumulate", OUT_OF_MEMORY)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        _fail(f"disk full: {error}; free some space, then resume" if full else str(error), DISK_FULL if full else 2)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+
+
+def _fail(text: str, code: int) -> None:
+    print(f"error: {text}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,112 @@
+"""Options that several commands share, each said once, and what they mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from framecast.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from framecast.data import DataConfig
+    from framecast.place import Place
+
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's value; repeatable.")
+]
+Dims = Annotated[
+    str | None,
+    typer.Option("--dims", help="The array's axes in order: n sequences, t time, c channels, h, w. E.g. tnhw."),
+]
+Variable = Annotated[str | None, typer.Option("--var", help="Key of the array inside a .npz or zarr group.")]
+Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
+Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
+Units = Annotated[str | None, typer.Option("--units", help="Units of the values; over what the file says.")]
+
+
+def data_fields(
+    source: str | None,
+    dims: str | None,
+    variable: str | None,
+    value_range: str | None,
+    missing: float | None,
+    units: str | None,
+) -> dict[str, Any]:
+    """The fields of a DataConfig that were said on the command line."""
+    fields = {
+        "source": _absolute(source),
+        "dims": dims,
+        "variable": variable,
+        "range": None if value_range is None else interval(value_range),
+        "missing": missing,
+        "units": units,
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def data_config(fields: dict[str, Any]) -> DataConfig:
+    """A DataConfig from its fields."""
+    from framecast.data import DataConfig
+    from framecast.recipe import checked
+
+    return checked(DataConfig, fields, "data")
+
+
+def numbers(text: str, what: str) -> tuple[float, ...]:
+    """Comma-separated numbers."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(what, got=text, expected="numbers with commas between them, for example 0,70") from error
+
+
+def interval(text: str) -> tuple[float, float]:
+    """LOW,HIGH."""
+    ends = numbers(text, "--range")
+    if len(ends) != 2 or not ends[0] < ends[1]:
+        raise UsageError("--range", got=text, expected="LOW,HIGH with LOW < HIGH, for example 0,70")
+    return ends[0], ends[1]
+
+
+def size(text: str) -> tuple[int, int]:
+    """HxW, or one number for a square."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise UsageError("--size", got=text, expected="HxW, for example 64x64")
+    return int(parts[0]), int(parts[-1])
+
+
+def place(device: str) -> Place:
+    """Where to compute, from the environment that torchrun sets."""
+    from framecast.place import Place
+
+    world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    return Place(device, local, max(1, world // local), int(os.environ.get("RANK", "0")))
+
+
+def console(*, quiet: bool = False) -> Console:
+    """Standard output; a wide page where it is no terminal, so that tables stay whole."""
+    from rich.console import Console
+
+    return Console(quiet=quiet, width=None if sys.stdout.isatty() else 140, highlight=False, soft_wrap=False)
+
+
+def say_json(value: Any) -> None:
+    """Print one JSON object."""
+    print(json.dumps(value, indent=2))
+
+
+def _absolute(source: str | None) -> str | None:
+    if source is None or source == "moving-mnist":
+        return source
+    return str(Path(source).absolute())

@@ -1,0 +1,73 @@
+"""models, data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framecast.cli import options
+
+data_app = typer.Typer(help="Make data.", no_args_is_help=True)
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="A network; all of them if left out.")] = None,
+    size: Annotated[str, typer.Option(help="HxW of a frame.")] = "64x64",
+    channels: Annotated[int, typer.Option(help="Channels of a frame.", min=1)] = 1,
+    patch: Annotated[int, typer.Option(help="Patch size.", min=1)] = 4,
+    frames: Annotated[int, typer.Option(help="Frames of a sequence, context and horizon.", min=2)] = 20,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="e.g. hidden=[128,128]")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the networks; with a name, show its equations, options and cost at a size."""
+    from framecast.catalogue import card, catalogue
+
+    shape = (channels, *options.size(size))
+    if name is None:
+        rows = catalogue(shape, patch, frames)
+        options.say_json(rows.as_dict()) if as_json else rows.print(options.console())
+        return
+    page = card(name, overrides or [], shape, patch, frames)
+    options.say_json(page.as_dict()) if as_json else page.print(options.console())
+
+
+@data_app.callback()
+def _data() -> None:
+    """Make data."""
+
+
+@data_app.command("moving-mnist")
+def moving_mnist(
+    out: Annotated[Path, typer.Option("--out", help="New .npz, .npy (axes tnhw, as published) or .zarr.")],
+    split: Annotated[str, typer.Option(help="train, val or test; their digits differ.")] = "test",
+    count: Annotated[int, typer.Option(help="Sequences.", min=1)] = 200,
+    frames: Annotated[int, typer.Option(help="Frames of each.", min=1)] = 20,
+    seed: Annotated[int, typer.Option(help="Of the generator.", min=0)] = 1,
+    size: Annotated[str, typer.Option(help="HxW of the canvas.")] = "64x64",
+    digits: Annotated[int, typer.Option(help="Digits in each sequence, 1 to 3.", min=1, max=3)] = 2,
+    speed: Annotated[str, typer.Option(help="fixed or uniform.")] = "fixed",
+    digits_file: Annotated[
+        Path | None, typer.Option("--digits-file", help="idx file of digits, e.g. train-images-idx3-ubyte.gz.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Freeze Moving MNIST sequences into a file and print the hash of their pixels."""
+    from framecast.data import MovingMNISTConfig, freeze
+    from framecast.recipe import checked
+
+    fields = {
+        "size": options.size(size),
+        "digits": digits,
+        "speed": speed,
+        "digits_file": None if digits_file is None else str(digits_file),
+    }
+    digest = freeze(out, split, count, frames, seed, checked(MovingMNISTConfig, fields, "moving-mnist"))
+    if as_json:
+        options.say_json({"out": str(out), "sha256": digest})
+        return
+    print(f"{out}: {count} sequences of {frames} frames, split {split}, seed {seed}")
+    print(f"sha256 of the pixels {digest}")

@@ -1,0 +1,88 @@
+"""demo, train, resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framecast.cli import options
+
+RUNS = Path("runs")
+
+
+def demo(
+    out: Annotated[Path | None, typer.Option("--out", help="New run folder. [default: runs/demo-N]")] = None,
+    steps: Annotated[int, typer.Option(help="Training steps; more is better.", min=1)] = 150,
+    device: options.Device = "cpu",
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """The whole story in a few minutes on a CPU: train on moving digits, score, draw, and what to do next."""
+    from framecast.demo import run_demo
+    from framecast.place import resolve_device
+    from framecast.run_folder import next_free
+
+    console = options.console(quiet=quiet or as_json)
+    path = out or next_free(RUNS, "demo")
+    board = run_demo(path, console, steps=steps, device=resolve_device(device), quiet=quiet or as_json)
+    if as_json:
+        options.say_json({"run": str(path), **board.as_dict()})
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe (YAML) or the name of a network.", metavar="RECIPE|MODEL")],
+    data: Annotated[str | None, typer.Option("--data", help="moving-mnist, or a .npy, .npz or .zarr.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="New run folder. [default: runs/NAME-N]")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Training iterations; short for --set train.steps=N.", min=1)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.", min=0)] = None,
+    overrides: options.Set = None,
+    dims: options.Dims = None,
+    variable: options.Variable = None,
+    value_range: options.Range = None,
+    missing: options.Missing = None,
+    units: options.Units = None,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
+    from framecast.recipe import read_recipe
+    from framecast.run_folder import next_free
+    from framecast.train import start
+
+    fields = options.data_fields(data, dims, variable, value_range, missing, units)
+    short = {"train.steps": steps, "seed": seed, **{f"data.{key}": value for key, value in fields.items()}}
+    said = read_recipe(recipe, overrides or (), {key: value for key, value in short.items() if value is not None})
+    place = options.place(device)
+    path = out or next_free(RUNS, Path(recipe).stem.replace(":", "-"))
+    outcome = start(said, path, place, quiet=quiet or as_json)
+    _report(path, outcome._asdict(), as_json=as_json, rank=place.rank)
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Go on with a run that was stopped, from its newest valid checkpoint, to the same bits."""
+    from framecast.train import resume as go_on
+
+    place = options.place(device)
+    outcome = go_on(run, place, quiet=quiet or as_json)
+    _report(run, outcome._asdict(), as_json=as_json, rank=place.rank)
+
+
+def _report(run: Path, outcome: dict[str, object], *, as_json: bool, rank: int) -> None:
+    if rank:
+        return
+    if as_json:
+        options.say_json({"run": str(run), **outcome})
+        return
+    best = "" if outcome["best"] is None else f", best validation score {outcome['best']:.4g}"
+    print(f"{run}: step {outcome['step']}, {outcome['reason']}{best}")
+    print(f"next: framecast evaluate {run}; framecast predict {run} FILE --horizon 10 --out FUTURE.npy")

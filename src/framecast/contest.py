@@ -1,0 +1,174 @@
+"""A model beside the baselines on a data set: what `framecast evaluate` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from framecast import atomic, plots
+from framecast.baselines import BASELINES
+from framecast.data import DataConfig, DataSet, open_data
+from framecast.errors import InputError, UsageError
+from framecast.evaluate import Predictor, evaluate
+from framecast.forecaster import Forecaster
+from framecast.metrics import metrics
+from framecast.model_folder import load
+from framecast.models import ModelConfig
+from framecast.place import resolve_device
+from framecast.predict import check_values
+from framecast.progress import progress
+from framecast.recipe import Recipe, checked, read_recipe
+from framecast.run_folder import RunFolder, next_free
+from framecast.scoreboard import Scoreboard
+
+RADAR_THRESHOLDS = (15.0, 25.0, 35.0)
+"""dBZ; scored where nothing else is asked for."""
+
+
+class Question(NamedTuple):
+    """What is to be scored; None means as the run, or the data, have it."""
+
+    split: str | None = None
+    metrics: Sequence[str] = ("framecast",)
+    thresholds: Sequence[float] | None = None
+    context: int | None = None
+    horizon: int | None = None
+    limit: int | None = None
+    batch_size: int = 8
+
+
+EVERYTHING = Question()
+
+
+def contest(
+    run: str,
+    data: dict[str, Any],
+    question: Question = EVERYTHING,
+    *,
+    out: Path | None = None,
+    device: str = "auto",
+    model: type[ModelConfig] | None = None,
+    quiet: bool = False,
+) -> tuple[Scoreboard, Path]:
+    """Score a model and all baselines on the same windows; write scores.json, scores.png and strip.png.
+
+    Args:
+        run: a run's folder, a model's folder, or the name of a baseline, which then stands alone.
+        data: fields of a DataConfig; without a source, the run's own data are used.
+        question: what is to be scored.
+        out: a new folder; by default a numbered one in the run's.
+        device: where to compute.
+        model: the class of a network that is not framecast's own.
+        quiet: whether to show no progress.
+
+    Returns:
+        the scores, and the folder.
+
+    Raises:
+        UsageError, InputError, CheckpointError: what cannot be used, and why.
+    """
+    device = resolve_device(device)
+    forecaster = None if run in BASELINES else load(run, model=model)
+    recipe = _recipe(run)
+    context, horizon = question.context or recipe.context, question.horizon or recipe.horizon
+    dataset = _open(_data_config(run, recipe, data), context, horizon, forecaster)
+    split = _split(question.split, dataset)
+    folder = out or next_free(*_default_folder(run, split))
+    atomic.new(folder)
+    thresholds = question.thresholds or (RADAR_THRESHOLDS if dataset.spec.units == "dBZ" else ())
+    chosen = metrics(question.metrics, spec=dataset.spec, thresholds=thresholds)
+    forecasts = _forecasts(run, forecaster, dataset, device)
+    total = min(dataset.count(split), question.limit or dataset.count(split))
+    scores = {}
+    with progress("scoring", total * len(forecasts), quiet=quiet) as show:
+        for number, (name, forecast) in enumerate(forecasts.items()):
+            scores[name] = evaluate(
+                forecast,
+                dataset,
+                split,
+                chosen,
+                context=context,
+                horizon=horizon,
+                batch_size=question.batch_size,
+                limit=question.limit,
+                device=device,
+                progress=lambda done, before=number * total: show.update(before + done),  # type: ignore[misc]
+            )
+    board = Scoreboard(scores, dataset, split, context, horizon)
+    board.write(folder / "scores.json")
+    board.draw(folder / "scores.png")
+    draw_window(folder / "strip.png", next(iter(forecasts.values())), dataset, split, context, horizon, device)
+    return board, folder
+
+
+def draw_window(
+    path: Path,
+    forecast: Predictor,
+    dataset: DataSet,
+    split: str,
+    context: int,
+    horizon: int,
+    device: str,
+    index: int = 0,
+) -> None:
+    """Draw one window of a split: input, truth, prediction, error; a GIF if the path ends so."""
+    window = dataset.window(split, 0, index)
+    past = torch.from_numpy(window.frames[None, :context]).to(device)
+    valid = None if window.valid is None else torch.from_numpy(window.valid[None, :context]).to(device)
+    prediction = forecast.predict(past, horizon, valid)[0].cpu().numpy()
+    draw = plots.gif if path.suffix == ".gif" else plots.strip
+    draw(path, window.frames[:context], prediction, dataset.spec, window.frames[context:])
+
+
+def _recipe(run: str) -> Recipe:
+    """The run's recipe; one of defaults for what is no run."""
+    folder = RunFolder(run)
+    return read_recipe(str(folder.recipe)) if folder.recipe.is_file() else Recipe()
+
+
+def _data_config(run: str, recipe: Recipe, data: dict[str, Any]) -> DataConfig:
+    own = RunFolder(run).recipe.is_file()
+    if "source" not in data and not own:
+        raise UsageError(
+            "--data", got="nothing", expected="moving-mnist or a file, as this is no run with data of its own"
+        )
+    if not own or data.get("source", recipe.data.source) != recipe.data.source:
+        return checked(DataConfig, data, "data")
+    return checked(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data")
+
+
+def _open(config: DataConfig, context: int, horizon: int, forecaster: Forecaster | None) -> DataSet:
+    """The data on the model's scale."""
+    dataset = open_data(config, context=context, horizon=horizon, seed=0)
+    if forecaster is None:
+        return dataset
+    model = forecaster.spec
+    check_values(model, dataset.spec)
+    if (dataset.spec.low, dataset.spec.high) == (model.low, model.high) or config.range is not None:
+        return dataset
+    scaled = config.model_copy(update={"range": (model.low, model.high)})
+    return open_data(scaled, context=context, horizon=horizon, seed=0)
+
+
+def _split(asked: str | None, dataset: DataSet) -> str:
+    split = asked or next((name for name in ("test", "val") if dataset.count(name)), "val")
+    if not dataset.count(split):
+        fix = "choose another --split, or change data.fractions"
+        raise InputError(f"split {split}", got="no window", expected="at least one", fix=fix)
+    return split
+
+
+def _default_folder(run: str, split: str) -> tuple[Path, str]:
+    if run in BASELINES:
+        return Path("runs"), f"{run}-{split}"
+    return Path(run) / "evaluations", split
+
+
+def _forecasts(run: str, forecaster: Forecaster | None, dataset: DataSet, device: str) -> dict[str, Predictor]:
+    if forecaster is None:
+        return {run: BASELINES[run](dataset.spec)}
+    baselines = {name: kind(dataset.spec) for name, kind in BASELINES.items()}
+    return {forecaster.config.name: forecaster.to(device), **baselines}  # type: ignore[attr-defined]

@@ -1,0 +1,98 @@
+"""A data set through metrics, by lead time, in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from framecast.data import DataSet, evaluation_batches
+from framecast.metrics import Metric, Scores
+from framecast.types import FrameSpec
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """A Forecaster or a baseline."""
+
+    def predict(self, frames: Any, horizon: int, valid: Any = None) -> Any:
+        """(B, J, C, H, W) to (B, K, C, H, W), raw units."""
+        ...
+
+
+def scaled(frames: Tensor, spec: FrameSpec) -> Tensor:
+    """Raw units to the scale of the scores, on which the value range is [0, 1]; float64, not clipped."""
+    return (frames.double() - spec.low) / (spec.high - spec.low)
+
+
+def evaluate(
+    predictor: Predictor,
+    dataset: DataSet,
+    split: str,
+    metrics: Sequence[Metric],
+    *,
+    context: int,
+    horizon: int,
+    batch_size: int = 8,
+    limit: int | None = None,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    world_size: int = 1,
+    all_reduce: Callable[[Tensor], Tensor] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Scores:
+    """Score forecasts of every window of a split.
+
+    Truth is cut to the value range; predictions are, or are not, as each metric says.
+
+    Args:
+        predictor: what forecasts.
+        dataset: windows of `context` + `horizon` frames.
+        split: "train", "val" or "test".
+        metrics: what to score.
+        context: J.
+        horizon: K.
+        batch_size: sequences at a time.
+        limit: how many windows; None for all.
+        device: where to compute.
+        rank: of this process; it scores every `world_size`-th window.
+        world_size: number of processes.
+        all_reduce: sums a tensor over processes.
+        progress: called with the number of sequences done.
+
+    Returns:
+        the scores of all processes together.
+    """
+    scores = Scores(list(metrics), horizon)
+    done = 0
+    with torch.inference_mode():
+        for batch in evaluation_batches(dataset, split, batch_size, rank=rank, world_size=world_size, limit=limit):
+            frames = batch.frames.to(device)
+            valid = None if batch.valid is None else batch.valid.to(device)
+            past = None if valid is None else valid[:, :context]
+            future = None if valid is None else valid[:, context:]
+            prediction = predictor.predict(frames[:, :context], horizon, past)
+            truth = scaled(frames[:, context:], dataset.spec).clamp(0, 1)
+            scores.update(scaled(prediction, dataset.spec), truth, future)
+            done += len(frames)
+            if progress is not None:
+                progress(done)
+    if all_reduce is not None:
+        scores.reduce(all_reduce)
+    return scores
+
+
+def as_dict(scores: Scores) -> dict[str, dict[str, Any]]:
+    """Scores as plain numbers: by metric its unit, which way is better, the mean over lead times, and each lead time."""
+    by_lead, mean = scores.by_lead(), scores.mean()
+    return {
+        metric.name: {
+            "unit": metric.unit,
+            "better": metric.better,
+            "mean": mean[metric.name],
+            "by_lead": by_lead[metric.name],
+        }
+        for metric in scores.metrics
+    }

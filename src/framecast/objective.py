@@ -1,0 +1,70 @@
+"""The loss of a (micro-)batch as one module, so that processes and precisions can be wrapped around its forward pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from framecast.errors import UsageError
+from framecast.forecaster import Forecaster
+from framecast.losses import LossConfig, reconstruction
+from framecast.patches import unpatchify
+from framecast.rollout import rollout
+from framecast.types import Frames, Known, Valid
+
+
+class Objective(nn.Module):
+    """Frames in raw units to the batch's share of the loss.
+
+    Args:
+        forecaster: what is trained.
+        loss: how wrong is measured.
+
+    Raises:
+        UsageError: a decoupling weight for a network that has nothing to decouple.
+    """
+
+    def __init__(self, forecaster: Forecaster, loss: LossConfig) -> None:
+        super().__init__()
+        self.forecaster, self.loss = forecaster, loss
+        regularizer = forecaster.network.regularizer
+        if loss.decoupling and regularizer is None:
+            fix = "set it to 0 or train predrnn_v2"
+            raise UsageError("loss.decoupling", got=loss.decoupling, expected="0 for this network", fix=fix)
+        if regularizer is not None:
+            # Weights that no loss reaches must not wait for a gradient.
+            regularizer.requires_grad_(loss.decoupling > 0)
+
+    def forward(self, frames: Frames, valid: Valid | None, known: Known, pixels: Tensor, share: float) -> Tensor:
+        """The share of these sequences in the loss of the whole batch.
+
+        Args:
+            frames: (B, T, C, H, W), raw units.
+            valid: (B, T, C, H, W), False where missing.
+            known: (B, T-1), which steps are fed true frames.
+            pixels: observed pixels of the whole batch.
+            share: of these sequences among those of the whole batch.
+        """
+        forecaster = self.forecaster
+        height, width = frames.shape[-2:]
+        patches = forecaster.encode(frames, valid)
+        result = rollout(forecaster.network, patches, frames.shape[1] - 1, known, aux=self.loss.decoupling > 0)
+        prediction = unpatchify(result.frames, forecaster.patch)[..., :height, :width]
+        loss = reconstruction(self.loss, prediction, forecaster.normalizer.normalize(frames), valid, pixels)
+        if self.loss.decoupling:
+            assert forecaster.network.regularizer is not None
+            loss = loss + share * self.loss.decoupling * forecaster.network.regularizer(result.aux)
+        return loss
+
+
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters that training changes."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+@torch.no_grad()
+def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
+    """The L2 norm of all gradients together."""
+    return torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(p.grad) for p in parameters if p.grad is not None])
+    )

@@ -1,0 +1,192 @@
+"""Arrays in, figures out. Nothing here knows a model, and figures are drawn without a display.
+
+All frames are (T, C, H, W) arrays in raw units with NaN at missing pixels; three channels are shown as colours, of other
+numbers the first is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from framecast.types import FrameSpec
+
+Array = NDArray[np.floating[Any]]
+MISSING = (0.55, 0.55, 0.6)
+"""The grey of missing pixels."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, safe for colour-blind eyes."""
+
+
+def colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
+    """One frame (C, H, W) as a picture (H, W, 3): grey for "grey level", else viridis; missing pixels blue-grey."""
+    values = np.clip((frame - spec.low) / (spec.high - spec.low), 0, 1)
+    missing = np.isnan(values).any(0)
+    values = np.nan_to_num(values)
+    if len(values) == 3:
+        picture = values.transpose(1, 2, 0)
+    else:
+        picture = colormaps["gray" if spec.units == "grey level" else "viridis"](values[0])[..., :3]
+    picture = np.where(missing[..., None], MISSING, picture)
+    return (picture * 255).round().astype(np.uint8)
+
+
+def strip(
+    path: Path, context: Array, prediction: Array, spec: FrameSpec, truth: Array | None = None, title: str = ""
+) -> None:
+    """Rows of frames: input, truth, prediction, and error where there is a truth.
+
+    Args:
+        path: of the PNG.
+        context: (J, C, H, W).
+        prediction: (K, C, H, W).
+        spec: units and value range.
+        truth: (K, C, H, W) or None.
+        title: above the picture.
+    """
+    rows: list[tuple[str, Sequence[NDArray[Any]]]] = [("input", [colours(f, spec) for f in context])]
+    if truth is not None:
+        rows.append(("truth", [colours(f, spec) for f in truth]))
+    rows.append(("prediction", [colours(f, spec) for f in prediction]))
+    if truth is not None:
+        span = spec.high - spec.low
+        rows.append(("error", [_diverging((p - t) / span) for p, t in zip(prediction, truth, strict=True)]))
+    columns = max(len(frames) for _, frames in rows)
+    figure = _figure(columns * 0.9 + 0.9, len(rows) * 1.0 + 0.5)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (name, frames) in zip(grid, rows, strict=True):
+        for column, axis in enumerate(line):
+            axis.axis("off")
+            if column < len(frames):
+                axis.imshow(frames[column], interpolation="nearest")
+                lead = column + 1 - (len(context) if name == "input" else 0)
+                axis.set_title(f"{lead:+d}" if lead else "0", fontsize=7, pad=2)
+        line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    figure.subplots_adjust(
+        left=0.9 / (columns * 0.9 + 0.9), right=0.995, bottom=0.02, top=0.88, wspace=0.05, hspace=0.15
+    )
+    _save(figure, path)
+
+
+def gif(
+    path: Path,
+    context: Array,
+    prediction: Array,
+    spec: FrameSpec,
+    truth: Array | None = None,
+    *,
+    milliseconds: int = 150,
+) -> None:
+    """An animation: the truth (if any) beside the prediction, the input first on both sides.
+
+    Args:
+        path: of the GIF.
+        context: (J, C, H, W).
+        prediction: (K, C, H, W).
+        spec: units and value range.
+        truth: (K, C, H, W) or None.
+        milliseconds: between frames.
+    """
+    sides = [("prediction", prediction)] if truth is None else [("truth", truth), ("prediction", prediction)]
+    scale = max(1, 192 // context.shape[-1])
+    pictures = []
+    for t in range(len(context) + len(prediction)):
+        lead = t + 1 - len(context)
+        panels = []
+        for name, future in sides:
+            frame = context[t] if lead <= 0 else future[lead - 1]
+            picture = np.kron(colours(frame, spec), np.ones((scale, scale, 1), np.uint8))
+            panels.append(_labelled(picture, "input" if lead <= 0 else f"{name} {lead:+d}"))
+        gap = np.full((panels[0].shape[0], 4, 3), 255, np.uint8)
+        whole = panels[0] if len(panels) == 1 else np.concatenate([panels[0], gap, panels[1]], 1)
+        pictures.append(Image.fromarray(whole))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
+
+
+def loss_curve(
+    path: Path, steps: Sequence[int], losses: Sequence[float], validation: Mapping[int, float], metric: str
+) -> None:
+    """Training loss against iteration (logarithmic), and the validation metric beside it."""
+    figure = _figure(7, 3.6)
+    axis = figure.subplots()
+    axis.semilogy(steps, losses, color=COLOURS[0], linewidth=0.8, label="training loss")
+    axis.set_xlabel("iteration")
+    axis.set_ylabel("training loss")
+    lines = axis.get_lines()
+    if validation:
+        right = axis.twinx()
+        right.plot(list(validation), list(validation.values()), "o-", color=COLOURS[1], label=f"validation {metric}")
+        right.set_ylabel(f"validation {metric}")
+        lines = [*lines, *right.get_lines()]
+    axis.legend(lines, [str(line.get_label()) for line in lines], frameon=False, fontsize=8)
+    axis.grid(alpha=0.3)
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def by_lead(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], units: Mapping[str, str]) -> None:
+    """One panel per metric: score against lead time, one line per forecast.
+
+    Args:
+        path: of the PNG.
+        curves: {forecast: {metric: scores by lead time}}.
+        units: {metric: unit and which way is better}.
+    """
+    names = list(units)
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = _figure(3.4 * columns, 2.5 * rows + 0.4)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axis, name in zip(grid.flat, names, strict=False):
+        for number, (forecast, metrics) in enumerate(curves.items()):
+            leads = range(1, len(metrics[name]) + 1)
+            axis.plot(leads, metrics[name], ".-", color=COLOURS[number % len(COLOURS)], label=forecast)
+        axis.set_title(name, fontsize=9)
+        axis.set_ylabel(units[name], fontsize=7)
+        axis.tick_params(labelsize=7)
+        axis.grid(alpha=0.3)
+    for axis in list(grid.flat)[len(names) :]:
+        axis.axis("off")
+    for axis in grid[-1]:
+        axis.set_xlabel("lead time, frames", fontsize=8)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, fontsize=8)
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / (2.5 * rows + 0.4)))
+    _save(figure, path)
+
+
+def _diverging(error: Array) -> NDArray[np.uint8]:
+    """An error as a share of the value range: blue too low, red too high, white right."""
+    missing: NDArray[np.bool_] = np.asarray(np.isnan(error).any(axis=0))
+    picture = colormaps["RdBu_r"](np.clip(np.nan_to_num(error).mean(0) / 2 + 0.5, 0, 1))[..., :3]
+    return (np.where(missing[..., None], MISSING, picture) * 255).round().astype(np.uint8)
+
+
+def _labelled(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+    """The picture with a line of text above it."""
+    image = Image.new("RGB", (picture.shape[1], picture.shape[0] + 14), "white")
+    image.paste(Image.fromarray(picture), (0, 14))
+    ImageDraw.Draw(image).text((2, 1), text, fill="black")
+    return np.asarray(image)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=110)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

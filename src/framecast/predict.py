@@ -1,0 +1,201 @@
+"""A file of frames in, a file of frames that nobody has seen yet out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from framecast import atomic
+from framecast.data import ArraySource
+from framecast.errors import InputError, UsageError
+from framecast.forecaster import Forecaster
+from framecast.types import FrameSpec
+
+SUFFIXES = (".npy", ".npz", ".zarr")
+
+
+class Forecast(NamedTuple):
+    """Of every sequence of a file."""
+
+    context: NDArray[np.float32]
+    """(N, J, C, H, W), the frames that were used, raw units; NaN where missing."""
+    frames: NDArray[np.float32]
+    """(N, K, C, H, W), raw units; NaN where no frame of the context was observed."""
+    start_time: NDArray[np.datetime64] | None
+    """(N,), valid time of the first predicted frame, where known."""
+    dims: str
+    """Axes of the input file, letters of n t c h w; the output has the same."""
+
+
+def forecast(
+    forecaster: Forecaster,
+    source: ArraySource,
+    horizon: int,
+    *,
+    context: int | None = None,
+    batch_size: int = 8,
+    device: str = "cpu",
+    progress: Callable[[int], None] | None = None,
+) -> Forecast:
+    """Predict what follows each sequence of a source.
+
+    Args:
+        forecaster: the model.
+        source: frames, raw units.
+        horizon: K, frames to predict; any number.
+        context: J, how many of the last frames are used; by default as many as in training, or all there are.
+        batch_size: sequences at a time.
+        device: where to compute.
+        progress: called with the number of sequences done.
+
+    Raises:
+        InputError: frames that the model was not made for, or too few of them.
+    """
+    check_values(forecaster.spec, source.spec)
+    shortest = min(source.lengths)
+    used = min(forecaster.context or shortest, shortest) if context is None else context
+    if not 1 <= used <= shortest:
+        raise InputError(
+            "context", got=f"{used} frames", expected=f"1 to {shortest}, the frames of the shortest sequence"
+        )
+    forecaster = forecaster.to(device)
+    pasts, futures, times = [], [], []
+    for first in range(0, len(source.lengths), batch_size):
+        numbers = range(first, min(first + batch_size, len(source.lengths)))
+        windows = [source.read(n, source.lengths[n] - used, source.lengths[n]) for n in numbers]
+        past = np.stack([window.frames for window in windows])
+        valid = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
+        future = forecaster.predict(torch.from_numpy(past), horizon, torch.from_numpy(valid))
+        unknown = ~valid.any(1, keepdims=True)
+        futures.append(np.where(unknown, np.nan, torch.as_tensor(future).float().cpu().numpy()))
+        pasts.append(past)
+        times += [_after(window.time, used, source.spec) for window in windows]
+        if progress is not None:
+            progress(first + len(windows))
+    known = all(time is not None for time in times)
+    starts = np.array(times, dtype="datetime64[s]") if known else None
+    return Forecast(np.concatenate(pasts), np.concatenate(futures), starts, source.dims)
+
+
+def check_values(model: FrameSpec, data: FrameSpec) -> None:
+    """Whether data mean what a model was trained on.
+
+    Raises:
+        InputError: other channels, other units, or values on another scale.
+    """
+    if data.channels != model.channels:
+        raise InputError(
+            "data", got=f"{data.channels} channels", expected=f"{model.channels}, as the model was trained"
+        )
+    if "1" not in (data.units, model.units) and data.units != model.units:
+        fix = "convert the values, or name their units with --units if the file is wrong"
+        raise InputError(
+            "data", got=f"units {data.units}", expected=f"{model.units}, as the model was trained", fix=fix
+        )
+    ratio = (data.high - data.low) / (model.high - model.low)
+    if not 0.1 <= ratio <= 10:
+        raise InputError(
+            "data",
+            got=f"values from {data.low:g} to {data.high:g}",
+            expected=f"the model's scale, {model.low:g} to {model.high:g} {model.units}",
+            fix=f"scale them, or say --range {model.low:g},{model.high:g} if they are on it",
+        )
+
+
+def write_forecast(path: Path, result: Forecast, spec: FrameSpec) -> tuple[str, tuple[int, ...]]:
+    """Write a forecast as .npy, .npz or .zarr, with the axes of the input file.
+
+    Args:
+        path: a new file.
+        result: what to write, float32; NaN is missing.
+        spec: units and time step.
+
+    Returns:
+        the axes and the shape that were written.
+
+    Raises:
+        UsageError: the path exists, cannot be written to, or has another suffix.
+    """
+    array = _arranged(result.frames, result.dims)
+    attributes: dict[str, Any] = {"dims": result.dims, "units": spec.units}
+    if spec.step_minutes is not None:
+        attributes["step_minutes"] = spec.step_minutes
+    if path.suffix == ".zarr":
+        _write_zarr(path, array, attributes, result.start_time)
+    elif path.suffix == ".npz":
+        arrays: dict[str, Any] = {"frames": array, **attributes}
+        if result.start_time is not None:
+            arrays["start_time"] = result.start_time
+        atomic.write(path, lambda file: np.savez_compressed(file, **arrays))
+    else:
+        atomic.write(path, lambda file: np.save(file, array))
+    return result.dims, array.shape
+
+
+def check_new(out: Path, *pictures: Path | None) -> None:
+    """Whether a forecast and its pictures can be written, before anything is computed.
+
+    Raises:
+        UsageError: a path exists, cannot be written to, or has another suffix.
+    """
+    if out.suffix not in SUFFIXES:
+        raise UsageError(str(out), got=f"suffix {out.suffix or 'none'}", expected=f"one of {', '.join(SUFFIXES)}")
+    for path in (out, *pictures):
+        if path is not None:
+            atomic.new(path)
+
+
+def draw_forecast(result: Forecast, spec: FrameSpec, sequence: int, *, gif: Path | None, strip: Path | None) -> None:
+    """Draw one sequence with what is predicted to follow, as a GIF or a strip or both.
+
+    Raises:
+        UsageError: no such sequence.
+    """
+    if gif is None and strip is None:
+        return
+    from framecast import plots
+
+    if not sequence < len(result.frames):
+        raise UsageError("--sequence", got=sequence, expected=f"0 to {len(result.frames) - 1}")
+    context, frames = result.context[sequence], result.frames[sequence]
+    if gif is not None:
+        plots.gif(gif, context, frames, spec)
+    if strip is not None:
+        plots.strip(strip, context, frames, spec)
+
+
+def _after(time: np.datetime64 | None, frames: int, spec: FrameSpec) -> np.datetime64 | None:
+    if time is None or spec.step_minutes is None:
+        return None
+    return time + np.timedelta64(round(frames * spec.step_minutes * 60), "s")
+
+
+def _arranged(frames: NDArray[np.float32], dims: str) -> NDArray[np.float32]:
+    """(N, K, C, H, W) with the axes of `dims`; an axis that is not among them has length 1."""
+    absent = tuple(axis for axis, letter in enumerate("ntchw") if letter not in dims)
+    present = [letter for letter in "ntchw" if letter in dims]
+    return np.ascontiguousarray(frames.squeeze(absent).transpose([present.index(letter) for letter in dims]))
+
+
+def _write_zarr(path: Path, array: NDArray[np.float32], attributes: dict[str, Any], times: NDArray[Any] | None) -> None:
+    import zarr
+
+    if times is not None:
+        attributes["start_time"] = [str(time) for time in times]
+    temporary = path.with_name(f".{path.name}.part")
+    out = zarr.create_array(
+        temporary,
+        shape=array.shape,
+        chunks=(1, *array.shape[1:]),
+        dtype="float32",
+        compressors=[zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()],
+        fill_value=float("nan"),
+        attributes=attributes,
+    )
+    out[...] = array
+    temporary.rename(path)

@@ -1,0 +1,259 @@
+"""Strict YAML and frozen models: all that decides a training, but what the data decides.
+
+A recipe may leave out anything; an unknown key is an error that names the nearest valid one. There is no inheritance and
+no interpolation. Channels, size and units come from the data and stand in no recipe.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
+
+from framecast.data import DataConfig
+from framecast.errors import UsageError
+from framecast.forecaster import Fill
+from framecast.learning_rate import Constant, LearningRate
+from framecast.losses import LossConfig
+from framecast.models import MODELS, ModelConfig, PredRNN
+from framecast.schedules import Sampling, ScheduledSampling
+
+Count = Annotated[int, Field(ge=1)]
+
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainConfig(_Section):
+    """How to train.
+
+    Args:
+        steps: iterations; with time_reversal "step" each makes two updates, as in the official code.
+        batch_size: sequences per iteration over all processes and micro-batches.
+        accumulate: micro-batches per iteration and process, for less memory.
+        lr: base learning rate of Adam.
+        lr_schedule: its course over the iterations.
+        betas: of Adam.
+        eps: of Adam.
+        clip: largest norm of the gradient; null for none, as published.
+        ema: decay of a running average of the weights, which is then validated and saved; null for none.
+        time_reversal: "off"; "step", a second update on the same batch backward in time (official); "augment", each
+            sequence backward with probability 1/2.
+        dtype: arithmetic of the forward pass: fp32, bf16 or fp16 (autocast; weights stay fp32).
+        precision: "highest" or "high", as torch means the words for fp32.
+        workers: processes that prepare batches; they change no number.
+        log_every: iterations between lines of events.jsonl.
+        checkpoint_every: iterations between checkpoints.
+        keep: how many checkpoints to keep; the older ones of this run are removed.
+    """
+
+    steps: Count = 10_000
+    batch_size: Count = 8
+    accumulate: Count = 1
+    lr: Annotated[float, Field(gt=0)] = 3e-4
+    lr_schedule: LearningRate = Constant()
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    clip: Annotated[float, Field(gt=0)] | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    time_reversal: Literal["off", "step", "augment"] = "off"
+    dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["highest", "high"] = "highest"
+    workers: Annotated[int, Field(ge=0)] = 0
+    log_every: Count = 10
+    checkpoint_every: Count = 500
+    keep: Annotated[int, Field(ge=3)] = 3
+
+
+class ValidateConfig(_Section):
+    """When to look at the validation split, and what follows.
+
+    Args:
+        every: iterations between validations.
+        sequences: how many of its windows to score; null for all.
+        metric: whose mean over lead times decides which model is the best.
+        patience: validations without a better score after which training ends; null for never.
+    """
+
+    every: Count = 500
+    sequences: Count | None = 64
+    metric: str = "sse"
+    patience: Count | None = None
+
+
+class Recipe(_Section):
+    """A whole training."""
+
+    model: SerializeAsAny[ModelConfig] = PredRNN()
+    patch: Count = 4
+    context: Count = 10
+    horizon: Count = 10
+    fill: Fill = "low"
+    sampling: Sampling = ScheduledSampling()
+    loss: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()
+    validate_: ValidateConfig = Field(default=ValidateConfig(), alias="validate")
+    data: DataConfig = DataConfig()
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"name": value}
+        return model_config(value) if isinstance(value, dict) else value
+
+    def yaml(self) -> str:
+        """The whole recipe, defaults included, in YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False, width=100)
+
+
+def model_config(fields: dict[str, Any]) -> ModelConfig:
+    """Build a network's configuration from its fields; `name` is a registered one or `package.module:Class`.
+
+    Raises:
+        UsageError: unknown name, or fields that the network does not have.
+    """
+    name = str(fields.get("name", ""))
+    rest = {key: value for key, value in fields.items() if key != "name"}
+    kind = imported(name) if ":" in name else MODELS.get(name)
+    if kind is None:
+        near = difflib.get_close_matches(name, MODELS, 1)
+        hint = f"did you mean {near[0]}?" if near else None
+        raise UsageError("model", got=repr(name), expected=f"one of {', '.join(MODELS)}", fix=hint)
+    return checked(kind, {**rest, "name": name}, f"model {name}")
+
+
+def read_recipe(
+    source: str,
+    overrides: Sequence[str] = (),
+    values: Mapping[str, Any] | None = None,
+    *,
+    must_be_model: bool = False,
+) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        source: a YAML file, or the name of a network, which stands for a recipe of defaults.
+        overrides: `key.key=value`, the value in YAML; later ones win.
+        values: `key.key` to a value, applied last.
+        must_be_model: whether a file is refused.
+
+    Raises:
+        UsageError: no such file or network, no YAML, an unknown key, a value that does not fit.
+    """
+    if source in MODELS or ":" in source or must_be_model:
+        content: Any = {"model": {"name": source}}
+    else:
+        content = _parsed(_text(source), source)
+    if not isinstance(content, dict):
+        raise UsageError(source, got=type(content).__name__, expected="a mapping of keys to values")
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals:
+            raise UsageError("--set", got=override, expected="key.key=value, for example train.lr=3e-4")
+        _put(content, path.strip(), _parsed(text, f"--set {override}"))
+    for path, value in (values or {}).items():
+        _put(content, path, value)
+    return checked(Recipe, content, source)
+
+
+def checked(kind: type[Config], fields: Mapping[str, Any], source: str) -> Config:
+    """Make a configuration of its fields.
+
+    Args:
+        kind: the configuration's class.
+        fields: plain values.
+        source: what names them in errors.
+
+    Raises:
+        UsageError: an unknown key, or a value that does not fit.
+    """
+    try:
+        return kind.model_validate(dict(fields))
+    except ValidationError as error:
+        raise _explained(error, kind, source) from error
+
+
+def _text(source: str) -> str:
+    path = Path(source)
+    if not path.is_file():
+        near = difflib.get_close_matches(source, MODELS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"networks: {', '.join(MODELS)}"
+        raise UsageError(source, got="no such file", expected="a recipe or the name of a network", fix=hint)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(source, got=str(error), expected="a text file") from error
+
+
+def _parsed(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise UsageError(source, got=" ".join(str(error).split()), expected="YAML") from error
+
+
+def _put(content: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for key in parents:
+        inner = content.get(key)
+        if key == "model" and isinstance(inner, str):
+            inner = {"name": inner}
+        content[key] = inner if isinstance(inner, dict) else {}
+        content = content[key]
+    content[last] = value
+
+
+def imported(name: str) -> type[ModelConfig]:
+    """The class that `package.module:Class` names.
+
+    Raises:
+        UsageError: there is none, or it is not derived from ModelConfig.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module), attribute, None)
+    except ImportError as error:
+        raise UsageError("model", got=name, expected="package.module:Class", fix=str(error)) from error
+    if not (isinstance(kind, type) and issubclass(kind, ModelConfig)):
+        raise UsageError("model", got=name, expected="a class derived from framecast.models.ModelConfig")
+    return kind
+
+
+def _explained(error: ValidationError, root: type[BaseModel], source: str) -> UsageError:
+    """The first fault of a recipe, with the nearest valid key where a key is unknown."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+        return UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}{got}")
+    keys = _keys(root, [str(part) for part in first["loc"][:-1]])
+    near = difflib.get_close_matches(str(first["loc"][-1]), keys, 1)
+    hint = f"did you mean {near[0]}?" if near else None
+    return UsageError(f"{source}: {where}", got="an unknown key", expected=f"one of {', '.join(keys)}", fix=hint)
+
+
+def _keys(root: type[BaseModel], path: list[str]) -> list[str]:
+    """The keys that are valid under `path`, over all alternatives that stand there."""
+    kinds = [root]
+    for key in path:
+        fields = [field for kind in kinds for name, field in kind.model_fields.items() if key in (name, field.alias)]
+        found = [inner for field in fields for inner in _models(field.annotation)]
+        kinds = found or kinds
+    return sorted({field.alias or name for kind in kinds for name, field in kind.model_fields.items()})
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in getattr(annotation, "__args__", ()) for model in _models(inner)]

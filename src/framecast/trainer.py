@@ -1,0 +1,217 @@
+"""What changes while a network is trained, and one iteration of it.
+
+Iterations count from 1. All randomness is a pure function of the seed and of the iteration, so that resuming, the
+number of workers, and how a batch is shared among processes and micro-batches cannot change what is trained.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from framecast.average import WeightAverage
+from framecast.data import Batch, DataSet
+from framecast.errors import InputError, NonFiniteLoss
+from framecast.evaluate import evaluate
+from framecast.forecaster import Forecaster
+from framecast.losses import observed
+from framecast.metrics import metrics
+from framecast.model_folder import save_forecaster
+from framecast.objective import Objective, gradient_norm, trainable
+from framecast.recipe import Recipe
+from framecast.run_folder import RunFolder
+
+_REVERSAL_STREAM = 0x7EAF
+VALIDATION_METRICS = ("framecast", "fmae")
+
+
+class Trainer:
+    """All that changes in a training, and one iteration of it.
+
+    Args:
+        recipe: what to train and how.
+        dataset: what on.
+        fabric: where; launched.
+    """
+
+    def __init__(self, recipe: Recipe, dataset: DataSet, fabric: Fabric) -> None:
+        self.recipe, self.dataset, self.fabric = recipe, dataset, fabric
+        self.step, self.worse = 0, 0
+        self.best: float | None = None
+        names = (recipe.validate_.metric, *VALIDATION_METRICS)
+        self.metrics = metrics(names, spec=dataset.spec, thresholds=())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.forecaster = new_forecaster(recipe, dataset)
+        objective = Objective(self.forecaster, recipe.loss)
+        self.parameters = trainable(objective)
+        config = recipe.train
+        fused = config.dtype != "fp16" and fabric.device.type in ("cpu", "cuda")
+        adam = torch.optim.Adam(self.parameters, config.lr, config.betas, config.eps, fused=fused)
+        self.objective, self.optimizer = fabric.setup(objective, adam)
+        self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
+
+    def iterate(self, batches: list[Batch]) -> dict[str, Any]:
+        """One iteration: one update, or two with time_reversal "step".
+
+        Returns:
+            what the event log gets.
+
+        Raises:
+            NonFiniteLoss: before any weight is changed.
+        """
+        config, step = self.recipe.train, self.step + 1
+        rate = config.lr * config.lr_schedule.factor(step, config.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if config.time_reversal == "augment":
+            batches = [self._turned(batch, m) for m, batch in enumerate(batches)]
+        passes = [batches, [_reversed(b) for b in batches]] if config.time_reversal == "step" else [batches]
+        results = [self._update(direction, step) for direction in passes]
+        self.step = step
+        encoder, decoder = self.recipe.sampling.probabilities(step, config.steps)
+        loss, norm = (sum(values) / len(passes) for values in zip(*results, strict=True))
+        return {"step": step, "loss": loss, "gradient_norm": norm, "lr": rate, "truth": [encoder, decoder]}
+
+    def _update(self, batches: list[Batch], step: int) -> tuple[float, float]:
+        fabric, config = self.fabric, self.recipe.train
+        known = self.recipe.sampling.known(
+            step,
+            config.steps,
+            seed=self.recipe.seed,
+            batch=config.batch_size,
+            context=self.recipe.context,
+            frames=self.recipe.context + self.recipe.horizon,
+        )
+        pixels = self._sum(torch.tensor(float(sum(observed(b.frames, b.valid) for b in batches)), dtype=torch.float64))
+        if pixels == 0:
+            raise InputError("batch", got="no observed pixel", expected="at least one", fix=_named(batches, step))
+        total = torch.zeros((), dtype=torch.float64)
+        for m, batch in enumerate(batches):
+            frames, valid = fabric.to_device((batch.frames, batch.valid))
+            with fabric.no_backward_sync(self.objective, enabled=m + 1 < len(batches)):
+                loss = self.objective(
+                    frames,
+                    valid,
+                    known[self._rows(m, len(frames))],
+                    torch.tensor(pixels, dtype=torch.float32, device=fabric.device),
+                    1 / (len(batches) * fabric.world_size),
+                )
+                fabric.backward(loss * fabric.world_size)
+            total += loss.detach().double().cpu()
+        mean = self._sum(total)
+        norm = float(gradient_norm(self.parameters))
+        if not math.isfinite(mean) or (not math.isfinite(norm) and config.dtype != "fp16"):
+            self.optimizer.zero_grad()
+            what = "loss" if not math.isfinite(mean) else "gradient"
+            raise NonFiniteLoss(
+                f"{what} is not finite at step {step} ({_named(batches, step)}); nothing of this step was saved",
+                fix="lower train.lr, set train.clip=1, or look at these sequences",
+            )
+        if config.clip:
+            fabric.clip_gradients(self.objective, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update()
+        return mean, norm
+
+    def _rows(self, micro: int, size: int) -> slice:
+        start = (micro * self.fabric.world_size + self.fabric.global_rank) * size
+        return slice(start, start + size)
+
+    def _sum(self, value: Tensor) -> float:
+        """Over processes."""
+        if self.fabric.world_size > 1:
+            value = self.fabric.all_reduce(value.to(self.fabric.device), reduce_op="sum")  # type: ignore[assignment]
+        return float(value)
+
+    def _turned(self, batch: Batch, micro: int) -> Batch:
+        """Each sequence backward with probability 1/2, a pure function of seed, iteration and row."""
+        draw = np.random.default_rng([_REVERSAL_STREAM, self.recipe.seed, self.step + 1])
+        turn = draw.random(self.recipe.train.batch_size) < 0.5
+        rows = torch.from_numpy(turn[self._rows(micro, len(batch.frames))])[:, None, None, None, None]
+        back = _reversed(batch)
+        valid = None if batch.valid is None or back.valid is None else torch.where(rows, back.valid, batch.valid)
+        return Batch(torch.where(rows, back.frames, batch.frames), valid, batch.indices)
+
+    def validate(self) -> dict[str, float]:
+        """Mean scores over lead times on the validation split, of the averaged weights if there are any."""
+        recipe, fabric = self.recipe, self.fabric
+        with self._averaged():
+            scores = evaluate(
+                self.forecaster,
+                self.dataset,
+                "val",
+                self.metrics,
+                context=recipe.context,
+                horizon=recipe.horizon,
+                batch_size=max(1, recipe.train.batch_size // (recipe.train.accumulate * fabric.world_size)),
+                limit=recipe.validate_.sequences,
+                device=fabric.device,
+                rank=fabric.global_rank,
+                world_size=fabric.world_size,
+                all_reduce=lambda sums: fabric.all_reduce(sums, reduce_op="sum"),  # type: ignore[arg-type,return-value]
+            )
+        return scores.mean()
+
+    def is_better(self, score: float) -> bool:
+        """Whether a validation score is better than the best so far; NaN never is."""
+        if self.best is None:
+            return not math.isnan(score)
+        less = self.metrics[0].better == "less"
+        return score < self.best if less else score > self.best
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return self.average.applied() if self.average is not None else nullcontext()
+
+    def save_model(self, folder: RunFolder, scores: dict[str, float]) -> None:
+        """Write `model/`."""
+        with self._averaged():
+            save_forecaster(folder.model, self.forecaster, {"step": self.step, "validation": scores})
+
+    def state(self) -> dict[str, Any]:
+        """All that resuming needs, but the recipe."""
+        return {
+            "step": self.step,
+            "samples": self.step * self.recipe.train.batch_size,
+            "network": self.forecaster.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
+            "average": self.average.state() if self.average is not None else None,
+            "best": self.best,
+            "worse": self.worse,
+            "processes": self.fabric.world_size,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what `state` returned."""
+        self.step, self.best, self.worse = state["step"], state["best"], state["worse"]
+        self.forecaster.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.restore(state["average"])
+
+
+def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
+    """A Forecaster with fresh weights for this recipe and these data."""
+    return Forecaster(
+        recipe.model, dataset.spec, dataset.normalizer(), recipe.patch, fill=recipe.fill, context=recipe.context
+    )
+
+
+def _reversed(batch: Batch) -> Batch:
+    """Backward in time."""
+    return Batch(batch.frames.flip(1), None if batch.valid is None else batch.valid.flip(1), batch.indices)
+
+
+def _named(batches: list[Batch], step: int) -> str:
+    indices = [index for batch in batches for index in batch.indices]
+    return f"step {step}, sequences {', '.join(map(str, indices[:16]))}"
