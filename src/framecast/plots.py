@@ -73,7 +73,12 @@ def strip(
     if title:
         figure.suptitle(title, fontsize=10)
     figure.subplots_adjust(
-        left=0.9 / (columns * 0.9 + 0.9), right=0.995, bottom=0.02, top=0.88, wspace=0.05, hspace=0.15
+        left=0.9 / (columns * 0.9 + 0.9),
+        right=0.995,
+        bottom=0.02,
+        top=0.86 if title else 0.94,
+        wspace=0.05,
+        hspace=0.15,
     )
     _save(figure, path)
 
@@ -118,7 +123,7 @@ def loss_curve(
     path: Path, steps: Sequence[int], losses: Sequence[float], validation: Mapping[int, float], metric: str
 ) -> None:
     """Training loss against iteration (logarithmic), and the validation metric beside it."""
-    figure = _figure(7, 3.6)
+    figure = _figure(7.0, 3.6)
     axis = figure.subplots()
     axis.semilogy(steps, losses, color=COLOURS[0], linewidth=0.8, label="training loss")
     axis.set_xlabel("iteration")
