@@ -24,6 +24,7 @@ class Predictor(Protocol):
 
 def scaled(frames: Tensor, spec: FrameSpec) -> Tensor:
     """Raw units to the scale of the scores, on which the value range is [0, 1]; float64, not clipped."""
+    frames = frames.cpu() if frames.device.type == "mps" else frames  # which has no float64
     return (frames.double() - spec.low) / (spec.high - spec.low)
 
 

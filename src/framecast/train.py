@@ -10,11 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from lightning_fabric import Fabric
 
 from framecast import atomic, checkpoint, kernels
-from framecast.data import DataSet, open_data, training_batches
+from framecast.data import MOVING_MNIST, DataSet, open_data, training_batches
 from framecast.errors import CheckpointError, Stopped, UsageError
 from framecast.place import HERE, Place, resolve_device
 from framecast.progress import Progress, progress
@@ -53,6 +52,7 @@ def start(recipe: Recipe, path: str | Path, place: Place = HERE, *, quiet: bool 
         Stopped: a signal came; everything was saved.
         NonFiniteLoss: nothing of that step was saved.
     """
+    recipe = _anchored(recipe)
     dataset = _open(recipe)
     folder = RunFolder(path)
     with _held(folder, place):
@@ -74,6 +74,17 @@ def resume(path: str | Path, place: Place = HERE, *, quiet: bool = False) -> Out
     recipe = read_recipe(str(folder.recipe))
     with _held(folder, place):
         return _run(recipe, _open(recipe), folder, place, quiet)
+
+
+def _anchored(recipe: Recipe) -> Recipe:
+    """The recipe with absolute paths, so that a run can be resumed from anywhere."""
+    data = recipe.data
+    if data.source != MOVING_MNIST:
+        data = data.model_copy(update={"source": str(Path(data.source).absolute())})
+    elif data.moving_mnist.digits_file is not None:
+        digits = str(Path(data.moving_mnist.digits_file).absolute())
+        data = data.model_copy(update={"moving_mnist": data.moving_mnist.model_copy(update={"digits_file": digits})})
+    return recipe.model_copy(update={"data": data})
 
 
 def _open(recipe: Recipe) -> DataSet:
@@ -207,7 +218,7 @@ def _loop(
         batch = next(batches)
         got = time.perf_counter()
         event = trainer.iterate(batch)
-        signal_number = int(trainer._sum(torch.tensor(float(wish.signal), dtype=torch.float64)) / fabric.world_size)
+        signal_number = int(trainer.over_processes(float(wish.signal), "max"))
         step, last = trainer.step, trainer.step == config.steps
         show.update(step, f"loss {event['loss']:.4g}")
         if log is not None:

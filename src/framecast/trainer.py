@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from framecast.average import WeightAverage
 from framecast.data import Batch, DataSet
@@ -89,10 +88,10 @@ class Trainer:
             context=self.recipe.context,
             frames=self.recipe.context + self.recipe.horizon,
         )
-        pixels = self._sum(torch.tensor(float(sum(observed(b.frames, b.valid) for b in batches)), dtype=torch.float64))
+        pixels = self.over_processes(float(sum(observed(b.frames, b.valid) for b in batches)), "sum")
         if pixels == 0:
             raise InputError("batch", got="no observed pixel", expected="at least one", fix=_named(batches, step))
-        total = torch.zeros((), dtype=torch.float64)
+        total = 0.0
         for m, batch in enumerate(batches):
             frames, valid = fabric.to_device((batch.frames, batch.valid))
             with fabric.no_backward_sync(self.objective, enabled=m + 1 < len(batches)):
@@ -104,8 +103,9 @@ class Trainer:
                     1 / (len(batches) * fabric.world_size),
                 )
                 fabric.backward(loss * fabric.world_size)
-            total += loss.detach().double().cpu()
-        mean = self._sum(total)
+            total += float(loss.detach())
+        mean = self.over_processes(total, "sum")
+        fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
         norm = float(gradient_norm(self.parameters))
         if not math.isfinite(mean) or (not math.isfinite(norm) and config.dtype != "fp16"):
             self.optimizer.zero_grad()
@@ -114,8 +114,8 @@ class Trainer:
                 f"{what} is not finite at step {step} ({_named(batches, step)}); nothing of this step was saved",
                 fix="lower train.lr, set train.clip=1, or look at these sequences",
             )
-        if config.clip:
-            fabric.clip_gradients(self.objective, self.optimizer, max_norm=config.clip, error_if_nonfinite=False)
+        if config.clip and config.clip < norm < math.inf:
+            torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], config.clip / norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average is not None:
@@ -126,11 +126,13 @@ class Trainer:
         start = (micro * self.fabric.world_size + self.fabric.global_rank) * size
         return slice(start, start + size)
 
-    def _sum(self, value: Tensor) -> float:
-        """Over processes."""
-        if self.fabric.world_size > 1:
-            value = self.fabric.all_reduce(value.to(self.fabric.device), reduce_op="sum")  # type: ignore[assignment]
-        return float(value)
+    def over_processes(self, value: float, operation: Literal["sum", "max"]) -> float:
+        """The sum or the largest of a number over all processes."""
+        if self.fabric.world_size == 1:
+            return value
+        exact = torch.float32 if self.fabric.device.type == "mps" else torch.float64
+        number = torch.tensor(value, dtype=exact, device=self.fabric.device)
+        return float(self.fabric.all_reduce(number, reduce_op=operation))  # type: ignore[arg-type]
 
     def _turned(self, batch: Batch, micro: int) -> Batch:
         """Each sequence backward with probability 1/2, a pure function of seed, iteration and row."""

@@ -1,0 +1,54 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from rich.console import Console
+
+from framecast.cost import cost
+from framecast.demo import demo_recipe, run_demo
+from framecast.models import MIM, ConvLSTM, PredRNN, PredRNNPP
+from framecast.rollout import rollout
+
+FULL = (128,) * 4
+
+
+@pytest.mark.parametrize(
+    ("config", "giga"), [(ConvLSTM(hidden=FULL), 56.8), (PredRNN(hidden=FULL), 116.0), (PredRNNPP(hidden=FULL), 171.7)]
+)
+def test_multiply_adds_are_the_published_ones(config, giga: float) -> None:
+    assert cost(config, 1, 64, 64, patch=4, frames=20).multiply_adds / 1e9 == pytest.approx(giga, abs=0.06)
+
+
+@pytest.mark.parametrize("config", [ConvLSTM(hidden=(4, 4)), PredRNN(hidden=(4, 4)), MIM(hidden=(4, 4))])
+def test_memory_is_what_autograd_keeps(config) -> None:
+    kept: dict[int, int] = {}
+    network = config.build(16, 5, 4)
+    owned = {p.data_ptr() for p in network.parameters()}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.data_ptr() not in owned:
+            kept[tensor.data_ptr(), tensor.storage_offset()] = tensor.numel() * tensor.element_size()
+        alive.append(tensor)
+        return tensor
+
+    alive: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        rollout(network, torch.rand(1, 6, 16, 5, 4), 5)
+    assert cost(config, 1, 18, 15, patch=4, frames=6).training_bytes == pytest.approx(sum(kept.values()), rel=0.1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+def test_demo_tells_the_whole_story(tmp_path: Path, capsys) -> None:
+    run_demo(tmp_path / "run", Console(width=140), steps=3)
+    told = capsys.readouterr().out
+    for word in ("persistence", "blank", "strip.png", "framecast predict", "that of a blank"):
+        assert word in told
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["sequences"] == 64
+    assert scores["scores"]["blank"]["sse"]["mean"] == pytest.approx(160, rel=0.05)
+    for picture in ("strip.png", "forecast.gif", "scores.png", "loss.png"):
+        with Image.open(tmp_path / "run" / picture) as opened:
+            opened.verify()
+    assert demo_recipe().context == 10

@@ -1,0 +1,50 @@
+"""Figures are made of arrays, at the right size, with missing pixels shown."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from framecast import plots
+from framecast.types import FrameSpec
+
+GREY = FrameSpec(channels=1, height=8, width=12, low=0.0, high=255.0, units="grey level")
+RNG = np.random.default_rng(0)
+
+
+def frames(time: int, channels: int = 1) -> np.ndarray:
+    return (255 * RNG.random((time, channels, 8, 12))).astype(np.float32)
+
+
+def test_colours() -> None:
+    frame = np.full((1, 8, 12), 127.5, np.float32)
+    frame[0, 0, 0], frame[0, 0, 1], frame[0, 0, 2] = np.nan, 0, 999
+    picture = plots.colours(frame, GREY)
+    assert picture.shape == (8, 12, 3)
+    assert picture[0, 1].tolist() == [0, 0, 0]
+    assert picture[0, 2].tolist() == [255, 255, 255]
+    assert picture[0, 0].tolist() == [round(255 * value) for value in plots.MISSING]
+    assert abs(int(picture[3, 3, 0]) - 128) <= 1
+    coloured = plots.colours(frames(1, 3)[0], GREY.model_copy(update={"channels": 3, "units": "1"}))
+    assert coloured.std() > 10
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_strip_and_gif(tmp_path: Path, truth: bool) -> None:
+    future = frames(5) if truth else None
+    plots.strip(tmp_path / "strip.png", frames(3), frames(5), GREY, future, "title")
+    plots.gif(tmp_path / "moving.gif", frames(3), frames(5), GREY, future)
+    with Image.open(tmp_path / "strip.png") as picture:
+        assert picture.size[0] > 400
+    with Image.open(tmp_path / "moving.gif") as animation:
+        assert animation.n_frames == 8
+        assert animation.size[0] == 192 // 12 * 12 * (2 if truth else 1) + (4 if truth else 0)
+
+
+def test_curves(tmp_path: Path) -> None:
+    plots.loss_curve(tmp_path / "loss.png", [1, 2, 3], [3.0, 2.0, 1.0], {2: 5.0, 3: 4.0}, "sse")
+    plots.loss_curve(tmp_path / "bare.png", [1, 2, 3], [3.0, 2.0, 1.0], {}, "sse")
+    scores = {name: {"sse": [1.0, 2.0], "ssim": [0.9, float("nan")]} for name in ("a", "b")}
+    plots.by_lead(tmp_path / "lead.png", scores, {"sse": "range²", "ssim": "1"})
+    assert all((tmp_path / name).stat().st_size > 3000 for name in ("loss.png", "bare.png", "lead.png"))
