@@ -102,7 +102,7 @@ def test_evaluate_stands_beside_the_baselines(run: Path) -> None:
     scores = json.loads((folder / "scores.json").read_text())
     assert len(scores["scores"]["convlstm"]["psnr"]["by_lead"]) == 4
     assert scores["scores"]["persistence"]["fmae"]["better"] == "less"
-    assert {path.name for path in folder.iterdir()} == {"scores.json", "scores.png", "strip.png"}
+    assert {path.name for path in folder.iterdir()} == {"scores.json", "scores.png", "strip.png", "forecast.gif"}
     framecast("evaluate", run, "--quiet", "--split", "val", "--limit", 2)
     framecast("evaluate", run, "--quiet", "--limit", 2)
     assert (run / "evaluations" / "test-2").is_dir()

@@ -45,10 +45,16 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys) -> None:
     told = capsys.readouterr().out
     for word in ("persistence", "blank", "strip.png", "framecast predict", "that of a blank"):
         assert word in told
-    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    folder = tmp_path / "run" / "evaluations" / "test-1"
+    scores = json.loads((folder / "scores.json").read_text())
     assert scores["sequences"] == 64
     assert scores["scores"]["blank"]["sse"]["mean"] == pytest.approx(160, rel=0.05)
-    for picture in ("strip.png", "forecast.gif", "scores.png", "loss.png"):
-        with Image.open(tmp_path / "run" / picture) as opened:
+    for picture in (
+        folder / "strip.png",
+        folder / "forecast.gif",
+        folder / "scores.png",
+        tmp_path / "run" / "loss.png",
+    ):
+        with Image.open(picture) as opened:
             opened.verify()
     assert demo_recipe().context == 10

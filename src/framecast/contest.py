@@ -53,7 +53,7 @@ def contest(
     model: type[ModelConfig] | None = None,
     quiet: bool = False,
 ) -> tuple[Scoreboard, Path]:
-    """Score a model and all baselines on the same windows; write scores.json, scores.png and strip.png.
+    """Score a model and all baselines on the same windows; write scores.json and pictures.
 
     Args:
         run: a run's folder, a model's folder, or the name of a baseline, which then stands alone.
@@ -100,7 +100,8 @@ def contest(
     board = Scoreboard(scores, dataset, split, context, horizon)
     board.write(folder / "scores.json")
     board.draw(folder / "scores.png")
-    draw_window(folder / "strip.png", next(iter(forecasts.values())), dataset, split, context, horizon, device)
+    for picture in ("strip.png", "forecast.gif"):
+        draw_window(folder / picture, next(iter(forecasts.values())), dataset, split, context, horizon, device)
     return board, folder
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from rich.console import Console
 
-from framecast.baselines import Blank, Mean, Persistence
-from framecast.contest import draw_window
-from framecast.data import DataConfig, MovingMNISTConfig, open_data
-from framecast.evaluate import Predictor, evaluate
+from framecast.contest import Question, contest
+from framecast.data import DataConfig, MovingMNISTConfig
 from framecast.learning_rate import OneCycle
-from framecast.metrics import metrics
-from framecast.model_folder import load
 from framecast.models import PredRNN
 from framecast.place import Place
-from framecast.progress import progress
 from framecast.recipe import Recipe, TrainConfig, ValidateConfig
 from framecast.schedules import ScheduledSampling
 from framecast.scoreboard import Scoreboard
@@ -23,6 +19,7 @@ from framecast.train import start
 
 STEPS = 440
 TEST_SEQUENCES = 64
+SHOWN_METRICS = ("sse", "mae", "ssim", "psnr")
 
 
 def demo_recipe(steps: int = STEPS) -> Recipe:
@@ -61,48 +58,25 @@ def run_demo(
             highlight=False,
         )
     start(recipe, path, Place(device), quiet=quiet)
-    dataset = open_data(recipe.data, context=recipe.context, horizon=recipe.horizon, seed=recipe.seed)
-    forecaster = load(path).to(device)
-    forecasts: dict[str, Predictor] = {
-        "predrnn": forecaster,
-        "persistence": Persistence(dataset.spec),
-        "mean": Mean(dataset.spec),
-        "blank": Blank(dataset.spec),
-    }
-    scores = {}
-    with progress("scoring", TEST_SEQUENCES * len(forecasts), quiet=quiet) as show:
-        for number, (name, forecast) in enumerate(forecasts.items()):
-            scores[name] = evaluate(
-                forecast,
-                dataset,
-                "test",
-                metrics(("sse", "mae", "ssim", "psnr"), spec=dataset.spec),
-                context=recipe.context,
-                horizon=recipe.horizon,
-                device=device,
-                progress=lambda done, number=number: show.update(number * TEST_SEQUENCES + done),  # type: ignore[misc]
-            )
-    board = Scoreboard(scores, dataset, "test", recipe.context, recipe.horizon)
-    board.write(path / "scores.json")
-    board.draw(path / "scores.png")
-    for picture in ("strip.png", "forecast.gif"):
-        draw_window(path / picture, forecaster, dataset, "test", recipe.context, recipe.horizon, device)
+    board, folder = contest(str(path), {}, Question("test", SHOWN_METRICS), device=device, quiet=quiet)
     if not quiet:
         board.print(console)
-        _say_next(path, board, console)
+        _say_next(path, folder, board, console)
     return board
 
 
-def _say_next(path: Path, board: Scoreboard, console: Console) -> None:
+def _say_next(path: Path, folder: Path, board: Scoreboard, console: Console) -> None:
     sse = {name: scores.mean()["sse"] for name, scores in board.scores.items()}
     gain = 100 * (1 - sse["predrnn"] / sse["blank"])
     side = "below" if gain >= 0 else "above"
+    activate = "" if shutil.which("framecast") else "source .venv/bin/activate\n          "
     console.print(
         f"\nOn unseen digits, the network's squared error is {abs(gain):.0f} % {side} that of a blank forecast.\n"
-        f"Look at   {path}/strip.png      input, truth, prediction, error\n"
-        f"          {path}/forecast.gif   the same, moving\n"
-        f"          {path}/loss.png       training loss; {path}/scores.png  scores by lead time\n"
-        f"Next      framecast models                    the networks that there are\n"
+        f"Look at   {folder}/strip.png      input, truth, prediction, error\n"
+        f"          {folder}/forecast.gif   the same, moving\n"
+        f"          {folder}/scores.png     scores by lead time\n"
+        f"          {path}/loss.png         training loss and validation\n"
+        f"Next      {activate}framecast models                    the networks that there are\n"
         f"          framecast data moving-mnist --out digits.npy --count 4 --frames 10\n"
         f"          framecast predict {path} digits.npy --dims tnhw --horizon 30 --out future.npy --gif future.gif\n"
         f"          framecast train predrnn --data YOUR.npy --dims thw",
