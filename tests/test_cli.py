@@ -261,3 +261,37 @@ def test_nan_in_the_data_is_missing_and_said(run: Path, tmp_path: Path) -> None:
     future = np.load(out)
     assert np.isnan(future[0, :, :4]).all()
     assert np.isfinite(future[0, :, 4:]).all()
+
+
+OWN = """
+from typing import Literal
+from framecast.models import ConvConfig
+from framecast.models.convlstm import ConvLSTMCell
+from framecast.network import Network, pixel_head
+
+class Mine(ConvConfig):
+    name: Literal["mine"] = "mine"
+
+    def build(self, channels, height, width):
+        return Network([ConvLSTMCell(channels, self.hidden[0], 3)], pixel_head(self.hidden[0], channels))
+"""
+
+
+def test_a_network_of_ones_own_by_its_import_path(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8))
+
+    def ours(*words: object, code: int = 0) -> str:
+        said = [Path(sys.executable).parent / "framecast", *words]
+        done = subprocess.run(
+            list(map(str, said)), env=ENVIRONMENT, capture_output=True, text=True, timeout=300, cwd=tmp_path
+        )
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    ours("train", "own:Mine", *TINY, "--data", "x.npy", "--dims", "thw", "--steps", 2, "--out", "run", "--quiet")
+    ours("resume", "run", "--quiet")
+    assert "--model package.module:Class" in ours("evaluate", "run", "--quiet", code=4)
+    assert "mine" in ours("evaluate", "run", "--model", "own:Mine", "--quiet")
+    ours("predict", "run", "x.npy", "--dims", "thw", "--model", "own:Mine", "--out", "y.npy", "--quiet")
+    assert np.load(tmp_path / "y.npy").shape == (10, 16, 16)

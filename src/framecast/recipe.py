@@ -113,8 +113,12 @@ class Recipe(_Section):
         return model_config(value) if isinstance(value, dict) else value
 
     def yaml(self) -> str:
-        """The whole recipe, defaults included, in YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False, width=100)
+        """The whole recipe, defaults included, in YAML; a network that is not registered by its class's import path."""
+        content = self.model_dump(mode="json", by_alias=True)
+        kind = type(self.model)
+        if MODELS.get(content["model"]["name"]) is not kind:
+            content["model"]["name"] = f"{kind.__module__}:{kind.__qualname__}"
+        return yaml.safe_dump(content, sort_keys=False, width=100)
 
 
 def model_config(fields: dict[str, Any]) -> ModelConfig:
@@ -125,7 +129,9 @@ def model_config(fields: dict[str, Any]) -> ModelConfig:
     """
     name = str(fields.get("name", ""))
     rest = {key: value for key, value in fields.items() if key != "name"}
-    kind = imported(name) if ":" in name else MODELS.get(name)
+    if ":" in name:
+        return checked(imported(name), rest, f"model {name}")
+    kind = MODELS.get(name)
     if kind is None:
         near = difflib.get_close_matches(name, MODELS, 1)
         hint = f"did you mean {near[0]}?" if near else None
@@ -151,7 +157,7 @@ def read_recipe(
     Raises:
         UsageError: no such file or network, no YAML, an unknown key, a value that does not fit.
     """
-    if source in MODELS or ":" in source or must_be_model:
+    if source in MODELS or must_be_model or (":" in source and not Path(source).exists()):
         content: Any = {"model": {"name": source}}
     else:
         content = _parsed(_text(source), source)

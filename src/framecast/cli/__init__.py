@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 import typer
@@ -43,6 +44,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Run the command of sys.argv; foreseen errors become one line and an exit code."""
+    sys.path.append(os.getcwd())  # where package.module:Class of the user's own is looked for last
     try:
         app()
     except FramecastError as error:
