@@ -108,9 +108,21 @@ def test_evaluate_stands_beside_the_baselines(run: Path) -> None:
     assert (run / "evaluations" / "test-2").is_dir()
 
 
+def test_other_data_are_scored_whole(run: Path, tmp_path: Path) -> None:
+    framecast("data", "moving-mnist", "--count", 5, "--frames", 11, "--size", "32", "--out", tmp_path / "digits.npz")
+    scores = json.loads(
+        framecast("evaluate", run, "--data", tmp_path / "digits.npz", "--json", "--metrics", "sse, mae").stdout
+    )
+    assert (scores["split"], scores["sequences"]) == ("all", 10)  # 3 in, 4 out of 11: windows at 0 and 4
+    assert (run / "evaluations" / "all-1").is_dir()
+
+
 def test_predict_any_horizon_and_size(run: Path, tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (6, 2, 45, 37), dtype=np.uint8)
     np.save(tmp_path / "x.npy", x)
+    for wrong in (("--gif", "y.mp4"), ("--strip", "y.gif"), ("--sequence", 2)):
+        framecast("predict", run, tmp_path / "x.npy", "--dims", "tnhw", "--out", tmp_path / "y.npy", *wrong, code=2)
+        assert not (tmp_path / "y.npy").exists()
     for suffix in ("npy", "npz", "zarr"):
         out = tmp_path / f"future.{suffix}"
         pictures = ("--gif", tmp_path / f"{suffix}.gif", "--strip", tmp_path / f"{suffix}.png")
@@ -145,12 +157,11 @@ def test_radar_is_masked_from_the_file_to_the_score(radar: Path, tmp_path: Path)
     np.testing.assert_array_equal(future["start_time"], begins + 20 * step)
 
 
-def test_persistence_on_real_radar_scores_what_was_measured() -> None:
+def test_persistence_on_real_radar_scores_what_was_measured(tmp_path: Path) -> None:
     """The four tiles of the cut; the full 21 give 0.60 and 11.2e-3."""
     said = framecast(
         *("evaluate", "persistence", "--data", DATA / "fmi_140.npz", "--split", "val", "--metrics", "mse,csi"),
-        *("--json", "--out"),
-        Path(os.environ.get("TMPDIR", "/tmp")) / f"framecast-persistence-{os.getpid()}",
+        *("--json", "--out", tmp_path / "scores"),
     )
     scores = json.loads(said.stdout)["scores"]["persistence"]
     x = np.load(DATA / "fmi_140.npz")
@@ -290,7 +301,8 @@ def test_a_network_of_ones_own_by_its_import_path(tmp_path: Path) -> None:
         return done.stdout + done.stderr
 
     ours("train", "own:Mine", *TINY, "--data", "x.npy", "--dims", "thw", "--steps", 2, "--out", "run", "--quiet")
-    ours("resume", "run", "--quiet")
+    ours("resume", "run", "--model", "own:Mine", "--quiet")
+    assert "if you trust it" in ours("resume", "run", "--quiet", code=2)
     assert "--model package.module:Class" in ours("evaluate", "run", "--quiet", code=4)
     assert "mine" in ours("evaluate", "run", "--model", "own:Mine", "--quiet")
     ours("predict", "run", "x.npy", "--dims", "thw", "--model", "own:Mine", "--out", "y.npy", "--quiet")

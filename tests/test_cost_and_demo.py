@@ -58,3 +58,12 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys) -> None:
         with Image.open(picture) as opened:
             opened.verify()
     assert demo_recipe().context == 10
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+def test_the_whole_demo_is_fifteen_percent_below_blank(tmp_path: Path) -> None:
+    scores = run_demo(tmp_path / "run", Console(quiet=True), quiet=True).scores
+    sse = {name: found.mean()["sse"] for name, found in scores.items()}
+    assert sse["predrnn"] < 0.85 * sse["blank"]
+    assert sse["predrnn"] < 0.6 * sse["persistence"]

@@ -13,7 +13,7 @@ from framecast import atomic, checkpoint
 from framecast.errors import CheckpointError, RunInUse, UsageError
 from framecast.forecaster import Forecaster
 from framecast.model_folder import load, save_forecaster
-from framecast.models import ConvConfig, ConvLSTM
+from framecast.models import ConvLSTM
 from framecast.normalize import Range
 from framecast.run_folder import EventLog, RunFolder, next_free, read_events
 from framecast.types import FrameSpec
@@ -57,16 +57,14 @@ def test_any_damage_is_caught(tmp_path_factory, where: float, bit: int, cut: boo
     assert manifest or loaded["step"] == 1
 
 
-@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_save_that_dies_leaves_the_old_one(tmp_path: Path, monkeypatch, call: str) -> None:
     checkpoint.save(tmp_path, 1, content(1), keep=3)
 
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    if call == "write":
-        monkeypatch.setattr(torch, "save", full)
-    elif call == "fsync":
+    if call == "fsync":
         monkeypatch.setattr(os, "fsync", full)
     else:
         monkeypatch.setattr(Path, "replace", full)
@@ -75,6 +73,28 @@ def test_a_save_that_dies_leaves_the_old_one(tmp_path: Path, monkeypatch, call: 
     monkeypatch.undo()
     assert checkpoint.load_newest(tmp_path).content["step"] == 1
     assert not list(tmp_path.glob("*.part")), "nothing half-written is left"
+
+
+def test_lost_manifests_are_not_a_fresh_start(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path, 1, content(1), keep=3)
+    (tmp_path / "step-00000001.json").unlink()
+    assert checkpoint.load_newest(tmp_path) is None, "one file without a manifest is a save cut short"
+    checkpoint.save(tmp_path, 2, content(2), keep=3)
+    (tmp_path / "step-00000002.json").unlink()
+    with pytest.raises(CheckpointError, match="manifest is missing"):
+        checkpoint.load_newest(tmp_path)
+
+
+def test_saving_a_model_touches_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "weights-mine.safetensors").write_text("mine")
+    with pytest.raises(UsageError, match="something else than a model"):
+        save_forecaster(str(tmp_path), forecaster())
+    assert (tmp_path / "weights-mine.safetensors").read_text() == "mine"
+    save_forecaster(tmp_path / "model", forecaster())
+    (tmp_path / "model" / "weights-mine.safetensors").write_text("mine")
+    save_forecaster(tmp_path / "model", forecaster())
+    assert (tmp_path / "model" / "weights-mine.safetensors").exists()
+    assert len(list((tmp_path / "model").glob("weights-*"))) == 2
 
 
 def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
@@ -127,7 +147,6 @@ def test_broken_models_say_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{")
     with pytest.raises(CheckpointError, match="damaged JSON"):
         load(tmp_path)
-    assert issubclass(ConvLSTM, ConvConfig)
 
 
 def test_atomic_files_and_new_paths(tmp_path: Path) -> None:
@@ -150,6 +169,10 @@ def test_event_log_is_cut_to_its_checkpoint(tmp_path: Path) -> None:
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write('{"event": "tra')
     assert [event["step"] for event in read_events(tmp_path / "events.jsonl", "train")] == [1, 3]
+    short = EventLog(tmp_path / "short.jsonl", 1000)
+    short.write("train", step=9, loss=float("nan"))
+    short.close()
+    assert read_events(tmp_path / "short.jsonl", "train") == [{"event": "train", "step": 9, "loss": None}]
 
 
 def test_locks_and_names(tmp_path: Path) -> None:
@@ -157,9 +180,9 @@ def test_locks_and_names(tmp_path: Path) -> None:
     with folder.lock(), pytest.raises(RunInUse, match="in use"), RunFolder(tmp_path / "run").lock():
         pass
     with folder.lock():
-        folder.create("model: predrnn\n")
+        folder.create("model: predrnn\n", {})
         with pytest.raises(UsageError, match="a run that exists"):
-            folder.create("model: predrnn\n")
+            folder.create("model: predrnn\n", {})
     assert next_free(tmp_path, "run") == tmp_path / "run-1"
     (tmp_path / "run-1").mkdir()
     assert next_free(tmp_path, "run") == tmp_path / "run-2"

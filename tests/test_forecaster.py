@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from framecast.baselines import Blank, Mean, Persistence
-from framecast.errors import InputError
+from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
 from framecast.models import LSTM, MIM, ConvLSTM, PredRNN
 from framecast.normalize import DBZ, Range
@@ -43,6 +43,26 @@ def test_streaming_equals_predicting() -> None:
     assert torch.equal(model.branch(x[:, 4], state, 6), expected), "a branch must leave the state as it was"
     last, _ = model.step(x[:, 4], state)
     assert torch.equal(last, expected[:, 0])
+
+
+def test_streams_may_have_holes() -> None:
+    model, x = forecaster(), frames()
+    valid = torch.rand(2, 5, 1, 13, 10, generator=torch.Generator().manual_seed(2)) > 0.4
+    holes = torch.where(valid, x, float("nan"))
+    state = None
+    for t in range(4):
+        _, state = model.step(holes[:, t], state, valid[:, t])
+    assert torch.equal(model.branch(holes[:, 4], state, 3, valid[:, 4]), model.predict(holes, 3, valid))
+
+
+def test_odd_arrays_and_horizons() -> None:
+    model, x = forecaster(), frames().numpy()
+    np.testing.assert_array_equal(model.predict(x.astype(">f8"), 2), model.predict(x, 2))
+    with pytest.raises(InputError, match="real numbers"):
+        model.predict(x.astype(object), 2)
+    for horizon in (0, -2):
+        with pytest.raises(UsageError, match="at least 1"):
+            model.predict(x, horizon)
 
 
 def test_arrays_in_arrays_out_and_any_real_dtype() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from framecast.errors import UsageError
 from framecast.models import MODELS, ConvLSTM
-from framecast.recipe import Recipe, checked, model_config, read_recipe
+from framecast.recipe import Recipe, checked, model_config, read_recipe, read_run_recipe
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -43,6 +43,34 @@ def test_faults_are_named_with_the_nearest_key(text: str, message: str, tmp_path
     path.write_text(text)
     with pytest.raises(UsageError, match=message):
         read_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("seed=0", 0),
+        ("loss.decoupling=0", 0.0),
+        ("train.workers=0", 0),
+        ("train.clip=null", None),
+        ("train.clip=", None),
+    ],
+)
+def test_nothing_and_zero_are_values(override: str, value: object) -> None:
+    said = read_recipe("predrnn", ["train.clip=1", override])
+    section, _, key = override.partition("=")[0].rpartition(".")
+    got = getattr(getattr(said, section) if section else said, key)
+    assert got == value
+    assert read_recipe("mim", ["model.bias=false"]).model.bias is False
+
+
+def test_a_recipe_from_a_stranger_imports_nothing(tmp_path, monkeypatch) -> None:
+    (tmp_path / "evil.py").write_text("raise SystemExit('code was run')")
+    (tmp_path / "recipe.yaml").write_text("model: {name: 'evil:Net'}")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="if you trust it, say --model evil:Net"):
+        read_run_recipe(tmp_path / "recipe.yaml")
+    with pytest.raises(UsageError, match="if you trust it"):
+        read_run_recipe(tmp_path / "recipe.yaml", model="other:Net")
 
 
 def test_errors_are_one_line() -> None:

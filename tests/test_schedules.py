@@ -87,8 +87,16 @@ def test_seeds_and_iterations_differ() -> None:
         {"kind": "scheduled", "curve": "exponential", "k": 1.5},
         {"kind": "scheduled", "curve": "inverse_sigmoid", "k": 0.5},
         {"kind": "reverse", "step_1": 20, "step_2": 10},
+        {"kind": "scheduled", "curve": "exponential", "start": 0.3},
+        {"kind": "scheduled", "start": 0.1, "floor": 0.5},
     ],
 )
 def test_contradictions_are_refused(fields: dict) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Sampling).validate_python(fields)
+
+
+def test_a_schedule_must_fit_into_the_training() -> None:
+    ReverseScheduledSampling(step_1=25_000).check(80_000)
+    with pytest.raises(ValueError, match="less than step_2, which is 6250"):
+        ReverseScheduledSampling(step_1=25_000).check(10_000)

@@ -8,12 +8,11 @@ import torch
 
 from framecast.average import WeightAverage
 from framecast.data import DataConfig, MovingMNISTConfig, open_data
-from framecast.errors import UsageError
+from framecast.errors import CheckpointError, UsageError
 from framecast.losses import LossConfig
 from framecast.model_folder import load
 from framecast.models import ConvLSTM, PredRNNV2
 from framecast.place import Place
-from framecast.progress import Quiet
 from framecast.recipe import Recipe, TrainConfig, ValidateConfig
 from framecast.run_folder import RunFolder, read_events
 from framecast.schedules import ReverseScheduledSampling
@@ -32,7 +31,7 @@ def recipe(**changes) -> Recipe:
         "context": 3,
         "horizon": 3,
         "train": TrainConfig(**train),
-        "validate": ValidateConfig(every=3, sequences=4),
+        "validate": changes.pop("validate", ValidateConfig(every=3, sequences=4)),
         "data": DataConfig(moving_mnist=MovingMNISTConfig(size=32, digits=1)),
     }
     return Recipe(**{**fields, **changes})
@@ -169,9 +168,59 @@ def test_reduced_precision_trains(tmp_path: Path, dtype: str) -> None:
     assert losses(tmp_path / "low") != losses(tmp_path / "full")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"validate": ValidateConfig(metric="mes")}, "did you mean"),
+        ({"validate": ValidateConfig(metric="framecast")}, "expected one metric"),
+        ({"validate": ValidateConfig(metric="csi")}, "no threshold"),
+        ({"train": {"accumulate": 3}}, "multiple of 3"),
+        ({"loss": LossConfig(decoupling=0.1)}, "predrnn_v2"),
+    ],
+)
+def test_a_recipe_that_cannot_be_leaves_no_run(tmp_path: Path, changes: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        start(recipe(**changes), tmp_path / "run", CPU, quiet=True)
+    assert not (tmp_path / "run" / "recipe.yaml").exists()
+    start(recipe(train={"steps": 1}), tmp_path / "run", CPU, quiet=True)
+
+
+def test_best_by_csi(tmp_path: Path) -> None:
+    said = recipe(validate=ValidateConfig(every=3, sequences=2, metric="csi", thresholds=(100.0,)))
+    outcome = start(said, tmp_path / "run", CPU, quiet=True)
+    scores = [e["csi@100"] for e in read_events(tmp_path / "run" / "events.jsonl", "validation")]
+    assert len(scores) == 2
+    assert outcome.best == max((score for score in scores if score is not None), default=None)
+    assert (tmp_path / "run" / "model" / "model.json").exists()
+
+
+def test_a_batch_without_an_observed_pixel_teaches_nothing(tmp_path: Path) -> None:
+    import numpy as np
+
+    frames = np.random.default_rng(0).random((12, 6, 16, 16)).astype(np.float32)
+    frames[:4] = np.nan
+    np.save(tmp_path / "x.npy", frames)
+    data = DataConfig(source=str(tmp_path / "x.npy"), dims="nthw")
+    said = recipe(data=data, train={"steps": 12, "batch_size": 1}, validate=ValidateConfig(every=12))
+    start(said, tmp_path / "run", CPU, quiet=True)
+    curve = losses(tmp_path / "run")
+    assert None in curve
+    assert any(isinstance(loss, float) for loss in curve)
+
+
+def test_what_decides_no_number_may_change_at_resume(tmp_path: Path) -> None:
+    start(recipe(train={"steps": 6, "keep": 9}), tmp_path / "run", CPU, quiet=True)
+    for path in (tmp_path / "run" / "checkpoints").glob("step-00000006.*"):
+        path.unlink()
+    before = (tmp_path / "run" / "events.jsonl").read_bytes()
+    resume(tmp_path / "run", CPU, overrides=["train.workers=1"], quiet=True)
+    assert (tmp_path / "run" / "events.jsonl").read_bytes() == before
+    with pytest.raises(CheckpointError, match="recipe has changed"):
+        resume(tmp_path / "run", CPU, overrides=["train.lr=1.0"], quiet=True)
+
+
 def test_places_that_cannot_be() -> None:
     with pytest.raises(UsageError, match="fp32 or bf16"):
         new_fabric(recipe(train={"dtype": "fp16"}), CPU)
-    with pytest.raises(UsageError, match="multiple of 3"):
-        new_fabric(recipe(train={"accumulate": 3}), CPU)
-    assert isinstance(Quiet(), Quiet)
+    with pytest.raises(UsageError, match="device"):
+        new_fabric(recipe(), Place("tpu"))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 class WeightAverage:
     """Exponential moving average: average <- decay average + (1 - decay) weights, after every update.
 
-    The decay grows from 0.1 with the number of updates n as (1 + n) / (10 + n) up to `decay`, so that the random first
+    The decay grows with the number of updates n as (1 + n) / (10 + n) up to `decay`, so that the random first
     weights are soon forgotten.
 
     Args:

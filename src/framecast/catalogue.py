@@ -57,7 +57,8 @@ class Card(NamedTuple):
         """Equations, options and cost."""
         console.print(f"[bold]{self.name}[/bold]\n")
         console.print(self.equations, markup=False)
-        console.print(f"\n[bold]Options[/bold] (in a recipe under model, or --set model.KEY=VALUE)\n\n{self.help}\n")
+        console.print("\n[bold]Options[/bold] (under model in a recipe; train --set model.KEY=VALUE)\n")
+        console.print(f"{self.help}\n", markup=False)
         for option, value in self.options.items():
             console.print(f"    {option}: {value}", markup=False)
         found = self.cost

@@ -6,6 +6,7 @@ checkpoints/step-00000500.json    its sha256, size and step; without it the chec
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from pathlib import Path
@@ -43,7 +44,10 @@ def save(folder: Path, step: int, content: Content, *, keep: int) -> Path:
     path = folder / f"step-{step:08d}.pt"
     if _fault(path) is None:
         return path
-    digest = atomic.write(path, lambda file: torch.save(content, file))
+    # Through memory: torch's own writer hides a full disk behind an error of its own.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    digest = atomic.write(path, lambda file: file.write(buffer.getbuffer()))
     manifest = {"sha256": digest, "size": path.stat().st_size, "step": step}
     atomic.write_text(path.with_suffix(".json"), json.dumps(manifest) + "\n")
     for old in _committed(folder)[keep:]:
@@ -67,6 +71,8 @@ def load_newest(folder: Path) -> Loaded | None:
             except (pickle.UnpicklingError, RuntimeError) as error:
                 fault = str(error).splitlines()[0]
         skipped.append(f"{path.name}: {fault}")
+    if not skipped and len(uncommitted := sorted(folder.glob("step-*.pt"))) > 1:  # one is a save cut short
+        skipped = [f"{path.name}: its manifest is missing" for path in uncommitted]
     if skipped:
         raise CheckpointError(f"{folder}: no valid checkpoint", got="; ".join(skipped), fix="restore one from a copy")
     return None

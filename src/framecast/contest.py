@@ -8,22 +8,24 @@ from typing import Any, NamedTuple
 
 import torch
 
-from framecast import atomic, plots
+from framecast import atomic, kernels, plots
 from framecast.baselines import BASELINES
-from framecast.data import DataConfig, DataSet, open_data
+from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.forecaster import Forecaster
-from framecast.metrics import metrics
+from framecast.metrics import Metric, Scores, metrics
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
 from framecast.predict import check_values
 from framecast.progress import progress
-from framecast.recipe import Recipe, checked, read_recipe
+from framecast.recipe import Recipe, checked, read_run_recipe
 from framecast.run_folder import RunFolder, next_free
 from framecast.scoreboard import Scoreboard
 
+ALL = "all"
+"""In place of a split: every window of the data."""
 RADAR_THRESHOLDS = (15.0, 25.0, 35.0)
 """dBZ; scored where nothing else is asked for."""
 
@@ -72,15 +74,41 @@ def contest(
     """
     device = resolve_device(device)
     forecaster = None if run in BASELINES else load(run, model=model)
-    recipe = _recipe(run)
-    context, horizon = question.context or recipe.context, question.horizon or recipe.horizon
-    dataset = _open(_data_config(run, recipe, data), context, horizon, forecaster)
-    split = _split(question.split, dataset)
-    folder = out or next_free(*_default_folder(run, split))
+    recipe = _recipe(run, None if model is None else f"{model.__module__}:{model.__qualname__}")
+    kernels.set_precision(recipe.train.precision)
+    trained = None if forecaster is None else forecaster.context
+    context, horizon = question.context or trained or recipe.context, question.horizon or recipe.horizon
+    config = _data_config(run, recipe, data)
+    asked = question.split or (ALL if _is_foreign(config, recipe) else None)
+    if asked == ALL:
+        config = config.model_copy(update={"split_by": "time", "fractions": (1.0, 0.0, 0.0), "stride": horizon})
+    dataset = _open(config, context, horizon, recipe.seed, forecaster)
+    split = "train" if asked == ALL else _split(asked, dataset)
+    folder = out or next_free(*_default_folder(run, asked or split))
     atomic.new(folder)
     thresholds = question.thresholds or (RADAR_THRESHOLDS if dataset.spec.units == "dBZ" else ())
     chosen = metrics(question.metrics, spec=dataset.spec, thresholds=thresholds)
     forecasts = _forecasts(run, forecaster, dataset, device)
+    scores = _scored(forecasts, dataset, split, chosen, question, context, horizon, device, quiet)
+    board = Scoreboard(scores, dataset, asked or split, context, horizon)
+    board.write(folder / "scores.json")
+    board.draw(folder / "scores.png")
+    for picture in ("strip.png", "forecast.gif"):
+        draw_window(folder / picture, next(iter(forecasts.values())), dataset, split, context, horizon, device)
+    return board, folder
+
+
+def _scored(
+    forecasts: dict[str, Predictor],
+    dataset: DataSet,
+    split: str,
+    chosen: list[Metric],
+    question: Question,
+    context: int,
+    horizon: int,
+    device: str,
+    quiet: bool,
+) -> dict[str, Scores]:
     total = min(dataset.count(split), question.limit or dataset.count(split))
     scores = {}
     with progress("scoring", total * len(forecasts), quiet=quiet) as show:
@@ -97,12 +125,7 @@ def contest(
                 device=device,
                 progress=lambda done, before=number * total: show.update(before + done),  # type: ignore[misc]
             )
-    board = Scoreboard(scores, dataset, split, context, horizon)
-    board.write(folder / "scores.json")
-    board.draw(folder / "scores.png")
-    for picture in ("strip.png", "forecast.gif"):
-        draw_window(folder / picture, next(iter(forecasts.values())), dataset, split, context, horizon, device)
-    return board, folder
+    return scores
 
 
 def draw_window(
@@ -124,10 +147,10 @@ def draw_window(
     draw(path, window.frames[:context], prediction, dataset.spec, window.frames[context:])
 
 
-def _recipe(run: str) -> Recipe:
+def _recipe(run: str, name: str | None) -> Recipe:
     """The run's recipe; one of defaults for what is no run."""
     folder = RunFolder(run)
-    return read_recipe(str(folder.recipe)) if folder.recipe.is_file() else Recipe()
+    return read_run_recipe(folder.recipe, model=name) if folder.recipe.is_file() else Recipe()
 
 
 def _data_config(run: str, recipe: Recipe, data: dict[str, Any]) -> DataConfig:
@@ -141,9 +164,16 @@ def _data_config(run: str, recipe: Recipe, data: dict[str, Any]) -> DataConfig:
     return checked(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data")
 
 
-def _open(config: DataConfig, context: int, horizon: int, forecaster: Forecaster | None) -> DataSet:
+def _is_foreign(config: DataConfig, recipe: Recipe) -> bool:
+    """Whether the data are not those of the run, and have no splits of their own: then all of them are scored."""
+    if config.source in (MOVING_MNIST, recipe.data.source):
+        return False
+    return ArraySource(config).labels is None
+
+
+def _open(config: DataConfig, context: int, horizon: int, seed: int, forecaster: Forecaster | None) -> DataSet:
     """The data on the model's scale."""
-    dataset = open_data(config, context=context, horizon=horizon, seed=0)
+    dataset = open_data(config, context=context, horizon=horizon, seed=seed)
     if forecaster is None:
         return dataset
     model = forecaster.spec
@@ -151,7 +181,7 @@ def _open(config: DataConfig, context: int, horizon: int, forecaster: Forecaster
     if (dataset.spec.low, dataset.spec.high) == (model.low, model.high) or config.range is not None:
         return dataset
     scaled = config.model_copy(update={"range": (model.low, model.high)})
-    return open_data(scaled, context=context, horizon=horizon, seed=0)
+    return open_data(scaled, context=context, horizon=horizon, seed=seed)
 
 
 def _split(asked: str | None, dataset: DataSet) -> str:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from framecast.errors import InputError
+from framecast.errors import InputError, UsageError
 from framecast.models import ModelConfig
 from framecast.network import NetworkState
 from framecast.normalize import Normalizer
@@ -19,6 +19,13 @@ from framecast.types import FrameSpec
 
 Fill = Literal["low", "mean"]
 """What the network sees at a missing pixel: the low end of the value range, or the mean of the observed pixels."""
+
+
+def _native(frames: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The array in an order of bytes and of axes that torch takes."""
+    if frames.dtype.kind not in "fiub":
+        raise InputError("frames", got=f"dtype {frames.dtype}", expected="real numbers")
+    return np.ascontiguousarray(frames, dtype=frames.dtype.newbyteorder("="))
 
 
 class Forecaster(nn.Module):
@@ -65,13 +72,12 @@ class Forecaster(nn.Module):
         Raises:
             InputError: frames that do not fit the model's contract.
         """
+        if horizon < 1:
+            raise UsageError("horizon", got=horizon, expected="at least 1")
         if isinstance(frames, np.ndarray):
+            frames = _native(frames)
             given = None if valid is None else torch.as_tensor(valid)
-            return (
-                torch.as_tensor(self.predict(torch.from_numpy(np.ascontiguousarray(frames)), horizon, given))
-                .cpu()
-                .numpy()
-            )
+            return torch.as_tensor(self.predict(torch.from_numpy(frames), horizon, given)).cpu().numpy()
         mask = None if valid is None else torch.as_tensor(valid)
         self._check(frames, mask)
         context, size = frames.shape[1], frames.shape[-2:]
@@ -80,38 +86,47 @@ class Forecaster(nn.Module):
             predicted = rollout(self.network, patches, context + horizon - 1).frames[:, context - 1 :]
             return self.decode(predicted, (size[0], size[1]))
 
-    def step(self, frame: Tensor, state: NetworkState | None = None) -> tuple[Tensor, NetworkState]:
+    def step(
+        self, frame: Tensor, state: NetworkState | None = None, valid: Tensor | None = None
+    ) -> tuple[Tensor, NetworkState]:
         """Take one real frame of a stream.
 
         Args:
             frame: (B, C, H, W), raw units.
             state: what the last `step` gave; None at the start.
+            valid: (B, C, H, W), False where a pixel is missing.
 
         Returns:
             the next frame (B, C, H, W) as predicted, raw units, and the state to go on with.
         """
-        frames = frame[:, None]
-        self._check(frames, None)
-        with torch.inference_mode():
-            result = rollout(self.network, self.encode(frames), 1, state=state)
-            return self.decode(result.frames, (frame.shape[-2], frame.shape[-1]))[:, 0], result.state
+        frames, state = self._ahead(frame, state, 1, valid)
+        return frames[:, 0], state
 
-    def branch(self, frame: Tensor, state: NetworkState | None, horizon: int) -> Tensor:
+    def branch(self, frame: Tensor, state: NetworkState | None, horizon: int, valid: Tensor | None = None) -> Tensor:
         """Look ahead from the middle of a stream; `state` is a value, and the stream can go on from it.
 
         Args:
             frame: the newest real frame, (B, C, H, W), raw units.
             state: what the `step` before it gave; None if it is the first.
             horizon: K.
+            valid: (B, C, H, W), False where a pixel is missing.
 
         Returns:
             (B, K, C, H, W), raw units: what `predict` gives for all frames of the stream.
         """
-        frames = frame[:, None]
-        self._check(frames, None)
+        return self._ahead(frame, state, horizon, valid)[0]
+
+    def _ahead(
+        self, frame: Tensor, state: NetworkState | None, horizon: int, valid: Tensor | None
+    ) -> tuple[Tensor, NetworkState]:
+        """`horizon` frames from one real one, and the state after the last of them."""
+        if horizon < 1:
+            raise UsageError("horizon", got=horizon, expected="at least 1")
+        frames, mask = frame[:, None], None if valid is None else valid[:, None]
+        self._check(frames, mask)
         with torch.inference_mode():
-            result = rollout(self.network, self.encode(frames), horizon, state=state)
-            return self.decode(result.frames, (frame.shape[-2], frame.shape[-1]))
+            result = rollout(self.network, self.encode(frames, mask), horizon, state=state)
+            return self.decode(result.frames, (frame.shape[-2], frame.shape[-1])), result.state
 
     def encode(self, frames: Tensor, valid: Tensor | None = None) -> Tensor:
         """Raw frames (B, T, C, H, W) to patches in network units (B, T, P*P*C, H', W')."""

@@ -8,6 +8,7 @@ The JSON is written last and names the weights, so that the two never disagree.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -18,29 +19,33 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from framecast import atomic
-from framecast.errors import CheckpointError, FramecastError
+from framecast.errors import CheckpointError, FramecastError, UsageError
 from framecast.forecaster import Forecaster
 from framecast.models import MODELS, ModelConfig
 from framecast.normalize import Normalizer
+from framecast.plain import plain
 from framecast.types import FrameSpec
 
 FORMAT = 1
 
 
-def save_forecaster(folder: Path, forecaster: Forecaster, about: dict[str, Any] | None = None) -> None:
+def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, Any] | None = None) -> None:
     """Write a Forecaster; an earlier one in the same folder is replaced as a whole.
 
     Args:
-        folder: the model's folder.
+        path: the model's folder: a new or empty one, or one that holds a model already.
         forecaster: what to save.
         about: where it comes from: step, scores, source.
+
+    Raises:
+        UsageError: the folder holds something else.
     """
+    folder = Path(path)
+    before = _weights_named(folder)
     weights = {name: value.detach().cpu().contiguous() for name, value in forecaster.network.state_dict().items()}
     content = safetensors.torch.save(weights)
-    temporary = folder / "weights.safetensors"
-    digest = atomic.write(temporary, lambda file: file.write(content))
-    final = folder / f"weights-{digest[:8]}.safetensors"
-    temporary.replace(final)
+    final = folder / f"weights-{hashlib.sha256(content).hexdigest()[:8]}.safetensors"
+    digest = atomic.write(final, lambda file: file.write(content))
     description = {
         "format": FORMAT,
         "model": forecaster.config.model_dump(mode="json"),
@@ -53,10 +58,21 @@ def save_forecaster(folder: Path, forecaster: Forecaster, about: dict[str, Any] 
         "sha256": digest,
         "about": about or {},
     }
-    atomic.write_text(folder / "model.json", json.dumps(description, indent=2) + "\n")
-    for old in folder.glob("weights-*.safetensors"):
-        if old != final:
-            old.unlink()
+    atomic.write_text(folder / "model.json", json.dumps(plain(description), indent=2, allow_nan=False) + "\n")
+    if before not in (None, final.name):
+        (folder / str(before)).unlink(missing_ok=True)
+
+
+def _weights_named(folder: Path) -> str | None:
+    """The weights of the model that is in a folder; None if it is empty or not there."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
+    try:
+        name = str(describe(folder)["weights"])
+    except (CheckpointError, KeyError) as error:
+        fix = "choose another folder"
+        raise UsageError(str(folder), got="a folder that holds something else than a model", fix=fix) from error
+    return name if Path(name).name == name else None
 
 
 def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecaster:

@@ -22,6 +22,8 @@ from framecast.types import FrameSpec
 Array = NDArray[np.floating[Any]]
 MISSING = (0.55, 0.55, 0.6)
 """The grey of missing pixels."""
+STRIP_COLUMNS = 20
+"""At most so many frames stand in a row."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's, safe for colour-blind eyes."""
 
@@ -42,7 +44,7 @@ def colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
 def strip(
     path: Path, context: Array, prediction: Array, spec: FrameSpec, truth: Array | None = None, title: str = ""
 ) -> None:
-    """Rows of frames: input, truth, prediction, and error where there is a truth.
+    """Rows of frames, evenly thinned where they are many: input, truth, prediction, and error where there is a truth.
 
     Args:
         path: of the PNG.
@@ -52,23 +54,23 @@ def strip(
         truth: (K, C, H, W) or None.
         title: above the picture.
     """
-    rows: list[tuple[str, Sequence[NDArray[Any]]]] = [("input", [colours(f, spec) for f in context])]
+    past, future = _thinned(len(context)), _thinned(len(prediction))
+    rows = [("input", {i + 1 - len(context): colours(context[i], spec) for i in past})]
     if truth is not None:
-        rows.append(("truth", [colours(f, spec) for f in truth]))
-    rows.append(("prediction", [colours(f, spec) for f in prediction]))
+        rows.append(("truth", {i + 1: colours(truth[i], spec) for i in future}))
+    rows.append(("prediction", {i + 1: colours(prediction[i], spec) for i in future}))
     if truth is not None:
-        span = spec.high - spec.low
-        rows.append(("error", [_diverging((p - t) / span) for p, t in zip(prediction, truth, strict=True)]))
-    columns = max(len(frames) for _, frames in rows)
+        y, x = (np.clip(frames, spec.low, spec.high) / (spec.high - spec.low) for frames in (prediction, truth))
+        rows.append(("error", {i + 1: _diverging(y[i] - x[i]) for i in future}))
+    columns = max(len(past), len(future))
     figure = _figure(columns * 0.9 + 0.9, len(rows) * 1.0 + 0.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, frames) in zip(grid, rows, strict=True):
-        for column, axis in enumerate(line):
+        for axis in line:
             axis.axis("off")
-            if column < len(frames):
-                axis.imshow(frames[column], interpolation="nearest")
-                lead = column + 1 - (len(context) if name == "input" else 0)
-                axis.set_title(f"{lead:+d}" if lead else "0", fontsize=7, pad=2)
+        for axis, (lead, picture) in zip(line, frames.items(), strict=False):
+            axis.imshow(picture, interpolation="nearest")
+            axis.set_title(f"{lead:+d}" if lead else "0", fontsize=7, pad=2)
         line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
     if title:
         figure.suptitle(title, fontsize=10)
@@ -169,6 +171,11 @@ def by_lead(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], uni
     figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, fontsize=8)
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / (2.5 * rows + 0.4)))
     _save(figure, path)
+
+
+def _thinned(count: int) -> list[int]:
+    """All frames, or evenly spaced ones if they are many; the first and the last always."""
+    return sorted({round(i * (count - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)})
 
 
 def _diverging(error: Array) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,7 +100,10 @@ def check_values(model: FrameSpec, data: FrameSpec) -> None:
             "data", got=f"units {data.units}", expected=f"{model.units}, as the model was trained", fix=fix
         )
     ratio = (data.high - data.low) / (model.high - model.low)
-    if not 0.1 <= ratio <= 10:
+    apart = data.high < model.low or data.low > model.high
+    # Where units are named and the same, a calm day's narrow range is no fault.
+    same = data.units == model.units != "1"
+    if apart or ratio > 10 or (ratio < 0.1 and not same):
         raise InputError(
             "data",
             got=f"values from {data.low:g} to {data.high:g}",
@@ -137,31 +142,34 @@ def write_forecast(path: Path, result: Forecast, spec: FrameSpec) -> tuple[str, 
     return result.dims, array.shape
 
 
-def check_new(out: Path, *pictures: Path | None) -> None:
+def check_new(out: Path, gif: Path | None, strip: Path | None) -> None:
     """Whether a forecast and its pictures can be written, before anything is computed.
 
     Raises:
         UsageError: a path exists, cannot be written to, or has another suffix.
     """
-    if out.suffix not in SUFFIXES:
-        raise UsageError(str(out), got=f"suffix {out.suffix or 'none'}", expected=f"one of {', '.join(SUFFIXES)}")
-    for path in (out, *pictures):
-        if path is not None:
-            atomic.new(path)
+    for path, suffixes in ((out, SUFFIXES), (gif, (".gif",)), (strip, (".png",))):
+        if path is None:
+            continue
+        if path.suffix not in suffixes:
+            raise UsageError(str(path), got=f"suffix {path.suffix or 'none'}", expected=f"one of {', '.join(suffixes)}")
+        atomic.new(path)
 
 
 def draw_forecast(result: Forecast, spec: FrameSpec, sequence: int, *, gif: Path | None, strip: Path | None) -> None:
     """Draw one sequence with what is predicted to follow, as a GIF or a strip or both.
 
-    Raises:
-        UsageError: no such sequence.
+    Args:
+        result: of all sequences.
+        spec: units and value range.
+        sequence: which one.
+        gif: where to, or None.
+        strip: where to, or None.
     """
     if gif is None and strip is None:
         return
     from framecast import plots
 
-    if not sequence < len(result.frames):
-        raise UsageError("--sequence", got=sequence, expected=f"0 to {len(result.frames) - 1}")
     context, frames = result.context[sequence], result.frames[sequence]
     if gif is not None:
         plots.gif(gif, context, frames, spec)
@@ -187,7 +195,7 @@ def _write_zarr(path: Path, array: NDArray[np.float32], attributes: dict[str, An
 
     if times is not None:
         attributes["start_time"] = [str(time) for time in times]
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     out = zarr.create_array(
         temporary,
         shape=array.shape,
@@ -196,6 +204,11 @@ def _write_zarr(path: Path, array: NDArray[np.float32], attributes: dict[str, An
         compressors=[zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()],
         fill_value=float("nan"),
         attributes=attributes,
+        overwrite=True,
     )
-    out[...] = array
-    temporary.rename(path)
+    try:
+        out[...] = array
+        temporary.chmod(0o755)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How a long work is shown: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""How a long work is shown: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Progress(ABC):
         return
 
 
-class Quiet(Progress):
-    """Shows nothing."""
+class Silent(Progress):
+    """Shows nothing: for all processes but the first."""
 
     def update(self, done: int, note: str = "") -> None:
         """Nothing."""
@@ -100,7 +100,7 @@ class Bar(Progress):
 
     def say(self, text: str) -> None:
         """A line above the bar."""
-        self.bar.console.print(text, highlight=False)
+        self.bar.console.print(text, highlight=False, markup=False)
 
     def close(self) -> None:
         """Stop drawing."""
@@ -108,7 +108,5 @@ class Bar(Progress):
 
 
 def progress(what: str, total: int, *, quiet: bool = False) -> Progress:
-    """The way of showing that fits: nothing when quiet, a bar on a terminal, lines elsewhere."""
-    if quiet:
-        return Quiet()
-    return Bar(what, total) if sys.stderr.isatty() else Lines(what, total)
+    """The way of showing that fits: a bar on a terminal, plain lines elsewhere and when quiet."""
+    return Bar(what, total) if sys.stderr.isatty() and not quiet else Lines(what, total)

@@ -24,6 +24,18 @@ from framecast.types import FrameSpec
 
 Source = Literal["predrnn-pytorch", "openstl"]
 Weights = dict[str, Tensor]
+# What torch.load raises on files that are no checkpoints, or damaged ones.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    TypeError,
+)
 ST_LSTM = {"conv_x": "conv_x", "conv_h": "conv_h", "conv_m": "conv_m", "conv_o": "conv_o", "conv_last": "fusion"}
 CAUSAL = {
     "conv_x": "conv_x",
@@ -131,7 +143,7 @@ def _read(path: Path) -> Weights:
         raise CheckpointError(str(path), got="no such file", expected="a checkpoint")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError(
             str(path),
             got=f"a file that holds more than weights, or is damaged ({str(error).splitlines()[0][:120]})",
@@ -141,7 +153,11 @@ def _read(path: Path) -> Weights:
     for key in ("net_param", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+    if (
+        not isinstance(content, dict)
+        or not content
+        or not all(isinstance(v, Tensor) and v.ndim > 0 for v in content.values())
+    ):
         raise CheckpointError(
             str(path), got="no dictionary of weights", expected="net_param, state_dict, or the weights"
         )
@@ -159,11 +175,10 @@ def _translate(theirs: Weights, family: Family) -> tuple[Weights, list[str]]:
         if target:
             ours[target] = _permuted(value, family.order(target))
     for owner in {name.removesuffix(".ct_weight") for name in ours if name.endswith(".ct_weight")}:
-        both = [
-            ours.pop(f"{owner}.{peephole}") for peephole in ("ct_weight", "oc_weight") if f"{owner}.{peephole}" in ours
-        ]
-        maps = torch.cat(both)
-        ours[f"{owner}.peephole"] = maps.reshape(3, -1, *maps.shape[1:])
+        input_and_forget, output = ours.pop(f"{owner}.ct_weight"), ours.pop(f"{owner}.oc_weight", None)
+        if output is not None and len(input_and_forget) == 2 * len(output):
+            maps = torch.cat([input_and_forget, output])
+            ours[f"{owner}.peephole"] = maps.reshape(3, -1, *maps.shape[1:])
     return ours, unknown
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from framecast.data import DataConfig
 from framecast.errors import UsageError
@@ -80,13 +80,15 @@ class ValidateConfig(_Section):
     Args:
         every: iterations between validations.
         sequences: how many of its windows to score; null for all.
-        metric: whose mean over lead times decides which model is the best.
+        metric: one whose mean over lead times decides which model is the best; csi and its kin with one threshold.
+        thresholds: of csi and its kin, in raw units; all are written to the log.
         patience: validations without a better score after which training ends; null for never.
     """
 
     every: Count = 500
     sequences: Count | None = 64
     metric: str = "sse"
+    thresholds: tuple[float, ...] = ()
     patience: Count | None = None
 
 
@@ -111,6 +113,19 @@ class Recipe(_Section):
         if isinstance(value, str):
             value = {"name": value}
         return model_config(value) if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Recipe:
+        self.sampling.check(self.train.steps)
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the numbers of a training; the rest may change when it is resumed."""
+        content = self.model_dump(mode="json", by_alias=True)
+        for key in ("workers", "accumulate", "log_every", "checkpoint_every", "keep"):
+            del content["train"][key]
+        del content["data"]["source"]  # its fingerprint counts
+        return content
 
     def yaml(self) -> str:
         """The whole recipe, defaults included, in YAML; a network that is not registered by its class's import path."""
@@ -161,6 +176,7 @@ def read_recipe(
         content: Any = {"model": {"name": source}}
     else:
         content = _parsed(_text(source), source)
+        content = {} if content is None else content
     if not isinstance(content, dict):
         raise UsageError(source, got=type(content).__name__, expected="a mapping of keys to values")
     for override in overrides:
@@ -171,6 +187,26 @@ def read_recipe(
     for path, value in (values or {}).items():
         _put(content, path, value)
     return checked(Recipe, content, source)
+
+
+def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | None = None) -> Recipe:
+    """Read the recipe of a run, which may come from a stranger: a class that it names is not imported unasked.
+
+    Args:
+        path: recipe.yaml of a run.
+        overrides: as for `read_recipe`.
+        model: `package.module:Class` that the user trusts.
+
+    Raises:
+        UsageError: as for `read_recipe`, or the network is another one than the user named.
+    """
+    content = _parsed(_text(str(path)), str(path))
+    section = content.get("model") if isinstance(content, dict) else None
+    name = str(section.get("name") if isinstance(section, dict) else section)
+    if ":" in name and name != model:
+        fix = f"if you trust it, say --model {name}"
+        raise UsageError(str(path), got=f"a network of your own, {name}", expected="one of framecast's", fix=fix)
+    return read_recipe(str(path), overrides)
 
 
 def checked(kind: type[Config], fields: Mapping[str, Any], source: str) -> Config:
@@ -204,7 +240,7 @@ def _text(source: str) -> str:
 
 def _parsed(text: str, source: str) -> Any:
     try:
-        return yaml.safe_load(text) or {}
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UsageError(source, got=" ".join(str(error).split()), expected="YAML") from error
 

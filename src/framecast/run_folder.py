@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from framecast import atomic
 from framecast.errors import RunInUse, UsageError
+from framecast.plain import plain
 
 
 class RunFolder:
@@ -38,27 +39,32 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
 
-    def create(self, recipe: str) -> None:
-        """Make the folder of a new run.
+    def check_free(self) -> None:
+        """Whether a new run can begin here.
 
         Raises:
             UsageError: something is there already, or the folder cannot be written to.
         """
-        if self.path.is_dir() and not any(p.name != "lock" for p in self.path.iterdir()):
-            pass
-        elif self.recipe.exists():
+        if self.recipe.exists():
             fix = f"go on with: framecast resume {self.path}; or choose another --out"
             raise UsageError(str(self.path), got="a run that exists", expected="a new folder", fix=fix)
-        else:
+        if not self.path.is_dir() or any(p.name != "lock" for p in self.path.iterdir()):
             atomic.new(self.path)
-        self._make()
-        atomic.write_text(self.recipe, recipe)
 
-    def _make(self) -> None:
-        try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(str(self.path), got=str(error), expected="a folder that can be written to") from error
+    def create(self, recipe: str, data: dict[str, Any]) -> None:
+        """Write down what a new run is; the recipe last, which makes it one.
+
+        Args:
+            recipe: the resolved recipe, YAML.
+            data: what the data are.
+
+        Raises:
+            UsageError: as `check_free`.
+        """
+        self.check_free()
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(self.data, json.dumps(plain(data), indent=2) + "\n")
+        atomic.write_text(self.recipe, recipe)
 
     def opened(self) -> RunFolder:
         """Return self if a run is there.
@@ -82,6 +88,8 @@ class RunFolder:
             file = (self.path / "lock").open("a")
         except OSError as error:
             raise UsageError(str(self.path), got=str(error), expected="a folder that can be written to") from error
+        # Workers that are forked from this process must not go on holding the lock when it is gone.
+        os.register_at_fork(after_in_child=file.close)
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -102,12 +110,13 @@ class EventLog:
     def __init__(self, path: Path, length: int | None = None) -> None:
         self._file: IO[bytes] = path.open("ab")
         if length is not None:
-            self._file.truncate(length)
+            self._file.truncate(min(length, path.stat().st_size))
             self._file.seek(0, os.SEEK_END)
+        atomic.flush_directory(path.parent)
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event."""
-        line = json.dumps({"event": event, **fields}, allow_nan=True)
+        line = json.dumps(plain({"event": event, **fields}), allow_nan=False)
         self._file.write(line.encode() + b"\n")
         self._file.flush()
 
@@ -126,12 +135,12 @@ def read_events(path: Path, event: str) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     found = []
-    for line in path.read_text().splitlines():
+    for line in path.read_bytes().splitlines():
         try:
             fields = json.loads(line)
-        except json.JSONDecodeError:
+        except ValueError:
             continue
-        if fields.get("event") == event:
+        if isinstance(fields, dict) and fields.get("event") == event:
             found.append(fields)
     return found
 

@@ -34,6 +34,13 @@ class _Schedule(BaseModel):
         """
         raise NotImplementedError
 
+    def check(self, total: int) -> None:
+        """Whether the schedule fits into a training of `total` iterations.
+
+        Raises:
+            ValueError: it does not.
+        """
+
     def known(self, iteration: int, total: int, *, seed: int, batch: int, context: int, frames: int) -> Known:
         """Draw which steps are fed true frames.
 
@@ -80,6 +87,10 @@ class ScheduledSampling(_Schedule):
 
     @model_validator(mode="after")
     def _consistent(self) -> ScheduledSampling:
+        if self.floor > self.start:
+            raise ValueError(f"floor, start: got {self.floor}, {self.start}, expected floor <= start")
+        if self.curve != "linear" and "start" in self.model_fields_set and self.start != 1:
+            raise ValueError(f"start: the {self.curve} curve begins at 1; leave it out")
         if self.curve == "linear" and self.k is not None:
             raise ValueError("k: the linear curve has none; use rate, or another curve")
         if self.curve != "linear" and self.rate is not None:
@@ -137,10 +148,20 @@ class ReverseScheduledSampling(_Schedule):
             raise ValueError(f"step_1, step_2: got {self.step_1}, {self.step_2}, expected step_1 < step_2")
         return self
 
+    def _steps(self, total: int) -> tuple[int, int]:
+        second = self.step_2 or max(1, round(OFFICIAL_SHARE * total))
+        return (second // 2 if self.step_1 is None else self.step_1), second
+
+    def check(self, total: int) -> None:
+        """See the base class."""
+        first, second = self._steps(total)
+        if first >= second:
+            fix = "give step_2 too, or lower step_1"
+            raise ValueError(f"step_1: got {first}, expected less than step_2, which is {second} here; {fix}")
+
     def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
         """(encoder, decoder)."""
-        second = self.step_2 or max(1, round(OFFICIAL_SHARE * total))
-        first = second // 2 if self.step_1 is None else self.step_1
+        first, second = self._steps(total)
         alpha = self.alpha or max(1.0, (second - first) / 10)
         if iteration < first:
             return self.start, self.start

@@ -16,6 +16,7 @@ from framecast import atomic
 from framecast.data import DataSet
 from framecast.evaluate import as_dict
 from framecast.metrics import Scores
+from framecast.plain import plain
 
 SHOWN_LEADS = 10
 """At most this many lead times become columns of a table."""
@@ -42,7 +43,7 @@ class Scoreboard(NamedTuple):
             "context": self.context,
             "horizon": self.horizon,
             "scale": f"{spec.low:g} to {spec.high:g} {spec.units} is 0 to 1",
-            "scores": {name: _plain(as_dict(scores)) for name, scores in self.scores.items()},
+            "scores": {name: plain(as_dict(scores)) for name, scores in self.scores.items()},
         }
 
     def write(self, path: Path) -> None:
@@ -64,6 +65,7 @@ class Scoreboard(NamedTuple):
             f"{sequences} sequences of split {self.split}, {self.context} frames in, {self.horizon} out; "
             f"scores where {spec.low:g} to {spec.high:g} {spec.units} is 0 to 1",
             highlight=False,
+            markup=False,
         )
         for metric in next(iter(self.scores.values())).metrics:
             console.print(self._table(metric.name, metric.unit, metric.better))
@@ -97,11 +99,3 @@ def _number(value: float) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,39 +1,25 @@
-"""The training loop, on Lightning Fabric: devices, precisions and processes are Fabric's, the loop is ours."""
+"""A training from the outside: begin a run, go on with one. Devices, precisions and processes are Lightning Fabric's."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from importlib.metadata import version
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lightning_fabric import Fabric
 
-from framecast import atomic, checkpoint, kernels
-from framecast.data import MOVING_MNIST, DataSet, open_data, training_batches
-from framecast.errors import CheckpointError, Stopped, UsageError
+from framecast import kernels
+from framecast.data import MOVING_MNIST, DataSet, open_data
+from framecast.errors import UsageError
+from framecast.loop import Outcome, run_loop
 from framecast.place import HERE, Place, resolve_device
-from framecast.progress import Progress, progress
-from framecast.recipe import Recipe, read_recipe
+from framecast.progress import Silent, progress
+from framecast.recipe import Recipe, read_run_recipe
 from framecast.run_folder import RunFolder, read_events
-from framecast.signals import StopWish
-from framecast.train_log import TrainLog
 from framecast.trainer import Trainer
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-
-
-class Outcome(NamedTuple):
-    """How a training ended."""
-
-    step: int
-    best: float | None
-    """Best validation score, if there was a validation."""
-    reason: str
-    """"done", or "no better for N validations"."""
 
 
 def start(recipe: Recipe, path: str | Path, place: Place = HERE, *, quiet: bool = False) -> Outcome:
@@ -41,9 +27,9 @@ def start(recipe: Recipe, path: str | Path, place: Place = HERE, *, quiet: bool 
 
     Args:
         recipe: what to train, how, and what on.
-        path: of the run's folder.
+        path: of the run's folder; made once all of the recipe is known to fit.
         place: where to compute.
-        quiet: whether to show nothing.
+        quiet: plain lines instead of a progress bar.
 
     Raises:
         UsageError: the folder exists, or something of the recipe cannot be done here.
@@ -53,27 +39,49 @@ def start(recipe: Recipe, path: str | Path, place: Place = HERE, *, quiet: bool 
         NonFiniteLoss: nothing of that step was saved.
     """
     recipe = _anchored(recipe)
-    dataset = _open(recipe)
-    folder = RunFolder(path)
+    dataset, folder = _open(recipe), RunFolder(path)
+    fabric = new_fabric(recipe, place)
+    if place.rank == 0 and not folder.recipe.exists():
+        folder.check_free()
     with _held(folder, place):
+        trainer = _trainer(recipe, dataset, fabric)
         if place.rank == 0:
-            folder.create(recipe.yaml())
-            atomic.write_text(folder.data, json.dumps(_described(dataset), indent=2) + "\n")
-        return _run(recipe, dataset, folder, place, quiet)
+            folder.create(recipe.yaml(), _described(dataset))
+        return _run(trainer, folder, quiet)
 
 
-def resume(path: str | Path, place: Place = HERE, *, quiet: bool = False) -> Outcome:
+def resume(
+    path: str | Path,
+    place: Place = HERE,
+    *,
+    overrides: Sequence[str] = (),
+    model: str | None = None,
+    quiet: bool = False,
+) -> Outcome:
     """Go on with a run from its newest valid checkpoint; from the start if there is none yet.
+
+    Args:
+        path: of the run's folder.
+        place: where to compute; another number of processes trains on the same sequences in the same order.
+        overrides: `key=value` of what does not decide the numbers, for example train.workers=2.
+        model: `package.module:Class` of a network of one's own, which is imported only if named here too.
+        quiet: plain lines instead of a progress bar.
 
     Raises:
         UsageError: no run is there.
-        CheckpointError: no checkpoint is valid, or the data are not those of the run.
+        CheckpointError: no checkpoint is valid, or recipe or data are not those of the run.
         RunInUse, Stopped, NonFiniteLoss, InputError: as for `start`.
     """
     folder = RunFolder(path).opened()
-    recipe = read_recipe(str(folder.recipe))
+    recipe = _anchored(read_run_recipe(folder.recipe, overrides, model))
     with _held(folder, place):
-        return _run(recipe, _open(recipe), folder, place, quiet)
+        return _run(_trainer(recipe, _open(recipe), new_fabric(recipe, place)), folder, quiet)
+
+
+def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> Trainer:
+    fabric.launch()
+    kernels.set_precision(recipe.train.precision)
+    return Trainer(recipe, dataset, fabric)
 
 
 def _anchored(recipe: Recipe) -> Recipe:
@@ -106,15 +114,14 @@ def _described(dataset: DataSet) -> dict[str, Any]:
     }
 
 
-def _run(recipe: Recipe, dataset: DataSet, folder: RunFolder, place: Place, quiet: bool) -> Outcome:
-    fabric = new_fabric(recipe, place)
-    fabric.launch()
-    with progress("training", recipe.train.steps, quiet=quiet or place.rank > 0) as show:
-        for note in dataset.notes:
+def _run(trainer: Trainer, folder: RunFolder, quiet: bool) -> Outcome:
+    main, steps = trainer.fabric.is_global_zero, trainer.recipe.train.steps
+    with progress("training", steps, quiet=quiet) if main else Silent() as show:
+        for note in trainer.dataset.notes:
             show.say(note)
-        outcome = train(recipe, dataset, folder, fabric, show)
-        if place.rank == 0:
-            draw_loss(folder, recipe.validate_.metric)
+        outcome = run_loop(trainer, folder, show)
+        if main:
+            draw_loss(folder, trainer.metrics[0].name)
     return outcome
 
 
@@ -122,8 +129,9 @@ def draw_loss(folder: RunFolder, metric: str) -> None:
     """Draw loss.png from the event log."""
     from framecast import plots
 
-    events = read_events(folder.events, "train")
-    validation = {e["step"]: e[metric] for e in read_events(folder.events, "validation")}
+    events = [event for event in read_events(folder.events, "train") if event["loss"] is not None]
+    validations = read_events(folder.events, "validation")
+    validation = {event["step"]: event[metric] for event in validations if event[metric] is not None}
     if events:
         plots.loss_curve(
             folder.path / "loss.png", [e["step"] for e in events], [e["loss"] for e in events], validation, metric
@@ -149,112 +157,3 @@ def new_fabric(recipe: Recipe, place: Place) -> Fabric:
         num_nodes=place.nodes,
         precision=PRECISIONS[config.dtype],  # type: ignore[arg-type]
     )
-
-
-def train(recipe: Recipe, dataset: DataSet, folder: RunFolder, fabric: Fabric, show: Progress) -> Outcome:
-    """Train until the end, from the newest checkpoint of the folder if there is one.
-
-    Args:
-        recipe: what to train and how.
-        dataset: what on.
-        folder: where results go; locked by the caller.
-        fabric: where to compute; launched.
-        show: progress.
-
-    Raises:
-        Stopped: a signal came; everything was saved.
-        NonFiniteLoss: nothing of that step was saved.
-        CheckpointError: the data or the recipe are not those of the checkpoint, or none is valid.
-    """
-    kernels.set_precision(recipe.train.precision)
-    trainer = Trainer(recipe, dataset, fabric)
-    identity = {
-        "recipe_sha256": hashlib.sha256(recipe.yaml().encode()).hexdigest(),
-        "data": dataset.fingerprint,
-        "split": dataset.split_hash,
-        "version": version("framecast"),
-    }
-    length = _resume(trainer, folder, identity, show)
-    with ExitStack() as stack:
-        wish = stack.enter_context(StopWish())
-        log = stack.enter_context(TrainLog(folder, length, trainer.step)) if fabric.is_global_zero else None
-        return _loop(trainer, folder, log, wish, identity, show)
-
-
-def _resume(trainer: Trainer, folder: RunFolder, identity: dict[str, str], show: Progress) -> int:
-    """Restore the newest checkpoint; return how much of the event log belongs to it."""
-    loaded = checkpoint.load_newest(folder.checkpoints)
-    if loaded is None:
-        return 0
-    for skipped in loaded.skipped:
-        show.say(f"skipped checkpoint {skipped}")
-    for key, name in (("recipe_sha256", "recipe"), ("data", "data"), ("split", "split of the data")):
-        if loaded.content["identity"][key] != identity[key]:
-            fix = "resume with what the run began with, or start a new run"
-            raise CheckpointError(f"{loaded.path}: the {name} has changed since", fix=fix)
-    trainer.restore(loaded.content["trainer"])
-    show.say(f"resumed after step {trainer.step}")
-    return int(loaded.content["events_length"])
-
-
-def _loop(
-    trainer: Trainer, folder: RunFolder, log: TrainLog | None, wish: StopWish, identity: dict[str, str], show: Progress
-) -> Outcome:
-    recipe, fabric = trainer.recipe, trainer.fabric
-    config = recipe.train
-    batches = training_batches(
-        trainer.dataset,
-        seed=recipe.seed,
-        batch_size=config.batch_size // (config.accumulate * fabric.world_size),
-        accumulate=config.accumulate,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
-        start_step=trainer.step,
-        workers=config.workers,
-    )
-    patience = recipe.validate_.patience
-    while trainer.step < config.steps and not _exhausted(trainer, patience):
-        asked = time.perf_counter()
-        batch = next(batches)
-        got = time.perf_counter()
-        event = trainer.iterate(batch)
-        signal_number = int(trainer.over_processes(float(wish.signal), "max"))
-        step, last = trainer.step, trainer.step == config.steps
-        show.update(step, f"loss {event['loss']:.4g}")
-        if log is not None:
-            log.iteration(event, got - asked, time.perf_counter() - got, every=config.log_every)
-        if step % recipe.validate_.every == 0 or last:
-            _validated(trainer, folder, log, show)
-        stop = bool(signal_number) or _exhausted(trainer, patience)
-        if log is not None and (step % config.checkpoint_every == 0 or last or stop):
-            content = {"trainer": trainer.state(), "identity": identity, "events_length": log.events.sync()}
-            checkpoint.save(folder.checkpoints, step, content, keep=config.keep)
-        if signal_number:
-            fabric.barrier()
-            raise Stopped(signal_number, step)
-    reason = f"no better for {patience} validations" if _exhausted(trainer, patience) else "done"
-    return Outcome(trainer.step, trainer.best, reason)
-
-
-def _exhausted(trainer: Trainer, patience: int | None) -> bool:
-    return patience is not None and trainer.worse >= patience
-
-
-def _validated(trainer: Trainer, folder: RunFolder, log: TrainLog | None, show: Progress) -> None:
-    """Score the validation split, keep the best model, count how often it was not better."""
-    name = trainer.recipe.validate_.metric
-    if not trainer.dataset.count("val"):
-        if log is not None:
-            trainer.save_model(folder, {})
-        return
-    scores = trainer.validate()
-    if log is not None:
-        log.validation(trainer.step, scores)
-    better = trainer.is_better(scores[name])
-    if better:
-        trainer.best, trainer.worse = scores[name], 0
-    else:
-        trainer.worse += 1
-    if better and log is not None:
-        trainer.save_model(folder, scores)
-    show.say(f"step {trainer.step}: validation {name} {scores[name]:.4g}{' (best)' if better else ''}")

@@ -63,7 +63,8 @@ class TrainLog:
         self.iterations = 0
         if self.board is not None:
             for name in ("loss", "gradient_norm", "lr"):
-                self.board.add_scalar(f"train/{name}", event[name], event["step"])
+                if event[name] is not None:
+                    self.board.add_scalar(f"train/{name}", event[name], event["step"])
 
     def validation(self, step: int, scores: dict[str, float]) -> None:
         """Write the scores of the validation split."""

@@ -16,11 +16,11 @@ from lightning_fabric import Fabric
 
 from framecast.average import WeightAverage
 from framecast.data import Batch, DataSet
-from framecast.errors import InputError, NonFiniteLoss
+from framecast.errors import NonFiniteLoss, UsageError
 from framecast.evaluate import evaluate
 from framecast.forecaster import Forecaster
 from framecast.losses import observed
-from framecast.metrics import metrics
+from framecast.metrics import Metric, metrics
 from framecast.model_folder import save_forecaster
 from framecast.objective import Objective, gradient_norm, trainable
 from framecast.recipe import Recipe
@@ -43,8 +43,7 @@ class Trainer:
         self.recipe, self.dataset, self.fabric = recipe, dataset, fabric
         self.step, self.worse = 0, 0
         self.best: float | None = None
-        names = (recipe.validate_.metric, *VALIDATION_METRICS)
-        self.metrics = metrics(names, spec=dataset.spec, thresholds=())
+        self.metrics = validation_metrics(recipe, dataset)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.forecaster = new_forecaster(recipe, dataset)
@@ -60,7 +59,7 @@ class Trainer:
         """One iteration: one update, or two with time_reversal "step".
 
         Returns:
-            what the event log gets.
+            what the event log gets; the loss is None where no pixel of the batch was observed: nothing is learnt then.
 
         Raises:
             NonFiniteLoss: before any weight is changed.
@@ -72,13 +71,14 @@ class Trainer:
         if config.time_reversal == "augment":
             batches = [self._turned(batch, m) for m, batch in enumerate(batches)]
         passes = [batches, [_reversed(b) for b in batches]] if config.time_reversal == "step" else [batches]
-        results = [self._update(direction, step) for direction in passes]
+        results = [result for direction in passes if (result := self._update(direction, step)) is not None]
         self.step = step
         encoder, decoder = self.recipe.sampling.probabilities(step, config.steps)
-        loss, norm = (sum(values) / len(passes) for values in zip(*results, strict=True))
+        loss, norm = (sum(v) / len(results) for v in zip(*results, strict=True)) if results else (None, None)
         return {"step": step, "loss": loss, "gradient_norm": norm, "lr": rate, "truth": [encoder, decoder]}
 
-    def _update(self, batches: list[Batch], step: int) -> tuple[float, float]:
+    def _update(self, batches: list[Batch], step: int) -> tuple[float, float] | None:
+        """Loss and norm of the gradient; None where there was nothing to learn from."""
         fabric, config = self.fabric, self.recipe.train
         known = self.recipe.sampling.known(
             step,
@@ -90,7 +90,7 @@ class Trainer:
         )
         pixels = self.over_processes(float(sum(observed(b.frames, b.valid) for b in batches)), "sum")
         if pixels == 0:
-            raise InputError("batch", got="no observed pixel", expected="at least one", fix=_named(batches, step))
+            return None
         total = 0.0
         for m, batch in enumerate(batches):
             frames, valid = fabric.to_device((batch.frames, batch.valid))
@@ -174,12 +174,22 @@ class Trainer:
         return self.average.applied() if self.average is not None else nullcontext()
 
     def save_model(self, folder: RunFolder, scores: dict[str, float]) -> None:
-        """Write `model/`."""
+        """Write `model/`.
+
+        Raises:
+            NonFiniteLoss: a weight is not finite.
+        """
+        self._check_weights()
         with self._averaged():
             save_forecaster(folder.model, self.forecaster, {"step": self.step, "validation": scores})
 
     def state(self) -> dict[str, Any]:
-        """All that resuming needs, but the recipe."""
+        """All that resuming needs, but the recipe.
+
+        Raises:
+            NonFiniteLoss: a weight is not finite: such a state is never saved.
+        """
+        self._check_weights()
         return {
             "step": self.step,
             "samples": self.step * self.recipe.train.batch_size,
@@ -192,14 +202,39 @@ class Trainer:
             "processes": self.fabric.world_size,
         }
 
+    @torch.no_grad()
+    def _check_weights(self) -> None:
+        norms = [torch.linalg.vector_norm(parameter) for parameter in self.parameters]
+        if not torch.isfinite(torch.stack(norms)).all():
+            fix = "lower train.lr, or set train.clip=1; resume goes on from the last checkpoint"
+            raise NonFiniteLoss(f"weights are not finite after step {self.step}; they were not saved", fix=fix)
+
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to what `state` returned."""
         self.step, self.best, self.worse = state["step"], state["best"], state["worse"]
         self.forecaster.network.load_state_dict(state["network"])
+        fused = self.optimizer.param_groups[0]["fused"]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["fused"] = fused  # this device's, not that of the checkpoint
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
+
+
+def validation_metrics(recipe: Recipe, dataset: DataSet) -> list[Metric]:
+    """What is scored at each validation; the first decides which model is the best.
+
+    Raises:
+        UsageError: `validate.metric` is not exactly one metric.
+    """
+    config = recipe.validate_
+    first = metrics([config.metric], spec=dataset.spec, thresholds=config.thresholds)
+    if len(first) != 1:
+        got = f"{config.metric}, which is {len(first)} metrics here"
+        raise UsageError("validate.metric", got=got, expected="one metric; csi and its kin with one threshold")
+    names = (config.metric, *VALIDATION_METRICS)
+    return metrics(names, spec=dataset.spec, thresholds=config.thresholds)
 
 
 def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:

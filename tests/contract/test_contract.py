@@ -13,7 +13,6 @@ from framecast.cell import Cell
 from framecast.kernels.direct import Direct
 from framecast.models import MODELS
 from framecast.models.mim import MIMBlock
-from framecast.network import Network
 from framecast.rollout import rollout
 
 pytestmark = pytest.mark.parametrize("name", VARIANTS)
@@ -148,9 +147,3 @@ def test_a_cell_never_calls_torch_convolutions_itself(name: str) -> None:
     source = inspect.getsource(sys.modules[MODELS[name.split("/")[0]].__module__])
     assert "conv2d" not in source
     assert "nn.Conv" not in source
-
-
-def test_memory_is_checked(name: str) -> None:
-    net = network(name)
-    assert isinstance(net, Network)
-    assert all(cell.memory_channels is None or isinstance(cell.memory_channels, tuple) for cell in net.cells)

@@ -135,3 +135,13 @@ def test_unequal_widths_are_refused(name: str) -> None:
 def test_even_kernels_are_refused() -> None:
     with pytest.raises(ValueError, match="odd"):
         ConvLSTM(kernel_size=4)
+
+
+def test_neighbours_must_agree_about_the_memory() -> None:
+    from framecast.models.memory_flow import MemoryFlowCell
+    from framecast.models.predrnn import STLSTMCell
+    from framecast.network import Network, pixel_head
+
+    for cells in ([STLSTMCell(2, 4, 3), STLSTMCell(4, 5, 3)], [STLSTMCell(2, 4, 3), MemoryFlowCell(None, 4, 3)], []):
+        with pytest.raises(ValueError, match=r"memory between|at least one cell"):
+            Network(cells, pixel_head(4, 2))

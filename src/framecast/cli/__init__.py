@@ -56,7 +56,7 @@ def main() -> None:
             raise
         _fail(f"out of memory: {str(error).splitlines()[0]}; use smaller batches, or train.accumulate", OUT_OF_MEMORY)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         _fail(f"disk full: {error}; free some space, then resume" if full else str(error), DISK_FULL if full else 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)

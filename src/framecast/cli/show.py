@@ -48,10 +48,11 @@ def moving_mnist(
     frames: Annotated[int, typer.Option(help="Frames of each.", min=1)] = 20,
     seed: Annotated[int, typer.Option(help="Of the generator.", min=0)] = 1,
     size: Annotated[str, typer.Option(help="HxW of the canvas.")] = "64x64",
-    digits: Annotated[int, typer.Option(help="Digits in each sequence, 1 to 3.", min=1, max=3)] = 2,
+    number: Annotated[int, typer.Option(help="Digits in each sequence, 1 to 3.", min=1, max=3)] = 2,
     speed: Annotated[str, typer.Option(help="fixed or uniform.")] = "fixed",
-    digits_file: Annotated[
-        Path | None, typer.Option("--digits-file", help="idx file of digits, e.g. train-images-idx3-ubyte.gz.")
+    digits: Annotated[
+        Path | None,
+        typer.Option(help="idx file of digits, e.g. MNIST's or Fashion-MNIST's train-images-idx3-ubyte.gz."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -61,9 +62,9 @@ def moving_mnist(
 
     fields = {
         "size": options.size(size),
-        "digits": digits,
+        "digits": number,
         "speed": speed,
-        "digits_file": None if digits_file is None else str(digits_file),
+        "digits_file": None if digits is None else str(digits),
     }
     digest = freeze(out, split, count, frames, seed, checked(MovingMNISTConfig, fields, "moving-mnist"))
     if as_json:

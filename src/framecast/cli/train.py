@@ -65,6 +65,16 @@ def train(
 
 def resume(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="What decides no number, e.g. train.workers=2; data.source=PATH."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="package.module:Class", help="A network of your own, as the run names it."),
+    ] = None,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -73,7 +83,7 @@ def resume(
     from framecast.train import resume as go_on
 
     place = options.place(device)
-    outcome = go_on(run, place, quiet=quiet or as_json)
+    outcome = go_on(run, place, overrides=overrides or (), model=model, quiet=quiet or as_json)
     _report(run, outcome._asdict(), as_json=as_json, rank=place.rank)
 
 

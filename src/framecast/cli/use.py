@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framecast.cli import options
+from framecast.errors import UsageError
 
 if TYPE_CHECKING:
     from framecast.models import ModelConfig
@@ -21,7 +22,10 @@ Model = Annotated[
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run, a model's folder, or persistence, mean or blank.")],
     data: Annotated[str | None, typer.Option("--data", help="By default the run's own.")] = None,
-    split: Annotated[str | None, typer.Option(help="train, val or test. [default: test, else val]")] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="train, val, test or all. [default: test, else val; all of other data without splits]"),
+    ] = None,
     metrics: Annotated[
         str, typer.Option(help="Metrics or a protocol: framecast, predrnn-pytorch, openstl, mim.")
     ] = "framecast",
@@ -46,18 +50,18 @@ def evaluate(
 
     fields = options.data_fields(data, dims, variable, value_range, missing, units)
     taus = options.numbers(thresholds, "--thresholds") if thresholds else None
-    question = Question(split, metrics.split(","), taus, context, horizon, limit, batch_size)
+    question = Question(split, [name.strip() for name in metrics.split(",")], taus, context, horizon, limit, batch_size)
     board, folder = contest(
         run, fields, question, out=out, device=device, model=_imported(model), quiet=quiet or as_json
     )
     if as_json:
-        options.say_json({**board.as_dict(), "folder": str(folder)})
+        options.say_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
         return
     console = options.console()
     for note in board.dataset.notes:
-        console.print(note, style="dim")
+        console.print(note, style="dim", markup=False)
     board.print(console)
-    console.print(f"written: {folder}", soft_wrap=True)
+    console.print(f"written: {folder}", soft_wrap=True, markup=False)
 
 
 def predict(
@@ -94,6 +98,8 @@ def predict(
     source = ArraySource(
         options.data_config(options.data_fields(str(file), dims, variable, value_range, missing, units))
     )
+    if not sequence < len(source.lengths):
+        raise UsageError("--sequence", got=sequence, expected=f"0 to {len(source.lengths) - 1}")
     with progress("predicting", len(source.lengths), quiet=quiet or as_json) as show:
         result = forecast(
             forecaster,

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from framecast.data.augment import augment
 from framecast.data.dataset import DataSet
 from framecast.data.streams import Purpose, checked_seed, stream
-from framecast.errors import UsageError
+from framecast.errors import InputError, UsageError
 from framecast.types import Window
 
 Keys = list[tuple[int, int]]
@@ -172,9 +172,9 @@ def _prepared(batches: _Batches, order: Iterable[Keys], workers: int) -> Iterato
     if workers == 0:
         return (batches[keys] for keys in order)
     # a generator of its own: otherwise the loader would take a number from torch's global one
-    return iter(
+    loaded = iter(
         DataLoader(
-            batches,
+            _Caught(batches),
             batch_size=None,
             sampler=order,
             num_workers=workers,
@@ -182,6 +182,26 @@ def _prepared(batches: _Batches, order: Iterable[Keys], workers: int) -> Iterato
             generator=torch.Generator(),
         )
     )
+    return (_raised(batch) for batch in loaded)
+
+
+class _Caught(Dataset[Any]):
+    """Batches of a worker; an error of ours comes back as a value, so that its message stays as it is."""
+
+    def __init__(self, batches: _Batches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, keys: Keys) -> Batch | str:
+        try:
+            return self.batches[keys]
+        except InputError as error:
+            return str(error)
+
+
+def _raised(batch: Batch | str) -> Batch:
+    if isinstance(batch, str):
+        raise InputError(batch)
+    return batch
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -18,6 +18,8 @@ Precision = Literal["highest", "high"]
 
 _backend: Backend = Direct()
 _precision: Precision = "highest"
+_applied = False
+"""Whether torch was told: its own default allows TF32 in convolutions."""
 _prepared: ContextVar[dict[Tensor, Tensor] | None] = ContextVar("prepared", default=None)
 
 
@@ -35,12 +37,13 @@ def set_precision(precision: str) -> None:
     Raises:
         UsageError: any other word.
     """
-    global _precision
+    global _precision, _applied
     if precision not in get_args(Precision):
         raise UsageError("precision", got=repr(precision), expected='"highest" or "high"')
     _precision = "high" if precision == "high" else "highest"
     torch.set_float32_matmul_precision(_precision)
     torch.backends.cudnn.allow_tf32 = _precision == "high"
+    _applied = True
 
 
 def active() -> Backend:
@@ -57,6 +60,8 @@ def set_backend(backend: Backend) -> None:
 @contextmanager
 def rollout_scope() -> Iterator[None]:
     """Within it, each weight is prepared once. Opened by the time loop; scopes do not nest into each other."""
+    if not _applied:
+        set_precision(_precision)
     token = _prepared.set({})
     try:
         yield
