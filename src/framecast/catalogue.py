@@ -63,13 +63,13 @@ class Card(NamedTuple):
             console.print(f"    {option}: {value}", markup=False)
         found = self.cost
         console.print(f"\n[bold]Cost[/bold] ({self.setting})\n")
-        console.print(f"    parameters                {found.parameters:,}")
-        console.print(f"    multiply-adds, forward    {found.multiply_adds / 1e9:,.1f} G for each sequence")
+        console.print(f"    parameters                   {found.parameters:,}")
+        console.print(f"    multiply-adds, forward       {found.multiply_adds / 1e9:,.1f} G for each sequence")
         console.print(
-            f"    weights                   {found.weights_bytes / 2**20:,.0f} MiB; four times that in training"
+            f"    weights                      {found.weights_bytes / 2**20:,.0f} MiB; four times that in training"
         )
         console.print(
-            f"    kept for the backward pass {found.training_bytes / 2**20:,.0f} MiB for each sequence of a batch"
+            f"    kept for the backward pass   {found.training_bytes / 2**20:,.0f} MiB for each sequence of a batch"
         )
 
 

@@ -16,4 +16,4 @@ for path in sorted(Path("src").rglob("*.py")):
             length = node.end_lineno - node.lineno + 1
             if length > FUNCTION_LINES:
                 faults.append(f"{path}:{node.lineno} {node.name}: {length} lines, at most {FUNCTION_LINES}")
-sys.exit("\n".join(faults))
+sys.exit("\n".join(faults) or 0)
