@@ -90,6 +90,7 @@ def _loop(
         workers=config.workers,
     )
     patience = recipe.validate_.patience
+    saved = time.monotonic()
     while trainer.step < config.steps and not _exhausted(trainer, patience):
         asked = time.perf_counter()
         batch = next(batches)
@@ -104,7 +105,9 @@ def _loop(
         if due and not signal_number:  # who asks to stop does not wait for a validation: it is made after resuming
             _validated(trainer, folder, log, show)
         stop = bool(signal_number) or _exhausted(trainer, patience)
-        if log is not None and (step % config.checkpoint_every == 0 or last or stop):
+        overdue = time.monotonic() - saved > 60 * config.checkpoint_minutes
+        if log is not None and (step % config.checkpoint_every == 0 or overdue or last or stop):
+            saved = time.monotonic()
             content = {
                 "trainer": trainer.state(),
                 "identity": identity,

@@ -53,6 +53,7 @@ class TrainConfig(_Section):
         workers: processes that prepare batches; they change no number.
         log_every: iterations between lines of events.jsonl.
         checkpoint_every: iterations between checkpoints.
+        checkpoint_minutes: time after which one is saved anyway, so that slow iterations are not lost either.
         keep: how many checkpoints to keep; the older ones of this run are removed.
     """
 
@@ -71,6 +72,7 @@ class TrainConfig(_Section):
     workers: Annotated[int, Field(ge=0)] = 0
     log_every: Count = 10
     checkpoint_every: Count = 500
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0
     keep: Annotated[int, Field(ge=3)] = 3
 
 
@@ -122,7 +124,7 @@ class Recipe(_Section):
     def identity(self) -> dict[str, Any]:
         """What decides the numbers of a training; the rest may change when it is resumed."""
         content = self.model_dump(mode="json", by_alias=True)
-        for key in ("workers", "accumulate", "log_every", "checkpoint_every", "keep"):
+        for key in ("workers", "accumulate", "log_every", "checkpoint_every", "checkpoint_minutes", "keep"):
             del content["train"][key]
         del content["data"]["source"]  # its fingerprint counts
         return content

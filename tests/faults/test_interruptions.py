@@ -124,6 +124,13 @@ def test_an_existing_run_is_never_overwritten(uninterrupted) -> None:
     assert {path: path.read_bytes() for path in uninterrupted.rglob("*") if path.is_file()} == before
 
 
+def test_slow_iterations_are_saved_by_the_clock(tmp_path) -> None:
+    out = tmp_path / "run"
+    kill_at(train_command(out, STEPS, train__checkpoint_every=1000, train__checkpoint_minutes=1e-6), out, 9)
+    newest = sorted((out / "checkpoints").glob("*.json"))[-1]
+    assert int(newest.stem.removeprefix("step-")) >= 8
+
+
 def test_changed_data_are_refused_at_resume(tmp_path) -> None:
     out = tmp_path / "run"
     kill_at(train_command(out, STEPS), out, 8)
