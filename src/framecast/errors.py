@@ -56,5 +56,5 @@ class Stopped(FramecastError):
     """A signal asked for the end; the run was saved. `exit_code` is 128 + the signal's number."""
 
     def __init__(self, signal_number: int, step: int) -> None:
-        super().__init__(f"stopped by signal {signal_number} after step {step}; saved; go on with framecast resume")
+        super().__init__(f"stopped by signal {signal_number} after step {step}; saved; go on with framecast resume RUN")
         self.exit_code = 128 + signal_number
