@@ -119,7 +119,7 @@ def describe(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads((folder / "model.json").read_text())
     except OSError as error:
-        fix = "train first, or give the folder that holds model.json"
+        fix = "train first, resume a run that was stopped before its first model, or give the folder of model.json"
         raise CheckpointError(
             str(folder), got="no model in it", expected="a run's or a model's folder", fix=fix
         ) from error

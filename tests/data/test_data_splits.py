@@ -86,6 +86,11 @@ def test_time_blocks_are_consecutive():
     assert got.how.startswith("split by time within each sequence, 60/20/20 %: 56 train, 4 val, 4 test windows")
 
 
+def test_what_is_said_is_what_was_cut():
+    got = split(Lengths([60]), config(split_by="time", fractions=(0.8, 0.1, 0.1)), 20)
+    assert got.how.startswith("split by time within each sequence, 33/33/33 %")
+
+
 def test_strides():
     source = Lengths([100])
     got = split(source, config(split_by="time", fractions=(0.6, 0.2, 0.2), stride=7), 5, eval_stride=3)

@@ -95,7 +95,10 @@ def _divide(source: Source, config: DataConfig, frames: int) -> tuple[Blocks, st
         len(usable) - len({b.sequence for name in SPLITS[1:] for b in blocks[name]}) if config.fractions[0] < 1 else 0
     )
     rest = f", {uncut} too short to be cut all for training" if uncut else ""
-    return blocks, f"by time within each sequence, {percent} %{rest}"
+    # What each part really got: parts of short sequences are widened until they hold a window.
+    got = [sum(block.end - block.begin for block in blocks[name]) for name in SPLITS]
+    shares = "/".join(f"{100 * part / max(1, sum(got)):.0f}" for part in got)
+    return blocks, f"by time within each sequence, {shares} %{rest}"
 
 
 def _automatic(source: Source, config: DataConfig, usable: list[int], frames: int) -> str:
