@@ -11,17 +11,28 @@ once (transform, cast, pack) and use it for as long as the scope is open; autogr
 operation of the graph, so that gradients of all steps meet in the prepared form and are brought back once.
 """
 
-from framecast.kernels.arithmetic import conv, memory_update, output_update
+from framecast.kernels.arithmetic import conv, highway_update, increment, memory_update, output_update
 from framecast.kernels.backend import Backend
-from framecast.kernels.switch import get_precision, rollout_scope, set_backend, set_precision
+from framecast.kernels.switch import (
+    get_memory,
+    get_precision,
+    rollout_scope,
+    set_backend,
+    set_memory,
+    set_precision,
+)
 
 __all__ = [
     "Backend",
     "conv",
+    "get_memory",
     "get_precision",
+    "highway_update",
+    "increment",
     "memory_update",
     "output_update",
     "rollout_scope",
     "set_backend",
+    "set_memory",
     "set_precision",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -15,12 +15,15 @@ from framecast.kernels.backend import Backend
 from framecast.kernels.direct import Direct
 
 Precision = Literal["highest", "high"]
+Saving = Literal["fast", "low"]
 
-_backend: Backend = Direct()
+_direct = Direct()
+_chosen: Backend | None = None
 _precision: Precision = "highest"
+_memory: Saving = "fast"
 _applied = False
 """Whether torch was told: its own default allows TF32 in convolutions."""
-_prepared: ContextVar[dict[Tensor, Tensor] | None] = ContextVar("prepared", default=None)
+_prepared: ContextVar[dict[tuple[Backend, Tensor], Any] | None] = ContextVar("prepared", default=None)
 
 
 def get_precision() -> Precision:
@@ -46,15 +49,35 @@ def set_precision(precision: str) -> None:
     _applied = True
 
 
-def active() -> Backend:
-    """Return the back end in use."""
-    return _backend
+def get_memory() -> Saving:
+    """Return what `set_memory` chose; "fast" at first."""
+    return _memory
 
 
-def set_backend(backend: Backend) -> None:
-    """Use another back end for all cells of this process (for a back end of your own, and for tests)."""
-    global _backend
-    _backend = backend
+def set_memory(memory: str) -> None:
+    """Choose what trainings of this process keep for their backward pass.
+
+    Args:
+        memory: "fast" keeps the activations of all gates; "low" keeps the states only and computes the gates again.
+
+    Raises:
+        UsageError: any other word.
+    """
+    global _memory
+    if memory not in get_args(Saving):
+        raise UsageError("memory", got=repr(memory), expected='"fast" or "low"')
+    _memory = "low" if memory == "low" else "fast"
+
+
+def set_backend(backend: Backend | None) -> None:
+    """Use another back end for all cells of this process, for one of your own and for tests; None for ours."""
+    global _chosen
+    _chosen = backend
+
+
+def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
+    """Return the back end that computes with x, and with the weight if there is one."""
+    return _chosen or _direct
 
 
 @contextmanager
@@ -69,11 +92,11 @@ def rollout_scope() -> Iterator[None]:
         _prepared.reset(token)
 
 
-def prepared(weight: Tensor) -> Tensor:
-    """Return the weight in the back end's form: the one of the open scope, or a fresh one outside any scope."""
+def prepared(backend: Backend, weight: Tensor) -> Any:
+    """Return the weight in a back end's form: the one of the open scope, or a fresh one outside any scope."""
     scope = _prepared.get()
     if scope is None:
-        return _backend.prepare(weight)
-    if weight not in scope:
-        scope[weight] = _backend.prepare(weight)
-    return scope[weight]
+        return backend.prepare(weight)
+    if (backend, weight) not in scope:
+        scope[backend, weight] = backend.prepare(weight)
+    return scope[backend, weight]
