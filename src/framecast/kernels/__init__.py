@@ -14,6 +14,7 @@ operation of the graph, so that gradients of all steps meet in the prepared form
 from framecast.kernels.arithmetic import conv, highway_update, increment, memory_update, output_update
 from framecast.kernels.backend import Backend
 from framecast.kernels.switch import (
+    Scope,
     get_memory,
     get_precision,
     rollout_scope,
@@ -24,6 +25,7 @@ from framecast.kernels.switch import (
 
 __all__ = [
     "Backend",
+    "Scope",
     "conv",
     "get_memory",
     "get_precision",

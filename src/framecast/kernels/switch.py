@@ -13,17 +13,20 @@ from torch import Tensor
 from framecast.errors import UsageError
 from framecast.kernels.backend import Backend
 from framecast.kernels.direct import Direct
+from framecast.kernels.winograd import Winograd
 
 Precision = Literal["highest", "high"]
 Saving = Literal["fast", "low"]
+Scope = dict[tuple[Backend, Tensor], Any]
+"""Weights prepared for a rollout."""
 
-_direct = Direct()
+_direct, _fast = Direct(), Winograd()
 _chosen: Backend | None = None
 _precision: Precision = "highest"
 _memory: Saving = "fast"
 _applied = False
 """Whether torch was told: its own default allows TF32 in convolutions."""
-_prepared: ContextVar[dict[tuple[Backend, Tensor], Any] | None] = ContextVar("prepared", default=None)
+_prepared: ContextVar[Scope | None] = ContextVar("prepared", default=None)
 
 
 def get_precision() -> Precision:
@@ -77,17 +80,26 @@ def set_backend(backend: Backend | None) -> None:
 
 def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
     """Return the back end that computes with x, and with the weight if there is one."""
-    return _chosen or _direct
+    if _chosen is not None:
+        return _chosen
+    if _precision == "high" and _fast.takes(x, weight):
+        return _fast
+    return _direct
 
 
 @contextmanager
-def rollout_scope() -> Iterator[None]:
-    """Within it, each weight is prepared once. Opened by the time loop; scopes do not nest into each other."""
+def rollout_scope(scope: Scope | None = None) -> Iterator[Scope]:
+    """Within it, each weight is prepared once. Opened by the time loop; scopes do not nest into each other.
+
+    Args:
+        scope: an earlier one to go on with, where a backward pass computes a step again.
+    """
     if not _applied:
         set_precision(_precision)
-    token = _prepared.set({})
+    scope = {} if scope is None else scope
+    token = _prepared.set(scope)
     try:
-        yield
+        yield scope
     finally:
         _prepared.reset(token)
 
