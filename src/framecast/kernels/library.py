@@ -107,3 +107,12 @@ def use_instructions(name: Instructions | None = None) -> Instructions | None:
     if handle is None:
         return None
     return INSTRUCTIONS[handle.fc_use(-1 if name is None else INSTRUCTIONS.index(name))]
+
+
+def describe() -> str:
+    """Which kernels convolve on this machine's CPU, and why."""
+    found = library()
+    if found.handle is None:
+        return f"direct (torch's convolutions); fast kernels {found.reason}"
+    threads = torch.get_num_threads() if found.handle.fc_threaded() else 1
+    return f"fast (Winograd, {use_instructions()}, threads: {threads}); torch's for float64 and other sizes of kernels"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -15,14 +15,14 @@ from framecast.kernels.backend import Backend
 from framecast.kernels.direct import Direct
 from framecast.kernels.winograd import Winograd
 
-Precision = Literal["highest", "high"]
+Precision = Literal["auto", "highest", "high"]
 Saving = Literal["fast", "low"]
 Scope = dict[tuple[Backend, Tensor], Any]
 """Weights prepared for a rollout."""
 
 _direct, _fast = Direct(), Winograd()
 _chosen: Backend | None = None
-_precision: Precision = "highest"
+_precision: Precision = "auto"
 _memory: Saving = "fast"
 _applied = False
 """Whether torch was told: its own default allows TF32 in convolutions."""
@@ -30,7 +30,7 @@ _prepared: ContextVar[Scope | None] = ContextVar("prepared", default=None)
 
 
 def get_precision() -> Precision:
-    """Return the precision that `set_precision` chose; "highest" at first."""
+    """Return the precision that `set_precision` chose; "auto" at first."""
     return _precision
 
 
@@ -38,16 +38,16 @@ def set_precision(precision: str) -> None:
     """Choose the precision of all convolutions of this process.
 
     Args:
-        precision: "highest" or "high", see the package's docstring.
+        precision: "auto", "highest" or "high", see the package's docstring.
 
     Raises:
         UsageError: any other word.
     """
     global _precision, _applied
     if precision not in get_args(Precision):
-        raise UsageError("precision", got=repr(precision), expected='"highest" or "high"')
-    _precision = "high" if precision == "high" else "highest"
-    torch.set_float32_matmul_precision(_precision)
+        raise UsageError("precision", got=repr(precision), expected='"auto", "highest" or "high"')
+    _precision = cast(Precision, precision)
+    torch.set_float32_matmul_precision("high" if _precision == "high" else "highest")
     torch.backends.cudnn.allow_tf32 = _precision == "high"
     _applied = True
 
@@ -69,7 +69,7 @@ def set_memory(memory: str) -> None:
     global _memory
     if memory not in get_args(Saving):
         raise UsageError("memory", got=repr(memory), expected='"fast" or "low"')
-    _memory = "low" if memory == "low" else "fast"
+    _memory = cast(Saving, memory)
 
 
 def set_backend(backend: Backend | None) -> None:
@@ -82,7 +82,7 @@ def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
     """Return the back end that computes with x, and with the weight if there is one."""
     if _chosen is not None:
         return _chosen
-    if _precision == "high" and _fast.takes(x, weight):
+    if _precision != "highest" and _fast.takes(x, weight):
         return _fast
     return _direct
 

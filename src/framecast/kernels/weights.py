@@ -21,7 +21,8 @@ class Store:
     """
 
     def __init__(self, weight: Tensor) -> None:
-        self.parameter, self.version = weight.detach(), weight._version
+        self.parameter = weight.detach()
+        self.version = 0 if weight.is_inference() else weight._version
         self.data = self.parameter.contiguous()
         self.gradient: Tensor | None = None
 
@@ -31,7 +32,7 @@ class Store:
         Raises:
             RuntimeError: as torch does for its own operations.
         """
-        if self.parameter._version != self.version:
+        if not self.parameter.is_inference() and self.parameter._version != self.version:
             raise RuntimeError("a weight was changed in place between the forward and the backward pass")
 
     def sum(self) -> Tensor:

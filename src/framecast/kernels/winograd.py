@@ -99,16 +99,16 @@ class _Layout(NamedTuple):
 
 def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget_bias: float = 0.0) -> Any:
     """Carry the notes of all gates out, and the arithmetic that follows."""
-    sources: dict[tuple[int, int], Term] = {}
+    sources: dict[tuple[int, int, int], Term] = {}
+    entries: list[dict[int, int]] = []  # of each gate, by place of the source: the first output that it takes
     for gate in gates:
+        entries.append({})
         for term in gate.terms:
-            sources.setdefault((id(term.x), id(term.weight.store)), term)
-    offsets = [-1] * (len(gates) * len(sources))
-    for g, gate in enumerate(gates):
-        for term in gate.terms:
-            s = list(sources).index((id(term.x), id(term.weight.store)))
-            assert offsets[g * len(sources) + s] < 0, "a gate takes a source twice"
-            offsets[g * len(sources) + s] = term.first
+            again = 0  # a gate may add up several outputs of one source
+            while (at := _place(sources, term, again)) in entries[-1]:
+                again += 1
+            entries[-1][at] = term.first
+    offsets = [entry.get(s, -1) for entry in entries for s in range(len(sources))]
     terms = list(sources.values())
     tensors = [
         *(term.x for term in terms),
@@ -120,6 +120,12 @@ def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     weights = tuple(term.weight for term in terms)
     return _Gates.apply(_Layout(kind, forget_bias, gates[0].shape[1], weights, tuple(offsets), keep), *tensors)
+
+
+def _place(sources: dict[tuple[int, int, int], Term], term: Term, again: int) -> int:
+    key = (id(term.x), id(term.weight.store), again)
+    sources.setdefault(key, term)
+    return list(sources).index(key)
 
 
 def _map(tensor: Tensor) -> Tensor:

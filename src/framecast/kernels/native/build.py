@@ -65,7 +65,7 @@ def _compile(compiler: list[str], made: Path, openmp: tuple[str, ...]) -> None:
     x86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
     objects = [made.with_suffix(".main.o")]
     define = ("-DFC_X86",) if x86 else ()
-    jobs = [[*compiler, *FLAGS, *define, "-c", "framecast.c", "-o", str(objects[0])]]
+    jobs = [[*compiler, *FLAGS, *openmp, *define, "-c", "framecast.c", "-o", str(objects[0])]]
     for name, flags in (X86 if x86 else PORTABLE).items():
         objects.append(made.with_suffix(f".{name}.o"))
         jobs.append([*compiler, *FLAGS, *openmp, *flags, f"-DISA={name}", "-c", "isa.c", "-o", str(objects[-1])])
@@ -86,4 +86,7 @@ def wheel_tag() -> str:
 
 
 if __name__ == "__main__":
-    print(build())
+    try:
+        print(build())
+    except NoCompiler as problem:
+        sys.exit(str(problem))

@@ -46,8 +46,17 @@ int fc_use(int isa) {
     return chosen;
 }
 
-/* Bumped whenever fc_op or the packed weights change, so that a stale library is noticed. */
+/* Raised whenever fc_op changes, so that a stale library is noticed. */
 int fc_version(void) { return 1; }
+
+/* Whether the kernels use more than one thread. */
+int fc_threaded(void) {
+#ifdef _OPENMP
+    return 1;
+#else
+    return 0;
+#endif
+}
 
 /* Panels whose weights are transformed together, `floats` each: few enough for the cache and for all threads to work. */
 static int64_t group_of(int64_t panels, int64_t floats, int threads) {
@@ -105,13 +114,6 @@ static float *scratch(int64_t floats) {
 #endif
     }
     return arena;
-}
-
-/* Give this thread's scratch back. */
-void fc_release(void) {
-    free(arena);
-    arena = NULL;
-    arena_floats = 0;
 }
 
 /* Bytes of scratch that this thread holds. */
