@@ -31,6 +31,8 @@ class Pending(Tensor):
     biases: tuple[Tensor, ...]
     addends: tuple[Tensor, ...]
     carry_out: Callable[[Pending], Tensor]
+    extent: tuple[int, ...]
+    """The shape, without asking torch."""
 
     @staticmethod
     def of(
@@ -41,12 +43,12 @@ class Pending(Tensor):
         carry_out: Callable[[Pending], Tensor],
     ) -> Pending:
         """A new note; `carry_out` computes it."""
-        batch, _, height, width = terms[0].x.shape
         like = terms[0].x
-        pending: Pending = Tensor._make_wrapper_subclass(
-            Pending, (batch, channels, height, width), dtype=like.dtype, device=like.device
-        )
+        batch, _, height, width = like.shape
+        extent = (batch, channels, height, width)
+        pending: Pending = Tensor._make_wrapper_subclass(Pending, extent, dtype=like.dtype, device=like.device)
         pending.terms, pending.biases, pending.addends, pending.carry_out = terms, biases, addends, carry_out
+        pending.extent = extent
         return pending
 
     @property
@@ -56,10 +58,10 @@ class Pending(Tensor):
 
     def blocks(self, count: int) -> tuple[Pending, ...]:
         """`chunk(count, 1)`; count must divide the channels."""
-        n = self.shape[1] // count
+        n = self.extent[1] // count
         return tuple(
             Pending.of(
-                tuple(term._replace(first=term.first + k * n) for term in self.terms),
+                tuple(Term(x, weight, first + k * n) for x, weight, first in self.terms),
                 n,
                 tuple(bias[k * n : (k + 1) * n] for bias in self.biases),
                 tuple(addend[:, k * n : (k + 1) * n] for addend in self.addends),
@@ -70,14 +72,15 @@ class Pending(Tensor):
 
     def plus(self, other: Tensor) -> Pending | None:
         """The sum with another note or a map; None where that is no note."""
-        if self.shape != other.shape or self.dtype != other.dtype or self.device != other.device:
+        if isinstance(other, Pending):
+            if self.extent != other.extent or self.taps != other.taps:
+                return None
+            terms, biases = (*self.terms, *other.terms), (*self.biases, *other.biases)
+            return Pending.of(terms, self.extent[1], biases, (*self.addends, *other.addends), self.carry_out)
+        like = self.terms[0].x
+        if self.extent != other.shape or other.dtype != like.dtype or other.device != like.device:
             return None
-        if isinstance(other, Pending) and other.taps != self.taps:
-            return None
-        if not isinstance(other, Pending):
-            return Pending.of(self.terms, self.shape[1], self.biases, (*self.addends, other), self.carry_out)
-        terms, biases = (*self.terms, *other.terms), (*self.biases, *other.biases)
-        return Pending.of(terms, self.shape[1], biases, (*self.addends, *other.addends), self.carry_out)
+        return Pending.of(self.terms, self.extent[1], self.biases, (*self.addends, other), self.carry_out)
 
     @classmethod
     def __torch_function__(
@@ -85,15 +88,15 @@ class Pending(Tensor):
     ) -> Any:
         """Extend the note if `func` does that; compute it otherwise."""
         kwargs = kwargs or {}
-        if func in _DESCRIPTIONS:
-            with torch._C.DisableTorchFunctionSubclass():
-                return func(*args, **kwargs)
-        if func in _CHUNKS and len(args) == 3 and args[2] == 1 and args[0].shape[1] % args[1] == 0:
+        if func in _CHUNKS and len(args) == 3 and args[2] == 1 and args[0].extent[1] % args[1] == 0:
             return args[0].blocks(args[1])
         if func in _SUMS and len(args) == 2 and not kwargs and all(isinstance(a, Tensor) for a in args):
             note, other = args if isinstance(args[0], Pending) else args[::-1]
             if (joined := note.plus(other)) is not None:
                 return joined
+        if func in _DESCRIPTIONS:
+            with torch._C.DisableTorchFunctionSubclass():
+                return func(*args, **kwargs)
         return func(*computed(args), **computed(kwargs))
 
     @classmethod

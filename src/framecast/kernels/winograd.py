@@ -79,7 +79,9 @@ class Winograd(Backend):
 
 def _fusible(*gates: Tensor) -> bool:
     first = gates[0]
-    return all(isinstance(g, Pending) and g.shape == first.shape and g.taps == first.taps for g in gates)  # type: ignore[attr-defined]
+    return isinstance(first, Pending) and all(
+        isinstance(g, Pending) and g.extent == first.extent and g.taps == first.taps for g in gates
+    )
 
 
 def _carry_out(note: Pending) -> Tensor:
@@ -119,7 +121,7 @@ def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget
     ]
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     weights = tuple(term.weight for term in terms)
-    return _Gates.apply(_Layout(kind, forget_bias, gates[0].shape[1], weights, tuple(offsets), keep), *tensors)
+    return _Gates.apply(_Layout(kind, forget_bias, gates[0].extent[1], weights, tuple(offsets), keep), *tensors)
 
 
 def _place(sources: dict[tuple[int, int, int], Term], term: Term, again: int) -> int:

@@ -59,8 +59,9 @@ int fc_threaded(void) {
 }
 
 /* Panels whose weights are transformed together, `floats` each: few enough for the cache and for all threads to work. */
-static int64_t group_of(int64_t panels, int64_t floats, int threads) {
+static int64_t group_of(int64_t panels, int64_t floats, int threads, int sliced) {
     if (fc_shared(panels, threads)) return panels;
+    if (sliced) return 1;
     int64_t group = FC_WEIGHTS / floats;
     if (group > panels / (2 * threads)) group = panels / (2 * threads);
     return group > 1 ? group : 1;
@@ -87,9 +88,12 @@ fc_plan fc_plan_of(const fc_op *op, int32_t *space) {
             plan.panel[j] = p;
         }
     const int64_t total = op->gates * plan.gate_panels, stride = fc_odd(plan.chunk_rows * plan.across) * 16;
-    const int64_t depth = area * fc_odd(plan.count * 16) * 16, depth_back = area * fc_odd(total * 16) * 16;
-    plan.group = (int)group_of(total, depth, op->threads);
-    plan.group_back = (int)group_of(plan.count, depth_back, op->threads);
+    const int64_t points = plan.chunk_rows * plan.across;
+    const int slice = fc_slice(plan.count, points, fc_shared(total, op->threads));
+    const int slice_back = fc_slice((int)total, points, fc_shared(plan.count, op->threads));
+    const int64_t depth = area * fc_odd(slice * 16) * 16, depth_back = area * fc_odd(slice_back * 16) * 16;
+    plan.group = (int)group_of(total, depth, op->threads, slice < plan.count);
+    plan.group_back = (int)group_of(plan.count, depth_back, op->threads, slice_back < total);
     plan.v = plan.count * area * stride;
     plan.m = total * area * stride;
     plan.u = plan.group * depth * (fc_shared(total, op->threads) ? 1 : op->threads);

@@ -15,12 +15,12 @@
 #define ROWS_OUTER 2
 #endif
 
-/* c[r] (rows, 16) = sum_j a_j (rows, 16) b_j (16, 16), which begin a0 and b0 floats after their pointers. */
+/* c[r] (rows, 16) (+)= sum_j a_j (rows, 16) b_j (16, 16), which begin a0 and b0 floats after their pointers. */
 INLINE void inner_rows(const int rows, int count, const float *const *a, int64_t a0, const float *const *b, int64_t b0,
-                       float *c) {
+                       float *c, int add) {
     vec sum[ROWS][PARTS];
     for (int r = 0; r < rows; r++)
-        for (int v = 0; v < PARTS; v++) sum[r][v] = (vec){0};
+        for (int v = 0; v < PARTS; v++) sum[r][v] = add ? load(c + r * PANEL + v * WIDTH) : (vec){0};
     for (int j = 0; j < count; j++) {
         const float *x = a[j] + a0, *y = b[j] + b0;
         if (j + 1 < count) /* the next panel lies elsewhere, where no hardware looks ahead */
@@ -37,12 +37,12 @@ INLINE void inner_rows(const int rows, int count, const float *const *a, int64_t
         for (int v = 0; v < PARTS; v++) store(c + r * PANEL + v * WIDTH, sum[r][v]);
 }
 
-/* c (rows, 16) = sum_j a_j b_j over any number of rows; a_j and b_j begin a0 and b0 floats after their pointers. */
+/* c (rows, 16) (+)= sum_j a_j b_j over any number of rows; a_j and b_j begin a0 and b0 floats after their pointers. */
 INLINE void inner(int64_t rows, int count, const float *const *a, int64_t a0, const float *const *b, int64_t b0,
-                  float *c) {
+                  float *c, int add) {
 #define ROWS_OF(n)                                                      \
     for (; rows >= n; rows -= n, a0 += n * PANEL, c += n * PANEL) \
-        inner_rows(n, count, a, a0, b, b0, c)
+        inner_rows(n, count, a, a0, b, b0, c, add)
     ROWS_OF(ROWS);
 #if WIDTH >= 8
     ROWS_OF(4);

@@ -3,7 +3,7 @@
 #define FC_PLAN_H
 #include "op.h"
 
-enum { FC_TILE = 4, FC_POINTS = 192, FC_DEEP = 4, FC_WIDE = 2 };
+enum { FC_TILE = 4, FC_POINTS = 192, FC_DEEP = 4, FC_WIDE = 2, FC_FEW = 32, FC_SLICE = 4 };
 enum { FC_WEIGHTS = 1 << 19 }; /* floats of transformed weights of a thread: they should stay in its cache */
 
 typedef struct {
@@ -35,6 +35,12 @@ static inline fc_chunk fc_next(const fc_plan *plan, const fc_chunk *chunk) { ret
 
 /* Whether panels are so few that all threads must work on each. */
 static inline int fc_shared(int64_t panels, int threads) { return panels < 2 * threads && threads > 1; }
+
+/* Panels whose weights are transformed before they are used: where tiles are few, the sums fit into the cache and can be
+   added to, so that weights need never leave it. */
+static inline int fc_slice(int count, int64_t points, int shared) {
+    return !shared && points <= FC_FEW && count > FC_SLICE ? FC_SLICE : count;
+}
 
 fc_plan fc_plan_of(const fc_op *op, int32_t *space);
 #endif

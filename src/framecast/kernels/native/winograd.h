@@ -176,31 +176,33 @@ INLINE void NAMED(transform_weights_back)(const fc_op *op, const fc_plan *plan, 
     }
 }
 
-/* Frequencies [a, end) of panel `own` of the product: M = V U over the panels j, or back, dV = dM U^T over the gates. */
+/* Frequencies [a, end) of panel `own` of the product over the panels [first, last) whose weights U holds: of M = V U
+   over the plan's, or back, of dV = dM U^T over the gates'. Added to what is there if `first` is not 0. */
 INLINE void NAMED(multiply_panel)(const fc_op *op, const fc_plan *plan, const fc_chunk *chunk, const int back, int own,
-                                  int a, int end, const float *left, const float *u, int64_t depth, float *to) {
-    const int count = back ? op->gates * plan->gate_panels : plan->count;
+                                  int first, int last, int a, int end, const float *left, const float *u,
+                                  int64_t depth, float *to) {
     const int64_t points = chunk->stride * PANEL;
-    const float *lefts[count], *rights[count];
+    const float *lefts[last - first], *rights[last - first];
     int terms = 0;
-    for (int n = 0; n < count; n++) {
+    for (int n = first; n < last; n++) {
         if (NAMED(block_at)(op, plan, back ? own : n, back ? n : own).at < 0) continue;
         lefts[terms] = left + n * AREA * points;
-        rights[terms++] = u + n * PANEL * PANEL;
+        rights[terms++] = u + (n - first) * PANEL * PANEL;
     }
     for (; a < end; a++)
-        inner(chunk->points, terms, lefts, a * points, rights, a * depth, to + (own * AREA + a) * points);
+        inner(chunk->points, terms, lefts, a * points, rights, a * depth, to + (own * AREA + a) * points, first > 0);
 }
 
 /* Products of V with the weights into M (back: of dM with the weights into dV). The weights of a group of panels are
-   transformed into U, where they stay in the cache. A thread takes groups of its own if there are enough for all;
-   otherwise all threads share one group, and divide its frequencies. */
+   transformed into U, a slice of them at a time, and used while they are in the cache. A thread takes groups of its own
+   if there are enough for all; otherwise all threads share one group, and divide its frequencies. */
 INLINE void NAMED(multiply)(const fc_op *op, const fc_plan *plan, const fc_chunk *chunk, const int back,
                             const float *left, float *u, float *to) {
     const int gates = op->gates * plan->gate_panels;
     const int total = back ? plan->count : gates, count = back ? gates : plan->count;
     const int shared = fc_shared(total, op->threads), group = back ? plan->group_back : plan->group;
-    const int64_t depth = fc_odd(count * PANEL) * PANEL, space = AREA * depth;
+    const int slice = fc_slice(count, chunk->points, shared);
+    const int64_t depth = fc_odd(slice * PANEL) * PANEL, space = AREA * depth;
     if (shared) {
 #pragma omp parallel num_threads(op->threads)
         {
@@ -216,7 +218,8 @@ INLINE void NAMED(multiply)(const fc_op *op, const fc_plan *plan, const fc_chunk
 #pragma omp for collapse(2) schedule(dynamic)
             for (int p = 0; p < total; p++)
                 for (int a = 0; a < AREA; a += EDGE)
-                    NAMED(multiply_panel)(op, plan, chunk, back, p, a, a + EDGE, left, u + p * space, depth, to);
+                    NAMED(multiply_panel)(op, plan, chunk, back, p, 0, count, a, a + EDGE, left, u + p * space, depth,
+                                          to);
         }
         return;
     }
@@ -224,14 +227,18 @@ INLINE void NAMED(multiply)(const fc_op *op, const fc_plan *plan, const fc_chunk
     for (int p0 = 0; p0 < total; p0 += group) {
         const int size = total - p0 < group ? total - p0 : group;
         float *own = u + thread_number() * group * space;
-        for (int p = 0; p < size; p++)
-            if (back)
-                NAMED(transform_weights_back)(op, plan, p0 + p, 0, count, own + p * space, depth);
-            else
-                NAMED(transform_weights)(op, plan, 0, count, p0 + p, own + p * space, depth);
-        for (int a = 0; a < AREA; a += EDGE)
+        for (int n = 0; n < count; n += slice) {
+            const int end = n + slice < count ? n + slice : count;
             for (int p = 0; p < size; p++)
-                NAMED(multiply_panel)(op, plan, chunk, back, p0 + p, a, a + EDGE, left, own + p * space, depth, to);
+                if (back)
+                    NAMED(transform_weights_back)(op, plan, p0 + p, n, end - n, own + p * space, depth);
+                else
+                    NAMED(transform_weights)(op, plan, n, end - n, p0 + p, own + p * space, depth);
+            for (int a = 0; a < AREA; a += EDGE)
+                for (int p = 0; p < size; p++)
+                    NAMED(multiply_panel)(op, plan, chunk, back, p0 + p, n, end, a, a + EDGE, left, own + p * space,
+                                          depth, to);
+        }
     }
 }
 
