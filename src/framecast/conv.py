@@ -73,6 +73,6 @@ class GateConv(nn.Module):
         if self.bias is not None:
             nn.init.uniform_(self.bias, -default, default) if bound is None else nn.init.zeros_(self.bias)
 
-    def forward(self, x: Hidden) -> Tensor:
-        """(B, N_in, H, W) to (B, M, H, W)."""
-        return self.norm(kernels.conv(x, self.weight, self.bias))
+    def forward(self, *maps: Hidden) -> Tensor:
+        """(B, N_in, H, W), in one map or stacked from several, to (B, M, H, W)."""
+        return self.norm(kernels.conv(maps, self.weight, self.bias))

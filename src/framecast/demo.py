@@ -17,7 +17,7 @@ from framecast.schedules import ScheduledSampling
 from framecast.scoreboard import Scoreboard
 from framecast.train import start
 
-STEPS = 440
+STEPS = 900
 TEST_SEQUENCES = 64
 SHOWN_METRICS = ("sse", "mae", "ssim", "psnr")
 
@@ -30,7 +30,7 @@ def demo_recipe(steps: int = STEPS) -> Recipe:
         train=TrainConfig(
             steps=steps, batch_size=4, lr=3e-3, lr_schedule=OneCycle(), clip=1.0, log_every=1, checkpoint_every=100
         ),
-        validate=ValidateConfig(every=110, sequences=16),
+        validate=ValidateConfig(every=225, sequences=16),
         data=DataConfig(moving_mnist=MovingMNISTConfig(test=TEST_SEQUENCES)),
     )
 

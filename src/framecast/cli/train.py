@@ -14,7 +14,7 @@ RUNS = Path("runs")
 
 def demo(
     out: Annotated[Path | None, typer.Option("--out", help="New run folder. [default: runs/demo-N]")] = None,
-    steps: Annotated[int, typer.Option(help="Training steps; more is better.", min=1)] = 440,
+    steps: Annotated[int, typer.Option(help="Training steps; more is better.", min=1)] = 900,
     device: options.Device = "cpu",
     quiet: options.Quiet = False,
     as_json: options.Json = False,

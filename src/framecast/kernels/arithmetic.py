@@ -10,19 +10,22 @@ from framecast.kernels.switch import backend_for, prepared
 from framecast.types import Hidden
 
 
-def conv(x: Hidden, weight: Float[Tensor, "M N k k"], bias: Float[Tensor, " M"] | None = None) -> Tensor:
+def conv(
+    x: Hidden | tuple[Hidden, ...], weight: Float[Tensor, "M N k k"], bias: Float[Tensor, " M"] | None = None
+) -> Tensor:
     """Convolution of the gates: stride 1, zero padding k // 2, so that the map keeps its size.
 
     Args:
-        x: (B, N, H, W).
+        x: (B, N, H, W), or several maps that are taken as one, stacked along channels.
         weight: (M, N, k, k) with odd k.
         bias: (M,) or None.
 
     Returns:
         (B, M, H, W).
     """
-    backend = backend_for(x, weight)
-    return backend.conv(x, prepared(backend, weight), bias, weight.shape[-1])
+    maps = x if isinstance(x, tuple) else (x,)
+    backend = backend_for(maps[0], weight)
+    return backend.conv(maps, prepared(backend, weight), bias, weight.shape[-1])
 
 
 def memory_update(i: Tensor, f: Tensor, g: Tensor, memory: Hidden, forget_bias: float = 0.0) -> tuple[Tensor, Tensor]:

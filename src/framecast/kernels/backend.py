@@ -26,8 +26,8 @@ class Backend(ABC):
         """Bring a weight into the form that `conv` takes; differentiable; called once per weight and rollout."""
 
     @abstractmethod
-    def conv(self, x: Tensor, prepared: Any, bias: Tensor | None, kernel_size: int) -> Tensor:
-        """Cross-correlate with zero padding kernel_size // 2 and stride 1."""
+    def conv(self, maps: tuple[Tensor, ...], prepared: Any, bias: Tensor | None, kernel_size: int) -> Tensor:
+        """Cross-correlate the maps, stacked along channels, with zero padding kernel_size // 2 and stride 1."""
 
     @abstractmethod
     def memory_update(

@@ -22,8 +22,9 @@ class Direct(Backend):
         """Return the weight itself."""
         return weight
 
-    def conv(self, x: Tensor, prepared: Tensor, bias: Tensor | None, kernel_size: int) -> Tensor:
+    def conv(self, maps: tuple[Tensor, ...], prepared: Tensor, bias: Tensor | None, kernel_size: int) -> Tensor:
         """Cross-correlate with zero padding kernel_size // 2."""
+        x = maps[0] if len(maps) == 1 else torch.cat(maps, 1)
         return F.conv2d(x, prepared, bias, padding=kernel_size // 2)
 
     def memory_update(

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 
 NATIVE = Path(__file__).parent / "native"
-VERSION = 1
+VERSION = 2
 GATES = 3
 Instructions = Literal["portable", "avx2", "avx512"]
 INSTRUCTIONS: tuple[Instructions, ...] = get_args(Instructions)
@@ -26,6 +26,7 @@ class Source(Structure):
         ("weight", c_void_p),
         ("dweight", c_void_p),
         ("channels", c_int64),
+        ("stride", c_int64),
     )
 
 

@@ -17,10 +17,11 @@ from framecast.kernels.weights import Weight
 
 
 class Term(NamedTuple):
-    """Convolution of x with `weight`, of whose outputs the sum takes those from `first` on."""
+    """Convolution of x with `weight`: with its inputs from `entry` on, giving its outputs from `first` on."""
 
     x: Tensor
     weight: Weight
+    entry: int
     first: int
 
 
@@ -61,7 +62,7 @@ class Pending(Tensor):
         n = self.extent[1] // count
         return tuple(
             Pending.of(
-                tuple(Term(x, weight, first + k * n) for x, weight, first in self.terms),
+                tuple(Term(x, weight, entry, first + k * n) for x, weight, entry, first in self.terms),
                 n,
                 tuple(bias[k * n : (k + 1) * n] for bias in self.biases),
                 tuple(addend[:, k * n : (k + 1) * n] for addend in self.addends),

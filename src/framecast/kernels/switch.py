@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from framecast.errors import UsageError
 from framecast.kernels.backend import Backend
@@ -102,6 +103,20 @@ def rollout_scope(scope: Scope | None = None) -> Iterator[Scope]:
         yield scope
     finally:
         _prepared.reset(token)
+
+
+def recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function; with memory "low" keep only its arguments, and run it again in the backward pass."""
+    scope = _prepared.get()
+    if _memory != "low" or not torch.is_grad_enabled():
+        return function(*arguments)
+    return checkpoint(
+        function,
+        *arguments,
+        use_reentrant=False,
+        preserve_rng_state=False,
+        context_fn=lambda: (nullcontext(), nullcontext() if scope is None else rollout_scope(scope)),
+    )
 
 
 def prepared(backend: Backend, weight: Tensor) -> Any:

@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import reduce
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
 
 from framecast.kernels.backend import Activation, Backend
 from framecast.kernels.direct import Direct
 from framecast.kernels.library import GATES, Op, Source, library
 from framecast.kernels.pending import Pending, Term, computed
+from framecast.kernels.pool import kept_map
 from framecast.kernels.weights import Weight, held
 
 SUM, MEMORY, OUTPUT, OUTPUT_TANH, INCREMENT, HIGHWAY = range(6)
 """`kind` of native/op.h."""
-_SAVED = {SUM: 0, MEMORY: 3, OUTPUT: 2, OUTPUT_TANH: 2, INCREMENT: 2, HIGHWAY: 2}
+_SAVED = {SUM: 0, MEMORY: 3, OUTPUT: 1, OUTPUT_TANH: 1, INCREMENT: 2, HIGHWAY: 2}
 """How many activated gates the backward pass needs."""
-TAPS = (3, 5)
+TAPS = (1, 3, 5)
 
 
 _direct = Direct()
@@ -44,14 +48,18 @@ class Winograd(Backend):
             and library().handle is not None
         )
 
-    def prepare(self, weight: Tensor) -> Weight:
-        """See `weights`."""
-        return held(weight)
+    def prepare(self, weight: Tensor) -> Tensor | Weight:
+        """See `weights`; weights of single pixels need no preparation."""
+        return weight if weight.shape[-1] == 1 else held(weight)
 
-    def conv(self, x: Tensor, prepared: Weight, bias: Tensor | None, kernel_size: int) -> Tensor:
-        """Note what to compute."""
-        biases = () if bias is None else (bias,)
-        return Pending.of((Term(computed(x), prepared, 0),), len(prepared.store.data), biases, (), _carry_out)
+    def conv(self, maps: tuple[Tensor, ...], prepared: Any, bias: Tensor | None, kernel_size: int) -> Tensor:
+        """Note what to compute; a matrix product for single pixels."""
+        maps = computed(maps)
+        entries = [0, *accumulate(x.shape[1] for x in maps)]
+        if kernel_size == 1:
+            return _pixelwise(maps, entries, prepared, bias)
+        terms = tuple(Term(x, prepared, entry, 0) for x, entry in zip(maps, entries, strict=False))
+        return Pending.of(terms, len(prepared.store.data), () if bias is None else (bias,), (), _carry_out)
 
     def memory_update(
         self, i: Tensor, f: Tensor, g: Tensor, memory: Tensor, forget_bias: float
@@ -77,6 +85,16 @@ class Winograd(Backend):
         return _apply(HIGHWAY, (p, u), z)[0] if _fusible(p, u) else _direct.highway_update(computed(p), computed(u), z)
 
 
+def _pixelwise(maps: tuple[Tensor, ...], entries: list[int], weight: Tensor, bias: Tensor | None) -> Tensor:
+    """1 x 1 convolution of stacked maps, which are not copied together."""
+    columns = [weight[:, begin:end, 0, 0] for begin, end in pairwise(entries)]
+    rows = [x.permute(0, 2, 3, 1) for x in maps]
+    out = linear(rows[0], columns[0], bias)
+    for row, column in zip(rows[1:], columns[1:], strict=True):
+        out = out + linear(row, column)
+    return out.permute(0, 3, 1, 2)
+
+
 def _fusible(*gates: Tensor) -> bool:
     first = gates[0]
     return isinstance(first, Pending) and all(
@@ -95,13 +113,15 @@ class _Layout(NamedTuple):
     forget_bias: float
     channels: int
     weights: tuple[Weight, ...]
+    entries: tuple[int, ...]
+    """First input channel of the weight that each source takes."""
     offsets: tuple[int, ...]
     keep: bool
 
 
 def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget_bias: float = 0.0) -> Any:
     """Carry the notes of all gates out, and the arithmetic that follows."""
-    sources: dict[tuple[int, int, int], Term] = {}
+    sources: dict[tuple[int, int, int, int], Term] = {}
     entries: list[dict[int, int]] = []  # of each gate, by place of the source: the first output that it takes
     for gate in gates:
         entries.append({})
@@ -115,17 +135,22 @@ def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget
     tensors = [
         *(term.x for term in terms),
         *(term.weight.token for term in terms),
-        *(sum(gate.biases) if gate.biases else None for gate in gates),
-        *(sum(gate.addends) if gate.addends else None for gate in gates),
+        *(_total(gate.biases) for gate in gates),
+        *(_total(gate.addends) for gate in gates),
         computed(memory),
     ]
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    weights = tuple(term.weight for term in terms)
-    return _Gates.apply(_Layout(kind, forget_bias, gates[0].extent[1], weights, tuple(offsets), keep), *tensors)
+    weights, starts = tuple(term.weight for term in terms), tuple(term.entry for term in terms)
+    layout = _Layout(kind, forget_bias, gates[0].extent[1], weights, starts, tuple(offsets), keep)
+    return _Gates.apply(layout, *tensors)
 
 
-def _place(sources: dict[tuple[int, int, int], Term], term: Term, again: int) -> int:
-    key = (id(term.x), id(term.weight.store), again)
+def _total(tensors: tuple[Tensor, ...]) -> Tensor | None:
+    return reduce(torch.add, tensors) if tensors else None
+
+
+def _place(sources: dict[tuple[int, int, int, int], Term], term: Term, again: int) -> int:
+    key = (id(term.x), id(term.weight.store), term.entry, again)
     sources.setdefault(key, term)
     return list(sources).index(key)
 
@@ -136,6 +161,10 @@ def _map(tensor: Tensor) -> Tensor:
 
 def _address(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
+
+
+def _entry(weight: Tensor, channel: int) -> int:
+    return weight.data_ptr() + channel * weight.stride(1) * weight.element_size()
 
 
 def _addresses(tensors: Sequence[Tensor | None]) -> Any:
@@ -153,8 +182,9 @@ class _Gates(torch.autograd.Function):
         biases = [t if t is None else t.contiguous() for t in tensors[2 * s : 2 * s + g]]
         addends = [t if t is None else _map(t) for t in tensors[2 * s + g : 2 * s + 2 * g]]
         memory = None if tensors[-1] is None else _map(tensors[-1])
-        outputs = [_new(maps[0], layout.channels) for _ in range(2 if layout.kind == MEMORY else 1)]
-        saved = [_new(maps[0], layout.channels) for _ in range(_SAVED[layout.kind] if layout.keep else 0)]
+        new = _kept if layout.keep else _new
+        outputs = [new(maps[0], layout.channels) for _ in range(2 if layout.kind == MEMORY else 1)]
+        saved = [new(maps[0], layout.channels) for _ in range(_SAVED[layout.kind] if layout.keep else 0)]
         op = _op(layout, maps, memory)
         op.bias, op.addend, op.saved = _addresses(biases), _addresses(addends), _addresses(saved)
         op.out, op.delta = _address(outputs[0]), _address(outputs[1] if len(outputs) > 1 else None)
@@ -181,12 +211,16 @@ class _Gates(torch.autograd.Function):
         for i, (weight, want) in enumerate(zip(layout.weights, wanted[s : 2 * s], strict=True)):
             weight.store.check()
             op.source[i].dx = _address(dmaps[i])
-            op.source[i].dweight = _address(weight.store.sum()) if want else None
+            op.source[i].dweight = _entry(weight.store.sum(), layout.entries[i]) if want else None
         op.saved, op.dbias, op.daddend = _addresses(saved), _addresses(dbiases), _addresses(daddends)
         op.dout, op.ddelta = _address(douts[0]), _address(douts[1] if len(douts) > 1 else None)
         op.dmemory = _address(dmemory)
         _run("fc_backward", op)
         return (None, *dmaps, *tokens, *dbiases, *daddends, dmemory)
+
+
+def _kept(like: Tensor, channels: int) -> Tensor:
+    return kept_map(like.shape[0], channels, *like.shape[2:])
 
 
 def _new(like: Tensor, channels: int) -> Tensor:
@@ -213,8 +247,9 @@ def _op(layout: _Layout, maps: Sequence[Tensor], memory: Tensor | None) -> Op:
         memory=_address(memory),
     )
     for i, (x, weight) in enumerate(zip(maps, layout.weights, strict=True)):
+        data = weight.store.data
         op.source[i].x, op.source[i].channels = x.data_ptr(), x.shape[1]
-        op.source[i].weight = weight.store.data.data_ptr()
+        op.source[i].weight, op.source[i].stride = _entry(data, layout.entries[i]), data.shape[1]
     return op
 
 

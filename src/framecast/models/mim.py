@@ -89,7 +89,7 @@ class SharedSTLSTMCell(Cell):
         i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
-        h = kernels.output_update(o, self.fusion(torch.cat([c, m], 1)))
+        h = kernels.output_update(o, self.fusion(c, m))
         return Step(h, (m,), STLSTMState(h, c))
 
     def gates(self, x: Hidden, memory: Memory, state: STLSTMState) -> dict[str, Tensor]:
@@ -98,7 +98,7 @@ class SharedSTLSTMCell(Cell):
         i, f, g = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g)
         im, fm, gm = torch.sigmoid(im), torch.sigmoid(fm + self.forget_bias), torch.tanh(gm)
         c, m, o = f * state.c + i * g, fm * memory[0] + im * gm, torch.sigmoid(o)
-        h = o * torch.tanh(self.fusion(torch.cat([c, m], 1)))
+        h = o * torch.tanh(self.fusion(c, m))
         return {"i": i, "f": f, "g": g, "im": im, "fm": fm, "gm": gm, "o": o, "c": c, "m": m, "h": h}
 
 
@@ -245,7 +245,7 @@ class MIMBlock(Cell):
         i, g, im, fm, gm, o = self._blocks(x, memory[0], state.h)
         c = tau + kernels.increment(i, g)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
-        h = kernels.output_update(o, self.fusion(torch.cat([c, m], 1)))
+        h = kernels.output_update(o, self.fusion(c, m))
         rising = d if self.difference == "cascade" else h - state.h
         return Step(h, (m, rising), MIMState(h, c, d, n, s, torch.ones_like(state.begun)))
 
@@ -258,7 +258,7 @@ class MIMBlock(Cell):
         i, g, im, gm = torch.sigmoid(i), torch.tanh(g), torch.sigmoid(im), torch.tanh(gm)
         fm, o = torch.sigmoid(fm + self.forget_bias), torch.sigmoid(o)
         c, m = of_s["out"] + i * g, fm * memory[0] + im * gm
-        h = o * torch.tanh(self.fusion(torch.cat([c, m], 1)))
+        h = o * torch.tanh(self.fusion(c, m))
         inner = {f"{symbol}_{suffix}": of[symbol] for suffix, of in (("n", of_n), ("s", of_s)) for symbol in "ifgo"}
         values = {"d": d, "n": n, "s": of_s["s"], "tau": of_s["out"], "c": c, "m": m, "h": h}
         return {"i": i, "g": g, "im": im, "fm": fm, "gm": gm, "o": o, **inner, **values}

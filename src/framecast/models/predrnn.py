@@ -84,8 +84,7 @@ class STLSTMCell(Cell):
         i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
         c, delta_c = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         m, delta_m = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
-        both = torch.cat([c, m], 1)
-        h = kernels.output_update(o + self.conv_o(both), self.fusion(both))
+        h = kernels.output_update(o + self.conv_o(c, m), self.fusion(c, m))
         return Step(h, (m,), STLSTMState(h, c), {"delta_c": delta_c, "delta_m": delta_m} if self.report else {})
 
     def gates(self, x: Hidden, memory: Memory, state: STLSTMState) -> dict[str, Tensor]:
@@ -94,9 +93,8 @@ class STLSTMCell(Cell):
         i, f, g = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g)
         im, fm, gm = torch.sigmoid(im), torch.sigmoid(fm + self.forget_bias), torch.tanh(gm)
         c, m = f * state.c + i * g, fm * memory[0] + im * gm
-        both = torch.cat([c, m], 1)
-        o = torch.sigmoid(o + self.conv_o(both))
-        h = o * torch.tanh(self.fusion(both))
+        o = torch.sigmoid(o + self.conv_o(c, m))
+        h = o * torch.tanh(self.fusion(c, m))
         return {"i": i, "f": f, "g": g, "im": im, "fm": fm, "gm": gm, "o": o, "c": c, "m": m, "h": h}
 
 

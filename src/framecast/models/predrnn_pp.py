@@ -93,7 +93,7 @@ class CausalLSTMCell(Cell):
         i2, f2, g2, o2 = self.conv_c2m(c).chunk(4, 1)
         im, fm, mm = self.conv_m(memory[0]).chunk(3, 1)
         m, _ = kernels.memory_update(i2 + imx + im, f2 + fmx + fm, g2 + gmx, torch.tanh(mm), self.forget_bias)
-        o, fused = ox + oh + o2 + self.conv_om(m), self.fusion(torch.cat([c, m], 1))
+        o, fused = ox + oh + o2 + self.conv_om(m), self.fusion(c, m)
         h = kernels.output_update(o, fused, activation="tanh")
         return Step(h, (m,), CausalState(h, c))
 
@@ -111,7 +111,7 @@ class CausalLSTMCell(Cell):
         fm = torch.sigmoid(f2 + fmx + fm_m + self.forget_bias)
         m = fm * torch.tanh(mm) + im * gm
         o = torch.tanh(ox + oh + o2 + self.conv_om(m))
-        h = o * torch.tanh(self.fusion(torch.cat([c, m], 1)))
+        h = o * torch.tanh(self.fusion(c, m))
         return {"i": i, "f": f, "g": g, "im": im, "fm": fm, "gm": gm, "o": o, "c": c, "m": m, "h": h}
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from framecast.conv import GateConv
+from framecast.kernels import recomputed
 from framecast.models.predrnn import STLSTMConfig
 from framecast.network import Aux, Network, pixel_head
 from framecast.types import Hidden
@@ -48,11 +49,12 @@ class Decoupling(nn.Module):
             aux: the reports of all steps, with "delta_c" and "delta_m" of each layer.
         """
         terms = [
-            alignment(self.adapter(c), self.adapter(m))
-            for step in aux
-            for c, m in zip(step["delta_c"], step["delta_m"], strict=True)
+            recomputed(self._term, c, m) for step in aux for c, m in zip(step["delta_c"], step["delta_m"], strict=True)
         ]
         return torch.stack(terms).mean()
+
+    def _term(self, delta_c: Hidden, delta_m: Hidden) -> Tensor:
+        return alignment(self.adapter(delta_c), self.adapter(delta_m))
 
 
 class PredRNNV2(STLSTMConfig):

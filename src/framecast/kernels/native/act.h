@@ -23,10 +23,9 @@ INLINE void act(const fc_op *op, const int kind, int64_t at, int64_t n, vec *gat
             out += f * memory;
         }
     } else if (kind == FC_OUTPUT || kind == FC_OUTPUT_TANH) {
-        const vec o = kind == FC_OUTPUT ? sigmoid(gate[0]) : tanh_(gate[0]), l = tanh_(memory);
+        const vec o = kind == FC_OUTPUT ? sigmoid(gate[0]) : tanh_(gate[0]);
         keep(op, 0, at, n, o);
-        keep(op, 1, at, n, l);
-        out = o * l;
+        out = o * tanh_(memory);
     } else if (kind == FC_HIGHWAY) {
         const vec p = tanh_(gate[0]), u = sigmoid(gate[1]);
         keep(op, 0, at, n, p);
@@ -43,8 +42,8 @@ INLINE void act_back(const fc_op *op, const int kind, int64_t at, int64_t n, vec
         gate[0] = d;
         return;
     }
-    const vec a = load_n(op->saved[0] + at, n), b = load_n(op->saved[1] + at, n);
-    const vec memory = op->memory && kind != FC_OUTPUT && kind != FC_OUTPUT_TANH ? load_n(op->memory + at, n) : (vec){0};
+    const vec memory = op->memory ? load_n(op->memory + at, n) : (vec){0}, a = load_n(op->saved[0] + at, n);
+    const vec b = op->saved[1] ? load_n(op->saved[1] + at, n) : tanh_(memory);
     vec dmemory = {0};
     if (kind == FC_MEMORY || kind == FC_INCREMENT) {
         const vec dsum = op->ddelta ? d + load_n(op->ddelta + at, n) : d;

@@ -15,7 +15,7 @@ typedef struct {
     float *dx; /* is added to; NULL if not wanted */
     const float *weight;
     float *dweight; /* is added to; NULL if not wanted */
-    int64_t channels;
+    int64_t channels, stride; /* of the map; inputs of the whole weight, of which the map may be some */
 } fc_source;
 
 typedef struct {

@@ -136,8 +136,8 @@ INLINE void NAMED(weights_out)(const float *u, int64_t stride, float *w) {
 /* The 16 x 16 kernels from plan panel j to gate panel q. */
 INLINE fc_block NAMED(block_at)(const fc_op *op, const fc_plan *plan, int j, int q) {
     const int s = plan->source[j], gate = q / plan->gate_panels, panel = q % plan->gate_panels;
-    const int64_t inputs = op->source[s].channels, offset = op->offset[gate * op->sources + s];
-    const int64_t rows = op->channels - panel * PANEL, columns = inputs - plan->panel[j] * PANEL;
+    const int64_t inputs = op->source[s].stride, offset = op->offset[gate * op->sources + s];
+    const int64_t rows = op->channels - panel * PANEL, columns = op->source[s].channels - plan->panel[j] * PANEL;
     return (fc_block){
         .at = offset < 0 ? -1 : ((offset + panel * PANEL) * inputs + plan->panel[j] * PANEL) * TAPS * TAPS,
         .step = inputs * TAPS * TAPS,
