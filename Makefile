@@ -7,7 +7,7 @@ BIN := .venv/bin
 setup: .venv/ready
 
 # torch first and pinned: an open requirement would draw a CUDA build of several gigabytes.
-.venv/ready: pyproject.toml constraints.txt
+.venv/ready: pyproject.toml constraints.txt hatch_build.py $(wildcard src/framecast/kernels/native/*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "framecast needs Python 3.11 or newer; say make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip

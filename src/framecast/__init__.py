@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from framecast.data import DataConfig, open_data
     from framecast.errors import FramecastError
     from framecast.forecaster import Forecaster
-    from framecast.kernels import set_precision
+    from framecast.kernels import set_memory, set_precision
     from framecast.model_folder import load, save_forecaster
     from framecast.network import Network
     from framecast.published import load_published
@@ -45,6 +45,7 @@ _HOME = {
     "read_recipe": "recipe",
     "resume": "train",
     "save_forecaster": "model_folder",
+    "set_memory": "kernels",
     "set_precision": "kernels",
     "start": "train",
 }
@@ -67,6 +68,7 @@ __all__ = [
     "read_recipe",
     "resume",
     "save_forecaster",
+    "set_memory",
     "set_precision",
     "start",
 ]

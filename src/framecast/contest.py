@@ -52,6 +52,7 @@ def contest(
     *,
     out: Path | None = None,
     device: str = "auto",
+    precision: str | None = None,
     model: type[ModelConfig] | None = None,
     quiet: bool = False,
 ) -> tuple[Scoreboard, Path]:
@@ -63,6 +64,7 @@ def contest(
         question: what is to be scored.
         out: a new folder; by default a numbered one in the run's.
         device: where to compute.
+        precision: of the kernels, see `set_precision`; by default the run's.
         model: the class of a network that is not framecast's own.
         quiet: whether to show no progress.
 
@@ -75,7 +77,7 @@ def contest(
     device = resolve_device(device)
     forecaster = None if run in BASELINES else load(run, model=model)
     recipe = _recipe(run, None if model is None else f"{model.__module__}:{model.__qualname__}")
-    kernels.set_precision(recipe.train.precision)
+    kernels.set_precision(precision or recipe.train.precision)
     trained = None if forecaster is None else forecaster.context
     context, horizon = question.context or trained or recipe.context, question.horizon or recipe.horizon
     config = _data_config(run, recipe, data)

@@ -49,7 +49,9 @@ class TrainConfig(_Section):
         time_reversal: "off"; "step", a second update on the same batch backward in time (official); "augment", each
             sequence backward with probability 1/2.
         dtype: arithmetic of the forward pass: fp32, bf16 or fp16 (autocast; weights stay fp32).
-        precision: "highest" or "high", as torch means the words for fp32.
+        precision: of fp32. "highest"; "high": fast kernels on a CPU, TF32 on a GPU; "auto": "high" on a CPU, "highest"
+            on a GPU.
+        memory: "fast"; "low" keeps states only and computes gates again in the backward pass: less memory, same bits.
         workers: processes that prepare batches; they change no number.
         log_every: iterations between lines of events.jsonl.
         checkpoint_every: iterations between checkpoints.
@@ -68,7 +70,8 @@ class TrainConfig(_Section):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     time_reversal: Literal["off", "step", "augment"] = "off"
     dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
-    precision: Literal["highest", "high"] = "highest"
+    precision: Literal["auto", "highest", "high"] = "auto"
+    memory: Literal["fast", "low"] = "fast"
     workers: Annotated[int, Field(ge=0)] = 0
     log_every: Count = 10
     checkpoint_every: Count = 500
@@ -124,7 +127,7 @@ class Recipe(_Section):
     def identity(self) -> dict[str, Any]:
         """What decides the numbers of a training; the rest may change when it is resumed."""
         content = self.model_dump(mode="json", by_alias=True)
-        for key in ("workers", "accumulate", "log_every", "checkpoint_every", "checkpoint_minutes", "keep"):
+        for key in ("workers", "accumulate", "memory", "log_every", "checkpoint_every", "checkpoint_minutes", "keep"):
             del content["train"][key]
         del content["data"]["source"]  # its fingerprint counts
         return content

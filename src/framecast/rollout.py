@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from framecast.errors import InputError
-from framecast.kernels import rollout_scope
+from framecast.kernels import Scope, get_memory, rollout_scope
 from framecast.network import Aux, Network, NetworkState
 from framecast.types import Frames, Known
 
@@ -55,18 +58,35 @@ def rollout(
     predictions: list[Tensor] = []
     reports: list[Aux] = []
     frame = frames[:, 0]
-    with rollout_scope():
+    with rollout_scope() as scope:
+        step = _recomputed(network, scope) if get_memory() == "low" and torch.is_grad_enabled() else network
         for t in range(steps):
             if t > 0:
                 frame = frames[:, t] if t < available and mask is None else predictions[-1]
                 if t < available and mask is not None:
                     frame = torch.where(mask[:, t], frames[:, t], frame)
-            prediction, state, report = network(frame, state)
+            prediction, state, report = step(frame, state)
             predictions.append(prediction)
             if aux:
                 reports.append(report)
     assert state is not None
     return Rollout(torch.stack(predictions, 1), state, reports)
+
+
+def _recomputed(network: Network, scope: Scope) -> Callable[[Tensor, NetworkState | None], Any]:
+    """The network's step, of which only the states are kept; its backward pass runs the step again."""
+
+    def step(frame: Tensor, state: NetworkState | None) -> Any:
+        return checkpoint(
+            network,
+            frame,
+            state,
+            use_reentrant=False,
+            preserve_rng_state=False,
+            context_fn=lambda: (nullcontext(), rollout_scope(scope)),
+        )
+
+    return step
 
 
 def _check(frames: Tensor, steps: int, known: Tensor | None) -> None:

@@ -81,6 +81,7 @@ def resume(
 def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> Trainer:
     fabric.launch()
     kernels.set_precision(recipe.train.precision)
+    kernels.set_memory(recipe.train.memory)
     return Trainer(recipe, dataset, fabric)
 
 

@@ -21,6 +21,17 @@ from framecast.cli import app
 from framecast.errors import FramecastError, UsageError
 
 PLAIN = "benchmarks.plain:build"
+TINY = Setting(
+    name="quick",
+    size=(32, 32),
+    patch=8,
+    hidden=(4, 4),
+    kernel_size=3,
+    context=2,
+    horizon=2,
+    train_batches=(2,),
+    inference_batches=(1,),
+)
 STAMP = Stamp(versions={"torch": "1"}, code="abc", threads=2)
 STANDARD = SETTINGS["standard"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -33,7 +44,7 @@ def bench(*words: object, code: int = 0) -> str:
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == code, done.output
-    return done.output
+    return done.stdout
 
 
 def time_part(faster: float, baseline: str = "plain", model: str = "predrnn"):
@@ -96,6 +107,8 @@ def test_the_command_measures_goes_on_and_fills_the_page(tmp_path: Path, monkeyp
 
     monkeypatch.setattr("framecast.bench.run.alone", pretended)
     monkeypatch.setattr("framecast.bench.clock.calibration", lambda: 1.0)  # no pair is dropped on a busy machine
+    monkeypatch.setattr("framecast.bench.run.roof", lambda: 1e11)
+    monkeypatch.setitem(SETTINGS, "quick", TINY)
     out, place = tmp_path / "bench.json", tmp_path / "page.md"
     place.write_text("# Words\n<!-- bench: speed quick -->\nold\n<!-- bench end -->\nmore words\n")
     words = ["--quick", "--models", "convlstm", "--opponent", PLAIN, "--forms", "direct,fast", "--out", out, "--quiet"]
@@ -110,7 +123,7 @@ def test_the_command_measures_goes_on_and_fills_the_page(tmp_path: Path, monkeyp
     part = results.times[0]
     assert {sample.contender for sample in part.samples} == {"plain", "direct", "fast"}
     assert part.multiply_adds > 0
-    assert part.roof > 0
+    assert part.roof == 1e11
     assert part.ratios == {name: ratio(part.samples, "plain", name) for name in ("direct", "fast")}
     assert [job.contender for job in jobs] == [PLAIN, "direct", "fast"]
     text = place.read_text()
@@ -155,8 +168,7 @@ def test_growth_is_measured_once(tmp_path: Path, monkeypatch) -> None:
 
 def test_a_process_of_its_own_tells_its_own_memory(monkeypatch) -> None:
     large = np.ones(10**8)  # 800 MB, which a child would inherit in getrusage
-    setting = Setting(name="tiny", size=(32, 32), patch=8, hidden=(4, 4), kernel_size=3, context=2, horizon=2)
-    job = Job(setting=setting, model="convlstm", task="train", batch=1, contender=PLAIN, threads=1, repeats=2)
+    job = Job(setting=TINY, model="convlstm", task="train", batch=1, contender=PLAIN, threads=1, repeats=2)
     found = alone(job)
     assert 10**8 < found.peak < large.nbytes
     assert len(found.wall) == len(found.cpu) == 2

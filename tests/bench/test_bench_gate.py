@@ -4,11 +4,12 @@ import pytest
 import torch
 from benchmarks import plain
 
-from framecast.bench.contender import Bench, Opponent, Ours, contenders
+from framecast import kernels
+from framecast.bench.contender import Bench, Opponent, Ours, contenders, switched
 from framecast.bench.gate import LIMITS, compare, relative
 from framecast.bench.problem import problem
 from framecast.bench.settings import Setting
-from framecast.errors import WrongNumbers
+from framecast.errors import UsageError, WrongNumbers
 
 TINY = Setting(
     name="tiny", size=(32, 32), patch=8, hidden=(4, 4), kernel_size=3, context=3, horizon=3, train_batches=(2,)
@@ -72,7 +73,7 @@ def test_a_wrong_network_is_refused(fault: str, said: str) -> None:
 def test_gradients_by_other_names_are_refused() -> None:
     module = Wrong("")
     module.gradients = lambda: {"weight": torch.zeros(3)}
-    with pytest.raises(WrongNumbers, match="adapter"):
+    with pytest.raises(WrongNumbers, match=r"not those of framecast: cells\.0\.conv_h\.weight"):
         compare([Opponent("B", module, TINY)], problem(TINY, MODEL, 1))
 
 
@@ -87,10 +88,13 @@ def test_contenders_start_alike_and_priming_changes_nothing() -> None:
 
 
 def test_switches_come_back() -> None:
-    from framecast import kernels
-
-    Ours("fast", Bench(TINY, MODEL), "high", "low").predict(problem(TINY, MODEL, 1))
-    assert kernels.get_precision() == "highest"
+    before = kernels.get_precision(), kernels.get_memory()
+    with switched("highest", "low"):
+        assert (kernels.get_precision(), kernels.get_memory()) == ("highest", "low")
+        with pytest.raises(UsageError), switched("quick", "fast"):
+            pass
+        assert kernels.get_precision() == "highest"
+    assert (kernels.get_precision(), kernels.get_memory()) == before
 
 
 def test_relative_errors() -> None:

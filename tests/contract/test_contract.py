@@ -134,7 +134,7 @@ def test_weights_are_prepared_once_per_rollout(name: str) -> None:
         once = len(counting.prepared)
         rollout(net, x, 2)
     finally:
-        kernels.set_backend(Direct())
+        kernels.set_backend(None)
     assert torch.equal(got, expected)
     assert once == len(set(counting.prepared[:once])) > 0
     assert len(counting.prepared) == 2 * once

@@ -226,29 +226,14 @@ class Opponent(Contender):
 @contextmanager
 def switched(precision: str, memory: str) -> Iterator[None]:
     """Framecast's switches as asked for, and as they were afterwards."""
-    before = kernels.get_precision(), getattr(kernels, "get_memory", lambda: "fast")()
-    _switch(precision, memory)
+    before = kernels.get_precision(), kernels.get_memory()
+    kernels.set_precision(precision)
+    kernels.set_memory(memory)
     try:
         yield
     finally:
-        _switch(*before)
-
-
-def _switch(precision: str, memory: str) -> None:
-    kernels.set_precision(precision)
-    getattr(kernels, "set_memory", lambda memory: None)(memory)
-
-
-def check_names(names: Sequence[str]) -> None:
-    """Whether all contenders are known, or look like an import path.
-
-    Raises:
-        UsageError: one is neither.
-    """
-    for name in names:
-        if name not in SWITCHES and ":" not in name:
-            expected = f"one of {', '.join(SWITCHES)}, or package.module:function"
-            raise UsageError("contender", got=name, expected=expected)
+        kernels.set_precision(before[0])
+        kernels.set_memory(before[1])
 
 
 def label(name: str) -> str:

@@ -15,11 +15,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from framecast import atomic
+from framecast.bench import clock
 from framecast.bench.contender import SWITCHES, factory, label
 from framecast.bench.gate import Gate
 from framecast.bench.ratios import LIMIT, Ratio, Sample, ratio
 from framecast.bench.settings import Setting, Task
 from framecast.errors import UsageError
+from framecast.kernels import describe
 
 _HOUSE = Path(__file__).resolve().parents[1]
 _MEASURED = ("kernels", "models", "conv", "network", "rollout", "forecaster", "objective", "losses", "patches")
@@ -193,12 +195,15 @@ def stamp(names: Sequence[str], threads: int) -> Stamp:
         names: of the contenders.
         threads: of torch.
     """
+    with clock.threads(threads):
+        computing = describe()
     versions = {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "framecast": version("framecast"),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "torch's instructions": torch.backends.cpu.get_cpu_capability(),
+        "kernels of fast and low": computing,
     }
     files = [path for name in _MEASURED for path in _sources(_HOUSE / name)]
     for name in names:

@@ -180,7 +180,7 @@ def setup(results: Results) -> str:
     parts += [*results.agreements, *results.times, *results.memory, *results.growth]
     lines = []
     for part in parts:
-        versions = ", ".join(f"{name} {value}" for name, value in part.stamp.versions.items())
+        versions = ", ".join(f"{name}: {value}" for name, value in part.stamp.versions.items())
         lines.append(f"* {versions}; {part.stamp.threads} threads, seed {part.setting.seed}; code {part.stamp.code}")
     return "\n".join(sorted(set(lines)))
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from framecast.place import Place
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Precision = Annotated[
+    str | None,
+    typer.Option("--precision", help="auto, highest or high: which kernels compute. [default: as trained, else auto]"),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of a progress bar.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Set = Annotated[

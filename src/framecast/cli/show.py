@@ -1,4 +1,4 @@
-"""models, data."""
+"""models, doctor, data."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ def models(
         return
     page = card(name, overrides or [], shape, patch, frames)
     options.say_json(page.as_dict()) if as_json else page.print(options.console())
+
+
+def doctor(as_json: options.Json = False) -> None:
+    """Say what framecast found here: versions, devices, which kernels are in use and why."""
+    from framecast.doctor import findings
+
+    found = findings()
+    if as_json:
+        options.say_json(found)
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        print(f"{name:{width}}  {value}")
 
 
 @data_app.callback()

@@ -42,6 +42,7 @@ def evaluate(
     units: options.Units = None,
     model: Model = None,
     device: options.Device = "auto",
+    precision: options.Precision = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -52,7 +53,14 @@ def evaluate(
     taus = options.numbers(thresholds, "--thresholds") if thresholds else None
     question = Question(split, [name.strip() for name in metrics.split(",")], taus, context, horizon, limit, batch_size)
     board, folder = contest(
-        run, fields, question, out=out, device=device, model=_imported(model), quiet=quiet or as_json
+        run,
+        fields,
+        question,
+        out=out,
+        device=device,
+        precision=precision,
+        model=_imported(model),
+        quiet=quiet or as_json,
     )
     if as_json:
         options.say_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
@@ -83,10 +91,12 @@ def predict(
     units: options.Units = None,
     model: Model = None,
     device: options.Device = "auto",
+    precision: options.Precision = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
+    from framecast import kernels
     from framecast.data import ArraySource
     from framecast.model_folder import load
     from framecast.place import resolve_device
@@ -94,6 +104,7 @@ def predict(
     from framecast.progress import progress
 
     check_new(out, gif, strip)
+    kernels.set_precision(precision or "auto")
     forecaster = load(run, model=_imported(model))
     source = ArraySource(
         options.data_config(options.data_fields(str(file), dims, variable, value_range, missing, units))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from framecast.kernels.switch import active, prepared
+from framecast.kernels.backend import Activation
+from framecast.kernels.switch import backend_for, prepared
 from framecast.types import Hidden
 
 
@@ -20,7 +21,8 @@ def conv(x: Hidden, weight: Float[Tensor, "M N k k"], bias: Float[Tensor, " M"] 
     Returns:
         (B, M, H, W).
     """
-    return active().conv(x, prepared(weight), bias, weight.shape[-1])
+    backend = backend_for(x, weight)
+    return backend.conv(x, prepared(backend, weight), bias, weight.shape[-1])
 
 
 def memory_update(i: Tensor, f: Tensor, g: Tensor, memory: Hidden, forget_bias: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -29,9 +31,19 @@ def memory_update(i: Tensor, f: Tensor, g: Tensor, memory: Hidden, forget_bias: 
     Returns:
         memory' = sigma(f + forget_bias) o memory + delta, and delta = sigma(i) o tanh(g).
     """
-    return active().memory_update(i, f, g, memory, forget_bias)
+    return backend_for(memory).memory_update(i, f, g, memory, forget_bias)
 
 
-def output_update(o: Tensor, memory: Tensor) -> Tensor:
-    """Hidden state sigma(o) o tanh(memory), both (B, N, H, W), from the output gate before its activation."""
-    return active().output_update(o, memory)
+def output_update(o: Tensor, memory: Tensor, activation: Activation = "sigmoid") -> Tensor:
+    """Hidden state activation(o) o tanh(memory), both (B, N, H, W), from the output gate before its activation."""
+    return backend_for(memory).output_update(o, memory, activation)
+
+
+def increment(i: Tensor, g: Tensor) -> Tensor:
+    """What a memory gains, sigma(i) o tanh(g), both (B, N, H, W), from gates before their activation."""
+    return backend_for(i).increment(i, g)
+
+
+def highway_update(p: Tensor, u: Tensor, z: Hidden) -> Tensor:
+    """Gradient highway u o tanh(p) + (1 - u) o z with u = sigma(u), all (B, N, H, W), from p and u before activation."""
+    return backend_for(z).highway_update(p, u, z)

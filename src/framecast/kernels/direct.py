@@ -6,11 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from framecast.kernels.backend import Backend
+from framecast.kernels.backend import Activation, Backend
+
+_ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
 class Direct(Backend):
     """Direct convolution; weights need no preparation."""
+
+    def takes(self, x: Tensor, weight: Tensor | None) -> bool:
+        """Everything."""
+        return True
 
     def prepare(self, weight: Tensor) -> Tensor:
         """Return the weight itself."""
@@ -27,6 +33,14 @@ class Direct(Backend):
         delta = torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(f + forget_bias) * memory + delta, delta
 
-    def output_update(self, o: Tensor, memory: Tensor) -> Tensor:
+    def output_update(self, o: Tensor, memory: Tensor, activation: Activation) -> Tensor:
         """Gate what leaves the cell."""
-        return torch.sigmoid(o) * torch.tanh(memory)
+        return _ACTIVATIONS[activation](o) * torch.tanh(memory)
+
+    def increment(self, i: Tensor, g: Tensor) -> Tensor:
+        """Gate what is new."""
+        return torch.sigmoid(i) * torch.tanh(g)
+
+    def highway_update(self, p: Tensor, u: Tensor, z: Tensor) -> Tensor:
+        """Mix the old with the new."""
+        return torch.lerp(z, torch.tanh(p), torch.sigmoid(u))

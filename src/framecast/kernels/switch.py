@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -13,18 +13,24 @@ from torch import Tensor
 from framecast.errors import UsageError
 from framecast.kernels.backend import Backend
 from framecast.kernels.direct import Direct
+from framecast.kernels.winograd import Winograd
 
-Precision = Literal["highest", "high"]
+Precision = Literal["auto", "highest", "high"]
+Saving = Literal["fast", "low"]
+Scope = dict[tuple[Backend, Tensor], Any]
+"""Weights prepared for a rollout."""
 
-_backend: Backend = Direct()
-_precision: Precision = "highest"
+_direct, _fast = Direct(), Winograd()
+_chosen: Backend | None = None
+_precision: Precision = "auto"
+_memory: Saving = "fast"
 _applied = False
 """Whether torch was told: its own default allows TF32 in convolutions."""
-_prepared: ContextVar[dict[Tensor, Tensor] | None] = ContextVar("prepared", default=None)
+_prepared: ContextVar[Scope | None] = ContextVar("prepared", default=None)
 
 
 def get_precision() -> Precision:
-    """Return the precision that `set_precision` chose; "highest" at first."""
+    """Return the precision that `set_precision` chose; "auto" at first."""
     return _precision
 
 
@@ -32,48 +38,77 @@ def set_precision(precision: str) -> None:
     """Choose the precision of all convolutions of this process.
 
     Args:
-        precision: "highest" or "high", see the package's docstring.
+        precision: "auto", "highest" or "high", see the package's docstring.
 
     Raises:
         UsageError: any other word.
     """
     global _precision, _applied
     if precision not in get_args(Precision):
-        raise UsageError("precision", got=repr(precision), expected='"highest" or "high"')
-    _precision = "high" if precision == "high" else "highest"
-    torch.set_float32_matmul_precision(_precision)
+        raise UsageError("precision", got=repr(precision), expected='"auto", "highest" or "high"')
+    _precision = cast(Precision, precision)
+    torch.set_float32_matmul_precision("high" if _precision == "high" else "highest")
     torch.backends.cudnn.allow_tf32 = _precision == "high"
     _applied = True
 
 
-def active() -> Backend:
-    """Return the back end in use."""
-    return _backend
+def get_memory() -> Saving:
+    """Return what `set_memory` chose; "fast" at first."""
+    return _memory
 
 
-def set_backend(backend: Backend) -> None:
-    """Use another back end for all cells of this process (for a back end of your own, and for tests)."""
-    global _backend
-    _backend = backend
+def set_memory(memory: str) -> None:
+    """Choose what trainings of this process keep for their backward pass.
+
+    Args:
+        memory: "fast" keeps the activations of all gates; "low" keeps the states only and computes the gates again.
+
+    Raises:
+        UsageError: any other word.
+    """
+    global _memory
+    if memory not in get_args(Saving):
+        raise UsageError("memory", got=repr(memory), expected='"fast" or "low"')
+    _memory = cast(Saving, memory)
+
+
+def set_backend(backend: Backend | None) -> None:
+    """Use another back end for all cells of this process, for one of your own and for tests; None for ours."""
+    global _chosen
+    _chosen = backend
+
+
+def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
+    """Return the back end that computes with x, and with the weight if there is one."""
+    if _chosen is not None:
+        return _chosen
+    if _precision != "highest" and _fast.takes(x, weight):
+        return _fast
+    return _direct
 
 
 @contextmanager
-def rollout_scope() -> Iterator[None]:
-    """Within it, each weight is prepared once. Opened by the time loop; scopes do not nest into each other."""
+def rollout_scope(scope: Scope | None = None) -> Iterator[Scope]:
+    """Within it, each weight is prepared once. Opened by the time loop; scopes do not nest into each other.
+
+    Args:
+        scope: an earlier one to go on with, where a backward pass computes a step again.
+    """
     if not _applied:
         set_precision(_precision)
-    token = _prepared.set({})
+    scope = {} if scope is None else scope
+    token = _prepared.set(scope)
     try:
-        yield
+        yield scope
     finally:
         _prepared.reset(token)
 
 
-def prepared(weight: Tensor) -> Tensor:
-    """Return the weight in the back end's form: the one of the open scope, or a fresh one outside any scope."""
+def prepared(backend: Backend, weight: Tensor) -> Any:
+    """Return the weight in a back end's form: the one of the open scope, or a fresh one outside any scope."""
     scope = _prepared.get()
     if scope is None:
-        return _backend.prepare(weight)
-    if weight not in scope:
-        scope[weight] = _backend.prepare(weight)
-    return scope[weight]
+        return backend.prepare(weight)
+    if (backend, weight) not in scope:
+        scope[backend, weight] = backend.prepare(weight)
+    return scope[backend, weight]

@@ -243,7 +243,7 @@ class MIMBlock(Cell):
         d, n = d * state.begun, n * state.begun
         tau, s = self.mim_s(d, state.c, state.s)
         i, g, im, fm, gm, o = self._blocks(x, memory[0], state.h)
-        c = tau + torch.sigmoid(i) * torch.tanh(g)
+        c = tau + kernels.increment(i, g)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
         h = kernels.output_update(o, self.fusion(torch.cat([c, m], 1)))
         rising = d if self.difference == "cascade" else h - state.h

@@ -93,8 +93,8 @@ class CausalLSTMCell(Cell):
         i2, f2, g2, o2 = self.conv_c2m(c).chunk(4, 1)
         im, fm, mm = self.conv_m(memory[0]).chunk(3, 1)
         m, _ = kernels.memory_update(i2 + imx + im, f2 + fmx + fm, g2 + gmx, torch.tanh(mm), self.forget_bias)
-        o = torch.tanh(ox + oh + o2 + self.conv_om(m))
-        h = o * torch.tanh(self.fusion(torch.cat([c, m], 1)))
+        o, fused = ox + oh + o2 + self.conv_om(m), self.fusion(torch.cat([c, m], 1))
+        h = kernels.output_update(o, fused, activation="tanh")
         return Step(h, (m,), CausalState(h, c))
 
     def gates(self, x: Hidden, memory: Memory, state: CausalState) -> dict[str, Tensor]:
@@ -157,7 +157,7 @@ class GradientHighway(Cell):
     def forward(self, x: Hidden, memory: Memory, state: HighwayState) -> Step:
         """One step."""
         p, u = (self.conv_x(x) + self.conv_z(state.z)).chunk(2, 1)
-        z = torch.lerp(state.z, torch.tanh(p), torch.sigmoid(u))
+        z = kernels.highway_update(p, u, state.z)
         return Step(z, memory, HighwayState(z))
 
     def gates(self, x: Hidden, memory: Memory, state: HighwayState) -> dict[str, Tensor]:

@@ -1,0 +1,118 @@
+"""The native library: how it is found, and what crosses to it. See native/op.h."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, Structure, c_float, c_int32, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import torch
+
+NATIVE = Path(__file__).parent / "native"
+VERSION = 1
+GATES = 3
+Instructions = Literal["portable", "avx2", "avx512"]
+INSTRUCTIONS: tuple[Instructions, ...] = get_args(Instructions)
+
+
+class Source(Structure):
+    """`fc_source`."""
+
+    _fields_ = (
+        ("x", c_void_p),
+        ("dx", c_void_p),
+        ("weight", c_void_p),
+        ("dweight", c_void_p),
+        ("channels", c_int64),
+    )
+
+
+class Op(Structure):
+    """`fc_op`."""
+
+    _fields_ = (
+        ("kind", c_int32),
+        ("taps", c_int32),
+        ("gates", c_int32),
+        ("sources", c_int32),
+        ("threads", c_int32),
+        ("forget_bias", c_float),
+        ("batch", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("channels", c_int64),
+        ("source", POINTER(Source)),
+        ("offset", POINTER(c_int32)),
+        ("bias", c_void_p * GATES),
+        ("addend", c_void_p * GATES),
+        ("memory", c_void_p),
+        ("out", c_void_p),
+        ("delta", c_void_p),
+        ("saved", c_void_p * GATES),
+        ("dout", c_void_p),
+        ("ddelta", c_void_p),
+        ("dmemory", c_void_p),
+        ("dbias", c_void_p * GATES),
+        ("daddend", c_void_p * GATES),
+    )
+
+
+class Library(NamedTuple):
+    """What was found."""
+
+    handle: ctypes.CDLL | None
+    reason: str
+    """Why there is none; empty where there is one."""
+
+
+@cache
+def library() -> Library:
+    """Load the native library once per process."""
+    found = sorted(NATIVE.glob("libframecast*"))
+    if not found:
+        return Library(None, "not built: no C compiler was there when framecast was installed")
+    _share_openmp()
+    try:
+        handle = ctypes.CDLL(str(found[0]))
+    except OSError as problem:
+        return Library(None, f"{found[0].name} does not load here: {problem}")
+    if handle.fc_version() != VERSION:
+        return Library(None, f"{found[0].name} is of another version of framecast: install framecast again")
+    for function in (handle.fc_forward, handle.fc_backward):
+        function.argtypes = [POINTER(Op)]
+    handle.fc_held.restype = c_int64
+    return Library(handle, "")
+
+
+def _share_openmp() -> None:
+    """Make torch's OpenMP visible to the library, which is linked to none: two pools of threads would fight."""
+    own = sorted((Path(torch.__file__).parent / "lib").glob("lib*omp*"))
+    for name in (*map(str, own), "libgomp.so.1", "libomp.so.5"):
+        try:
+            ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+        except OSError:
+            continue
+        return
+
+
+def use_instructions(name: Instructions | None = None) -> Instructions | None:
+    """Choose the instruction set of the kernels, at most the best of this machine, which None means.
+
+    Returns:
+        the one in use; None without the library.
+    """
+    handle = library().handle
+    if handle is None:
+        return None
+    return INSTRUCTIONS[handle.fc_use(-1 if name is None else INSTRUCTIONS.index(name))]
+
+
+def describe() -> str:
+    """Which kernels convolve on this machine's CPU, and why."""
+    found = library()
+    if found.handle is None:
+        return f"direct (torch's convolutions); fast kernels {found.reason}"
+    threads = torch.get_num_threads() if found.handle.fc_threaded() else 1
+    return f"fast (Winograd, {use_instructions()}, threads: {threads}); torch's for float64 and other sizes of kernels"

@@ -1,0 +1,1 @@
+"""Sources of the native library, and how it is built."""

@@ -1,0 +1,99 @@
+"""With the native library and without it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from framecast import kernels
+from framecast.kernels import library as module
+from framecast.kernels import native
+from framecast.models import PredRNN
+from framecast.rollout import rollout
+
+BUILD = Path(native.__file__).parent / "build.py"
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    module.library.cache_clear()
+    yield
+    module.library.cache_clear()
+
+
+def prediction() -> torch.Tensor:
+    torch.manual_seed(0)
+    net = PredRNN(hidden=(8, 8), kernel_size=5).build(3, 8, 8)
+    with torch.no_grad():
+        return rollout(net, torch.rand(2, 3, 3, 8, 8), 4).frames
+
+
+def test_without_the_library_everything_is_direct(fresh: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels.set_precision("highest")
+    expected = prediction()
+    kernels.set_precision("auto")
+    monkeypatch.setattr(module, "NATIVE", tmp_path)
+    assert torch.equal(prediction(), expected)
+    assert "not built" in kernels.describe()
+    assert module.use_instructions() is None
+
+
+def test_a_broken_library_is_not_used(fresh: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "libframecast.so").write_text("not a library")
+    monkeypatch.setattr(module, "NATIVE", tmp_path)
+    prediction()
+    assert "does not load here" in kernels.describe()
+
+
+def test_a_library_of_another_version_is_not_used(fresh: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if module.library().handle is None:
+        pytest.skip(module.library().reason)
+    module.library.cache_clear()
+    monkeypatch.setattr(module, "VERSION", -1)
+    assert "of another version" in kernels.describe()
+
+
+def test_the_fast_kernels_are_in_use_where_they_are() -> None:
+    """The package's own build made them, wherever a compiler is; CI has one."""
+    if module.library().handle is None:
+        pytest.skip(module.library().reason)
+    kernels.set_precision("highest")
+    direct = prediction()
+    kernels.set_precision("auto")
+    fast = prediction()
+    assert not torch.equal(fast, direct)
+    torch.testing.assert_close(fast, direct, rtol=1e-4, atol=1e-6)
+    assert kernels.describe().startswith("fast (Winograd, ")
+
+
+def test_no_compiler_is_one_clear_line(tmp_path: Path) -> None:
+    words = [sys.executable, str(BUILD)]
+    environment = {**os.environ, "CC": str(tmp_path / "no-such-compiler")}
+    result = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "no C compiler found" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_failing_compiler_leaves_the_old_library(tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in BUILD.parent.glob("libframecast*")}
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    environment = {**os.environ, "CC": str(compiler)}
+    result = subprocess.run([sys.executable, str(BUILD)], env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "broken" in result.stderr
+    assert {path: path.stat().st_mtime_ns for path in BUILD.parent.glob("libframecast*")} == before
+
+
+@pytest.mark.parametrize("wrong", ["fast", "", "HIGH"])
+def test_unknown_words_are_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="precision"):
+        kernels.set_precision(wrong)
+    with pytest.raises(ValueError, match="memory"):
+        kernels.set_memory(wrong + "est")
