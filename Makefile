@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all check format clean
+.PHONY: setup demo test test-all bench check format clean
 
 setup: .venv/ready
 
@@ -23,6 +23,10 @@ test: setup
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# hours for all of it; ARGS="--models predrnn --minutes 30" takes a part, and the same again goes on
+bench: setup
+	$(BIN)/framecast bench --opponent benchmarks.plain:build --out docs/performance.json --page docs/performance.md $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

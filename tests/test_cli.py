@@ -52,9 +52,19 @@ def radar(tmp_path_factory) -> Path:
 
 def test_help_is_quick_and_whole() -> None:
     text = framecast("--help").stdout
-    for word in ("demo", "models", "data", "train", "resume", "evaluate", "predict", "convert", "Exit codes"):
+    for word in ("demo", "models", "data", "train", "resume", "evaluate", "predict", "convert", "bench", "Exit codes"):
         assert word in text
-    for command in ("demo", "models", "train", "resume", "evaluate", "predict", "convert", ["data", "moving-mnist"]):
+    for command in (
+        "demo",
+        "models",
+        "train",
+        "resume",
+        "evaluate",
+        "predict",
+        "convert",
+        "bench",
+        ["data", "moving-mnist"],
+    ):
         shown = framecast(*([command] if isinstance(command, str) else command), "--help").stdout
         assert "--help" in shown
     assert re.fullmatch(r"framecast \d+\.\d+\.\d+\n", framecast("--version").stdout)

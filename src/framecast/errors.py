@@ -46,6 +46,12 @@ class NonFiniteLoss(FramecastError):
     exit_code = 7
 
 
+class WrongNumbers(FramecastError):
+    """A way to compute gives other numbers than it must; it is not timed."""
+
+    exit_code = 8
+
+
 class RunInUse(FramecastError):
     """Another process holds the run folder."""
 

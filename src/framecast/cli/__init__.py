@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from framecast.cli import show, train, use
+from framecast.cli import bench, show, train, use
 from framecast.errors import FramecastError
 
 DISK_FULL, OUT_OF_MEMORY = 5, 6
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: framecast demo. Exit codes: 0 done, 2 usage, 3 data, 4 checkpoint, 5 disk full, 6 memory, "
-    "7 non-finite loss, 73 run in use, 130/143 stopped by a signal and saved.",
+    "7 non-finite loss, 8 wrong numbers, 73 run in use, 130/143 stopped by a signal and saved.",
 )
 app.command()(train.demo)
 app.command()(show.models)
@@ -32,6 +32,7 @@ app.command()(train.resume)
 app.command()(use.evaluate)
 app.command()(use.predict)
 app.command()(use.convert)
+app.command()(bench.bench)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,108 @@
+"""The pictures of docs/performance.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from framecast.bench import targets
+from framecast.bench.results import Growth, Results
+from framecast.bench.settings import BENCHED
+from framecast.plots import COLOURS
+
+AXES = {"batch": "sequences", "cells": "map cells per side", "frames": "frames", "layers": "layers"}
+
+
+def speed(path: Path, results: Results, setting: str) -> None:
+    """How many times faster than the baseline (CPU seconds), one panel for each task and batch; targets are lines.
+
+    Args:
+        path: of the PNG.
+        results: what was measured.
+        setting: which setting.
+    """
+    parts = [part for part in results.times if part.setting.name == setting]
+    panels = sorted({(part.task, part.batch) for part in parts}, reverse=True)
+    figure = _figure(4.0 * len(panels), 3.4)
+    for axis, (task, batch) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        here = {part.model: part for part in parts if (part.task, part.batch) == (task, batch)}
+        models = [model for model in BENCHED if model in here]
+        names = list(dict.fromkeys(name for part in here.values() for name in part.contenders[1:]))
+        wide = 0.8 / max(1, len(names))
+        for number, name in enumerate(names):
+            for place, model in enumerate(models):
+                found = here[model].ratios.get(name)
+                if found is None:
+                    continue
+                left = place - 0.4 + wide * number
+                spread = [[max(0.0, found.cpu - found.cpu_low)], [max(0.0, found.cpu_high - found.cpu)]]
+                colour = COLOURS[number % len(COLOURS)]
+                bar = {"label": name} if place == 0 else {}
+                axis.bar(left, found.cpu, wide, align="edge", color=colour, yerr=spread, capsize=2, **bar)
+                aim = targets.speed(setting, model, task, batch, name)
+                if aim is not None and here[model].contenders[0] == targets.PLAIN:
+                    axis.hlines(aim, left, left + wide, color="black", linewidth=1.5)
+        axis.axhline(1, color="grey", linewidth=0.8)
+        axis.set_xticks(range(len(models)), models, fontsize=7)
+        axis.set_title(f"{task}, batch {batch}", fontsize=9)
+        axis.grid(axis="y", alpha=0.3)
+        axis.legend(frameon=False, fontsize=7)
+    figure.axes[0].set_ylabel("times faster; black: target", fontsize=8)
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def growth(path: Path, results: Results) -> None:
+    """CPU seconds above, peak memory below, against each size, both logarithmic; grey is linear in the size.
+
+    Args:
+        path: of the PNG.
+        results: what was measured.
+    """
+    names = [name for name in AXES if any(point.axis == name for point in results.growth)]
+    figure = _figure(3.2 * len(names), 5.2)
+    grid = figure.subplots(2, len(names), squeeze=False)
+    for column, name in enumerate(names):
+        lines: dict[str, list[Growth]] = {}
+        for point in sorted(results.growth, key=lambda point: point.value):
+            if point.axis == name:
+                lines.setdefault(f"{point.model} {point.task}, {point.contender}", []).append(point)
+        for number, (title, points) in enumerate(lines.items()):
+            sizes = [point.value for point in points]
+            colour = COLOURS[number % len(COLOURS)]
+            grid[0, column].plot(sizes, [min(point.cpu) for point in points], "o-", color=colour, label=title)
+            grid[1, column].plot(sizes, [point.peak / 1e6 for point in points], "o-", color=colour)
+            _linear(grid[0, column], points)
+        grid[0, column].legend(frameon=False, fontsize=6)
+        grid[1, column].set_xlabel(AXES[name], fontsize=8)
+        for axis in grid[:, column]:
+            axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
+            axis.grid(alpha=0.3)
+            axis.tick_params(labelsize=7)
+    grid[0, 0].set_ylabel("CPU seconds", fontsize=8)
+    grid[1, 0].set_ylabel("peak MB", fontsize=8)
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def _linear(axis: Axes, points: list[Growth]) -> None:
+    """The line that begins at the first point and is linear in frames, sequences, layers or pixels."""
+    power = 2 if points[0].axis == "cells" else 1
+    sizes = [point.value for point in points]
+    line = [min(points[0].cpu) * (size / sizes[0]) ** power for size in sizes]
+    axis.plot(sizes, line, "--", color="grey", linewidth=0.7)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=110)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

@@ -1,0 +1,92 @@
+"""bench."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import typer
+
+from framecast.cli import options
+from framecast.errors import UsageError
+
+FORMS: tuple[str, ...] = ("direct", "fast", "low")
+WHAT: tuple[Literal["time", "memory"], ...] = ("time", "memory")
+Word = TypeVar("Word", bound=str)
+Opponent = Annotated[
+    list[str] | None,
+    typer.Option(metavar="package.module:function", help="Somebody else's form of the networks, the baseline."),
+]
+
+
+def bench(
+    setting: Annotated[str, typer.Option(help="standard, radar (35x35 maps), kernel3 or quick.")] = "standard",
+    models: Annotated[
+        str | None, typer.Option(help="Networks, e.g. predrnn,mim. [default: all that were published]")
+    ] = None,
+    tasks: Annotated[str, typer.Option(help="train, inference or both.")] = "train,inference",
+    batches: Annotated[str | None, typer.Option(help="Sequences at a time, e.g. 1,8. [default: the setting's]")] = None,
+    forms: Annotated[
+        str | None,
+        typer.Option(help="direct, fast, low: precision and memory of framecast. [default: all; --growth: fast]"),
+    ] = None,
+    opponent: Opponent = None,
+    what: Annotated[str, typer.Option(help="time, memory or both.")] = "time,memory",
+    threads: Annotated[int, typer.Option(help="Of torch.", min=1)] = 2,
+    pairs: Annotated[int, typer.Option(help="Pairs that must count for each form.", min=1)] = 5,
+    minutes: Annotated[
+        float | None, typer.Option(help="Begin nothing new after so long; the same command again goes on.")
+    ] = None,
+    growth: Annotated[bool, typer.Option("--growth", help="How cost grows with batch, map, frames, layers.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes, two pairs, one process: does it work?")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure also what was measured with this code.")] = False,
+    out: Annotated[Path, typer.Option("--out", help="JSON; what is there is kept and added to.")] = Path("bench.json"),
+    page: Annotated[Path | None, typer.Option("--page", help="Page whose tables and pictures are brought up.")] = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Time and memory of the networks: interleaved, calibrated, gated by their numbers, targets beside."""
+    from framecast.bench.memory import PROCESSES
+    from framecast.bench.page import write
+    from framecast.bench.run import Plan, run, run_growth, sheets
+    from framecast.bench.settings import BENCHED, SETTINGS, TASKS, setting_of
+
+    own = _words(forms, FORMS, "--forms") if forms else FORMS[1:2] if growth else FORMS
+    plan = Plan(
+        setting=[setting_of(setting), SETTINGS["quick"]][quick],
+        models=_words(models, BENCHED, "--models") if models else BENCHED,
+        tasks=_words(tasks, TASKS, "--tasks"),
+        batches=[int(size) for size in options.numbers(batches, "--batches")] if batches else None,
+        contenders=[*(opponent or ()), *own],
+        out=out,
+        what=_words(what, WHAT, "--what"),
+        threads=threads,
+        pairs=2 if quick else pairs,
+        minutes=minutes,
+        again=again,
+        quiet=quiet or as_json,
+        processes=1 if quick else PROCESSES,
+    )
+    results, left = run_growth(plan, quick=quick) if growth else run(plan)
+    if page is not None:
+        write(page, results)
+    if as_json:
+        options.say_json({"out": str(out), "left": left, "results": results.model_dump(mode="json")})
+        return
+    console = options.console()
+    for sheet in sheets(results, plan, growth=growth):
+        sheet.print(console)
+    for title in left:
+        console.print(f"no time left for: {title}", markup=False)
+    console.print(f"written: {out}", soft_wrap=True, markup=False)
+
+
+def _words(text: str, known: Sequence[Word], what: str) -> list[Word]:
+    """Comma-separated words, each one of the known."""
+    by_name = {str(word): word for word in known}
+    said = [word.strip() for word in text.split(",")]
+    for word in said:
+        if word not in by_name:
+            raise UsageError(what, got=word, expected=f"among {', '.join(known)}")
+    return [by_name[word] for word in dict.fromkeys(said)]
