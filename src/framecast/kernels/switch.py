@@ -12,12 +12,13 @@ from torch import Tensor
 
 from framecast.errors import UsageError
 from framecast.kernels.backend import Backend
+from framecast.kernels.deferred import Deferred
 from framecast.kernels.direct import Direct
 
 Precision = Literal["highest", "high"]
 Saving = Literal["fast", "low"]
 
-_direct = Direct()
+_direct, _deferred = Direct(), Deferred()
 _chosen: Backend | None = None
 _precision: Precision = "highest"
 _memory: Saving = "fast"
@@ -77,7 +78,8 @@ def set_backend(backend: Backend | None) -> None:
 
 def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
     """Return the back end that computes with x, and with the weight if there is one."""
-    return _chosen or _direct
+    wanted = _chosen or (_deferred if x.is_cuda else _direct)
+    return wanted if wanted.takes(x, weight) else _direct
 
 
 @contextmanager
