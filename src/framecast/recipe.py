@@ -18,12 +18,15 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from framecast.data import DataConfig
 from framecast.errors import UsageError
 from framecast.forecaster import Fill
+from framecast.graphs import Mode
 from framecast.learning_rate import Constant, LearningRate
 from framecast.losses import LossConfig
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.schedules import Sampling, ScheduledSampling
 
 Count = Annotated[int, Field(ge=1)]
+_FREE = ("workers", "accumulate", "cuda_graphs", "log_every", "checkpoint_every", "checkpoint_minutes", "keep")
+"""Keys of `train` that do not decide the numbers."""
 
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -50,6 +53,8 @@ class TrainConfig(_Section):
             sequence backward with probability 1/2.
         dtype: arithmetic of the forward pass: fp32, bf16 or fp16 (autocast; weights stay fp32).
         precision: "highest" or "high", as torch means the words for fp32.
+        cuda_graphs: whether launches are recorded once and replayed on a CUDA device: "auto", where it can be done
+            (one process, not fp16); "on", an error where it cannot; "off".
         workers: processes that prepare batches; they change no number.
         log_every: iterations between lines of events.jsonl.
         checkpoint_every: iterations between checkpoints.
@@ -69,6 +74,7 @@ class TrainConfig(_Section):
     time_reversal: Literal["off", "step", "augment"] = "off"
     dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
     precision: Literal["highest", "high"] = "highest"
+    cuda_graphs: Mode = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     log_every: Count = 10
     checkpoint_every: Count = 500
@@ -124,7 +130,7 @@ class Recipe(_Section):
     def identity(self) -> dict[str, Any]:
         """What decides the numbers of a training; the rest may change when it is resumed."""
         content = self.model_dump(mode="json", by_alias=True)
-        for key in ("workers", "accumulate", "log_every", "checkpoint_every", "checkpoint_minutes", "keep"):
+        for key in _FREE:
             del content["train"][key]
         del content["data"]["source"]  # its fingerprint counts
         return content

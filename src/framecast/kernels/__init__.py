@@ -13,6 +13,7 @@ operation of the graph, so that gradients of all steps meet in the prepared form
 
 from framecast.kernels.arithmetic import conv, highway_update, increment, memory_update, output_update
 from framecast.kernels.backend import Backend
+from framecast.kernels.fused import fusing
 from framecast.kernels.switch import (
     get_memory,
     get_precision,
@@ -25,6 +26,7 @@ from framecast.kernels.switch import (
 __all__ = [
     "Backend",
     "conv",
+    "fusing",
     "get_memory",
     "get_precision",
     "highway_update",

@@ -55,7 +55,8 @@ class _Uses:
         self.accounts: dict[int, _Account] = {}
 
     def add(self, x: Tensor, dy: Tensor) -> None:
-        """Leave a pair behind."""
+        """Leave a pair behind, without the history of x, which leads back here."""
+        x, dy = x.detach(), dy.detach()
         account = self.accounts.setdefault(_backward_pass(), _Account())
         account.pairs.append((x, dy))
         account.bytes += x.numel() * x.element_size() + dy.numel() * dy.element_size()
@@ -174,14 +175,8 @@ class Deferred(Backend):
     def prepare(self, weight: Tensor) -> Prepared:
         """Cast, lay out, and tie to a token."""
         dtype = _arithmetic(weight)
-        layout = torch.channels_last if self._last(weight, dtype) else torch.contiguous_format
-        return Prepared(weight, dtype, layout, self.limit)
-
-    def _last(self, weight: Tensor, dtype: torch.dtype) -> bool:
-        if self.channels_last is not None:
-            return self.channels_last
-        tf32 = dtype == torch.float32 and torch.backends.cudnn.allow_tf32
-        return weight.is_cuda and (dtype in (torch.bfloat16, torch.float16) or tf32)
+        last = on_tensor_cores(weight.device, dtype) if self.channels_last is None else self.channels_last
+        return Prepared(weight, dtype, torch.channels_last if last else torch.contiguous_format, self.limit)
 
     def conv(self, x: Tensor, prepared: Prepared, bias: Tensor | None, kernel_size: int) -> Tensor:
         """Cross-correlate with zero padding kernel_size // 2."""
@@ -214,6 +209,12 @@ class Deferred(Backend):
     def highway_update(self, p: Tensor, u: Tensor, z: Tensor) -> Tensor:
         """Mix the old with the new."""
         return self._gates().highway_update(p, u, z)
+
+
+def on_tensor_cores(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether convolutions there may use them: half precision, and float32 where TF32 is allowed."""
+    half = dtype in (torch.bfloat16, torch.float16)
+    return device.type == "cuda" and (half or (dtype == torch.float32 and torch.backends.cudnn.allow_tf32))
 
 
 def _arithmetic(weight: Tensor) -> torch.dtype:

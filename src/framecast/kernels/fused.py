@@ -2,7 +2,7 @@
 
 A compiled kernel saves memory traffic and launches on the device, but each call costs the host more than it saves (about
 80 us against 11 us, measured on a CPU). It pays where a sequence of launches is recorded once and replayed. So it is
-used while `fusing` is open, which the recorder of CUDA graphs opens, and nowhere else.
+used while `fusing` is open, which a training step opens while it is recorded as a CUDA graph, and nowhere else.
 
 The backward passes are written out, so that what the compiler gets are plain functions of tensors, and what is kept for
 the backward pass are the four inputs.
