@@ -6,11 +6,11 @@ import math
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from framecast import kernels
 from framecast.errors import UsageError
-from framecast.types import Hidden
 
 Norm = Literal["chw", "channel_affine"]
 """Layer normalisation over all of C, H, W of a sample; the two published flavours differ in their affine parameters:
@@ -73,6 +73,6 @@ class GateConv(nn.Module):
         if self.bias is not None:
             nn.init.uniform_(self.bias, -default, default) if bound is None else nn.init.zeros_(self.bias)
 
-    def forward(self, *maps: Hidden) -> Tensor:
+    def forward(self, *maps: Float[Tensor, "B _ H W"]) -> Tensor:
         """(B, N_in, H, W), in one map or stacked from several, to (B, M, H, W)."""
         return self.norm(kernels.conv(maps, self.weight, self.bias))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from framecast.data import DataSet, evaluation_batches
 from framecast.metrics import Metric, Scores
+from framecast.transfer import sent
 from framecast.types import FrameSpec
 
 
@@ -49,7 +50,7 @@ def evaluate(
     Truth is cut to the value range; predictions are, or are not, as each metric says.
 
     Args:
-        predictor: what forecasts.
+        predictor: what forecasts; it gets frames on the CPU, and may answer on any device.
         dataset: windows of `context` + `horizon` frames.
         split: "train", "val" or "test".
         metrics: what to score.
@@ -66,16 +67,16 @@ def evaluate(
     Returns:
         the scores of all processes together.
     """
-    scores = Scores(list(metrics), horizon)
+    scores = Scores(list(metrics), horizon, device)
     done = 0
     with torch.inference_mode():
         for batch in evaluation_batches(dataset, split, batch_size, rank=rank, world_size=world_size, limit=limit):
-            frames = batch.frames.to(device)
-            valid = None if batch.valid is None else batch.valid.to(device)
+            frames, valid = batch.frames, batch.valid
             past = None if valid is None else valid[:, :context]
-            future = None if valid is None else valid[:, context:]
-            prediction = predictor.predict(frames[:, :context], horizon, past)
-            truth = scaled(frames[:, context:], dataset.spec).clamp(0, 1)
+            future = None if valid is None else sent(valid[:, context:], device)
+            # Frames go in from the CPU, where their pixels can be checked without waiting for a device.
+            prediction = sent(predictor.predict(frames[:, :context], horizon, past), device)
+            truth = scaled(sent(frames[:, context:], device), dataset.spec).clamp(0, 1)
             scores.update(scaled(prediction, dataset.spec), truth, future)
             done += len(frames)
             if progress is not None:

@@ -15,6 +15,7 @@ from framecast.network import NetworkState
 from framecast.normalize import Normalizer
 from framecast.patches import pad, patchify, unpatchify
 from framecast.rollout import rollout
+from framecast.transfer import sent
 from framecast.types import FrameSpec
 
 Fill = Literal["low", "mean"]
@@ -131,9 +132,9 @@ class Forecaster(nn.Module):
     def encode(self, frames: Tensor, valid: Tensor | None = None) -> Tensor:
         """Raw frames (B, T, C, H, W) to patches in network units (B, T, P*P*C, H', W')."""
         weight = next(self.network.parameters())
-        frames = frames.to(weight.device, weight.dtype)
+        frames = sent(frames, weight.device).to(weight.dtype)
         if valid is not None:
-            frames = self._filled(frames, valid.to(weight.device))
+            frames = self._filled(frames, sent(valid, weight.device))
         return patchify(pad(self.normalizer.normalize(frames), self.patch), self.patch)
 
     def decode(self, patches: Tensor, size: tuple[int, int]) -> Tensor:

@@ -48,6 +48,7 @@ def run_loop(trainer: Trainer, folder: RunFolder, show: Progress) -> Outcome:
         "split": trainer.dataset.split_hash,
         "version": version("framecast"),
     }
+    trainer.say = show.say
     length, unvalidated = _resume(trainer, folder, identity, show)
     with ExitStack() as stack:
         wish = stack.enter_context(StopWish())
@@ -88,6 +89,7 @@ def _loop(
         world_size=fabric.world_size,
         start_step=trainer.step,
         workers=config.workers,
+        pin=fabric.device.type == "cuda",
     )
     patience = recipe.validate_.patience
     saved = time.monotonic()

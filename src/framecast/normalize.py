@@ -68,7 +68,8 @@ class Standard(_Normalizer):
     std: tuple[Annotated[float, Field(gt=0)], ...]
 
     def _moments(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        mean, std = (torch.tensor(m, dtype=values.dtype, device=values.device) for m in (self.mean, self.std))
+        # Filled where they are needed: a copy from the host would make it wait, and cannot be recorded.
+        mean, std = (torch.stack([values.new_full((), number) for number in m]) for m in (self.mean, self.std))
         return mean[:, None, None], std[:, None, None]
 
     def normalize(self, values: Tensor) -> Tensor:

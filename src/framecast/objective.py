@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from framecast.errors import UsageError
 from framecast.forecaster import Forecaster
+from framecast.kernels import rollout_scope
 from framecast.losses import LossConfig, reconstruction
 from framecast.patches import unpatchify
 from framecast.rollout import rollout
@@ -53,7 +54,8 @@ class Objective(nn.Module):
         loss = reconstruction(self.loss, prediction, forecaster.normalizer.normalize(frames), valid, pixels)
         if self.loss.decoupling:
             assert forecaster.network.regularizer is not None
-            loss = loss + share * self.loss.decoupling * forecaster.network.regularizer(result.aux)
+            with rollout_scope():  # its weight serves all steps, too
+                loss = loss + share * self.loss.decoupling * forecaster.network.regularizer(result.aux)
         return loss
 
 
@@ -66,5 +68,5 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
     """The L2 norm of all gradients together."""
     return torch.linalg.vector_norm(
-        torch.stack([torch.linalg.vector_norm(p.grad) for p in parameters if p.grad is not None])
+        torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None]))
     )

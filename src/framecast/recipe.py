@@ -18,12 +18,24 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 from framecast.data import DataConfig
 from framecast.errors import UsageError
 from framecast.forecaster import Fill
+from framecast.graphs import Mode
 from framecast.learning_rate import Constant, LearningRate
 from framecast.losses import LossConfig
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.schedules import Sampling, ScheduledSampling
 
 Count = Annotated[int, Field(ge=1)]
+_FREE = (
+    "workers",
+    "accumulate",
+    "memory",
+    "cuda_graphs",
+    "log_every",
+    "checkpoint_every",
+    "checkpoint_minutes",
+    "keep",
+)
+"""Keys of `train` that do not decide the numbers."""
 
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -49,9 +61,10 @@ class TrainConfig(_Section):
         time_reversal: "off"; "step", a second update on the same batch backward in time (official); "augment", each
             sequence backward with probability 1/2.
         dtype: arithmetic of the forward pass: fp32, bf16 or fp16 (autocast; weights stay fp32).
-        precision: of fp32. "highest"; "high": fast kernels on a CPU, TF32 on a GPU; "auto": "high" on a CPU, "highest"
-            on a GPU.
+        precision: of fp32: "highest"; "high", fast kernels or TF32; "auto", "high" on a CPU and "highest" on a GPU.
         memory: "fast"; "low" keeps states only and computes gates again in the backward pass: less memory, same bits.
+        cuda_graphs: whether launches are recorded once and replayed on a CUDA device: "auto", where it can be done
+            (one process, not fp16); "on", an error where it cannot; "off".
         workers: processes that prepare batches; they change no number.
         log_every: iterations between lines of events.jsonl.
         checkpoint_every: iterations between checkpoints.
@@ -72,6 +85,7 @@ class TrainConfig(_Section):
     dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
     precision: Literal["auto", "highest", "high"] = "auto"
     memory: Literal["fast", "low"] = "fast"
+    cuda_graphs: Mode = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     log_every: Count = 10
     checkpoint_every: Count = 500
@@ -127,7 +141,7 @@ class Recipe(_Section):
     def identity(self) -> dict[str, Any]:
         """What decides the numbers of a training; the rest may change when it is resumed."""
         content = self.model_dump(mode="json", by_alias=True)
-        for key in ("workers", "accumulate", "memory", "log_every", "checkpoint_every", "checkpoint_minutes", "keep"):
+        for key in _FREE:
             del content["train"][key]
         del content["data"]["source"]  # its fingerprint counts
         return content

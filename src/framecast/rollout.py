@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from framecast.errors import InputError
-from framecast.kernels import recomputed, rollout_scope
+from framecast.kernels import rollout_scope
 from framecast.network import Aux, Network, NetworkState
+from framecast.stepper import Stepper, stepper
+from framecast.transfer import sent
 from framecast.types import Frames, Known
 
 
@@ -42,7 +45,8 @@ def rollout(
         frames: (B, T, C, H, W) true frames, network units.
         steps: how many frames to predict; any number, also beyond T.
         known: (B, steps), which steps are fed the true frame; step 0 always is. By default true while frames last,
-            which is the rollout of a forecast: nothing of the future is needed.
+            which is the rollout of a forecast: nothing of the future is needed. Its values are checked on the CPU
+            only: to read them from a GPU would make the host wait.
         state: where to go on from; None for the start of a sequence.
         aux: whether to collect the cells' reports.
 
@@ -51,22 +55,29 @@ def rollout(
     """
     _check(frames, steps, known)
     available = frames.shape[1]
-    mask = None if known is None else known.to(frames.device)[:, :, None, None, None]
+    mask = None if known is None else sent(known, frames.device)[:, :, None, None, None]
     predictions: list[Tensor] = []
     reports: list[Aux] = []
     frame = frames[:, 0]
-    with rollout_scope():
+    with rollout_scope(), _steps(network, frame, state, steps, aux=aux) as step:
         for t in range(steps):
             if t > 0:
                 frame = frames[:, t] if t < available and mask is None else predictions[-1]
                 if t < available and mask is not None:
                     frame = torch.where(mask[:, t], frames[:, t], frame)
-            prediction, state, report = recomputed(network, frame, state)
+            prediction, state, report = step(frame, state)
             predictions.append(prediction)
             if aux:
                 reports.append(report)
-    assert state is not None
+        assert state is not None
+        state = step.kept(state)
     return Rollout(torch.stack(predictions, 1), state, reports)
+
+
+def _steps(
+    network: Network, frame: Tensor, state: NetworkState | None, steps: int, *, aux: bool
+) -> AbstractContextManager[Stepper]:
+    return nullcontext(Stepper(network)) if aux else stepper(network, frame, state, steps)
 
 
 def _check(frames: Tensor, steps: int, known: Tensor | None) -> None:
@@ -77,6 +88,8 @@ def _check(frames: Tensor, steps: int, known: Tensor | None) -> None:
         return
     if known.shape != (batch, steps):
         raise InputError("known", got=f"shape {tuple(known.shape)}", expected=f"{(batch, steps)} (batch, steps)")
+    if known.device.type != "cpu":
+        return
     if not known[:, 0].all():
         raise InputError("known", got="False at step 0", expected="True: there is no prediction before the first frame")
     if known[:, available:].any():

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 
-from framecast import kernels
+from framecast import graphs, kernels
 from framecast.data import MOVING_MNIST, DataSet, open_data
 from framecast.errors import UsageError
 from framecast.loop import Outcome, run_loop
@@ -19,7 +20,14 @@ from framecast.recipe import Recipe, read_run_recipe
 from framecast.run_folder import RunFolder, read_events
 from framecast.trainer import Trainer
 
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+PRECISIONS: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+class _Mixed(MixedPrecision):
+    """Autocast that leaves what enters as it is: the frames are the loss's truth, too, and a pixel count is exact."""
+
+    def convert_input(self, data: Any) -> Any:
+        return data
 
 
 def start(recipe: Recipe, path: str | Path, place: Place = HERE, *, quiet: bool = False) -> Outcome:
@@ -82,6 +90,7 @@ def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> Trainer:
     fabric.launch()
     kernels.set_precision(recipe.train.precision)
     kernels.set_memory(recipe.train.memory)
+    graphs.set_graphs(recipe.train.cuda_graphs)
     return Trainer(recipe, dataset, fabric)
 
 
@@ -151,10 +160,15 @@ def new_fabric(recipe: Recipe, place: Place) -> Fabric:
     if config.batch_size % (config.accumulate * world):
         got = f"{config.batch_size} for {world} processes and accumulate {config.accumulate}"
         raise UsageError("train.batch_size", got=got, expected=f"a multiple of {config.accumulate * world}")
+    if config.cuda_graphs == "on" and (device != "cuda" or world > 1 or config.dtype == "fp16"):
+        got = f"on, with {device}, {world} process(es), {config.dtype}"
+        raise UsageError("train.cuda_graphs", got=got, expected="auto or off; on needs cuda, one process, not fp16")
+    plugins: list[Any] | None = None if config.dtype == "fp32" else [_Mixed(PRECISIONS[config.dtype], device)]
     return Fabric(
         accelerator=device,
         strategy="ddp" if world > 1 else "auto",
         devices=place.processes,
         num_nodes=place.nodes,
-        precision=PRECISIONS[config.dtype],  # type: ignore[arg-type]
+        precision="32-true" if plugins is None else None,
+        plugins=plugins,
     )

@@ -7,24 +7,28 @@ number of workers, and how a batch is shared among processes and micro-batches c
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from framecast.average import WeightAverage
 from framecast.data import Batch, DataSet
 from framecast.errors import NonFiniteLoss, UsageError
 from framecast.evaluate import evaluate
 from framecast.forecaster import Forecaster
+from framecast.gradients import Gradients, Inputs
 from framecast.losses import observed
 from framecast.metrics import Metric, metrics
 from framecast.model_folder import save_forecaster
 from framecast.objective import Objective, gradient_norm, trainable
 from framecast.recipe import Recipe
 from framecast.run_folder import RunFolder
+from framecast.transfer import sent
 
 _REVERSAL_STREAM = 0x7EAF
 VALIDATION_METRICS = ("framecast", "fmae")
@@ -54,6 +58,8 @@ class Trainer:
         adam = torch.optim.Adam(self.parameters, config.lr, config.betas, config.eps, fused=fused)
         self.objective, self.optimizer = fabric.setup(objective, adam)
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
+        self.say: Callable[[str], None] = _silent
+        self.gradients = Gradients(self.objective, self.parameters, fabric, lambda line: self.say(line))
 
     def iterate(self, batches: list[Batch]) -> dict[str, Any]:
         """One iteration: one update, or two with time_reversal "step".
@@ -88,25 +94,21 @@ class Trainer:
             context=self.recipe.context,
             frames=self.recipe.context + self.recipe.horizon,
         )
-        pixels = self.over_processes(float(sum(observed(b.frames, b.valid) for b in batches)), "sum")
+        pixels = float(sum(observed(b.frames, b.valid) for b in batches))
+        if self.dataset.has_missing:
+            pixels = self.over_processes(pixels, "sum")
+        else:  # as many in every process: no need to ask
+            pixels *= fabric.world_size
         if pixels == 0:
             return None
-        total = 0.0
+        losses, share = [], 1 / (len(batches) * fabric.world_size)
         for m, batch in enumerate(batches):
-            frames, valid = fabric.to_device((batch.frames, batch.valid))
-            with fabric.no_backward_sync(self.objective, enabled=m + 1 < len(batches)):
-                loss = self.objective(
-                    frames,
-                    valid,
-                    known[self._rows(m, len(frames))],
-                    torch.tensor(pixels, dtype=torch.float32, device=fabric.device),
-                    1 / (len(batches) * fabric.world_size),
-                )
-                fabric.backward(loss * fabric.world_size)
-            total += float(loss.detach())
-        mean = self.over_processes(total, "sum")
+            inputs = self.inputs(batch, known[self._rows(m, len(batch.frames))], pixels)
+            losses.append(self.gradients.add(inputs, share, more=m + 1 < len(batches)))
         fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
-        norm = float(gradient_norm(self.parameters))
+        # The only time that the host waits for the device.
+        *parts, norm = torch.stack([*losses, gradient_norm(self.parameters)]).tolist()
+        mean = self.over_processes(sum(parts), "sum")
         if not math.isfinite(mean) or (not math.isfinite(norm) and config.dtype != "fp16"):
             self.optimizer.zero_grad()
             what = "loss" if not math.isfinite(mean) else "gradient"
@@ -121,6 +123,13 @@ class Trainer:
         if self.average is not None:
             self.average.update()
         return mean, norm
+
+    def inputs(self, batch: Batch, known: Tensor, pixels: float) -> Inputs:
+        """What the objective takes, on its way to the device."""
+        device = self.fabric.device
+        valid = None if batch.valid is None else sent(batch.valid, device)
+        count = torch.tensor(pixels, dtype=torch.float32)
+        return sent(batch.frames, device), valid, sent(known, device), sent(count, device)
 
     def _rows(self, micro: int, size: int) -> slice:
         start = (micro * self.fabric.world_size + self.fabric.global_rank) * size
@@ -242,6 +251,10 @@ def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
     return Forecaster(
         recipe.model, dataset.spec, dataset.normalizer(), recipe.patch, fill=recipe.fill, context=recipe.context
     )
+
+
+def _silent(line: str) -> None:
+    """Where nobody listens."""
 
 
 def _reversed(batch: Batch) -> Batch:

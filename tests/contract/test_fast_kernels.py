@@ -17,9 +17,10 @@ from framecast.network import Network
 from framecast.rollout import rollout
 
 STEPS = 19
-ERROR, TIMES = 1e-5, 10
-"""Relative error against float64 that is allowed: this, plus so many times that of direct float32. Networks with layer
-norm lose a hundred times more digits than others, whoever computes."""
+ERROR, TIMES = 1e-5, 40
+"""Relative error against float64 that is allowed: this, plus so many times that of direct float32, which is the ratio of
+the two for one convolution (3e-6 to 7e-8). Networks with layer norm lose a hundred times more digits than others,
+whoever computes; TF32 would lose 4,000 times as many."""
 native = pytest.mark.skipif(library().handle is None, reason=library().reason or "the native library is there")
 CONVOLUTIONAL = [name for name in VARIANTS if not name.startswith("lstm")]
 

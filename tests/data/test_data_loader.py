@@ -194,3 +194,19 @@ def test_wrong_usage_of_training(how: dict):
 def test_wrong_usage_of_evaluation(how: dict):
     with pytest.raises(UsageError):
         evaluation_batches(DIGITS, **{"split": "val", "batch_size": 2, **how})
+
+
+def test_workers_pin_where_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Loader:
+        def __init__(self, *_: object, pin_memory: bool, **__: object) -> None:
+            asked.append(pin_memory)
+
+        def __iter__(self):
+            return iter(())
+
+    monkeypatch.setattr("framecast.data.loader.DataLoader", Loader)
+    for pin in (False, True):
+        training_batches(DIGITS, seed=0, batch_size=1, workers=1, pin=pin)
+    assert asked == [False, True]

@@ -45,6 +45,7 @@ def training_batches(
     world_size: int = 1,
     start_step: int = 0,
     workers: int = 0,
+    pin: bool = False,
 ) -> Iterator[list[Batch]]:
     """Endless training batches of one process: for steps start_step + 1, start_step + 2, ... a list of micro-batches.
 
@@ -62,6 +63,7 @@ def training_batches(
         world_size: number of processes.
         start_step: steps already done.
         workers: processes that prepare batches; 0 for none beside this one.
+        pin: whether workers' batches are brought into memory that a GPU can copy from by itself.
 
     Raises:
         UsageError: numbers that do not fit, or no training window.
@@ -75,7 +77,7 @@ def training_batches(
     if dataset.count("train") < 1:
         raise UsageError("training", got="no window in the split train", expected="at least one")
     order = _Order(dataset.count("train"), seed, batch_size, accumulate, rank, world_size, start_step)
-    batches = _prepared(_Batches(dataset, "train", seed), order, workers)
+    batches = _prepared(_Batches(dataset, "train", seed), order, workers, pin)
     return _grouped(batches, accumulate)
 
 
@@ -168,7 +170,7 @@ def _mask(window: Window) -> NDArray[np.bool_]:
     return np.ones(window.frames.shape, np.bool_) if window.valid is None else window.valid
 
 
-def _prepared(batches: _Batches, order: Iterable[Keys], workers: int) -> Iterator[Batch]:
+def _prepared(batches: _Batches, order: Iterable[Keys], workers: int, pin: bool) -> Iterator[Batch]:
     if workers == 0:
         return (batches[keys] for keys in order)
     # a generator of its own: otherwise the loader would take a number from torch's global one
@@ -179,6 +181,7 @@ def _prepared(batches: _Batches, order: Iterable[Keys], workers: int) -> Iterato
             sampler=order,
             num_workers=workers,
             collate_fn=_as_it_is,
+            pin_memory=pin,
             generator=torch.Generator(),
         )
     )

@@ -17,6 +17,7 @@ operation of the graph, so that gradients of all steps meet in the prepared form
 
 from framecast.kernels.arithmetic import conv, highway_update, increment, memory_update, output_update
 from framecast.kernels.backend import Backend
+from framecast.kernels.fused import fusing
 from framecast.kernels.library import describe
 from framecast.kernels.switch import (
     Scope,
@@ -34,6 +35,7 @@ __all__ = [
     "Scope",
     "conv",
     "describe",
+    "fusing",
     "get_memory",
     "get_precision",
     "highway_update",

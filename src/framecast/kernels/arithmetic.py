@@ -11,7 +11,7 @@ from framecast.types import Hidden
 
 
 def conv(
-    x: Hidden | tuple[Hidden, ...], weight: Float[Tensor, "M N k k"], bias: Float[Tensor, " M"] | None = None
+    x: Tensor | tuple[Tensor, ...], weight: Float[Tensor, "M N k k"], bias: Float[Tensor, " M"] | None = None
 ) -> Tensor:
     """Convolution of the gates: stride 1, zero padding k // 2, so that the map keeps its size.
 

@@ -44,4 +44,7 @@ class Direct(Backend):
 
     def highway_update(self, p: Tensor, u: Tensor, z: Tensor) -> Tensor:
         """Mix the old with the new."""
-        return torch.lerp(z, torch.tanh(p), torch.sigmoid(u))
+        p, u = torch.tanh(p), torch.sigmoid(u)
+        if p.dtype != z.dtype:  # autocast gives half precision to what a convolution returned
+            p, u = p.to(z.dtype), u.to(z.dtype)
+        return torch.lerp(z, p, u)

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from framecast.errors import UsageError
 from framecast.kernels.backend import Backend
+from framecast.kernels.deferred import Deferred
 from framecast.kernels.direct import Direct
 from framecast.kernels.winograd import Winograd
 
@@ -21,7 +22,7 @@ Saving = Literal["fast", "low"]
 Scope = dict[tuple[Backend, Tensor], Any]
 """Weights prepared for a rollout."""
 
-_direct, _fast = Direct(), Winograd()
+_direct, _fast, _deferred = Direct(), Winograd(), Deferred()
 _chosen: Backend | None = None
 _precision: Precision = "auto"
 _memory: Saving = "fast"
@@ -82,7 +83,9 @@ def set_backend(backend: Backend | None) -> None:
 def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
     """Return the back end that computes with x, and with the weight if there is one."""
     if _chosen is not None:
-        return _chosen
+        return _chosen if _chosen.takes(x, weight) else _direct
+    if x.is_cuda and _deferred.takes(x, weight):
+        return _deferred
     if _precision != "highest" and _fast.takes(x, weight):
         return _fast
     return _direct

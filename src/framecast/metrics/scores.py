@@ -108,7 +108,7 @@ class Scores:
         return {metric.name: _defined_mean(metric.close(sums), sums) for metric, sums in self._parts()}
 
     def _parts(self) -> Iterator[tuple[Metric, Tensor]]:
-        parts = self.sums[:, 1:].split([metric.size for metric in self.metrics], dim=-1)
+        parts = self.sums[:, 1:].cpu().split([metric.size for metric in self.metrics], dim=-1)
         return zip(self.metrics, parts, strict=True)
 
     def _check(self, prediction: Tensor, truth: Tensor, valid: Tensor | None) -> None:

@@ -27,7 +27,10 @@ def alignment(delta_c: Hidden, delta_m: Hidden) -> Tensor:
     Returns:
         a number in [0, 1]: 0 for orthogonal increments, 1 for parallel ones.
     """
-    u, v = (nn.functional.normalize(delta.flatten(2), dim=2, eps=1e-12) for delta in (delta_c, delta_m))
+    flat = (delta.flatten(2) for delta in (delta_c, delta_m))
+    # The loss is summed in float32 at least; under autocast the adapter gives half precision.
+    exact = (d.float() if d.dtype in (torch.bfloat16, torch.float16) else d for d in flat)
+    u, v = (nn.functional.normalize(delta, dim=2, eps=1e-12) for delta in exact)
     return (u * v).sum(2).abs().mean()
 
 
