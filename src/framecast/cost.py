@@ -19,7 +19,8 @@ class Cost(NamedTuple):
     multiply_adds: int
     """Of the convolutions of a rollout of T - 1 steps, forward."""
     training_bytes: int
-    """What autograd keeps for the backward pass of such a rollout, float32; weights, gradients and Adam come on top."""
+    """What autograd keeps for the backward pass of such a rollout, float32, with the direct kernels; the fast ones keep
+    about as much. Weights, gradients and Adam come on top."""
     weights_bytes: int
     """Weights, float32; training holds four times as much (gradients and Adam's two averages)."""
 
