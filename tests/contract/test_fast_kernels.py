@@ -1,7 +1,6 @@
 """Contract 9: the fast kernels equal the reference, values and gradients, in every network."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
 
 import pytest
@@ -10,6 +9,7 @@ from networks import CHANNELS, VARIANTS, hash_of
 from torch import Tensor
 
 from framecast import kernels
+from framecast.bench.contender import switched
 from framecast.kernels.library import INSTRUCTIONS, library, use_instructions
 from framecast.kernels.winograd import Winograd
 from framecast.models import MIM, MODELS, ConvLSTM, MemoryFlow, PredRNN, PredRNNPP, PredRNNV2
@@ -25,16 +25,8 @@ native = pytest.mark.skipif(library().handle is None, reason=library().reason or
 CONVOLUTIONAL = [name for name in VARIANTS if not name.startswith("lstm")]
 
 
-@contextmanager
-def precision(word: str, memory: str = "fast") -> Iterator[None]:
-    before = kernels.get_precision(), kernels.get_memory()
-    kernels.set_precision(word)
-    kernels.set_memory(memory)
-    try:
-        yield
-    finally:
-        kernels.set_precision(before[0])
-        kernels.set_memory(before[1])
+def precision(word: str, memory: str = "fast") -> AbstractContextManager[None]:
+    return switched(word, memory)
 
 
 def gradients(net: Network, x: Tensor, steps: int = STEPS) -> dict[str, Tensor]:
