@@ -208,6 +208,11 @@ WRONG = {
     "unequal widths": (["train", "predrnn", "--set", "model.hidden=[4,8]"], 2, "equal numbers"),
     "unknown model option": (["train", "predrnn", "--set", "model.hiden=[4]"], 2, "did you mean hidden"),
     "decoupling without memory": (["train", "convlstm", *TINY, "--set", "loss.decoupling=0.1"], 2, "predrnn_v2"),
+    "no order": (
+        ["train", "convlstm", *TINY, "--set", "validate.metric=bias", "--set", "validate.thresholds=[99]"],
+        2,
+        "a score of which less, or more, is better",
+    ),
     "unknown metric": (["train", "convlstm", *TINY, "--set", "validate.metric=mes"], 2, "did you mean"),
     "no file": (["train", "predrnn", "--data", "absent.npy"], 3, "no such file"),
     "unreadable file": (["train", "predrnn", "--data", "noise.npy"], 3, "noise.npy"),
