@@ -14,9 +14,11 @@ Conventions:
 * Undefined (0/0) is NaN and left out of the mean over lead times. A NaN in a prediction makes its scores NaN.
 
 A metric is one class with two methods: `statistics` gives float64 numbers of each sequence that add up, `close` turns
-their sums into scores. `Scores` adds them up over batches and processes; `metrics` makes them by name.
+their sums into scores. `Scores` adds them up over batches and processes; `metrics` makes them by name; `resample` says
+how far they would scatter.
 """
 
+from framecast.metrics.bootstrap import LEVEL, Resampled, interval, resample, skill
 from framecast.metrics.contingency import CSI, FAR, HSS, POD, FrequencyBias
 from framecast.metrics.fss import FSS
 from framecast.metrics.metric import Metric
@@ -35,6 +37,7 @@ __all__ = [
     "FMAE",
     "FSS",
     "HSS",
+    "LEVEL",
     "MAE",
     "METRICS",
     "MSE",
@@ -50,8 +53,12 @@ __all__ = [
     "SSIM",
     "FrequencyBias",
     "Metric",
+    "Resampled",
     "Scores",
     "Sharpness",
     "SharpnessDifference",
+    "interval",
     "metrics",
+    "resample",
+    "skill",
 ]
