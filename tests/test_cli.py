@@ -64,6 +64,7 @@ def test_help_and_import_load_nothing_heavy() -> None:
     code = (
         "import sys, framecast, framecast.cli\n"
         "heavy = {'torch', 'numpy', 'matplotlib', 'xarray', 'lightning', 'lightning_fabric', 'sklearn', 'zarr'}\n"
+        "heavy |= {'scipy', 'pysteps', 'cv2'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

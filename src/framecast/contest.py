@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from framecast import atomic, kernels, plots
-from framecast.baselines import BASELINES
+from framecast.baselines import BASELINES, USUAL
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
@@ -201,5 +201,5 @@ def _default_folder(run: str, split: str) -> tuple[Path, str]:
 def _forecasts(run: str, forecaster: Forecaster | None, dataset: DataSet, device: str) -> dict[str, Predictor]:
     if forecaster is None:
         return {run: BASELINES[run](dataset.spec)}
-    baselines = {name: kind(dataset.spec) for name, kind in BASELINES.items()}
+    baselines = {name: BASELINES[name](dataset.spec) for name in USUAL}
     return {forecaster.config.name: forecaster.to(device), **baselines}  # type: ignore[attr-defined]
