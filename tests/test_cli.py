@@ -97,7 +97,7 @@ def test_frozen_digits_have_a_hash(tmp_path: Path, suffix: str) -> None:
 def test_evaluate_stands_beside_the_baselines(run: Path) -> None:
     done = framecast("evaluate", run, "--quiet", "--metrics", "openstl,csi", "--thresholds", "127.5")
     names = "convlstm", "persistence", "mean", "blank", "sse_unclipped", "ssim_range2", "csi@127.5"
-    for word in (*names, "4 sequences of split test"):
+    for word in (*names, "4 sequences of split test", "mean over persistence"):
         assert word in done.stdout
     folder = run / "evaluations" / "test-1"
     scores = json.loads((folder / "scores.json").read_text())
@@ -177,6 +177,16 @@ def test_persistence_on_real_radar_scores_what_was_measured(tmp_path: Path) -> N
     hit = (yes & seen & ok[:, 10:]).sum((0, 2, 3))
     miss, false = (~yes & seen & ok[:, 10:]).sum((0, 2, 3)), (yes & ~seen & ok[:, 10:]).sum((0, 2, 3))
     assert scores["csi@15"]["by_lead"] == pytest.approx((hit / (hit + miss + false)).tolist(), rel=1e-9)
+
+
+def test_the_rows_are_chosen(run: Path, tmp_path: Path) -> None:
+    words = ("evaluate", run, "--metrics", "mse", "--limit", 2, "--json")
+    for baseline, rows in (("none", []), ("mean, extrapolation", ["mean", "extrapolation"])):
+        scores = json.loads(framecast(*words, "--baseline", baseline).stdout)["scores"]
+        assert list(scores) == ["convlstm", *rows]
+    assert "did you mean 'persistence'?" in framecast(*words, "--baseline", "persistance", code=2).stderr
+    for wrong in (("--scale", "dB"), ("--scales", "4.5"), ("--scale", "dBZ")):
+        framecast(*words, *wrong, code=2)
 
 
 def test_convert(tmp_path: Path) -> None:

@@ -142,37 +142,6 @@ def loss_curve(
     _save(figure, path)
 
 
-def by_lead(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], units: Mapping[str, str]) -> None:
-    """One panel per metric: score against lead time, one line per forecast.
-
-    Args:
-        path: of the PNG.
-        curves: {forecast: {metric: scores by lead time}}.
-        units: {metric: unit and which way is better}.
-    """
-    names = list(units)
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure = _figure(3.4 * columns, 2.5 * rows + 0.4)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axis, name in zip(grid.flat, names, strict=False):
-        for number, (forecast, metrics) in enumerate(curves.items()):
-            leads = range(1, len(metrics[name]) + 1)
-            axis.plot(leads, metrics[name], ".-", color=COLOURS[number % len(COLOURS)], label=forecast)
-        axis.set_title(name, fontsize=9)
-        axis.set_ylabel(units[name], fontsize=7)
-        axis.tick_params(labelsize=7)
-        axis.grid(alpha=0.3)
-    for axis in list(grid.flat)[len(names) :]:
-        axis.axis("off")
-    for axis in grid[-1]:
-        axis.set_xlabel("lead time, frames", fontsize=8)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, fontsize=8)
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / (2.5 * rows + 0.4)))
-    _save(figure, path)
-
-
 def _thinned(count: int) -> list[int]:
     """All frames, or evenly spaced ones if they are many; the first and the last always."""
     return sorted({round(i * (count - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)})

@@ -86,6 +86,14 @@ def test_rows_of_sums_are_closed_one_by_one(metric: Metric) -> None:
 
 
 @EVERY
+def test_metrics_that_share_statistics_have_the_same(metric: Metric) -> None:
+    given_ = batch()
+    for other in ALL:
+        if metric.shared is not None and metric.shared == other.shared:
+            assert torch.equal(metric.statistics(*given_), other.statistics(*given_))
+
+
+@EVERY
 def test_everything_stays_on_the_device(metric: Metric) -> None:
     """Meta tensors refuse to meet CPU tensors, and have no values to loop over."""
     frames, valid = (torch.empty(B, K, C, H, W, dtype=dtype, device="meta") for dtype in (torch.float32, torch.bool))

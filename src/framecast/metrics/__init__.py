@@ -21,7 +21,7 @@ how far they would scatter.
 from framecast.metrics.bootstrap import LEVEL, Resampled, interval, resample, skill
 from framecast.metrics.contingency import CSI, FAR, HSS, POD, FrequencyBias
 from framecast.metrics.fss import FSS
-from framecast.metrics.metric import Metric
+from framecast.metrics.metric import DIRECTIONS, Metric
 from framecast.metrics.pointwise import FMAE, MAE, MSE, RMSE, SSE
 from framecast.metrics.protocols import EVENT_METRICS, METRICS, PROTOCOLS, SCALE_METRICS, SCALES, SPEC_METRICS, metrics
 from framecast.metrics.psnr import PSNR
@@ -29,9 +29,11 @@ from framecast.metrics.rapsd import RAPSD
 from framecast.metrics.scores import Scores
 from framecast.metrics.sharpness import Sharpness, SharpnessDifference
 from framecast.metrics.ssim import SSIM
+from framecast.metrics.summary import Estimate, Summary, summarise
 
 __all__ = [
     "CSI",
+    "DIRECTIONS",
     "EVENT_METRICS",
     "FAR",
     "FMAE",
@@ -51,14 +53,17 @@ __all__ = [
     "SPEC_METRICS",
     "SSE",
     "SSIM",
+    "Estimate",
     "FrequencyBias",
     "Metric",
     "Resampled",
     "Scores",
     "Sharpness",
     "SharpnessDifference",
+    "Summary",
     "interval",
     "metrics",
     "resample",
     "skill",
+    "summarise",
 ]

@@ -28,6 +28,10 @@ def _counts(prediction: Frames, truth: Frames, valid: Valid | None, threshold: f
     return torch.stack([hits, misses, false_alarms, rest], dim=-1)
 
 
+def _shared(threshold: float) -> str:
+    return f"counts at {threshold!r}"
+
+
 @final
 class CSI(Metric):
     """Critical success index: hits / (hits + misses + false alarms). No unit, 0..1; more is better.
@@ -52,6 +56,7 @@ class CSI(Metric):
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
         self.name = label("csi", threshold)
         self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Hits, misses, false alarms, correct negatives."""
@@ -75,18 +80,20 @@ class POD(Metric):
     Raises:
         UsageError: unless low < threshold <= high.
 
+    It can be had for nothing, by predicting many events: read it beside its counterpart.
+
     Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9 (there: hit rate).
     """
 
     unit = "1"
     better = "more"
-    perfect = 1.0
     size = 4
     parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
         self.name = label("pod", threshold)
         self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Hits, misses, false alarms, correct negatives."""
@@ -110,18 +117,20 @@ class FAR(Metric):
     Raises:
         UsageError: unless low < threshold <= high.
 
+    It can be had for nothing, by predicting few events: read it beside its counterpart.
+
     Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9.
     """
 
     unit = "1"
     better = "less"
-    perfect = 0.0
     size = 4
     parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
         self.name = label("far", threshold)
         self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Hits, misses, false alarms, correct negatives."""
@@ -159,6 +168,7 @@ class HSS(Metric):
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
         self.name = label("hss", threshold)
         self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Hits, misses, false alarms, correct negatives."""
@@ -197,6 +207,7 @@ class FrequencyBias(Metric):
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
         self.name = label("bias", threshold)
         self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Hits, misses, false alarms, correct negatives."""

@@ -18,6 +18,10 @@ Values = Float64[Tensor, " T"]
 """A score by lead time."""
 
 
+DIRECTIONS = {"less": "lower is better", "more": "higher is better", "one": "closer to 1 is better"}
+"""What `better` means, in words."""
+
+
 class Metric(ABC):
     """One way to score forecasts by lead time.
 
@@ -32,9 +36,11 @@ class Metric(ABC):
     better: Literal["less", "more", "one"]
     """Whether a better forecast has less of it, more of it, or is closer to 1."""
     perfect: float | None = None
-    """The score of a perfect forecast, from which skill over another forecast is formed; None where there is none."""
+    """The score of a perfect forecast, for the skill over another forecast; None where such a skill would mislead."""
     size: int = 2
     """S, how many numbers `statistics` gives; most metrics need two, a sum and a count."""
+    shared: str | None = None
+    """Metrics with the same word here have the same statistics, which are then computed once."""
     parts: tuple[str, ...] = ()
     """Names of the S numbers where they are counts worth reporting, such as hits and misses."""
 

@@ -50,7 +50,6 @@ class RAPSD(Metric):
     name = "rapsd"
     unit = "dB"
     better = "less"
-    perfect = 0.0
 
     def __init__(self, height: int, width: int) -> None:
         self.shape, self.side = (height, width), max(height, width)

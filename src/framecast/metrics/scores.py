@@ -92,8 +92,11 @@ class Scores:
         valid = None if valid is None else valid.to(device)
         count = torch.full((len(prediction), self.horizon, 1), 1.0, dtype=torch.float64, device=device)
         parts = [count, observed_pixels(truth, valid)[..., None]]
+        made: dict[str, Tensor] = {}
         for metric in self.metrics:
-            part = metric.statistics(prediction, truth, valid)
+            key = metric.shared or metric.name
+            part = made[key] if key in made else metric.statistics(prediction, truth, valid)
+            made[key] = part
             if part.shape != (len(prediction), self.horizon, metric.size):
                 expected = f"(B, K, S) = {(len(prediction), self.horizon, metric.size)}"
                 raise UsageError(f"statistics of metric {metric.name}", got=tuple(part.shape), expected=expected)
