@@ -118,22 +118,21 @@ class Extrapolation(Baseline):
         if frames.shape[1] < 2:
             fix = "give more context, or leave this baseline out"
             raise InputError("baseline extrapolation", got="1 frame", expected="2 or more, to see motion", fix=fix)
-        low, high = self.spec.low, self.spec.high
-        mean = Mean(self.spec).frame(frames, valid).double().cpu().numpy()
-        values = (frames.double().clamp(low, high) - low) / (high - low)
-        tracked = values if valid is None else torch.where(valid, values, torch.nan)
-        moved = np.stack([self._moved(one, horizon) for one in tracked.cpu().numpy()]) * (high - low) + low
+        mean = Mean(self.spec).frame(frames, valid).cpu().double().numpy()
+        values = frames.cpu().double().clamp(self.spec.low, self.spec.high)
+        tracked = values if valid is None else torch.where(valid.cpu(), values, torch.nan)
+        moved = np.stack([self._moved(one, horizon) for one in tracked.numpy()])
         filled = np.where(np.isnan(moved), mean[:, None], moved)
-        return torch.from_numpy(filled).to(frames.device, frames.dtype)
+        return torch.from_numpy(filled).to(frames.dtype).to(frames.device)
 
     def _moved(self, frames: Array, horizon: int) -> Array:
-        """One sequence (J, C, H, W) on the scale 0 to 1, NaN where missing, to (K, C, H, W), NaN where unknown."""
+        """One sequence (J, C, H, W), NaN where missing, to (K, C, H, W), NaN where unknown."""
+        low = self.spec.low
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # where little can be tracked, that outliers cannot be told from it
-            motion = self._advection.motion(_trackable(frames[-TRACKED:]))
-        return np.stack(
-            [self._advection.extrapolate(channel, motion, horizon) for channel in np.nan_to_num(frames[-1])], axis=1
-        )
+            motion = self._advection.motion(_trackable(frames[-TRACKED:], low))
+        last = np.where(np.isnan(frames[-1]), low, frames[-1])
+        return np.stack([self._advection.extrapolate(channel, motion, horizon) for channel in last], axis=1)
 
 
 class _Advection(NamedTuple):
@@ -155,13 +154,13 @@ def _advection() -> _Advection:
     return _Advection(motion.dense_lucaskanade, advection.extrapolate)
 
 
-def _trackable(frames: Array) -> Array:
-    """Mean over channels, (T, H, W), NaN where all are missing; a frame that is missing as a whole is all 0."""
+def _trackable(frames: Array, low: float) -> Array:
+    """Mean over channels, (T, H, W), NaN where all are missing; a frame that is missing as a whole is all `low`."""
     seen = np.isfinite(frames)
     count = seen.sum(1)
     mean = np.where(seen, frames, 0).sum(1) / np.maximum(count, 1)
     nothing = count.sum((1, 2), keepdims=True) == 0
-    return np.where((count > 0) | nothing, mean, np.nan)
+    return np.where(count > 0, mean, np.where(nothing, low, np.nan))
 
 
 BASELINES: dict[str, type[Baseline]] = {
