@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from framecast import plots
+from framecast.colour_scales import RAIN_CLASSES
 from framecast.types import FrameSpec
 
 GREY = FrameSpec(channels=1, height=8, width=12, low=0.0, high=255.0, units="grey level")
@@ -28,6 +29,27 @@ def test_colours() -> None:
     assert abs(int(picture[3, 3, 0]) - 128) <= 1
     coloured = plots.colours(frames(1, 3)[0], GREY.model_copy(update={"channels": 3, "units": "1"}))
     assert coloured.std() > 10
+
+
+@pytest.mark.parametrize(("units", "high"), [("dBZ", 70.0), ("mm/h", 30.0)])
+def test_rain_is_drawn_in_classes_ever_darker(units: str, high: float) -> None:
+    spec = FrameSpec(channels=1, height=1, width=60, units=units, low=0.0, high=high)
+    values = np.linspace(0, high, 60, dtype=np.float32)[None, None]
+    light = plots.colours(values, spec)[0] @ np.array([0.2126, 0.7152, 0.0722])
+    assert (np.diff(light) <= 0).all()
+    edges = [edge for edge in RAIN_CLASSES[units] if edge < high]
+    assert len(np.unique(light)) <= len(edges) + 1
+    below, above = (plots.colours(np.full((1, 1, 1), value, np.float32), spec) for value in (0, edges[0]))
+    assert below[0, 0].tolist() == [240, 240, 240]
+    assert not np.array_equal(below, above)
+
+
+@pytest.mark.parametrize(("units", "wider"), [("dBZ", True), ("K", True), ("grey level", False)])
+def test_strips_of_measurements_have_a_colour_bar(tmp_path: Path, units: str, wider: bool) -> None:
+    spec = GREY.model_copy(update={"units": units})
+    plots.strip(tmp_path / "strip.png", frames(3), frames(3), spec, frames(3))
+    with Image.open(tmp_path / "strip.png") as picture:
+        assert (picture.size[0] > 450) is wider
 
 
 @pytest.mark.parametrize("truth", [True, False])

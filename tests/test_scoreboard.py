@@ -13,9 +13,12 @@ from PIL import Image
 from rich.console import Console
 
 from framecast import charts
+from framecast.baselines import Mean
 from framecast.contest import EVERYTHING, Question, contest
-from framecast.data import DataConfig, open_data
+from framecast.data import DataConfig, MovingMNISTConfig, open_data
 from framecast.errors import UsageError
+from framecast.evaluate import evaluate
+from framecast.metrics import Scores, metrics, summarise
 from framecast.reflectivity import FromDBZ, in_dbz, to_dbz
 from framecast.score_tables import amount, number
 from framecast.scoreboard import Scoreboard
@@ -112,6 +115,26 @@ def test_one_sequence_has_no_interval(tmp_path: Path) -> None:
     assert mean["csi@15"]["mean_interval"] == [None, None]
     assert mean["csi@15"]["mean"] > 0
     assert not (folder / "spectra.png").exists()
+
+
+def test_processes_change_no_bit_of_scores_and_intervals() -> None:
+    config = DataConfig(moving_mnist=MovingMNISTConfig(size=32, test=7))
+    dataset = open_data(config, context=2, horizon=3, seed=0)
+    chosen = metrics(["mse", "csi", "rapsd"], spec=dataset.spec, thresholds=[100.0])
+
+    def scored(rank: int, world_size: int, limit: int) -> Scores:
+        return evaluate(
+            Mean(dataset.spec), dataset, "test", chosen, context=2, horizon=3, batch_size=2,
+            limit=limit, rank=rank, world_size=world_size, keep=True,
+        )  # fmt: skip
+
+    for limit in (7, 5):
+        alone, first, second = scored(0, 1, limit), scored(0, 2, limit), scored(1, 2, limit)
+        first.reduce(lambda rows, other=second: rows + other.rows)
+        assert first.samples == alone.samples == limit
+        assert torch.equal(first.rows, alone.rows)
+        ours, theirs = (summarise({"mean": one}, ())["mean"] for one in (first, alone))
+        assert {key: value.score for key, value in ours.items()} == {key: value.score for key, value in theirs.items()}
 
 
 def test_rain_rates_become_reflectivity() -> None:

@@ -126,6 +126,8 @@ class Scoreboard:
         first, last = (self.dataset.window(*self._place(index)).time for index in (0, -1))
         if first is not None and first == last:
             said += "; all begin at the same time, so the scatter between events is not in them"
+        elif first is not None and self.block == 1:
+            said += "; too narrow where neighbours in time are alike: see --block"
         return said
 
     def _place(self, index: int) -> tuple[str, int, int]:
