@@ -6,16 +6,21 @@ BIN := .venv/bin
 
 setup: .venv/ready
 
+# What the tests and checks need besides; pysteps, an oracle of the tests, is compiled and so needs a C compiler.
+.venv/ready: .venv/ready-to-run
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
 # torch first and pinned: an open requirement would draw a CUDA build of several gigabytes.
-.venv/ready: pyproject.toml constraints.txt hatch_build.py $(wildcard src/framecast/kernels/native/*.[ch])
+.venv/ready-to-run: pyproject.toml constraints.txt hatch_build.py $(wildcard src/framecast/kernels/native/*.[ch])
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "framecast needs Python 3.11 or newer; say make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	touch $@
 
-demo: setup
+demo: .venv/ready-to-run
 	$(BIN)/framecast demo
 
 test: setup

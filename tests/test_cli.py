@@ -74,6 +74,7 @@ def test_help_and_import_load_nothing_heavy() -> None:
     code = (
         "import sys, framecast, framecast.cli\n"
         "heavy = {'torch', 'numpy', 'matplotlib', 'xarray', 'lightning', 'lightning_fabric', 'sklearn', 'zarr'}\n"
+        "heavy |= {'scipy', 'pysteps', 'cv2'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -106,7 +107,7 @@ def test_frozen_digits_have_a_hash(tmp_path: Path, suffix: str) -> None:
 def test_evaluate_stands_beside_the_baselines(run: Path) -> None:
     done = framecast("evaluate", run, "--quiet", "--metrics", "openstl,csi", "--thresholds", "127.5")
     names = "convlstm", "persistence", "mean", "blank", "sse_unclipped", "ssim_range2", "csi@127.5"
-    for word in (*names, "4 sequences of split test"):
+    for word in (*names, "4 sequences of split test", "mean over persistence"):
         assert word in done.stdout
     folder = run / "evaluations" / "test-1"
     scores = json.loads((folder / "scores.json").read_text())
@@ -188,6 +189,16 @@ def test_persistence_on_real_radar_scores_what_was_measured(tmp_path: Path) -> N
     assert scores["csi@15"]["by_lead"] == pytest.approx((hit / (hit + miss + false)).tolist(), rel=1e-9)
 
 
+def test_the_rows_are_chosen(run: Path, tmp_path: Path) -> None:
+    words = ("evaluate", run, "--metrics", "mse", "--limit", 2, "--json")
+    for baseline, rows in (("none", []), ("mean, extrapolation", ["mean", "extrapolation"])):
+        scores = json.loads(framecast(*words, "--baseline", baseline).stdout)["scores"]
+        assert list(scores) == ["convlstm", *rows]
+    assert "did you mean 'persistence'?" in framecast(*words, "--baseline", "persistance", code=2).stderr
+    for wrong in (("--scale", "dB"), ("--scales", "4.5"), ("--scale", "dBZ")):
+        framecast(*words, *wrong, code=2)
+
+
 def test_convert(tmp_path: Path) -> None:
     from framecast.models import PredRNN
 
@@ -218,6 +229,11 @@ WRONG = {
     "unequal widths": (["train", "predrnn", "--set", "model.hidden=[4,8]"], 2, "equal numbers"),
     "unknown model option": (["train", "predrnn", "--set", "model.hiden=[4]"], 2, "did you mean hidden"),
     "decoupling without memory": (["train", "convlstm", *TINY, "--set", "loss.decoupling=0.1"], 2, "predrnn_v2"),
+    "no order": (
+        ["train", "convlstm", *TINY, "--set", "validate.metric=bias", "--set", "validate.thresholds=[99]"],
+        2,
+        "a score of which less, or more, is better",
+    ),
     "unknown metric": (["train", "convlstm", *TINY, "--set", "validate.metric=mes"], 2, "did you mean"),
     "no file": (["train", "predrnn", "--data", "absent.npy"], 3, "no such file"),
     "unreadable file": (["train", "predrnn", "--data", "noise.npy"], 3, "noise.npy"),

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from framecast import plots
+from framecast.colour_scales import RAIN_CLASSES
 from framecast.types import FrameSpec
 
 GREY = FrameSpec(channels=1, height=8, width=12, low=0.0, high=255.0, units="grey level")
@@ -30,6 +31,27 @@ def test_colours() -> None:
     assert coloured.std() > 10
 
 
+@pytest.mark.parametrize(("units", "high"), [("dBZ", 70.0), ("mm/h", 30.0)])
+def test_rain_is_drawn_in_classes_ever_darker(units: str, high: float) -> None:
+    spec = FrameSpec(channels=1, height=1, width=60, units=units, low=0.0, high=high)
+    values = np.linspace(0, high, 60, dtype=np.float32)[None, None]
+    light = plots.colours(values, spec)[0] @ np.array([0.2126, 0.7152, 0.0722])
+    assert (np.diff(light) <= 0).all()
+    edges = [edge for edge in RAIN_CLASSES[units] if edge < high]
+    assert len(np.unique(light)) <= len(edges) + 1
+    below, above = (plots.colours(np.full((1, 1, 1), value, np.float32), spec) for value in (0, edges[0]))
+    assert below[0, 0].tolist() == [240, 240, 240]
+    assert not np.array_equal(below, above)
+
+
+@pytest.mark.parametrize(("units", "wider"), [("dBZ", True), ("K", True), ("grey level", False)])
+def test_strips_of_measurements_have_a_colour_bar(tmp_path: Path, units: str, wider: bool) -> None:
+    spec = GREY.model_copy(update={"units": units})
+    plots.strip(tmp_path / "strip.png", frames(3), frames(3), spec, frames(3))
+    with Image.open(tmp_path / "strip.png") as picture:
+        assert (picture.size[0] > 450) is wider
+
+
 @pytest.mark.parametrize("truth", [True, False])
 def test_strip_and_gif(tmp_path: Path, truth: bool) -> None:
     future = frames(5) if truth else None
@@ -45,6 +67,4 @@ def test_strip_and_gif(tmp_path: Path, truth: bool) -> None:
 def test_curves(tmp_path: Path) -> None:
     plots.loss_curve(tmp_path / "loss.png", [1, 2, 3], [3.0, 2.0, 1.0], {2: 5.0, 3: 4.0}, "sse")
     plots.loss_curve(tmp_path / "bare.png", [1, 2, 3], [3.0, 2.0, 1.0], {}, "sse")
-    scores = {name: {"sse": [1.0, 2.0], "ssim": [0.9, float("nan")]} for name in ("a", "b")}
-    plots.by_lead(tmp_path / "lead.png", scores, {"sse": "range²", "ssim": "1"})
-    assert all((tmp_path / name).stat().st_size > 3000 for name in ("loss.png", "bare.png", "lead.png"))
+    assert all((tmp_path / name).stat().st_size > 3000 for name in ("loss.png", "bare.png"))

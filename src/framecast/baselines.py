@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
+import io
+import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any, NamedTuple, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from framecast.errors import InputError
+from framecast.errors import InputError, UsageError
 from framecast.types import Frames, FrameSpec, Valid
+
+TRACKED = 4
+"""Frames, the last ones, from which `extrapolation` takes the motion."""
+
+Array = NDArray[np.float64]
 
 
 class Baseline(ABC):
@@ -25,20 +38,32 @@ class Baseline(ABC):
         """Predict (B, K, C, H, W) from (B, J, C, H, W), raw units.
 
         Raises:
-            InputError: frames of another shape.
+            InputError: frames of another shape, or too few of them.
         """
         if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] != self.spec.channels:
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
             raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected=expected)
         frames = frames if frames.is_floating_point() else frames.float()
+        return self.future(frames, horizon, valid)
+
+    @abstractmethod
+    def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
+        """The predicted frames, (B, K, C, H, W)."""
+
+
+class _Still(Baseline):
+    """One frame for all lead times."""
+
+    def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
+        """The same frame at all lead times."""
         return self.frame(frames, valid)[:, None].expand(-1, horizon, -1, -1, -1)
 
     @abstractmethod
     def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """The one frame, (B, C, H, W), that is predicted for all lead times."""
+        """That frame, (B, C, H, W)."""
 
 
-class Persistence(Baseline):
+class Persistence(_Still):
     """The last frame stays."""
 
     def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
@@ -46,7 +71,7 @@ class Persistence(Baseline):
         return frames[:, -1] if valid is None else torch.where(valid[:, -1], frames[:, -1], self.spec.low)
 
 
-class Mean(Baseline):
+class Mean(_Still):
     """The mean of all given frames stays."""
 
     def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
@@ -55,7 +80,7 @@ class Mean(Baseline):
         return frames.clamp(self.spec.low, self.spec.high).mean(1)
 
 
-class Blank(Baseline):
+class Blank(_Still):
     """Nothing: the low end of the value range everywhere."""
 
     def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
@@ -63,4 +88,86 @@ class Blank(Baseline):
         return torch.full_like(frames[:, -1], self.spec.low)
 
 
-BASELINES: dict[str, type[Baseline]] = {"persistence": Persistence, "mean": Mean, "blank": Blank}
+@final
+class Extrapolation(Baseline):
+    """The last frame moves on: Lucas-Kanade motion and semi-Lagrangian advection.
+
+    The motion is that of the last four frames, at most, cut to the value range; where nothing can be tracked, none.
+    Channels move together, by the motion of their mean. Missing pixels are not tracked, and move as `spec.low`. What
+    comes in over the border of the frame is unknown: there stands the pixel's mean over the given frames, as `Mean` has
+    it.
+
+    Needs pysteps and OpenCV, the extra `radar`. Runs on the CPU.
+
+    Raises:
+        UsageError: if they are not installed.
+
+    Source: Germann, Zawadzki 2002, Monthly Weather Review 130; pysteps (Pulkkinen et al. 2019, Geosci. Model Dev. 12).
+    """
+
+    def __init__(self, spec: FrameSpec) -> None:
+        super().__init__(spec)
+        self._advection = _advection()
+
+    def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
+        """Move the last frame of each sequence on.
+
+        Raises:
+            InputError: a single frame, which shows no motion.
+        """
+        if frames.shape[1] < 2:
+            fix = "give more context, or leave this baseline out"
+            raise InputError("baseline extrapolation", got="1 frame", expected="2 or more, to see motion", fix=fix)
+        mean = Mean(self.spec).frame(frames, valid).cpu().double().numpy()
+        values = frames.cpu().double().clamp(self.spec.low, self.spec.high)
+        tracked = values if valid is None else torch.where(valid.cpu(), values, torch.nan)
+        moved = np.stack([self._moved(one, horizon) for one in tracked.numpy()])
+        filled = np.where(np.isnan(moved), mean[:, None], moved)
+        return torch.from_numpy(filled).to(frames.dtype).to(frames.device)
+
+    def _moved(self, frames: Array, horizon: int) -> Array:
+        """One sequence (J, C, H, W), NaN where missing, to (K, C, H, W), NaN where unknown."""
+        low = self.spec.low
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # where little can be tracked, that outliers cannot be told from it
+            motion = self._advection.motion(_trackable(frames[-TRACKED:], low))
+        last = np.where(np.isnan(frames[-1]), low, frames[-1])
+        return np.stack([self._advection.extrapolate(channel, motion, horizon) for channel in last], axis=1)
+
+
+class _Advection(NamedTuple):
+    motion: Callable[[Array], Array]
+    """(T, H, W) to (2, H, W), pixels per frame in x and y."""
+    extrapolate: Callable[..., Array]
+
+
+def _advection() -> _Advection:
+    """Those of pysteps, which is slow to import and prints where its configuration lies."""
+    try:
+        with redirect_stdout(io.StringIO()):
+            importlib.import_module("cv2")
+            motion: Any = importlib.import_module("pysteps.motion.lucaskanade")
+            advection: Any = importlib.import_module("pysteps.extrapolation.semilagrangian")
+    except ImportError as error:
+        got, fix = f"no package {error.name}", "pip install framecast[radar]"
+        raise UsageError("baseline extrapolation", got=got, expected="pysteps and OpenCV", fix=fix) from error
+    return _Advection(motion.dense_lucaskanade, advection.extrapolate)
+
+
+def _trackable(frames: Array, low: float) -> Array:
+    """Mean over channels, (T, H, W), NaN where all are missing; a frame that is missing as a whole is all `low`."""
+    seen = np.isfinite(frames)
+    count = seen.sum(1)
+    mean = np.where(seen, frames, 0).sum(1) / np.maximum(count, 1)
+    nothing = count.sum((1, 2), keepdims=True) == 0
+    return np.where(count > 0, mean, np.where(nothing, low, np.nan))
+
+
+BASELINES: dict[str, type[Baseline]] = {
+    "persistence": Persistence,
+    "mean": Mean,
+    "blank": Blank,
+    "extrapolation": Extrapolation,
+}
+USUAL = ("persistence", "mean", "blank")
+"""Those that need nothing installed, and stand beside a model where nothing else is asked for."""

@@ -3,43 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from framecast import atomic, kernels, plots
-from framecast.baselines import BASELINES
+from framecast.baselines import BASELINES, USUAL
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.forecaster import Forecaster
-from framecast.metrics import Metric, Scores, metrics
+from framecast.metrics import SCALES, Metric, Scores, metrics
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
 from framecast.predict import check_values
 from framecast.progress import progress
 from framecast.recipe import Recipe, checked, read_run_recipe
+from framecast.reflectivity import FromDBZ, in_dbz
 from framecast.run_folder import RunFolder, next_free
 from framecast.scoreboard import Scoreboard
+from framecast.types import FrameSpec
 
 ALL = "all"
 """In place of a split: every window of the data."""
 RADAR_THRESHOLDS = (15.0, 25.0, 35.0)
 """dBZ; scored where nothing else is asked for."""
+PICTURE_UNITS = ("1", "grey level")
+"""Units of frames that are pictures rather than measurements."""
 
 
 class Question(NamedTuple):
     """What is to be scored; None means as the run, or the data, have it."""
 
     split: str | None = None
-    metrics: Sequence[str] = ("framecast",)
+    metrics: Sequence[str] | None = None
     thresholds: Sequence[float] | None = None
     context: int | None = None
     horizon: int | None = None
     limit: int | None = None
     batch_size: int = 8
+    baselines: Sequence[str] | None = None
+    """What stands beside; none beside a baseline, unless said."""
+    scales: Sequence[int] = SCALES
+    """Of fss, pixels."""
+    in_dbz: bool = False
+    """Whether rain rates are turned into reflectivity before anything is scored."""
+    block: int = 1
+    """Windows in a row that are drawn together for intervals."""
+    seed: int = 0
+    """Of the intervals."""
 
 
 EVERYTHING = Question()
@@ -56,10 +71,10 @@ def contest(
     model: type[ModelConfig] | None = None,
     quiet: bool = False,
 ) -> tuple[Scoreboard, Path]:
-    """Score a model and all baselines on the same windows; write scores.json and pictures.
+    """Score a model and baselines on the same windows; write scores.json and pictures.
 
     Args:
-        run: a run's folder, a model's folder, or the name of a baseline, which then stands alone.
+        run: a run's folder, a model's folder, or the name of a baseline.
         data: fields of a DataConfig; without a source, the run's own data are used.
         question: what is to be scored.
         out: a new folder; by default a numbered one in the run's.
@@ -75,6 +90,7 @@ def contest(
         UsageError, InputError, CheckpointError: what cannot be used, and why.
     """
     device = resolve_device(device)
+    others = _others(run, question.baselines)
     forecaster = None if run in BASELINES else load(run, model=model)
     recipe = _recipe(run, None if model is None else f"{model.__module__}:{model.__qualname__}")
     kernels.set_precision(precision or recipe.train.precision)
@@ -88,11 +104,12 @@ def contest(
     split = "train" if asked == ALL else _split(asked, dataset)
     folder = out or next_free(*_default_folder(run, asked or split))
     atomic.new(folder)
-    thresholds = question.thresholds or (RADAR_THRESHOLDS if dataset.spec.units == "dBZ" else ())
-    chosen = metrics(question.metrics, spec=dataset.spec, thresholds=thresholds)
-    forecasts = _forecasts(run, forecaster, dataset, device)
+    converted = question.in_dbz and dataset.spec.units != "dBZ"
+    dataset = in_dbz(dataset) if converted else dataset
+    chosen = _metrics(question, dataset.spec)
+    forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
     scores = _scored(forecasts, dataset, split, chosen, question, context, horizon, device, quiet)
-    board = Scoreboard(scores, dataset, asked or split, context, horizon)
+    board = Scoreboard(scores, dataset, asked or split, context, horizon, question.block, question.seed)
     board.write(folder / "scores.json")
     board.draw(folder / "scores.png")
     for picture in ("strip.png", "forecast.gif"):
@@ -126,6 +143,7 @@ def _scored(
                 limit=question.limit,
                 device=device,
                 progress=lambda done, before=number * total: show.update(before + done),  # type: ignore[misc]
+                keep=True,
             )
     return scores
 
@@ -200,8 +218,35 @@ def _default_folder(run: str, split: str) -> tuple[Path, str]:
     return Path(run) / "evaluations", split
 
 
-def _forecasts(run: str, forecaster: Forecaster | None, dataset: DataSet, device: str) -> dict[str, Predictor]:
+def _others(run: str, asked: Sequence[str] | None) -> list[str]:
+    """Names of the baselines that stand beside."""
+    names = asked if asked is not None else () if run in BASELINES else USUAL
+    for name in names:
+        if name not in BASELINES:
+            near = get_close_matches(name.lower(), BASELINES, n=1, cutoff=0.0)[0]
+            expected = f"some of {', '.join(BASELINES)}"
+            raise UsageError("baseline", got=repr(name), expected=expected, fix=f"did you mean {near!r}?")
+    return [name for name in dict.fromkeys(names) if name != run]
+
+
+def _metrics(question: Question, spec: FrameSpec) -> list[Metric]:
+    """What was asked for; by default errors and similarity of pictures, and errors, events and spectra of grids."""
+    thresholds = question.thresholds or (RADAR_THRESHOLDS if spec.units == "dBZ" else ())
+    names = question.metrics or ("framecast" if spec.units in PICTURE_UNITS else "grid",)
+    return metrics(names, spec=spec, thresholds=thresholds, scales=question.scales)
+
+
+def _forecasts(
+    run: str,
+    forecaster: Forecaster | None,
+    others: Sequence[str],
+    dataset: DataSet,
+    device: str,
+    *,
+    converted: bool,
+) -> dict[str, Predictor]:
+    beside: dict[str, Predictor] = {name: BASELINES[name](dataset.spec) for name in others}
     if forecaster is None:
-        return {run: BASELINES[run](dataset.spec)}
-    baselines = {name: kind(dataset.spec) for name, kind in BASELINES.items()}
-    return {forecaster.config.name: forecaster.to(device), **baselines}  # type: ignore[attr-defined]
+        return {run: BASELINES[run](dataset.spec), **beside}
+    model = forecaster.to(device)
+    return {model.config.name: FromDBZ(model) if converted else model, **beside}  # type: ignore[attr-defined]

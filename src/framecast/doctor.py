@@ -11,7 +11,7 @@ import torch
 from framecast import kernels
 from framecast.place import resolve_device
 
-EXTRAS = ("tensorboard",)
+EXTRAS = ("tensorboard", "pysteps", "opencv-python-headless")
 
 
 def findings() -> dict[str, str]:

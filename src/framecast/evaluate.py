@@ -44,6 +44,7 @@ def evaluate(
     world_size: int = 1,
     all_reduce: Callable[[Tensor], Tensor] | None = None,
     progress: Callable[[int], None] | None = None,
+    keep: bool = False,
 ) -> Scores:
     """Score forecasts of every window of a split.
 
@@ -63,11 +64,13 @@ def evaluate(
         world_size: number of processes.
         all_reduce: sums a tensor over processes.
         progress: called with the number of sequences done.
+        keep: whether to keep the statistics of each sequence, for intervals.
 
     Returns:
         the scores of all processes together.
     """
-    scores = Scores(list(metrics), horizon, device)
+    total = min(dataset.count(split), limit or dataset.count(split))
+    scores = Scores(list(metrics), horizon, device, keep=total if keep else 0)
     done = 0
     with torch.inference_mode():
         for batch in evaluation_batches(dataset, split, batch_size, rank=rank, world_size=world_size, limit=limit):
@@ -77,24 +80,11 @@ def evaluate(
             # Frames go in from the CPU, where their pixels can be checked without waiting for a device.
             prediction = sent(predictor.predict(frames[:, :context], horizon, past), device)
             truth = scaled(sent(frames[:, context:], device), dataset.spec).clamp(0, 1)
-            scores.update(scaled(prediction, dataset.spec), truth, future)
+            places = [rank + world_size * place for place in range(done, done + len(frames))]
+            scores.update(scaled(prediction, dataset.spec), truth, future, places if keep else None)
             done += len(frames)
             if progress is not None:
                 progress(done)
     if all_reduce is not None:
         scores.reduce(all_reduce)
     return scores
-
-
-def as_dict(scores: Scores) -> dict[str, dict[str, Any]]:
-    """Scores as plain numbers: by metric its unit, which way is better, the mean over lead times, and each lead time."""
-    by_lead, mean = scores.by_lead(), scores.mean()
-    return {
-        metric.name: {
-            "unit": metric.unit,
-            "better": metric.better,
-            "mean": mean[metric.name],
-            "by_lead": by_lead[metric.name],
-        }
-        for metric in scores.metrics
-    }

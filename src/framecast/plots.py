@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from framecast.colour_scales import colour_scale
 from framecast.types import FrameSpec
 
 Array = NDArray[np.floating[Any]]
@@ -29,14 +32,14 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 def colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
-    """One frame (C, H, W) as a picture (H, W, 3): grey for "grey level", else viridis; missing pixels blue-grey."""
-    values = np.clip((frame - spec.low) / (spec.high - spec.low), 0, 1)
-    missing = np.isnan(values).any(0)
-    values = np.nan_to_num(values)
+    """One frame (C, H, W) as a picture (H, W, 3) in the colours of its units; missing pixels blue-grey."""
+    missing: NDArray[np.bool_] = np.asarray(np.isnan(frame).any(axis=0))
+    values = np.clip(np.nan_to_num(frame, nan=spec.low), spec.low, spec.high)
     if len(values) == 3:
-        picture = values.transpose(1, 2, 0)
+        picture = ((values - spec.low) / (spec.high - spec.low)).transpose(1, 2, 0)
     else:
-        picture = colormaps["gray" if spec.units == "grey level" else "viridis"](values[0])[..., :3]
+        scale = colour_scale(spec)
+        picture = scale.colormap(scale.norm(values[0]))[..., :3]
     picture = np.where(missing[..., None], MISSING, picture)
     return (picture * 255).round().astype(np.uint8)
 
@@ -63,7 +66,9 @@ def strip(
         y, x = (np.clip(frames, spec.low, spec.high) / (spec.high - spec.low) for frames in (prediction, truth))
         rows.append(("error", {i + 1: _diverging(y[i] - x[i]) for i in future}))
     columns = max(len(past), len(future))
-    figure = _figure(columns * 0.9 + 0.9, len(rows) * 1.0 + 0.5)
+    bar = 0.9 if spec.channels != 3 and spec.units != "grey level" else 0.0
+    width = columns * 0.9 + 0.9 + bar
+    figure = _figure(width, len(rows) * 1.0 + 0.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, frames) in zip(grid, rows, strict=True):
         for axis in line:
@@ -75,13 +80,15 @@ def strip(
     if title:
         figure.suptitle(title, fontsize=10)
     figure.subplots_adjust(
-        left=0.9 / (columns * 0.9 + 0.9),
-        right=0.995,
+        left=0.9 / width,
+        right=0.995 - bar / width,
         bottom=0.02,
         top=0.86 if title else 0.94,
         wspace=0.05,
         hspace=0.15,
     )
+    if bar:
+        _draw_scales(figure, grid, spec, error=truth is not None)
     _save(figure, path)
 
 
@@ -142,35 +149,22 @@ def loss_curve(
     _save(figure, path)
 
 
-def by_lead(path: Path, curves: Mapping[str, Mapping[str, Sequence[float]]], units: Mapping[str, str]) -> None:
-    """One panel per metric: score against lead time, one line per forecast.
-
-    Args:
-        path: of the PNG.
-        curves: {forecast: {metric: scores by lead time}}.
-        units: {metric: unit and which way is better}.
-    """
-    names = list(units)
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure = _figure(3.4 * columns, 2.5 * rows + 0.4)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axis, name in zip(grid.flat, names, strict=False):
-        for number, (forecast, metrics) in enumerate(curves.items()):
-            leads = range(1, len(metrics[name]) + 1)
-            axis.plot(leads, metrics[name], ".-", color=COLOURS[number % len(COLOURS)], label=forecast)
-        axis.set_title(name, fontsize=9)
-        axis.set_ylabel(units[name], fontsize=7)
-        axis.tick_params(labelsize=7)
-        axis.grid(alpha=0.3)
-    for axis in list(grid.flat)[len(names) :]:
-        axis.axis("off")
-    for axis in grid[-1]:
-        axis.set_xlabel("lead time, frames", fontsize=8)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, fontsize=8)
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / (2.5 * rows + 0.4)))
-    _save(figure, path)
+def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: bool) -> None:
+    """Colour bars beside a strip: of the values, and of the error in the last row."""
+    scale = colour_scale(spec)
+    bars = [(len(grid) - 1 - error, scale.norm, scale.colormap, spec.units, scale.ticks)]
+    if error:
+        span = spec.high - spec.low
+        bars.append((len(grid) - 1, Normalize(-span, span), colormaps["RdBu_r"], f"error, {spec.units}", None))
+    for row, norm, colormap, label, ticks in bars:
+        first = 0 if row < len(grid) - 1 or not error else row
+        top, bottom = grid[first, -1].get_position().y1, grid[row, -1].get_position().y0
+        right = grid[0, -1].get_position().x1
+        axis = figure.add_axes((right + 0.012, bottom, 0.010, top - bottom))
+        shown = figure.colorbar(ScalarMappable(norm, colormap), cax=axis, ticks=ticks)
+        shown.set_label("" if label == "1" else label.removesuffix(", 1"), fontsize=7, labelpad=2)
+        shown.ax.minorticks_off()
+        shown.ax.tick_params(labelsize=6, length=2, pad=1)
 
 
 def _thinned(count: int) -> list[int]:

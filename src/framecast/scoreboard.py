@@ -1,49 +1,83 @@
-"""Forecasts side by side: scored on the same windows, shown as tables, a picture and JSON."""
+"""Forecasts side by side: scored on the same windows, shown as tables, pictures and JSON."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from framecast import atomic
+from framecast import atomic, score_tables
 from framecast.data import DataSet
-from framecast.evaluate import as_dict
-from framecast.metrics import Scores
+from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, Metric, Scores, Summary, summarise
+from framecast.metrics.bootstrap import blocks
 from framecast.plain import plain
+from framecast.types import FrameSpec
 
-SHOWN_LEADS = 10
-"""At most this many lead times become columns of a table."""
+REFERENCES = ("persistence", "extrapolation")
+"""Forecasts that skill is formed over, where they were scored."""
+_PICTURED_LEADS = 3
 
 
-class Scoreboard(NamedTuple):
-    """Scores of several forecasts on one split of one data set."""
+@dataclass(frozen=True)
+class Scoreboard:
+    """Scores of several forecasts on one split of one data set.
+
+    Args:
+        scores: by name of the forecast, each made with `keep`.
+        dataset: what was scored.
+        split: its name, as asked for.
+        context: J.
+        horizon: K.
+        block: how many windows in a row are drawn together for intervals.
+        seed: of these draws.
+    """
 
     scores: Mapping[str, Scores]
     dataset: DataSet
     split: str
     context: int
     horizon: int
+    block: int = 1
+    seed: int = 0
+
+    @cached_property
+    def summaries(self) -> dict[str, dict[str, Summary]]:
+        """{forecast: {metric: Summary}}."""
+        return summarise(self.scores, REFERENCES, block=self.block, seed=self.seed)
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """What was scored."""
+        return next(iter(self.scores.values())).metrics
+
+    @property
+    def sequences(self) -> int:
+        """How many windows were scored."""
+        return next(iter(self.scores.values())).samples
 
     def as_dict(self) -> dict[str, Any]:
         """Everything in plain numbers; NaN becomes null."""
         spec = self.dataset.spec
-        samples = {name: scores.samples for name, scores in self.scores.items()}
         return {
             "framecast": version("framecast"),
             "data": {"fingerprint": self.dataset.fingerprint, "split": self.dataset.split_hash, **spec.model_dump()},
             "split": self.split,
-            "sequences": next(iter(samples.values())),
+            "sequences": self.sequences,
             "context": self.context,
             "horizon": self.horizon,
-            "scale": f"{spec.low:g} to {spec.high:g} {spec.units} is 0 to 1",
-            "scores": {name: plain(as_dict(scores)) for name, scores in self.scores.items()},
+            "scale": scale(spec),
+            "interval": {"level": LEVEL, "blocks": blocks(self.sequences, self.block), "block": self.block},
+            "scores": {
+                forecast: {name: plain(summary.as_dict()) for name, summary in found.items()}
+                for forecast, found in self.summaries.items()
+            },
+            **self._spectra_as_dict(),
         }
 
     def write(self, path: Path) -> None:
@@ -51,51 +85,108 @@ class Scoreboard(NamedTuple):
         atomic.write_text(path, json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n")
 
     def draw(self, path: Path) -> None:
-        """Draw every metric against lead time."""
-        from framecast import plots
+        """Draw every metric against lead time; where there are spectra, spectra.png beside it."""
+        from framecast import charts
 
-        units = {m.name: f"{m.unit}, {m.better} is better" for m in next(iter(self.scores.values())).metrics}
-        plots.by_lead(path, {name: scores.by_lead() for name, scores in self.scores.items()}, units)
+        panels = [
+            charts.Panel(
+                metric.name,
+                score_tables.unit(metric),
+                DIRECTIONS[metric.better],
+                {forecast: _curve(found[metric.name]) for forecast, found in self.summaries.items()},
+            )
+            for metric in self.metrics
+        ]
+        charts.by_lead(path, panels, self.dataset.spec.step_minutes, f"{self._samples()}. {self.about_intervals()}")
+        for metric in self.metrics:
+            if isinstance(metric, RAPSD):
+                self._draw_spectra(path.with_name("spectra.png"), metric)
 
-    def print(self, console: Console) -> None:
-        """One table per metric: a row for each forecast, the mean and the lead times as columns, the best in bold."""
+    def print(self, console: Console, *, by_lead: bool = False) -> None:
+        """Show means over lead times with their intervals, and the skill; with `by_lead`, a table per metric too."""
+        said = [self._samples(), self.about_intervals()]
+        if any(metric.unit.startswith("range") for metric in self.metrics):
+            said.append(scale(self.dataset.spec))
+        arrows = ", ".join(f"{score_tables.ARROWS[better]} {words}" for better, words in DIRECTIONS.items())
+        said.append(f"Means over lead times: {arrows}; the best is bold")
+        for line in said:
+            console.print(line, markup=False, highlight=False)
+        score_tables.print_means(console, self.summaries)
+        score_tables.print_skill(console, self.summaries)
+        if by_lead:
+            score_tables.print_by_lead(console, self.summaries, self.horizon)
+
+    def about_intervals(self) -> str:
+        """What intervals are drawn from, and how far they can be trusted."""
+        number = blocks(self.sequences, self.block)
+        of = "single sequences" if self.block == 1 else f"blocks of {self.block} sequences"
+        if number < 2:
+            return "No intervals: one sequence, or block of them, cannot scatter"
+        said = f"Intervals: {100 * LEVEL:g} %, bootstrap over {number} {of}"
+        first, last = (self.dataset.window(*self._place(index)).time for index in (0, -1))
+        if first is not None and first == last:
+            said += "; all begin at the same time, so the scatter between events is not in them"
+        elif first is not None and self.block == 1:
+            said += "; too narrow where neighbours in time are alike: see --block"
+        return said
+
+    def _place(self, index: int) -> tuple[str, int, int]:
+        split = self.split if self.split in self.dataset.counts else "train"
+        return split, 0, index % self.dataset.count(split)
+
+    def _samples(self) -> str:
+        pixels = sum(next(iter(self.scores.values())).pixels)
+        return (
+            f"{self.sequences} sequences of split {self.split}, {self.context} frames in, {self.horizon} out, "
+            f"{score_tables.amount(pixels)} observed pixels"
+        )
+
+    def _draw_spectra(self, path: Path, metric: RAPSD) -> None:
+        from framecast import charts
+
         spec = self.dataset.spec
-        sequences = next(iter(self.scores.values())).samples
-        console.print(
-            f"{sequences} sequences of split {self.split}, {self.context} frames in, {self.horizon} out; "
-            f"scores where {spec.low:g} to {spec.high:g} {spec.units} is 0 to 1",
-            highlight=False,
-            markup=False,
-        )
-        for metric in next(iter(self.scores.values())).metrics:
-            console.print(self._table(metric.name, metric.unit, metric.better))
+        factor = (spec.high - spec.low) ** 2
+        found = {name: self._spectra(scores, metric, factor) for name, scores in self.scores.items()}
+        truth = next(iter(found.values()))[1]
+        step, word = (spec.step_minutes, "min") if spec.step_minutes else (1.0, "frames")
+        leads = sorted({0, (self.horizon - 1) // 2, self.horizon - 1})[:_PICTURED_LEADS]
+        pictures = [
+            charts.Spectra(
+                f"lead time +{step * (lead + 1):g} {word}",
+                truth[lead][1:],
+                {name: power[lead][1:] for name, (power, _) in found.items()},
+            )
+            for lead in leads
+        ]
+        unit = "range²" if spec.units == "1" else f"({spec.units})²"
+        note = f"{self._samples()}; mean over the sequences. Below the truth: smoothed away; above: too rough"
+        charts.spectra(path, metric.wavelengths, pictures, unit, note)
 
-    def _table(self, name: str, unit: str, better: str) -> Table:
-        arrow = "lower" if better == "less" else "higher"
-        table = Table(
-            title=f"{name} [dim]({unit}; {arrow} is better)[/dim]", title_justify="left", box=None, padding=(0, 1)
-        )
-        leads = _shown(self.horizon)
-        for column in ("forecast", "mean", *(f"+{lead}" for lead in leads)):
-            table.add_column(column, justify="left" if column == "forecast" else "right", no_wrap=True)
-        means = {forecast: scores.mean()[name] for forecast, scores in self.scores.items()}
-        known = [value for value in means.values() if not math.isnan(value)]
-        best = (min(known) if better == "less" else max(known)) if known else math.nan
-        for forecast, scores in self.scores.items():
-            values = scores.by_lead()[name]
-            cells = [_number(means[forecast]), *(_number(values[lead - 1]) for lead in leads)]
-            table.add_row(forecast, *cells, style="bold" if means[forecast] == best else "")
-        return table
+    @staticmethod
+    def _spectra(scores: Scores, metric: RAPSD, factor: float) -> tuple[list[list[float]], list[list[float]]]:
+        """Of the predictions and of the truth, by lead time, raw units squared."""
+        sums = next(rows.sum(dim=0) for one, rows in scores.by_sequence() if one.name == metric.name)
+        predicted, observed = metric.spectra(sums)
+        return (factor * predicted).tolist(), (factor * observed).tolist()
+
+    def _spectra_as_dict(self) -> dict[str, Any]:
+        metric = next((metric for metric in self.metrics if isinstance(metric, RAPSD)), None)
+        if metric is None:
+            return {}
+        found = {name: self._spectra(scores, metric, 1.0) for name, scores in self.scores.items()}
+        power = {"truth": next(iter(found.values()))[1]} | {name: both[0] for name, both in found.items()}
+        # k = 0, the mean, has no wavelength
+        return {"spectra": {"wavelengths": [None, *metric.wavelengths], "unit": "range²", "power": plain(power)}}
 
 
-def _shown(horizon: int) -> list[int]:
-    """Lead times 1 to K, thinned out evenly if there are many; the first and the last always."""
-    if horizon <= SHOWN_LEADS:
-        return list(range(1, horizon + 1))
-    return sorted({1 + round(i * (horizon - 1) / (SHOWN_LEADS - 1)) for i in range(SHOWN_LEADS)})
+def scale(spec: FrameSpec) -> str:
+    """What the unit "range" of a score means."""
+    units = "" if spec.units == "1" else f" {spec.units}"
+    return f"Unit range: the {spec.high - spec.low:g}{units} from {spec.low:g} to {spec.high:g}"
 
 
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+def _curve(summary: Summary) -> Any:
+    from framecast.charts import Curve
+
+    ends = summary.score.by_lead_interval
+    return Curve(summary.score.by_lead, [low for low, _ in ends], [high for _, high in ends])

@@ -235,13 +235,15 @@ def validation_metrics(recipe: Recipe, dataset: DataSet) -> list[Metric]:
     """What is scored at each validation; the first decides which model is the best.
 
     Raises:
-        UsageError: `validate.metric` is not exactly one metric.
+        UsageError: `validate.metric` is not exactly one metric that orders forecasts.
     """
     config = recipe.validate_
     first = metrics([config.metric], spec=dataset.spec, thresholds=config.thresholds)
     if len(first) != 1:
         got = f"{config.metric}, which is {len(first)} metrics here"
         raise UsageError("validate.metric", got=got, expected="one metric; csi and its kin with one threshold")
+    if first[0].better == "one":
+        raise UsageError("validate.metric", got=config.metric, expected="a score of which less, or more, is better")
     names = (config.metric, *VALIDATION_METRICS)
     return metrics(names, spec=dataset.spec, thresholds=config.thresholds)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from framecast.errors import UsageError
-from framecast.metrics import CSI, FAR, HSS, POD, Metric
+from framecast.metrics import CSI, FAR, HSS, POD, FrequencyBias, Metric
 
 
 def score(metric: Metric, prediction: Tensor, truth: Tensor, valid: Tensor | None = None) -> list[float]:
@@ -30,6 +30,7 @@ def test_pooled_over_sequences() -> None:
     assert score(metric, prediction, truth) == [3 / 6]  # the mean of the sequences' own would be (2/4 + 1/2) / 2
     assert score(POD(15.0, 0.0, 70.0), prediction, truth) == [3 / 4]
     assert score(FAR(15.0, 0.0, 70.0), prediction, truth) == [2 / 5]
+    assert score(FrequencyBias(15.0, 0.0, 70.0), prediction, truth) == [5 / 4]
     expected = 2 * (3 * 4 - 1 * 2) / ((3 + 1) * (1 + 4) + (3 + 2) * (2 + 4))
     assert score(HSS(15.0, 0.0, 70.0), prediction, truth) == [pytest.approx(expected, rel=1e-15)]
 
@@ -50,7 +51,7 @@ def test_names() -> None:
 
 def test_undefined_is_nan() -> None:
     nothing, everything = torch.zeros(1, 1, 1, 2, 2), torch.ones(1, 1, 1, 2, 2)
-    for metric in (CSI(0.5), POD(0.5), FAR(0.5), HSS(0.5)):
+    for metric in (CSI(0.5), POD(0.5), FAR(0.5), HSS(0.5), FrequencyBias(0.5)):
         assert np.isnan(score(metric, nothing, nothing)).all()
     assert np.isnan(score(POD(0.5), everything, nothing)).all()
     assert score(FAR(0.5), everything, nothing) == [1.0]
@@ -68,7 +69,7 @@ def test_a_value_at_the_threshold_is_an_event(dtype: torch.dtype) -> None:
 def test_a_nan_in_the_forecast_is_not_scored_as_no_event() -> None:
     prediction, truth = by_hand()
     prediction[0, 0, 0, 0, 4] = torch.nan  # was a false alarm
-    for metric in (CSI(0.3), FAR(0.3), POD(0.3), HSS(0.3)):
+    for metric in (CSI(0.3), FAR(0.3), POD(0.3), HSS(0.3), FrequencyBias(0.3)):
         assert np.isnan(score(metric, prediction, truth)).all()
 
 

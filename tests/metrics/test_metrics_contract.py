@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from framecast.metrics import METRICS, Metric, Scores, metrics
+from framecast.metrics import EVENT_METRICS, METRICS, SCALE_METRICS, SPEC_METRICS, Metric, Scores, metrics
 from framecast.types import FrameSpec
 
 B, K, C, H, W = 6, 3, 2, 12, 13
 SPEC = FrameSpec(channels=C, height=H, width=W, units="dBZ", low=0.0, high=70.0)
-ALL = metrics([*METRICS, "csi", "pod", "far", "hss"], spec=SPEC, thresholds=[15.0, 40.0])
+NAMES = [*METRICS, *SPEC_METRICS, *EVENT_METRICS, *SCALE_METRICS]
+ALL = metrics(NAMES, spec=SPEC, thresholds=[15.0, 40.0], scales=[1, 4, 5])
 EVERY = pytest.mark.parametrize("metric", ALL, ids=[metric.name for metric in ALL])
 
 
@@ -76,6 +77,23 @@ def test_a_nan_in_the_prediction_is_never_hidden(metric: Metric) -> None:
 
 
 @EVERY
+def test_rows_of_sums_are_closed_one_by_one(metric: Metric) -> None:
+    """The bootstrap closes all resamplings at once."""
+    statistics = metric.statistics(*batch()).flatten(0, 1)
+    whole = metric.close(statistics)
+    alone = torch.cat([metric.close(row[None]) for row in statistics])
+    assert torch.equal(whole.nan_to_num(-9), alone.nan_to_num(-9))
+
+
+@EVERY
+def test_metrics_that_share_statistics_have_the_same(metric: Metric) -> None:
+    given_ = batch()
+    for other in ALL:
+        if metric.shared is not None and metric.shared == other.shared:
+            assert torch.equal(metric.statistics(*given_), other.statistics(*given_))
+
+
+@EVERY
 def test_everything_stays_on_the_device(metric: Metric) -> None:
     """Meta tensors refuse to meet CPU tensors, and have no values to loop over."""
     frames, valid = (torch.empty(B, K, C, H, W, dtype=dtype, device="meta") for dtype in (torch.float32, torch.bool))
@@ -96,7 +114,8 @@ def test_inputs_are_left_alone(metric: Metric) -> None:
 @EVERY
 def test_it_says_what_it_is(metric: Metric) -> None:
     assert metric.unit
-    assert metric.better in ("less", "more")
+    assert metric.better in ("less", "more", "one")
+    assert len(metric.parts) in (0, metric.size)
     assert type(metric).__bases__ == (Metric,)
 
 
@@ -106,6 +125,8 @@ def test_more_noise_is_worse(metric: Metric) -> None:
     truth = torch.linspace(0, 1, W).expand(B, K, C, H, W)
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
     little, much = (metric.close(metric.statistics(truth + s * noise, truth, None).sum(0)) for s in (0.02, 0.5))
+    if metric.better == "one":
+        pytest.skip("noise makes an event neither more nor less frequent of itself")
     worse_is_more = metric.better == "less" or metric.name == "sharpness"
     assert ((much > little) == worse_is_more).all()
 
@@ -114,7 +135,9 @@ PERFECT = {
     **dict.fromkeys(["mse", "mse_unclipped", "sse", "sse_unclipped", "mae", "fmae", "rmse", "far@15", "far@40"], 0.0),
     **dict.fromkeys(["psnr", "psnr_uint8", "sharpness_diff"], 100.0),
     **dict.fromkeys(["ssim", "ssim_uint8", "ssim_range2", "ssim_gaussian"], 1.0),
-    **dict.fromkeys(["csi@15", "csi@40", "pod@15", "pod@40", "hss@15", "hss@40"], 1.0),
+    **dict.fromkeys(["mae_raw", "rmse_raw", "rapsd"], 0.0),
+    **dict.fromkeys([f"fss@{threshold}/{scale}px" for threshold in (15, 40) for scale in (1, 4, 5)], 1.0),
+    **dict.fromkeys(["bias@15", "bias@40", "csi@15", "csi@40", "pod@15", "pod@40", "hss@15", "hss@40"], 1.0),
 }
 
 
@@ -125,6 +148,7 @@ def test_a_perfect_forecast() -> None:
         scores.update(truth, truth, mask)
         values = scores.by_lead()
         assert set(values) - set(PERFECT) == {"sharpness"}
+        assert {m.name: m.perfect for m in ALL if m.perfect is not None}.items() <= PERFECT.items()
         for name, value in PERFECT.items():
             assert values[name] == pytest.approx([value] * K, abs=1e-12), name
 

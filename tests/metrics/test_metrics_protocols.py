@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from framecast.errors import UsageError
-from framecast.metrics import EVENT_METRICS, METRICS, PROTOCOLS, metrics
+from framecast.metrics import EVENT_METRICS, METRICS, PROTOCOLS, SCALE_METRICS, SPEC_METRICS, metrics
 from framecast.types import FrameSpec
 
 SPEC = FrameSpec(channels=1, height=64, width=64, units="dBZ", low=-10.0, high=85.0)
@@ -16,7 +17,7 @@ def names(*wanted: str, spec: FrameSpec = SPEC, thresholds: tuple[float, ...] = 
 
 
 def test_every_metric_answers_to_its_name() -> None:
-    for name in METRICS:
+    for name in [*METRICS, *SPEC_METRICS]:
         assert names(name) == [name]
     assert [metric.name for metric in metrics("ssim", spec=SPEC)] == ["ssim"]
 
@@ -34,6 +35,31 @@ def test_default_set() -> None:
     assert names("framecast", thresholds=(20.0, 40.0)) == plain + events
     assert names("framecast", spec=SPEC.model_copy(update={"width": 6})) == [*plain[:4], "sharpness"]
     assert names("framecast", spec=SPEC.model_copy(update={"height": 1})) == plain[:4]
+
+
+def test_set_for_physical_units() -> None:
+    plain = ["mse", "rmse_raw", "mae_raw", "rapsd"]
+    events = ["csi@20", "pod@20", "far@20", "hss@20", "bias@20", "fss@20/4px", "fss@20/16px"]
+    assert names("grid") == plain
+    assert names("grid", thresholds=(20.0,)) == plain + events
+    assert names("grid", spec=SPEC.model_copy(update={"height": 2})) == plain[:-1]
+
+
+def test_fss_is_made_for_each_threshold_and_scale() -> None:
+    made = metrics("fss", spec=SPEC, thresholds=[20.0, 40.5], scales=[1, 8])
+    assert [metric.name for metric in made] == ["fss@20/1px", "fss@20/8px", "fss@40.5/1px", "fss@40.5/8px"]
+    for scales in ([], [0]):
+        with pytest.raises(UsageError, match="at least"):
+            metrics("fss", spec=SPEC, thresholds=[20.0], scales=scales)
+
+
+def test_errors_in_raw_units() -> None:
+    made = metrics(["mae_raw", "rmse_raw"], spec=SPEC)
+    truth = torch.full((1, 1, 1, 4, 4), 0.5, dtype=torch.float64)
+    for metric in made:
+        value = metric.close(metric.statistics(truth + 0.1, truth, None).sum(0))
+        assert value.tolist() == pytest.approx([9.5], rel=1e-12)  # a tenth of -10 to 85 dBZ
+        assert metric.unit == "dBZ"
 
 
 def test_what_is_named_is_made_whatever_the_size() -> None:
@@ -67,4 +93,4 @@ def test_unknown_names(typed: str, near: str) -> None:
     message = str(caught.value)
     assert f"got '{typed}'" in message
     assert f"did you mean '{near}'?" in message
-    assert all(name in message for name in [*METRICS, *EVENT_METRICS, *PROTOCOLS])
+    assert all(name in message for name in [*METRICS, *SPEC_METRICS, *EVENT_METRICS, *SCALE_METRICS, *PROTOCOLS])

@@ -80,7 +80,7 @@ def test_sums_can_be_made_and_added_to_under_inference_mode() -> None:
 
 
 def test_merge_refuses_other_metrics() -> None:
-    with pytest.raises(UsageError, match=r"scores to merge: got metrics, horizon \(\['mae'\], 2\)"):
+    with pytest.raises(UsageError, match=r"scores to merge: got metrics, horizon, kept \(\['mae'\], 2, 0\)"):
         Scores([MSE()], horizon=2).merge(Scores([MAE()], horizon=2))
     with pytest.raises(UsageError, match="scores to merge"):
         Scores([MSE()], horizon=2).merge(Scores([MSE()], horizon=3))

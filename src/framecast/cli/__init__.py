@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from framecast.cli import bench, show, train, use
+from framecast.cli import bench, evaluate, show, train, use
 from framecast.errors import FramecastError
 
 DISK_FULL, OUT_OF_MEMORY = 5, 6
@@ -29,7 +29,7 @@ app.command()(show.doctor)
 app.add_typer(show.data_app, name="data")
 app.command("train")(train.train)
 app.command()(train.resume)
-app.command()(use.evaluate)
+app.command()(evaluate.evaluate)
 app.command()(use.predict)
 app.command()(use.convert)
 app.command()(bench.bench)

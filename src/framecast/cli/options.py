@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from framecast.data import DataConfig
+    from framecast.models import ModelConfig
     from framecast.place import Place
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
@@ -36,6 +37,11 @@ Variable = Annotated[str | None, typer.Option("--var", help="Key of the array in
 Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
 Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
 Units = Annotated[str | None, typer.Option("--units", help="Units of the values; over what the file says.")]
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="package.module:Class", help="Class of a network that is not framecast's own."),
+]
 
 
 def data_fields(
@@ -74,6 +80,26 @@ def numbers(text: str, what: str) -> tuple[float, ...]:
         raise UsageError(what, got=text, expected="numbers with commas between them, for example 0,70") from error
 
 
+def words(text: str) -> list[str]:
+    """Comma-separated names."""
+    return [word.strip() for word in text.split(",")]
+
+
+def whole(text: str, what: str) -> tuple[int, ...]:
+    """Comma-separated whole numbers."""
+    found = numbers(text, what)
+    if not all(number == int(number) for number in found):
+        raise UsageError(what, got=text, expected="whole numbers with commas between them, for example 4,16")
+    return tuple(int(number) for number in found)
+
+
+def is_dbz(scale: str | None) -> bool:
+    """Whether scores are asked for in dBZ."""
+    if scale is not None and scale.lower() != "dbz":
+        raise UsageError("--scale", got=scale, expected="dBZ", fix="leave it out for the units of the data")
+    return scale is not None
+
+
 def interval(text: str) -> tuple[float, float]:
     """LOW,HIGH."""
     ends = numbers(text, "--range")
@@ -103,6 +129,15 @@ def console(*, quiet: bool = False) -> Console:
     from rich.console import Console
 
     return Console(quiet=quiet, width=None if sys.stdout.isatty() else 140, highlight=False, soft_wrap=False)
+
+
+def imported(name: str | None) -> type[ModelConfig] | None:
+    """The class of a network that is not framecast's own."""
+    if name is None:
+        return None
+    from framecast.recipe import imported as found
+
+    return found(name)
 
 
 def say_json(value: Any) -> None:

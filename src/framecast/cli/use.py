@@ -1,75 +1,14 @@
-"""evaluate, predict, convert."""
+"""predict, convert."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from framecast.cli import options
 from framecast.errors import UsageError
-
-if TYPE_CHECKING:
-    from framecast.models import ModelConfig
-
-Model = Annotated[
-    str | None,
-    typer.Option("--model", metavar="package.module:Class", help="Class of a network that is not framecast's own."),
-]
-
-
-def evaluate(
-    run: Annotated[str, typer.Argument(help="A run, a model's folder, or persistence, mean or blank.")],
-    data: Annotated[str | None, typer.Option("--data", help="By default the run's own.")] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(help="train, val, test or all. [default: test, else val; all of other data without splits]"),
-    ] = None,
-    metrics: Annotated[
-        str, typer.Option(help="Metrics or a protocol: framecast, predrnn-pytorch, openstl, mim.")
-    ] = "framecast",
-    thresholds: Annotated[str | None, typer.Option(help="For csi, pod, far, hss, in raw units, e.g. 15,25,35.")] = None,
-    context: Annotated[int | None, typer.Option(help="Frames in. [default: as trained]", min=1)] = None,
-    horizon: Annotated[int | None, typer.Option(help="Frames out. [default: as trained]", min=1)] = None,
-    limit: Annotated[int | None, typer.Option(help="Score at most so many windows.", min=1)] = None,
-    batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
-    out: Annotated[Path | None, typer.Option("--out", help="New folder. [default: RUN/evaluations/SPLIT-N]")] = None,
-    dims: options.Dims = None,
-    variable: options.Variable = None,
-    value_range: options.Range = None,
-    missing: options.Missing = None,
-    units: options.Units = None,
-    model: Model = None,
-    device: options.Device = "auto",
-    precision: options.Precision = None,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
-) -> None:
-    """Score forecasts by lead time beside the baselines: tables, JSON and pictures."""
-    from framecast.contest import Question, contest
-
-    fields = options.data_fields(data, dims, variable, value_range, missing, units)
-    taus = options.numbers(thresholds, "--thresholds") if thresholds else None
-    question = Question(split, [name.strip() for name in metrics.split(",")], taus, context, horizon, limit, batch_size)
-    board, folder = contest(
-        run,
-        fields,
-        question,
-        out=out,
-        device=device,
-        precision=precision,
-        model=_imported(model),
-        quiet=quiet or as_json,
-    )
-    if as_json:
-        options.say_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
-        return
-    console = options.console()
-    for note in board.dataset.notes:
-        console.print(note, style="dim", markup=False)
-    board.print(console)
-    console.print(f"written: {folder}", soft_wrap=True, markup=False)
 
 
 def predict(
@@ -89,7 +28,7 @@ def predict(
     value_range: options.Range = None,
     missing: options.Missing = None,
     units: options.Units = None,
-    model: Model = None,
+    model: options.Model = None,
     device: options.Device = "auto",
     precision: options.Precision = None,
     quiet: options.Quiet = False,
@@ -105,7 +44,7 @@ def predict(
 
     check_new(out, gif, strip)
     kernels.set_precision(precision or "auto")
-    forecaster = load(run, model=_imported(model))
+    forecaster = load(run, model=options.imported(model))
     source = ArraySource(
         options.data_config(options.data_fields(str(file), dims, variable, value_range, missing, units))
     )
@@ -170,11 +109,3 @@ def convert(
         return
     print(f"{out}: {forecaster.config}")
     print(f"next: framecast predict {out} FILE --horizon 10 --out FUTURE.npy")
-
-
-def _imported(name: str | None) -> type[ModelConfig] | None:
-    if name is None:
-        return None
-    from framecast.recipe import imported
-
-    return imported(name)

@@ -4,44 +4,66 @@ Conventions:
 
 * Frames are (B, K, C, H, W), scaled linearly so that the value range [low, high] of the data is [0, 1]; scale in
   float64. The truth comes clipped to it, the prediction does not: each metric says whether it clips.
-* Units: `range` is the length of the value range; a score in `range` times (high - low) is in raw units.
+* Units: `range` is the length of the value range; a score in `range` times (high - low) is in raw units,
+  as mae_raw and rmse_raw are.
 * `sse` is what the literature calls MSE, a sum over the pixels of a frame; `mse` is a mean.
 * Missing pixels never matter. Where too little was observed for a frame to be scored, it is left out.
 * At each lead time, scores of a frame (sse, fmae, psnr, ssim, sharpness) are averaged over frames; scores of pixels
-  (mse, mae, rmse) and of events (csi, pod, far, hss) are formed once from sums over all pixels and sequences.
+  (mse, mae, rmse) and of events (csi, pod, far, hss, bias, fss) are formed once from sums over all pixels and
+  sequences; rapsd compares the mean spectra.
 * Undefined (0/0) is NaN and left out of the mean over lead times. A NaN in a prediction makes its scores NaN.
 
 A metric is one class with two methods: `statistics` gives float64 numbers of each sequence that add up, `close` turns
-their sums into scores. `Scores` adds them up over batches and processes; `metrics` makes them by name.
+their sums into scores. `Scores` adds them up over batches and processes; `metrics` makes them by name; `resample` says
+how far they would scatter.
 """
 
-from framecast.metrics.contingency import CSI, FAR, HSS, POD
-from framecast.metrics.metric import Metric
+from framecast.metrics.bootstrap import LEVEL, Resampled, interval, resample, skill
+from framecast.metrics.contingency import CSI, FAR, HSS, POD, FrequencyBias
+from framecast.metrics.fss import FSS
+from framecast.metrics.metric import DIRECTIONS, Metric
 from framecast.metrics.pointwise import FMAE, MAE, MSE, RMSE, SSE
-from framecast.metrics.protocols import EVENT_METRICS, METRICS, PROTOCOLS, metrics
+from framecast.metrics.protocols import EVENT_METRICS, METRICS, PROTOCOLS, SCALE_METRICS, SCALES, SPEC_METRICS, metrics
 from framecast.metrics.psnr import PSNR
+from framecast.metrics.rapsd import RAPSD
 from framecast.metrics.scores import Scores
 from framecast.metrics.sharpness import Sharpness, SharpnessDifference
 from framecast.metrics.ssim import SSIM
+from framecast.metrics.summary import Estimate, Summary, summarise
 
 __all__ = [
     "CSI",
+    "DIRECTIONS",
     "EVENT_METRICS",
     "FAR",
     "FMAE",
+    "FSS",
     "HSS",
+    "LEVEL",
     "MAE",
     "METRICS",
     "MSE",
     "POD",
     "PROTOCOLS",
     "PSNR",
+    "RAPSD",
     "RMSE",
+    "SCALES",
+    "SCALE_METRICS",
+    "SPEC_METRICS",
     "SSE",
     "SSIM",
+    "Estimate",
+    "FrequencyBias",
     "Metric",
+    "Resampled",
     "Scores",
     "Sharpness",
     "SharpnessDifference",
+    "Summary",
+    "interval",
     "metrics",
+    "resample",
+    "skill",
+    "summarise",
 ]

@@ -1,4 +1,4 @@
-"""Scores of events, a pixel at or above a threshold: CSI, POD, FAR, HSS.
+"""Scores of events, a pixel at or above a threshold: CSI, POD, FAR, HSS, frequency bias.
 
 The four counts are pooled over the pixels and sequences of a lead time, then the ratio is formed; averaging the
 ratios of single sequences would give other numbers. 0/0, as where nothing was observed nor predicted, is NaN.
@@ -9,48 +9,27 @@ from __future__ import annotations
 from typing import final
 
 import torch
-from jaxtyping import Float64
-from torch import Tensor
 
-from framecast.errors import UsageError
+from framecast.metrics.events import events, label, scaled_threshold
 from framecast.metrics.metric import Metric, Statistics, Sums, Values
-from framecast.metrics.pixels import observed_pixels, per_frame, without_missing
+from framecast.metrics.pixels import observed_pixels, per_frame
 from framecast.types import Frames, Valid
 
-
-def _label(score: str, threshold: float) -> str:
-    return f"{score}@{threshold:.12g}"
-
-
-def _scaled(threshold: float, low: float, high: float) -> float:
-    """The threshold where [low, high] is [0, 1], by the expression that scales the data, so that equal stays equal."""
-    if not low < high:
-        raise UsageError("value range", got=f"low {low:g}, high {high:g}", expected="low < high")
-    if not low < threshold <= high:
-        # Frames are clipped to the range: at or below low everything is an event, above high nothing is.
-        raise UsageError(
-            f"threshold {threshold:g}",
-            expected=f"a value above {low:g} and not above {high:g}, the value range of the data",
-            fix="give it in the raw units of the data",
-        )
-    return (threshold - low) / (high - low)
-
-
-def _events(values: Frames, threshold: float, valid: Valid | None) -> Float64[Tensor, "B T C H W"]:
-    """1 where value >= threshold, 0 below and where missing; a NaN stays a NaN, lest a broken forecast score well."""
-    values = without_missing(values, valid)
-    # Before any cast to double: torch rounds the threshold to the dtype of the values, as they were rounded themselves.
-    return torch.where(values.isnan(), torch.nan, (values >= threshold).double())
+COUNTS = ("hits", "misses", "false_alarms", "correct_negatives")
 
 
 def _counts(prediction: Frames, truth: Frames, valid: Valid | None, threshold: float) -> Statistics:
     """Hits, misses, false alarms and correct negatives of each sequence and lead time."""
-    predicted, observed = _events(prediction, threshold, valid), _events(truth, threshold, valid)
+    predicted, observed = events(prediction, threshold, valid), events(truth, threshold, valid)
     hits = per_frame(predicted * observed)
     misses = per_frame(observed) - hits
     false_alarms = per_frame(predicted) - hits
     rest = observed_pixels(truth, valid) - hits - misses - false_alarms
     return torch.stack([hits, misses, false_alarms, rest], dim=-1)
+
+
+def _shared(threshold: float) -> str:
+    return f"counts at {threshold!r}"
 
 
 @final
@@ -70,11 +49,14 @@ class CSI(Metric):
 
     unit = "1"
     better = "more"
+    perfect = 1.0
     size = 4
+    parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
-        self.name = _label("csi", threshold)
-        self.threshold = _scaled(threshold, low, high)
+        self.name = label("csi", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Hits, misses, false alarms, correct negatives."""
@@ -98,16 +80,20 @@ class POD(Metric):
     Raises:
         UsageError: unless low < threshold <= high.
 
+    It can be had for nothing, by predicting many events: read it beside its counterpart.
+
     Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9 (there: hit rate).
     """
 
     unit = "1"
     better = "more"
     size = 4
+    parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
-        self.name = _label("pod", threshold)
-        self.threshold = _scaled(threshold, low, high)
+        self.name = label("pod", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Hits, misses, false alarms, correct negatives."""
@@ -131,16 +117,20 @@ class FAR(Metric):
     Raises:
         UsageError: unless low < threshold <= high.
 
+    It can be had for nothing, by predicting few events: read it beside its counterpart.
+
     Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9.
     """
 
     unit = "1"
     better = "less"
     size = 4
+    parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
-        self.name = _label("far", threshold)
-        self.threshold = _scaled(threshold, low, high)
+        self.name = label("far", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Hits, misses, false alarms, correct negatives."""
@@ -171,11 +161,14 @@ class HSS(Metric):
 
     unit = "1"
     better = "more"
+    perfect = 1.0
     size = 4
+    parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
-        self.name = _label("hss", threshold)
-        self.threshold = _scaled(threshold, low, high)
+        self.name = label("hss", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Hits, misses, false alarms, correct negatives."""
@@ -186,3 +179,41 @@ class HSS(Metric):
         hits, misses, false_alarms, rest = sums.unbind(-1)
         chance = (hits + misses) * (misses + rest) + (hits + false_alarms) * (false_alarms + rest)
         return 2 * (hits * rest - misses * false_alarms) / chance
+
+
+@final
+class FrequencyBias(Metric):
+    """Frequency bias: (hits + false alarms) / (hits + misses). No unit, 0 or more; closer to 1 is better.
+
+    How often an event is predicted over how often it is observed, wherever that is: above 1 too often, below 1 too
+    seldom. A forecast can have no bias and no skill.
+
+    Args:
+        threshold: an event is a value >= threshold; raw units of the data.
+        low: lower end of the value range, raw units.
+        high: upper end of the value range, raw units.
+
+    Raises:
+        UsageError: unless low < threshold <= high.
+
+    Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9 (there: bias ratio).
+    """
+
+    unit = "1"
+    better = "one"
+    size = 4
+    parts = COUNTS
+
+    def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
+        self.name = label("bias", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Hits, misses, false alarms, correct negatives."""
+        return _counts(prediction, truth, valid, self.threshold)
+
+    def close(self, sums: Sums) -> Values:
+        """Predicted events over observed ones."""
+        hits, misses, false_alarms, _ = sums.unbind(-1)
+        return (hits + false_alarms) / (hits + misses)

@@ -18,6 +18,10 @@ Values = Float64[Tensor, " T"]
 """A score by lead time."""
 
 
+DIRECTIONS = {"less": "lower is better", "more": "higher is better", "one": "closer to 1 is better"}
+"""What `better` means, in words."""
+
+
 class Metric(ABC):
     """One way to score forecasts by lead time.
 
@@ -29,10 +33,16 @@ class Metric(ABC):
     """What tables and recipes call it."""
     unit: str
     """For the header of a table. `range` is the length of the value range [low, high] of the data."""
-    better: Literal["less", "more"]
-    """Whether a better forecast has less or more of it."""
+    better: Literal["less", "more", "one"]
+    """Whether a better forecast has less of it, more of it, or is closer to 1."""
+    perfect: float | None = None
+    """The score of a perfect forecast, for the skill over another forecast; None where such a skill would mislead."""
     size: int = 2
     """S, how many numbers `statistics` gives; most metrics need two, a sum and a count."""
+    shared: str | None = None
+    """Metrics with the same word here have the same statistics, which are then computed once."""
+    parts: tuple[str, ...] = ()
+    """Names of the S numbers where they are counts worth reporting, such as hits and misses."""
 
     @abstractmethod
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
@@ -53,4 +63,7 @@ class Metric(ABC):
 
     @abstractmethod
     def close(self, sums: Sums) -> Values:
-        """Turn (K, S) sums over all sequences into (K,) scores; NaN where the score is undefined."""
+        """Turn (K, S) sums over all sequences into (K,) scores; NaN where the score is undefined.
+
+        Each row is closed by itself, so that the sums of many resamplings can be closed at once.
+        """

@@ -1,4 +1,4 @@
-"""Errors pixel by pixel: mse, sse, mae, fmae, rmse.
+"""Errors pixel by pixel: mse, sse, mae, fmae, rmse; mae and rmse in raw units too.
 
 The literature's "MSE" (56.8 of PredRNN on Moving MNIST) is a sum over the pixels of a frame: here it is `sse`, and
 `mse` is a mean. The default forms clip the prediction to the value range first, as predrnn-pytorch does; the
@@ -44,6 +44,7 @@ class MSE(Metric):
 
     unit = "range²"
     better = "less"
+    perfect = 0.0
 
     def __init__(self, *, clip: bool = True) -> None:
         self.name = "mse" if clip else "mse_unclipped"
@@ -74,6 +75,7 @@ class SSE(Metric):
 
     unit = "range² per frame"
     better = "less"
+    perfect = 0.0
 
     def __init__(self, *, clip: bool = True) -> None:
         self.name = "sse" if clip else "sse_unclipped"
@@ -90,11 +92,18 @@ class SSE(Metric):
 
 @final
 class MAE(Metric):
-    """Mean absolute error: mean of |y - x| over observed pixels, prediction clipped. In range; less is better."""
+    """Mean absolute error: mean of |y - x| over observed pixels, prediction clipped. In range; less is better.
 
-    name = "mae"
-    unit = "range"
+    Args:
+        raw: the length of the value range and its unit, to have it in raw units; the name is then `mae_raw`.
+    """
+
     better = "less"
+    perfect = 0.0
+
+    def __init__(self, raw: tuple[float, str] | None = None) -> None:
+        self.name = "mae" if raw is None else "mae_raw"
+        self.factor, self.unit = raw or (1.0, "range")
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of |y - x|, number of observed pixels."""
@@ -102,7 +111,7 @@ class MAE(Metric):
 
     def close(self, sums: Sums) -> Values:
         """Divide the one by the other."""
-        return ratio(sums)
+        return self.factor * ratio(sums)
 
 
 @final
@@ -118,6 +127,7 @@ class FMAE(Metric):
     name = "fmae"
     unit = "range per frame"
     better = "less"
+    perfect = 0.0
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of |y - x| over the frame, number of frames."""
@@ -132,13 +142,19 @@ class FMAE(Metric):
 class RMSE(Metric):
     """Root of the mean squared error over the observed pixels of all sequences. In range; less is better.
 
+    Args:
+        raw: the length of the value range and its unit, to have it in raw units; the name is then `rmse_raw`.
+
     Note:
         At each lead time it is the root of the pooled mean, not a mean of roots.
     """
 
-    name = "rmse"
-    unit = "range"
     better = "less"
+    perfect = 0.0
+
+    def __init__(self, raw: tuple[float, str] | None = None) -> None:
+        self.name = "rmse" if raw is None else "rmse_raw"
+        self.factor, self.unit = raw or (1.0, "range")
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of (y - x)^2, number of observed pixels; the prediction is clipped."""
@@ -146,4 +162,4 @@ class RMSE(Metric):
 
     def close(self, sums: Sums) -> Values:
         """Root of the one by the other."""
-        return ratio(sums).sqrt()
+        return self.factor * ratio(sums).sqrt()

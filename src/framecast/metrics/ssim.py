@@ -107,6 +107,7 @@ class SSIM(Metric):
 
     unit = "1"
     better = "more"
+    perfect = 1.0
 
     def __init__(self, variant: str = "float") -> None:
         if variant not in _VARIANTS:

@@ -1,0 +1,94 @@
+"""evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framecast.cli import options
+
+Split = Annotated[
+    str | None,
+    typer.Option(help="train, val, test or all. [default: test, else val; all of other data without splits]"),
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        help="What stands beside: persistence, mean, blank, extrapolation (which needs framecast[radar]), or none. "
+        "[default: persistence,mean,blank beside a model, none beside a baseline]"
+    ),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        help="Metrics or a protocol: framecast, grid, predrnn-pytorch, openstl, mim. "
+        "[default: grid where there are physical units, else framecast]"
+    ),
+]
+Thresholds = Annotated[str | None, typer.Option(help="Of events (csi, fss, ...), raw units, e.g. 15,25,35.")]
+Scales = Annotated[str, typer.Option(help="Of fss: sides of its windows, pixels.")]
+Scale = Annotated[
+    str | None, typer.Option(help="dBZ: turn mm/h into reflectivity (Z = 200 R^1.6) before anything is scored.")
+]
+Block = Annotated[int, typer.Option(help="Windows in a row that are one event: drawn together for intervals.", min=1)]
+ByLead = Annotated[bool, typer.Option("--by-lead", help="A table by lead time for each metric, too.")]
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run, a model's folder, or a baseline.")],
+    data: Annotated[str | None, typer.Option("--data", help="By default the run's own.")] = None,
+    split: Split = None,
+    baseline: Baseline = None,
+    metrics: Metrics = None,
+    thresholds: Thresholds = None,
+    scales: Scales = "4,16",
+    scale: Scale = None,
+    context: Annotated[int | None, typer.Option(help="Frames in. [default: as trained]", min=1)] = None,
+    horizon: Annotated[int | None, typer.Option(help="Frames out. [default: as trained]", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Score at most so many windows.", min=1)] = None,
+    batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
+    block: Block = 1,
+    by_lead: ByLead = False,
+    out: Annotated[Path | None, typer.Option("--out", help="New folder. [default: RUN/evaluations/SPLIT-N]")] = None,
+    dims: options.Dims = None,
+    variable: options.Variable = None,
+    value_range: options.Range = None,
+    missing: options.Missing = None,
+    units: options.Units = None,
+    model: options.Model = None,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Score forecasts beside baselines: means with intervals, skill, by lead time; tables, JSON and pictures."""
+    from framecast.contest import Question, contest
+
+    question = Question(
+        split,
+        options.words(metrics) if metrics else None,
+        options.numbers(thresholds, "--thresholds") if thresholds else None,
+        context,
+        horizon,
+        limit,
+        batch_size,
+        baselines=None if baseline is None else [] if baseline == "none" else options.words(baseline),
+        scales=options.whole(scales, "--scales"),
+        in_dbz=options.is_dbz(scale),
+        block=block,
+    )
+    fields = options.data_fields(data, dims, variable, value_range, missing, units)
+    network = options.imported(model)
+    board, folder = contest(
+        run, fields, question, out=out, device=device, precision=precision, model=network, quiet=quiet or as_json
+    )
+    if as_json:
+        options.say_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
+        return
+    console = options.console()
+    for note in board.dataset.notes:
+        console.print(note, style="dim", markup=False)
+    board.print(console, by_lead=by_lead)
+    console.print(f"written: {folder}", soft_wrap=True, markup=False)
