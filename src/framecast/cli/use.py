@@ -40,6 +40,10 @@ def evaluate(
     value_range: options.Range = None,
     missing: options.Missing = None,
     units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
     model: Model = None,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
@@ -48,7 +52,7 @@ def evaluate(
     """Score forecasts by lead time beside the baselines: tables, JSON and pictures."""
     from framecast.contest import Question, contest
 
-    fields = options.data_fields(data, dims, variable, value_range, missing, units)
+    fields = options.data_fields(data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
     taus = options.numbers(thresholds, "--thresholds") if thresholds else None
     question = Question(split, [name.strip() for name in metrics.split(",")], taus, context, horizon, limit, batch_size)
     board, folder = contest(
@@ -66,7 +70,7 @@ def evaluate(
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run or a model's folder.")],
-    file: Annotated[Path, typer.Argument(help="Frames up to now: .npy, .npz or .zarr.")],
+    file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
     out: Annotated[Path, typer.Option("--out", help="New .npy, .npz or .zarr.")],
     horizon: Annotated[int, typer.Option(help="Frames to predict; any number.", min=1)] = 10,
     context: Annotated[
@@ -81,12 +85,17 @@ def predict(
     value_range: options.Range = None,
     missing: options.Missing = None,
     units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
     model: Model = None,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
+    from framecast.contest import recipe_of, seen_alike
     from framecast.data import ArraySource
     from framecast.model_folder import load
     from framecast.place import resolve_device
@@ -94,13 +103,14 @@ def predict(
     from framecast.progress import progress
 
     check_new(out, gif, strip)
-    forecaster = load(run, model=_imported(model))
-    source = ArraySource(
-        options.data_config(options.data_fields(str(file), dims, variable, value_range, missing, units))
+    kind = _imported(model)
+    forecaster = load(run, model=kind)
+    fields = options.data_fields(
+        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink
     )
-    if not sequence < len(source.lengths):
-        raise UsageError("--sequence", got=sequence, expected=f"0 to {len(source.lengths) - 1}")
-    with progress("predicting", len(source.lengths), quiet=quiet or as_json) as show:
+    source = ArraySource(options.data_config(seen_alike(recipe_of(run, kind), fields)))
+    _check_sequence(sequence, len(source.latest))
+    with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
         result = forecast(
             forecaster,
             source,
@@ -159,6 +169,11 @@ def convert(
         return
     print(f"{out}: {forecaster.config}")
     print(f"next: framecast predict {out} FILE --horizon 10 --out FUTURE.npy")
+
+
+def _check_sequence(number: int, count: int) -> None:
+    if not number < count:
+        raise UsageError("--sequence", got=number, expected=f"0 to {count - 1}")
 
 
 def _imported(name: str | None) -> type[ModelConfig] | None:

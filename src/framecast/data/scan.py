@@ -34,20 +34,24 @@ class Scan(NamedTuple):
     """Whether all values were looked at."""
 
 
-def scan(array: Array, grain: tuple[int, ...], missing: float | None) -> Scan:
+def scan(
+    array: Array, grain: tuple[int, ...], missing: float | None, *, whole: int | None = None, samples: int | None = None
+) -> Scan:
     """Look at all values, or at an even sample of a large array.
 
     Args:
         array: stored values.
         grain: sizes of the pieces that are read at once.
         missing: stored value of missing pixels.
+        whole: bytes up to which all values are looked at; None for WHOLE.
+        samples: blocks of a larger array that are looked at; None for SAMPLES.
 
     Raises:
         InputError: the values cannot be read.
     """
     low, high, coded, not_finite, seen = math.inf, -math.inf, 0, 0, 0
-    whole = math.prod(array.shape) * array.dtype.itemsize <= WHOLE
-    for key in _blocks(array.shape, grain, None if whole else SAMPLES):
+    entire = math.prod(array.shape) * array.dtype.itemsize <= (WHOLE if whole is None else whole)
+    for key in _blocks(array.shape, grain, None if entire else SAMPLES if samples is None else samples):
         values = np.asarray(array[key])
         gone = is_code(values, missing)
         bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros((), np.bool_)
@@ -57,7 +61,7 @@ def scan(array: Array, grain: tuple[int, ...], missing: float | None) -> Scan:
         seen += values.size
         if good.size:
             low, high = min(low, float(good.min())), max(high, float(good.max()))
-    return Scan(low, high, coded, not_finite, seen, whole)
+    return Scan(low, high, coded, not_finite, seen, entire)
 
 
 def is_code(values: NDArray[Any], missing: float | None) -> NDArray[np.bool_]:
