@@ -104,7 +104,7 @@ class ArraySource:
         valid = np.isfinite(frames) if self.has_missing else None
         return Window(frames, valid, self._time(sequence, start))
 
-    def frame_times(self, sequence: int) -> NDArray[np.datetime64] | None:
+    def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
         times = [self._time(sequence, at) for at in range(self.lengths[sequence])]
         known = [time for time in times if time is not None]

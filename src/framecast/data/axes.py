@@ -60,7 +60,7 @@ def coordinate(data: Any, dim: str, name: str) -> tuple[tuple[float, ...], str]:
     return tuple(values.tolist()), str(array.attrs.get("units", ""))
 
 
-def calendar_times(data: Any, dim: str | None, name: str) -> tuple[NDArray[np.datetime64] | None, str, tuple[str, ...]]:
+def calendar_times(data: Any, dim: str | None, name: str) -> tuple[NDArray[Any] | None, str, tuple[str, ...]]:
     """Times along a dimension, the calendar, and notes.
 
     Dates of calendars that numpy does not have keep their distances, from the date of the first frame on.

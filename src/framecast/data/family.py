@@ -22,7 +22,7 @@ class Leaf(NamedTuple):
     """Of what `read` gives: bytes and integers as they are stored, or floats in `units` with NaN at missing pixels."""
     frames: int = 1
     """Frames in the file."""
-    times: NDArray[np.datetime64] | None = None
+    times: NDArray[Any] | None = None
     """Of each frame, UTC."""
     clock: NDArray[np.float64] | None = None
     """Seconds since the first frame, where only those are known."""

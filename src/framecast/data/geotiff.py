@@ -96,9 +96,10 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _items(file: Any) -> dict[str, tuple[str, str]]:
-    """Items of a GDAL_METADATA tag that GDAL itself does not take apart: name to (unit, text)."""
-    found = {}
-    for name, rest, text in _ITEM.findall(file.tags().get("GDAL_METADATA", "")):
+    """Items of the GDAL_METADATA tag: name to (unit, text). FMI wraps its own in one more layer, which GDAL leaves."""
+    tags = file.tags()
+    found = {str(name): ("", str(text)) for name, text in tags.items()}
+    for name, rest, text in _ITEM.findall(tags.get("GDAL_METADATA", "")):
         unit = _UNIT.search(rest)
         found[name] = (unit[1] if unit else "", text.strip())
     return found

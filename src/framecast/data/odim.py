@@ -145,7 +145,7 @@ def _interval(what: Mapping[str, Any], name: str) -> float | None:
     return minutes if minutes > 0 else None
 
 
-def _time(what: Mapping[str, Any], name: str) -> NDArray[np.datetime64] | None:
+def _time(what: Mapping[str, Any], name: str) -> NDArray[Any] | None:
     if not {"date", "time"} <= set(what):
         return None
     return np.array([_moment(what["date"], what["time"], name)], "datetime64[ms]")

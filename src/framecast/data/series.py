@@ -179,7 +179,7 @@ def _timeline(
     return timeline(sizes, None, count, said), [f"times: none found; {how}"]
 
 
-def _spread(times: NDArray[np.datetime64], counts: Sequence[int], step: float | None) -> NDArray[np.datetime64]:
+def _spread(times: NDArray[Any], counts: Sequence[int], step: float | None) -> NDArray[Any]:
     """Times of files as times of their frames."""
     if set(counts) == {1}:
         return times

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ _DIRECTIVES = {
     "b": r"[A-Za-z]{3}",
     "%": "%",
 }
-Times = NDArray[np.datetime64]
+Times = NDArray[Any]
 
 
 def from_pattern(names: Sequence[str], pattern: str) -> Times:

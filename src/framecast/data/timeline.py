@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Timeline(NamedTuple):
 
     order: NDArray[np.int64]
     """Number of each frame to use, as it lies in the files."""
-    times: NDArray[np.datetime64] | None
+    times: NDArray[Any] | None
     """Of each of these, UTC; None where unknown."""
     runs: list[tuple[int, int]]
     """(first, length) of stretches without a gap, places in `order`."""
@@ -63,7 +63,7 @@ class _Group(NamedTuple):
 
 
 def timeline(
-    groups: Sequence[int], times: NDArray[np.datetime64] | None, clock: NDArray[np.float64] | None, step: float | None
+    groups: Sequence[int], times: NDArray[Any] | None, clock: NDArray[np.float64] | None, step: float | None
 ) -> Timeline:
     """Put frames in order.
 
