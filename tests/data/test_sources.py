@@ -116,7 +116,8 @@ def test_order_gaps_and_folders(tmp_path: Path):
 
 def test_names():
     assert natural("b10") > natural("b9") > natural("a11")
-    assert list(numbers(["x1y007.png", "x1y010.png"]) or []) == []
+    assert numbers(["x1y007.png", "x2y007.png"]) is None
+    assert numbers(["a.png", "b.png"]) is None
     found = numbers(["f_007.png", "f_010.png"])
     assert found is not None
     assert found.tolist() == [7, 10]
@@ -289,7 +290,7 @@ def test_a_store_larger_than_the_memory_given(tmp_path: Path):
         {"rain": (("time", "y", "x"), np.zeros((1, side, side), np.float32).repeat(2, 0))}, {"time": axes["time"][:2]}
     )
     data.to_zarr(path, encoding={"rain": {"chunks": (8, side, side)}})
-    group = zarr.open_group(path)
+    group = zarr.open_group(path, use_consolidated=False)
     group["time"].resize((frames,))
     group["time"][:] = np.arange(frames) * 10
     group["time"].attrs["units"] = "minutes since 2020-01-01"

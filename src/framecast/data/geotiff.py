@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.data.codes import physical
 from framecast.data.damage import check_frame, damage, library
 from framecast.data.family import Leaf, Wish
 from framecast.data.stamps import from_names
@@ -62,10 +63,7 @@ class GeoTIFFs:
             out = np.empty(stored.shape, np.float32)
             for place, band in enumerate(bands):
                 scale, offset, missing = _calibration(file, band, items)
-                with np.errstate(over="ignore", invalid="ignore"):
-                    out[place] = stored[place] * np.float64(scale) + offset
-                if missing is not None:
-                    out[place][stored[place] == missing] = np.nan
+                out[place] = physical(stored[place], scale, offset, () if missing is None else (missing,))
         out[~np.isfinite(out)] = np.nan
         return out[None]
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data import hdf5
+from framecast.data.codes import physical
 from framecast.data.damage import damage
 from framecast.data.family import Leaf, Wish
 from framecast.errors import InputError
@@ -55,9 +56,7 @@ class KNMI:
             calibration = self._calibration(file, name)
             stored = self._array(file, path)[()]
         gain, offset = _gain(calibration, name)
-        values = (stored * np.float64(gain) + offset).astype(np.float32)
-        values[np.isin(stored, list(_missing(calibration, name)))] = np.nan
-        return values[None, None]
+        return physical(stored, gain, offset, _missing(calibration, name))[None, None]
 
     def _array(self, file: Any, path: Path) -> Any:
         node = hdf5.member(file, f"{self._image}/image_data", str(path))

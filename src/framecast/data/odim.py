@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data import hdf5
+from framecast.data.codes import physical
 from framecast.data.damage import damage
 from framecast.data.family import AbsentError, Leaf, Wish
 from framecast.errors import InputError
@@ -77,12 +78,9 @@ class ODIM:
         with hdf5.opened(path) as file:
             found = self._find(file, path)
             stored = hdf5.frame(file[found.array], str(path))[()]
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = (stored * np.float64(found.gain) + found.offset).astype(np.float32)
-        if found.undetect is not None:
+        values = physical(stored, found.gain, found.offset, () if found.nodata is None else (found.nodata,))
+        if found.undetect is not None and found.undetect != found.nodata:
             values[stored == found.undetect] = NO_ECHO if _ECHO.fullmatch(found.quantity) else 0.0
-        if found.nodata is not None:
-            values[stored == found.nodata] = np.nan
         values[~np.isfinite(values)] = np.nan
         return values[None, None]
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.data.codes import physical
 from framecast.data.damage import check_frame, damage
 from framecast.data.family import Leaf, Wish, no_variable
 from framecast.data.stamps import from_pattern
@@ -20,7 +21,6 @@ from framecast.types import Grid
 SUFFIXES = (".pgm", ".pgm.gz")
 HEADER_LIMIT = 64 << 10
 GZIP = b"\x1f\x8b"
-MISSING = 255
 GAIN, OFFSET = 0.5, -32.0
 """dBZ = 0.5 code - 32; code 0 is no echo."""
 SUOMI1 = "+proj=stere +lon_0=25 +lat_0=90 +lat_ts=60 +a=6371288 +x_0=380886.310 +y_0=3395677.920 +units=m +no_defs"
@@ -62,7 +62,7 @@ class PGM:
         header, codes = _unpacked(path, whole=True)
         if not _is_radar(header):
             return codes[None, None]
-        return np.where(codes == header.missing, np.nan, codes * np.float32(GAIN) + np.float32(OFFSET))[None, None]
+        return physical(codes, GAIN, OFFSET, (header.missing,))[None, None]
 
 
 def _is_radar(header: _Header) -> bool:
