@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ ENVIRONMENT = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 64,
 
 _WORDS = "a GeoTIFF that can be read"
 _ITEM = re.compile(r'<Item name="([^"<>]{1,60})"([^<>]{0,200})>([^<>]{0,200})</Item>')
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of a value of each TIFF type."""
 _UNIT = re.compile(r'\bunit="([^"]{1,40})"')
 
 
@@ -85,12 +87,36 @@ class GeoTIFFs:
 def _opened(path: Path) -> Iterator[Any]:
     rasterio = library("rasterio", "geo")
     errors = library("rasterio.errors", "geo")
+    with damage(str(path), _WORDS):
+        _check_tags(path)
     with (
         damage(str(path), _WORDS, errors.RasterioError),
         rasterio.Env(**ENVIRONMENT),
         rasterio.open(path, driver="GTiff") as file,
     ):
         yield file
+
+
+def _check_tags(path: Path) -> None:
+    """Refuse a file that ends before one of its tags: GDAL would leave out the tag, and with it the scale or the mask."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(16)
+        order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+        big = int.from_bytes(head[2:4], order) == 43
+        width, entry = (8, 20) if big else (4, 12)
+        file.seek(int.from_bytes(head[8:16] if big else head[4:8], order))
+        count = int.from_bytes(file.read(8 if big else 2), order)
+        entries = file.read(min(count, 1000) * entry)
+    whole = len(entries) == count * entry
+    for at in range(0, len(entries) - entry + 1, entry):
+        kind, number = (int.from_bytes(entries[at + 2 : at + 4], order), entries[at + 4 : at + entry - width])
+        length = _SIZES.get(kind, 1) * int.from_bytes(number, order)
+        whole &= length <= width or int.from_bytes(entries[at + entry - width : at + entry], order) + length <= size
+    if not whole:
+        raise InputError(
+            str(path), got="the end of the file before that of its tags", expected=_WORDS, fix="get it again"
+        )
 
 
 def _items(file: Any) -> dict[str, tuple[str, str]]:

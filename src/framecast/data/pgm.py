@@ -62,7 +62,7 @@ class PGM:
         header, codes = _unpacked(path, whole=True)
         if not _is_radar(header):
             return codes[None, None]
-        return physical(codes, GAIN, OFFSET, (header.missing,))[None, None]
+        return physical(codes, GAIN, OFFSET, (float(header.missing),))[None, None]
 
 
 def _is_radar(header: _Header) -> bool:

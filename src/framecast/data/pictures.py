@@ -91,7 +91,9 @@ def is_geotiff(path: Path) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     with damage(str(path), _WORDS, *_BOMBS), Image.open(path, formats=FORMATS) as picture:
-        check_frame((picture.height, picture.width, 4), 1, path.stat().st_size, str(path))
+        size = _DEEP.get(picture.mode, _BYTE).itemsize
+        channels = 3 if picture.mode == "P" else len(picture.getbands())
+        check_frame((picture.height, picture.width, channels), size, path.stat().st_size, str(path))
         yield picture
 
 
