@@ -215,7 +215,7 @@ def test_gaps_and_disorder_inside_a_file(tmp_path: Path):
         tmp_path / "b.nc",
         time=np.datetime64("2020-01-01", "ns") + np.array([30, 20, 10, 0, 40]) * np.timedelta64(1, "m"),
     )
-    np.testing.assert_array_equal(frames_of(source(tmp_path / "b.nc"))[2:4, 0], FRAMES[[1, 0]] + [[[0]], [[0]]])
+    np.testing.assert_array_equal(frames_of(source(tmp_path / "b.nc"))[1:3, 0], FRAMES[[2, 1]].astype(np.float32))
 
 
 def test_packed_values_and_names_of_axes():
@@ -310,7 +310,7 @@ def test_a_store_larger_than_the_memory_given(tmp_path: Path):
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 110, "MiB"
+    assert int(done.stdout) < 48, "MiB"
 
 
 def test_workers_read_what_one_process_reads(tmp_path: Path):

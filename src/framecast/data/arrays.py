@@ -29,8 +29,8 @@ from framecast.types import FrameSpec, Grid, Window
 
 DBZ_RANGE = (0.0, 70.0)
 BYTE_RANGE = (0.0, 255.0)
-SERIES_WHOLE, SERIES_SAMPLES = 512 << 20, 16
-"""Of files that take time to unpack: bytes up to which all are looked at, and how many blocks of larger ones."""
+SERIES = (512 << 20, 16, 1 << 20)
+"""Of files that are unpacked: bytes up to which all are looked at, how many blocks of larger ones, values of a block."""
 
 
 class _Span(NamedTuple):
@@ -197,8 +197,8 @@ class ArraySource:
         """Look at the values, unless they are plain bytes, of which none can be missing."""
         if self._plain_bytes and self._missing is None:
             return None
-        whole, samples = (SERIES_WHOLE, SERIES_SAMPLES) if self._files else (None, None)
-        found = scan(self._array, grain, self._missing, whole=whole, samples=samples)
+        whole, samples, block = SERIES if self._files else (None, None, None)
+        found = scan(self._array, grain, self._missing, whole=whole, samples=samples, block=block)
         part = "" if found.whole else f" in a sample of {found.seen} values"
         if found.not_finite:
             self.notes.append(f"missing: {found.not_finite} values are NaN or infinite{part}")
