@@ -136,11 +136,11 @@ def odim(
 @pytest.mark.parametrize("at_dataset", [True, False])
 @pytest.mark.parametrize("version", ["2.0", "2.1", "2.2", "2.3", "2.4"])
 def test_odim_tells_nodata_from_undetect(tmp_path: Path, at_dataset: bool, version: str):
-    codes = np.array([[0, 255, 64], [100, 0, 65]], np.uint8)
-    frame = source(odim(tmp_path / "a.h5", codes, at_dataset=at_dataset, version=version)).read(0, 0, 1).frames[0, 0]
-    np.testing.assert_array_equal(frame, [[-32, np.nan, 0], [18, -32, 0.5]])
-    rain = odim(tmp_path / "b.h5", codes, at_dataset=at_dataset, quantity="RATE", gain=0.1, offset=0.0, undetect=1.0)
-    np.testing.assert_allclose(source(rain).read(0, 0, 1).frames[0, 0], [[0, np.nan, 6.4], [10, 0, 6.5]], rtol=1e-6)
+    codes = np.array([[0, 255, 64], [100, 0, 65]], np.uint8)  # undetect 64 would be 0 dBZ, 100 would be 10 mm/h
+    path = odim(tmp_path / "a.h5", codes, at_dataset=at_dataset, version=version, undetect=64.0)
+    np.testing.assert_array_equal(source(path).read(0, 0, 1).frames[0, 0], [[-32, np.nan, -32], [18, -32, 0.5]])
+    path = odim(tmp_path / "b.h5", codes, at_dataset=at_dataset, quantity="RATE", gain=0.1, offset=0.0, undetect=100.0)
+    np.testing.assert_allclose(source(path).read(0, 0, 1).frames[0, 0], [[0, np.nan, 6.4], [0, 0, 6.5]], rtol=1e-6)
 
 
 def test_odim_the_nearer_attribute_counts(tmp_path: Path):
