@@ -92,7 +92,7 @@ def contest(
     device = resolve_device(device)
     others = _others(run, question.baselines)
     forecaster = None if run in BASELINES else load(run, model=model)
-    recipe = _recipe(run, None if model is None else f"{model.__module__}:{model.__qualname__}")
+    recipe = recipe_of(run, model)
     kernels.set_precision(precision or recipe.train.precision)
     trained = None if forecaster is None else forecaster.context
     context, horizon = question.context or trained or recipe.context, question.horizon or recipe.horizon
@@ -180,8 +180,24 @@ def _data_config(run: str, recipe: Recipe, data: dict[str, Any]) -> DataConfig:
             "--data", got="nothing", expected="moving-mnist or a file, as this is no run with data of its own"
         )
     if not own or data.get("source", recipe.data.source) != recipe.data.source:
-        return checked(DataConfig, data, "data")
+        return checked(DataConfig, seen_alike(recipe, data), "data")
     return checked(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data")
+
+
+def seen_alike(recipe: Recipe, data: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a DataConfig; pictures are grey and pixels averaged as in training, unless something else is said."""
+    if data.get("source") == MOVING_MNIST:
+        return data
+    return {"colour": recipe.data.colour, "shrink": recipe.data.shrink, **data}
+
+
+def recipe_of(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
+    """The recipe of a run; one of defaults for what is no run.
+
+    Raises:
+        UsageError: it names a network of one's own, and `model` is another.
+    """
+    return _recipe(str(run), None if model is None else f"{model.__module__}:{model.__qualname__}")
 
 
 def _is_foreign(config: DataConfig, recipe: Recipe) -> bool:

@@ -11,7 +11,10 @@ import torch
 from framecast import kernels
 from framecast.place import resolve_device
 
-EXTRAS = ("tensorboard", "pysteps", "opencv-python-headless")
+EXTRAS = (
+    *("tensorboard", "pysteps", "opencv-python-headless"),
+    *("av", "xarray", "h5py", "h5netcdf", "scipy", "cftime", "pyproj", "rasterio", "pygrib"),
+)
 
 
 def findings() -> dict[str, str]:

@@ -196,3 +196,57 @@ def _figure(width: float, height: float) -> Figure:
 def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
+
+
+def survey(
+    path: Path,
+    frames: Sequence[Array],
+    titles: Sequence[str],
+    spec: FrameSpec,
+    histogram: tuple[Array, NDArray[np.integer[Any]]],
+    course: tuple[Array, Array],
+    breaks: Sequence[int],
+) -> None:
+    """A few frames above; below the histogram, and the mean and the missing share of frame after frame.
+
+    Args:
+        path: of the PNG.
+        frames: (C, H, W) each.
+        titles: one for each frame.
+        spec: units and value range.
+        histogram: edges and counts.
+        course: mean, and share of missing pixels, of each frame in order.
+        breaks: places in the course before which a new sequence begins.
+    """
+    figure = _figure(11.0, 5.6)
+    grid = figure.add_gridspec(2, 2 * max(1, len(frames)), height_ratios=(1.25, 1), hspace=0.35, wspace=0.12)
+    for column, (frame, title) in enumerate(zip(frames, titles, strict=True)):
+        axis = figure.add_subplot(grid[0, 2 * column : 2 * column + 2])
+        step = max(1, max(frame.shape[1:]) // 800)
+        axis.imshow(colours(frame[:, ::step, ::step], spec), interpolation="nearest")
+        axis.set_title(title, fontsize=7, pad=3)
+        axis.axis("off")
+    half = max(1, len(frames))
+    below = [figure.add_subplot(grid[1, :half]), figure.add_subplot(grid[1, half:])]
+    edges, counts = histogram
+    below[0].stairs(counts / max(1, counts.sum()), edges, fill=True, color=COLOURS[0])
+    below[0].set_yscale("log")
+    below[0].set_xlabel(f"value, {spec.units}", fontsize=8)
+    below[0].set_ylabel("share of pixels", fontsize=8)
+    places = np.arange(1, len(course[0]) + 1)
+    below[1].plot(places, course[0], ".-", color=COLOURS[0], markersize=3)
+    below[1].set_ylabel(f"mean, {spec.units}", fontsize=8, color=COLOURS[0])
+    below[1].set_xlabel("frame that was looked at; dashed: a gap or a new sequence", fontsize=8)
+    right = below[1].twinx()
+    right.plot(places, 100 * course[1], color=COLOURS[1], linewidth=0.9)
+    right.set_ylabel("missing pixels, %", fontsize=8, color=COLOURS[1])
+    right.set_ylim(0, max(1.0, 110 * float(course[1].max())))
+    for place in breaks[:100]:
+        below[1].axvline(place + 0.5, color="0.6", linestyle="--", linewidth=0.7)
+    for axis in (*below, right):
+        axis.tick_params(labelsize=7)
+    figure.subplots_adjust(left=0.07, right=0.93, top=0.94, bottom=0.1)
+    below[0].set_position((0.07, 0.1, 0.38, 0.33))
+    for axis in (below[1], right):
+        axis.set_position((0.54, 0.1, 0.39, 0.33))
+    _save(figure, path)

@@ -16,7 +16,7 @@ from framecast import atomic
 from framecast.data import ArraySource
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
-from framecast.types import FrameSpec
+from framecast.types import FrameSpec, Grid
 
 SUFFIXES = (".npy", ".npz", ".zarr")
 
@@ -32,6 +32,8 @@ class Forecast(NamedTuple):
     """(N,), valid time of the first predicted frame, where known."""
     dims: str
     """Axes of the input file, letters of n t c h w; the output has the same."""
+    grid: Grid = Grid()
+    """Where the pixels lie and what the channels are, for those who write the forecast."""
 
 
 def forecast(
@@ -44,7 +46,7 @@ def forecast(
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> Forecast:
-    """Predict what follows each sequence of a source.
+    """Predict what follows each sequence of a source; where its times have gaps, what follows the last frame.
 
     Args:
         forecaster: the model.
@@ -59,7 +61,8 @@ def forecast(
         InputError: frames that the model was not made for, or too few of them.
     """
     check_values(forecaster.spec, source.spec)
-    shortest = min(source.lengths)
+    latest = source.latest
+    shortest = min(source.lengths[n] for n in latest)
     used = min(forecaster.context or shortest, shortest) if context is None else context
     if not 1 <= used <= shortest:
         raise InputError(
@@ -67,8 +70,8 @@ def forecast(
         )
     forecaster = forecaster.to(device)
     pasts, futures, times = [], [], []
-    for first in range(0, len(source.lengths), batch_size):
-        numbers = range(first, min(first + batch_size, len(source.lengths)))
+    for first in range(0, len(latest), batch_size):
+        numbers = latest[first : first + batch_size]
         windows = [source.read(n, source.lengths[n] - used, source.lengths[n]) for n in numbers]
         past = np.stack([window.frames for window in windows])
         valid = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
@@ -81,7 +84,7 @@ def forecast(
             progress(first + len(windows))
     known = all(time is not None for time in times)
     starts = np.array(times, dtype="datetime64[s]") if known else None
-    return Forecast(np.concatenate(pasts), np.concatenate(futures), starts, source.dims)
+    return Forecast(np.concatenate(pasts), np.concatenate(futures), starts, source.dims, source.grid)
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -37,6 +37,48 @@ class FrameSpec(BaseModel):
     """Upper end of the value range, in `units`."""
     step_minutes: float | None = None
     """Minutes between frames, where known."""
+
+
+class Grid(BaseModel):
+    """Where pixels lie and what channels are: what a reader found beside the values, so that a writer can carry it over.
+
+    Unlike FrameSpec it belongs to data, never to a model: a model serves other places too. Empty where a file is silent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    variables: tuple[str, ...] = ()
+    """Name of each channel, as the file has it (a variable, a quantity, a band)."""
+    units: tuple[str, ...] = ()
+    """Units of each channel, as the file spells them."""
+    standard_names: tuple[str, ...] = ()
+    """CF standard name of each channel; empty text where there is none."""
+    y: tuple[float, ...] = ()
+    """Centre of each row, in `axis_units`, in the order of the rows."""
+    x: tuple[float, ...] = ()
+    """Centre of each column, in `axis_units`."""
+    y_name: str = "y"
+    x_name: str = "x"
+    axis_units: str = "1"
+    """m, km or degrees."""
+    crs: str | None = None
+    """Coordinate reference system, as WKT or a PROJ text."""
+    mapping: dict[str, Any] = {}
+    """Attributes of the CF grid mapping, where the file has one."""
+    calendar: str = "standard"
+    """CF calendar of the times."""
+    missing: str = "no pixel is marked as missing"
+    """What was taken as missing, in words."""
+
+    def coarse(self, factor: int) -> Grid:
+        """The same with blocks of factor x factor pixels as one; what is left over at the lower and right edge is cut."""
+        if factor == 1:
+            return self
+        blocks = [
+            tuple(sum(axis[at : at + factor]) / factor for at in range(0, len(axis) - factor + 1, factor))
+            for axis in (self.y, self.x)
+        ]
+        return self.model_copy(update={"y": blocks[0], "x": blocks[1]})
 
 
 class Window(NamedTuple):

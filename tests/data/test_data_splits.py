@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from framecast.data import DataConfig
 from framecast.data.splits import split
 from framecast.errors import InputError
-from framecast.types import FrameSpec, Window
+from framecast.types import FrameSpec, Grid, Window
 
 
 class Lengths(NamedTuple):
@@ -19,6 +19,8 @@ class Lengths(NamedTuple):
     has_missing: bool = False
     notes: tuple[str, ...] = ()
     spec: FrameSpec = FrameSpec(channels=1, height=1, width=1)
+    grid: Grid = Grid()
+    latest: tuple[int, ...] = ()
 
     def read(self, sequence: int, start: int, stop: int) -> Window:
         raise NotImplementedError

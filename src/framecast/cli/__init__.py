@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command()(train.demo)
 app.command()(show.models)
 app.command()(show.doctor)
+app.command()(show.inspect)
 app.add_typer(show.data_app, name="data")
 app.command("train")(train.train)
 app.command()(train.resume)

@@ -57,6 +57,10 @@ def evaluate(
     value_range: options.Range = None,
     missing: options.Missing = None,
     units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
     model: options.Model = None,
     device: options.Device = "auto",
     precision: options.Precision = None,
@@ -79,7 +83,7 @@ def evaluate(
         in_dbz=options.is_dbz(scale),
         block=block,
     )
-    fields = options.data_fields(data, dims, variable, value_range, missing, units)
+    fields = options.data_fields(data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
     network = options.imported(model)
     board, folder = contest(
         run, fields, question, out=out, device=device, precision=precision, model=network, quiet=quiet or as_json

@@ -33,7 +33,20 @@ Dims = Annotated[
     str | None,
     typer.Option("--dims", help="The array's axes in order: n sequences, t time, c channels, h, w. E.g. tnhw."),
 ]
-Variable = Annotated[str | None, typer.Option("--var", help="Key of the array inside a .npz or zarr group.")]
+Variable = Annotated[
+    str | None,
+    typer.Option(
+        "--var", help="Array, variable, quantity or field inside the file; u,v make two channels of a CF grid."
+    ),
+]
+Times = Annotated[
+    str | None, typer.Option("--times", metavar="PATTERN", help="Times in the names of files, e.g. %Y%m%d_%H%M.")
+]
+Step = Annotated[float | None, typer.Option("--step-minutes", help="Minutes between frames; over what the file says.")]
+Grey = Annotated[bool, typer.Option("--grey", help="Pictures and videos in grey: one channel instead of three.")]
+Shrink = Annotated[
+    int | None, typer.Option("--shrink", help="Average blocks of so many pixels in each direction.", min=1)
+]
 Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
 Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
 Units = Annotated[str | None, typer.Option("--units", help="Units of the values; over what the file says.")]
@@ -51,6 +64,10 @@ def data_fields(
     value_range: str | None,
     missing: float | None,
     units: str | None,
+    times: str | None = None,
+    step_minutes: float | None = None,
+    grey: bool = False,
+    shrink: int | None = None,
 ) -> dict[str, Any]:
     """The fields of a DataConfig that were said on the command line."""
     fields = {
@@ -60,6 +77,10 @@ def data_fields(
         "range": None if value_range is None else interval(value_range),
         "missing": missing,
         "units": units,
+        "times": times,
+        "step_minutes": step_minutes,
+        "colour": "grey" if grey else None,
+        "shrink": shrink,
     }
     return {key: value for key, value in fields.items() if value is not None}
 

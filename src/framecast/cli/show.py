@@ -1,7 +1,8 @@
-"""models, doctor, data."""
+"""models, doctor, inspect, data."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,49 @@ def doctor(as_json: options.Json = False) -> None:
     width = max(map(len, found))
     for name, value in found.items():
         print(f"{name:{width}}  {value}")
+
+
+def inspect(
+    path: Annotated[str, typer.Argument(help="A file or a folder of frames.")],
+    picture: Annotated[
+        Path | None, typer.Option(help="New PNG with frames and statistics. [default: runs/inspect-NAME-N.png]")
+    ] = None,
+    no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw nothing.")] = False,
+    dims: options.Dims = None,
+    variable: options.Variable = None,
+    value_range: options.Range = None,
+    missing: options.Missing = None,
+    units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
+    as_json: options.Json = False,
+) -> None:
+    """Look at data: what it is, gaps, missing pixels, values, windows, cost, and how to train on it."""
+    from framecast import atomic
+    from framecast.inspection import draw
+    from framecast.inspection import inspect as look
+
+    if picture is not None:
+        atomic.new(picture)
+    fields = options.data_fields(path, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
+    said = {**fields, "source": path}
+    found = look(options.data_config(said), said)
+    if not no_picture:
+        picture = picture or _free_picture(Path(path).name.split(".")[0])
+        draw(found, picture)
+    if as_json:
+        options.say_json({**found.as_dict(), "picture": None if no_picture else str(picture)})
+        return
+    found.print(options.console())
+    if not no_picture:
+        print(f"picture: {picture}")
+
+
+def _free_picture(name: str) -> Path:
+    numbers = (Path("runs") / f"inspect-{name}-{number}.png" for number in itertools.count(1))
+    return next(path for path in numbers if not path.exists())
 
 
 @data_app.callback()

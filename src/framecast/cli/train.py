@@ -33,7 +33,9 @@ def demo(
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe (YAML) or the name of a network.", metavar="RECIPE|MODEL")],
-    data: Annotated[str | None, typer.Option("--data", help="moving-mnist, or a .npy, .npz or .zarr.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="moving-mnist, a file or a folder; see framecast inspect.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="New run folder. [default: runs/NAME-N]")] = None,
     steps: Annotated[
         int | None, typer.Option(help="Training iterations; short for --set train.steps=N.", min=1)
@@ -45,6 +47,10 @@ def train(
     value_range: options.Range = None,
     missing: options.Missing = None,
     units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -54,7 +60,7 @@ def train(
     from framecast.run_folder import next_free
     from framecast.train import start
 
-    fields = options.data_fields(data, dims, variable, value_range, missing, units)
+    fields = options.data_fields(data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
     short = {"train.steps": steps, "seed": seed, **{f"data.{key}": value for key, value in fields.items()}}
     said = read_recipe(recipe, overrides or (), {key: value for key, value in short.items() if value is not None})
     place = options.place(device)

@@ -13,7 +13,7 @@ from framecast.errors import UsageError
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run or a model's folder.")],
-    file: Annotated[Path, typer.Argument(help="Frames up to now: .npy, .npz or .zarr.")],
+    file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
     out: Annotated[Path, typer.Option("--out", help="New .npy, .npz or .zarr.")],
     horizon: Annotated[int, typer.Option(help="Frames to predict; any number.", min=1)] = 10,
     context: Annotated[
@@ -28,6 +28,10 @@ def predict(
     value_range: options.Range = None,
     missing: options.Missing = None,
     units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
     model: options.Model = None,
     device: options.Device = "auto",
     precision: options.Precision = None,
@@ -36,6 +40,7 @@ def predict(
 ) -> None:
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
     from framecast import kernels
+    from framecast.contest import recipe_of, seen_alike
     from framecast.data import ArraySource
     from framecast.model_folder import load
     from framecast.place import resolve_device
@@ -43,22 +48,18 @@ def predict(
     from framecast.progress import progress
 
     check_new(out, gif, strip)
+    place = resolve_device(device)
     kernels.set_precision(precision or "auto")
-    forecaster = load(run, model=options.imported(model))
-    source = ArraySource(
-        options.data_config(options.data_fields(str(file), dims, variable, value_range, missing, units))
+    kind = options.imported(model)
+    forecaster = load(run, model=kind)
+    fields = options.data_fields(
+        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink
     )
-    if not sequence < len(source.lengths):
-        raise UsageError("--sequence", got=sequence, expected=f"0 to {len(source.lengths) - 1}")
-    with progress("predicting", len(source.lengths), quiet=quiet or as_json) as show:
+    source = ArraySource(options.data_config(seen_alike(recipe_of(run, kind), fields)))
+    _check_sequence(sequence, len(source.latest))
+    with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
         result = forecast(
-            forecaster,
-            source,
-            horizon,
-            context=context,
-            batch_size=batch_size,
-            device=resolve_device(device),
-            progress=show.update,
+            forecaster, source, horizon, context=context, batch_size=batch_size, device=place, progress=show.update
         )
     axes, shape = write_forecast(out, result, forecaster.spec)
     draw_forecast(result, forecaster.spec, sequence, gif=gif, strip=strip)
@@ -109,3 +110,8 @@ def convert(
         return
     print(f"{out}: {forecaster.config}")
     print(f"next: framecast predict {out} FILE --horizon 10 --out FUTURE.npy")
+
+
+def _check_sequence(number: int, count: int) -> None:
+    if not number < count:
+        raise UsageError("--sequence", got=number, expected=f"0 to {count - 1}")

@@ -1,4 +1,4 @@
-"""Sequences of frames in .npy, .npz and .zarr files."""
+"""Sequences of frames in files of any kind: windows in raw units with their mask and their times."""
 
 from __future__ import annotations
 
@@ -6,32 +6,46 @@ import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.data.cache import FrameCache
 from framecast.data.config import DataConfig
 from framecast.data.fingerprint import fingerprint
 from framecast.data.layout import layout
-from framecast.data.npy import MAPPED_LIMIT, open_npy
-from framecast.data.npz import CONTENT_LIMIT, open_npz
+from framecast.data.npy import MAPPED_LIMIT
+from framecast.data.npz import CONTENT_LIMIT
+from framecast.data.opening import open_stored
 from framecast.data.scan import Scan, is_code, scan
+from framecast.data.series import stack_fingerprint
+from framecast.data.shrink import shrunk
 from framecast.data.stored import Stored
+from framecast.data.timeline import Timeline
 from framecast.data.units import DBZ_UNITS, canonical
-from framecast.data.zarr_store import is_zarr, open_zarr
 from framecast.errors import InputError
-from framecast.types import FrameSpec, Window
+from framecast.types import FrameSpec, Grid, Window
 
 DBZ_RANGE = (0.0, 70.0)
 BYTE_RANGE = (0.0, 255.0)
+SERIES = (512 << 20, 16, 1 << 20)
+"""Of files that are unpacked: bytes up to which all are looked at, how many blocks of larger ones, values of a block."""
+
+
+class _Span(NamedTuple):
+    """Frames of a sequence that were not at hand."""
+
+    begin: int
+    end: int
 
 
 class ArraySource:
-    """Sequences in one array: raw value = stored value x scale + offset, in the file's or the user's units.
+    """Sequences in one array or in many files: raw value = stored value x scale + offset, in raw units.
 
-    A .npy is mapped and a .zarr read by chunks when frames are asked for; an .npz is unpacked into memory. Pixels that
-    hold the missing code, NaN or infinity are missing.
+    A .npy is mapped, an .npz is unpacked into memory, everything else is read when frames are asked for. Pixels that
+    hold the missing code, NaN or infinity are missing. Where files know their times, each stretch without a gap is a
+    sequence of its own.
 
     Args:
         config: source (the path) and what the user says about it.
@@ -46,8 +60,13 @@ class ArraySource:
         self, config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content_limit: int = CONTENT_LIMIT
     ) -> None:
         self._path = Path(config.source)
-        stored = _opened(self._path, config.variable, mapped_limit, content_limit)
+        stored = open_stored(config, mapped_limit=mapped_limit, content_limit=content_limit)
         name, said = config.source, stored.attributes
+        self.about: str = stored.about
+        self.timeline: Timeline | None = stored.timeline
+        self._files = stored.files
+        self._shrink = config.shrink
+        self._cache = FrameCache() if stored.files else None
         self._array = stored.array
         self._layout, notes = layout(stored, config.dims, name)
         self.notes: list[str] = [*stored.notes, *notes]
@@ -59,10 +78,12 @@ class ArraySource:
         self.lengths: Sequence[int] = self._layout.lengths
         self.labels: Sequence[str] | None = self._per_sequence(said.split, "split", name)
         self._times = self._per_sequence(said.start_time, "start_time", name)
+        self.latest: Sequence[int] = stored.timeline.latest if stored.timeline else range(len(self.lengths))
+        self.grid: Grid = stored.grid.coarse(config.shrink)
         self.spec = FrameSpec(
             channels=self._layout.size("c"),
-            height=self._layout.size("h"),
-            width=self._layout.size("w"),
+            height=self._shrunk_size("h", name),
+            width=self._shrunk_size("w", name),
             units=units,
             low=low,
             high=high,
@@ -79,27 +100,64 @@ class ArraySource:
             length = self.lengths[sequence] if 0 <= sequence < len(self.lengths) else None
             expected = f"sequences 0..{len(self.lengths) - 1}" if length is None else f"frames 0..{length - 1}"
             raise InputError(str(self._path), got=f"sequence {sequence}, frames {start}..{stop - 1}", expected=expected)
-        stored = self._layout.read(self._array, sequence, start, stop)
-        frames = self._raw(stored)
-        if not self.has_missing:
-            return Window(frames, None, self._time(sequence, start))
-        valid = np.isfinite(frames) & ~is_code(stored, self._missing)
-        frames[~valid] = np.nan
+        frames = self._at_hand(sequence, start, stop) if self._cache is not None else self._load(sequence, start, stop)
+        valid = np.isfinite(frames) if self.has_missing else None
         return Window(frames, valid, self._time(sequence, start))
+
+    def frame_times(self, sequence: int) -> NDArray[Any] | None:
+        """Time of each frame of a sequence, UTC; None where unknown."""
+        times = [self._time(sequence, at) for at in range(self.lengths[sequence])]
+        known = [time for time in times if time is not None]
+        return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
 
     @property
     def dims(self) -> str:
         """The array's axes in order, letters of n t c h w; n first where several sequences share one axis of time."""
         dims = self._layout.dims
-        return dims if "n" in dims or len(self.lengths) == 1 else f"n{dims}"
+        return dims if "n" in dims or len(self.latest) == 1 else f"n{dims}"
 
     def fingerprint(self) -> str:
-        """16 hex digits of a sha256 over the file's contents."""
+        """16 hex digits of a sha256 over the contents of the file or files."""
         return self._fingerprint
 
     @cached_property
     def _fingerprint(self) -> str:
-        return fingerprint(self._path)
+        return stack_fingerprint(self._files, self._path) if self._files else fingerprint(self._path)
+
+    def _load(self, sequence: int, start: int, stop: int) -> NDArray[np.float32]:
+        """Frames out of the file, raw units, NaN where missing."""
+        stored = self._layout.read(self._array, sequence, start, stop)
+        frames = self._raw(stored)
+        if self.has_missing:
+            frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
+        return shrunk(frames, self._shrink) if self._shrink > 1 else frames
+
+    def _at_hand(self, sequence: int, start: int, stop: int) -> NDArray[np.float32]:
+        """The same, with frames that were read lately taken from the cache."""
+        cache = self._cache
+        assert cache is not None
+        out = np.empty((stop - start, self.spec.channels, self.spec.height, self.spec.width), np.float32)
+        lacking: list[_Span] = []
+        for at in range(start, stop):
+            frame = cache.get((sequence, at))
+            if frame is not None:
+                out[at - start] = frame
+            elif lacking and lacking[-1].end == at:
+                lacking[-1] = _Span(lacking[-1].begin, at + 1)
+            else:
+                lacking.append(_Span(at, at + 1))
+        for begin, end in lacking:
+            fresh = self._load(sequence, begin, end)
+            out[begin - start : end - start] = fresh
+            for at in range(begin, end):
+                cache.put((sequence, at), fresh[at - begin].copy())
+        return out
+
+    def _shrunk_size(self, letter: str, name: str) -> int:
+        size = self._layout.size(letter)
+        if size < self._shrink:
+            raise InputError(f"{name}: shrink", got=self._shrink, expected=f"at most {size}, the pixels of a side")
+        return size // self._shrink
 
     @property
     def _plain_bytes(self) -> bool:
@@ -113,6 +171,9 @@ class ArraySource:
             return np.ascontiguousarray(stored * np.float64(self._scale) + self._offset, np.float32)
 
     def _time(self, sequence: int, start: int) -> np.datetime64 | None:
+        if self.timeline is not None:
+            first = self.timeline.runs[sequence][0]
+            return None if self.timeline.times is None else self.timeline.times[first + start]
         if self._times is None or np.isnat(self._times[sequence]):
             return None
         if start and self.spec.step_minutes is None:
@@ -136,7 +197,8 @@ class ArraySource:
         """Look at the values, unless they are plain bytes, of which none can be missing."""
         if self._plain_bytes and self._missing is None:
             return None
-        found = scan(self._array, grain, self._missing)
+        whole, samples, block = SERIES if self._files else (None, None, None)
+        found = scan(self._array, grain, self._missing, whole=whole, samples=samples, block=block)
         part = "" if found.whole else f" in a sample of {found.seen} values"
         if found.not_finite:
             self.notes.append(f"missing: {found.not_finite} values are NaN or infinite{part}")
@@ -188,23 +250,3 @@ class ArraySource:
                 f"{name}: {key}", got=f"{len(values)} values", expected=f"{len(self.lengths)}, one for each sequence"
             )
         return values
-
-
-def _opened(path: Path, variable: str | None, mapped_limit: int, content_limit: int) -> Stored:
-    try:
-        if is_zarr(path):
-            return open_zarr(path, variable)
-        exists, is_file = path.exists(), path.is_file()
-    except (OSError, ValueError) as error:
-        raise InputError(str(path)[:200], got=str(error), expected="a path") from error
-    if not exists:
-        raise InputError(str(path), got="no such file", expected="a .npy, .npz or .zarr, or the word moving-mnist")
-    if not is_file:
-        raise InputError(str(path), got="a folder", expected="a .npy, a .npz or a folder that is a zarr store")
-    if path.suffix == ".npz":
-        return open_npz(path, variable, limit=content_limit)
-    if path.suffix != ".npy":
-        raise InputError(str(path), got=f"suffix {path.suffix or 'none'}", expected=".npy, .npz or .zarr")
-    if variable is not None:
-        raise InputError(f"{path}: variable", got=variable, expected="none: a .npy holds one array")
-    return open_npy(path, limit=mapped_limit)

@@ -57,9 +57,14 @@ class DataConfig(BaseModel):
     """Where frames come from, what their values mean and how they are split.
 
     Args:
-        source: "moving-mnist", or the path of a .npy, .npz or .zarr.
-        dims: the array's axes in order, letters of n (sequences), t (time), c (channels), h (rows), w (columns).
-        variable: key of the array inside a .npz or a zarr group.
+        source: "moving-mnist", or a path: a .npy, .npz, .zarr, NetCDF, HDF5, GRIB, PGM, video or GIF, or a folder of
+            pictures, GeoTIFFs or such files.
+        dims: the axes of a plain array in order, letters of n (sequences), t (time), c (channels), h (rows), w (columns).
+        variable: name of the array, variable, quantity or field inside; of CF grids also several with commas between
+            them, which become channels.
+        times: pattern of the times in the names of files, as in %Y%m%d%H%M; over what the files themselves say.
+        colour: of pictures and videos: "auto" as they are, "grey" one channel, "rgb" three.
+        shrink: average blocks of so many pixels in each direction; rows and columns left over at the end are cut.
         range: lowest and highest value, in the units that frames have once read (mm/h for a depth per 5 min); scores
             and most normalizers use it.
         missing: the stored value, before scale and offset, that stands for a missing pixel.
@@ -79,6 +84,9 @@ class DataConfig(BaseModel):
     source: Annotated[str, Field(min_length=1)] = MOVING_MNIST
     dims: str | None = None
     variable: str | None = None
+    times: str | None = None
+    colour: Literal["auto", "grey", "rgb"] = "auto"
+    shrink: Count = 1
     range: tuple[float, float] | None = None
     missing: float | None = None
     units: str | None = None
@@ -112,8 +120,9 @@ class DataConfig(BaseModel):
 
     @model_validator(mode="after")
     def _used(self) -> DataConfig:
-        names = ("dims", "variable", "range", "missing", "units", "step_minutes")
+        names = ("dims", "variable", "times", "range", "missing", "units", "step_minutes")
         unused = [name for name in names if getattr(self, name) is not None]
+        unused += [name for name, usual in (("colour", "auto"), ("shrink", 1)) if getattr(self, name) != usual]
         if self.source == MOVING_MNIST and unused:
             raise ValueError(f"got {', '.join(unused)} with source {MOVING_MNIST}, expected them with a file only")
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from framecast.data.arrays import ArraySource
 from framecast.data.config import MOVING_MNIST, DataConfig, MovingMNISTConfig
@@ -18,7 +18,7 @@ from framecast.data.streams import checked_seed
 from framecast.data.units import DBZ_UNITS, RATE_UNITS
 from framecast.errors import UsageError
 from framecast.normalize import DBZ, Normalizer, Range
-from framecast.types import FrameSpec, Window
+from framecast.types import FrameSpec, Grid, Window
 
 EVALUATION_SEED = 0
 """Generated validation and test sequences are the same for every seed of a training."""
@@ -39,6 +39,7 @@ class DataSet:
         augment: changes that `training_batches` applies.
         counts: windows in each split.
         read: (split, epoch, index) to the window.
+        grid: where pixels lie and what channels are, for those who write.
     """
 
     spec: FrameSpec
@@ -51,6 +52,7 @@ class DataSet:
     augment: tuple[str, ...]
     counts: dict[str, int]
     read: Callable[[str, int, int], Window]
+    grid: Grid = field(default_factory=Grid)
 
     @property
     def frames(self) -> int:
@@ -158,6 +160,7 @@ def _stored(config: DataConfig, context: int, horizon: int, seed: int) -> DataSe
         augment=config.augment,
         counts={name: len(windows) for name, windows in parts.windows.items()},
         read=_StoredWindows(source, parts.windows, frames),
+        grid=source.grid,
     )
 
 

@@ -23,17 +23,18 @@ def fingerprint(path: Path) -> str:
     """
     try:
         if path.is_file():
-            return _file(path).hex()[:DIGITS]
+            return file_digest(path).hex()[:DIGITS]
         total = hashlib.sha256()
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
             name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
-            total.update(len(name).to_bytes(8, "little") + name + _file(file))
+            total.update(len(name).to_bytes(8, "little") + name + file_digest(file))
         return total.hexdigest()[:DIGITS]
     except OSError as error:
         raise InputError(str(path), got=str(error), expected="a file that can be read") from error
 
 
-def _file(path: Path) -> bytes:
+def file_digest(path: Path) -> bytes:
+    """Sha256 of a file, or of the size, beginning and end of a large one."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size <= WHOLE:

@@ -34,20 +34,32 @@ class Scan(NamedTuple):
     """Whether all values were looked at."""
 
 
-def scan(array: Array, grain: tuple[int, ...], missing: float | None) -> Scan:
+def scan(
+    array: Array,
+    grain: tuple[int, ...],
+    missing: float | None,
+    *,
+    whole: int | None = None,
+    samples: int | None = None,
+    block: int | None = None,
+) -> Scan:
     """Look at all values, or at an even sample of a large array.
 
     Args:
         array: stored values.
         grain: sizes of the pieces that are read at once.
         missing: stored value of missing pixels.
+        whole: bytes up to which all values are looked at; None for WHOLE.
+        samples: blocks of a larger array that are looked at; None for SAMPLES.
+        block: values that are looked at together, about; a few copies of them are held; None for BLOCK.
 
     Raises:
         InputError: the values cannot be read.
     """
     low, high, coded, not_finite, seen = math.inf, -math.inf, 0, 0, 0
-    whole = math.prod(array.shape) * array.dtype.itemsize <= WHOLE
-    for key in _blocks(array.shape, grain, None if whole else SAMPLES):
+    entire = math.prod(array.shape) * array.dtype.itemsize <= (WHOLE if whole is None else whole)
+    count = None if entire else SAMPLES if samples is None else samples
+    for key in _blocks(array.shape, grain, count, BLOCK if block is None else block):
         values = np.asarray(array[key])
         gone = is_code(values, missing)
         bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros((), np.bool_)
@@ -57,7 +69,7 @@ def scan(array: Array, grain: tuple[int, ...], missing: float | None) -> Scan:
         seen += values.size
         if good.size:
             low, high = min(low, float(good.min())), max(high, float(good.max()))
-    return Scan(low, high, coded, not_finite, seen, whole)
+    return Scan(low, high, coded, not_finite, seen, entire)
 
 
 def is_code(values: NDArray[Any], missing: float | None) -> NDArray[np.bool_]:
@@ -72,11 +84,13 @@ def is_code(values: NDArray[Any], missing: float | None) -> NDArray[np.bool_]:
     return values == int(missing) if missing.is_integer() else np.zeros((), np.bool_)
 
 
-def _blocks(shape: tuple[int, ...], grain: tuple[int, ...], count: int | None) -> Iterator[tuple[slice, ...]]:
-    """Cut an array into blocks of whole grains, about BLOCK values each; `count` of them, spread evenly, or all."""
+def _blocks(
+    shape: tuple[int, ...], grain: tuple[int, ...], count: int | None, block: int
+) -> Iterator[tuple[slice, ...]]:
+    """Cut an array into blocks of whole grains, about `block` values each; `count` of them, spread evenly, or all."""
     steps = [min(g, size) for g, size in zip(grain, shape, strict=True)]
     for axis in reversed(range(len(shape))):
-        room = BLOCK // math.prod(steps)
+        room = block // math.prod(steps)
         steps[axis] = min(shape[axis], steps[axis] * max(1, room))
     starts = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
     total = math.prod(len(s) for s in starts)

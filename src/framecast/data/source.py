@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from framecast.types import FrameSpec, Window
+from framecast.types import FrameSpec, Grid, Window
 
 
 @runtime_checkable
@@ -15,6 +15,14 @@ class Source(Protocol):
     @property
     def spec(self) -> FrameSpec:
         """What each frame is."""
+
+    @property
+    def grid(self) -> Grid:
+        """Where pixels lie, what channels are, the calendar, and what counts as missing."""
+
+    @property
+    def latest(self) -> Sequence[int]:
+        """Sequences after which nothing more is known: what a forecast of the future goes on from."""
 
     @property
     def lengths(self) -> Sequence[int]:

@@ -7,13 +7,16 @@ import binascii
 import math
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import good_dims
+from framecast.data.timeline import Timeline
 from framecast.errors import InputError
+from framecast.types import Grid
 
 NUMBERS = "fiub"
 """Kinds of dtype that can be frames: floats, integers, booleans. Never objects, which could be pickled code."""
@@ -65,6 +68,13 @@ class Stored(NamedTuple):
     own_layout: bool
     """Whether it is an npz with an array called frames, whose axes are n t h w or n t c h w."""
     notes: list[str]
+    about: str = "array"
+    """What kind of file it is, for people."""
+    grid: Grid = Grid()
+    timeline: Timeline | None = None
+    """Of files that know their times; `clips` are then its runs."""
+    files: tuple[Path, ...] = ()
+    """Files of a series, each of which costs time to read; empty for arrays."""
 
 
 def attributes(raw: Mapping[str, Any], name: str) -> Attributes:

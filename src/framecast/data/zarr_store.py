@@ -45,6 +45,29 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
 
 
+def has_named_axes(path: Path, variable: str | None) -> bool:
+    """Whether a folder is a zarr group as xarray writes them: axes of its arrays have names, and coordinates.
+
+    Raises:
+        InputError: the store is damaged.
+    """
+    return guarded(lambda: _named(path, variable), str(path))
+
+
+def _named(path: Path, variable: str | None) -> bool:
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    if not isinstance(node, zarr.Group) or (variable is None and OWN in node):
+        return False
+    names: set[str] = set()
+    for _, array in node.arrays():
+        said = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+        if isinstance(said, list | tuple) and len(array.shape) >= 2:
+            names |= {str(name) for name in said}
+    return any(name in node for name in names)
+
+
 class Chunked:
     """A zarr array whose faults are input errors."""
 

@@ -1,0 +1,93 @@
+"""Axes of CF grids: which is time, rows or columns, and what stands on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.damage import SERIES_LIMIT, damage, library
+from framecast.errors import InputError
+
+AXES = "tyx"
+_STANDARD = {
+    "time": "t",
+    "forecast_reference_time": "t",
+    "projection_y_coordinate": "y",
+    "latitude": "y",
+    "grid_latitude": "y",
+    "projection_x_coordinate": "x",
+    "longitude": "x",
+    "grid_longitude": "x",
+}
+_UNITS = {
+    **dict.fromkeys(("degrees_north", "degree_north", "degree_n", "degrees_n"), "y"),
+    **dict.fromkeys(("degrees_east", "degree_east", "degree_e", "degrees_e"), "x"),
+}
+_NAMES = {
+    **dict.fromkeys(("t", "time", "times", "valid_time", "date", "datetime"), "t"),
+    **dict.fromkeys(("y", "yc", "lat", "latitude", "row", "rows", "nj", "northing", "rlat", "south_north"), "y"),
+    **dict.fromkeys(("x", "xc", "lon", "longitude", "column", "columns", "ni", "easting", "rlon", "west_east"), "x"),
+}
+
+
+def axis_of(data: Any, dim: Any) -> str | None:
+    """Letter t, y or x of a dimension of an xarray.Dataset, by axis, standard_name, units, then name; else None."""
+    attributes = data[dim].attrs if dim in data.variables else {}
+    axis = str(attributes.get("axis", "")).lower()
+    if axis in ("t", "y", "x"):
+        return axis
+    units = str(attributes.get("units", "")).lower()
+    if " since " in units:
+        return "t"
+    found = _STANDARD.get(str(attributes.get("standard_name", ""))) or _UNITS.get(units)
+    return found or _NAMES.get(str(dim).lower())
+
+
+def coordinate(data: Any, dim: str, name: str) -> tuple[tuple[float, ...], str]:
+    """Values along a dimension and their units; nothing where the file has none.
+
+    Raises:
+        InputError: values that are no numbers, or not finite.
+    """
+    array = data.variables.get(dim)
+    if array is None or array.ndim != 1 or array.dtype.kind not in "fiu" or array.size > SERIES_LIMIT:
+        return (), ""
+    values = np.asarray(array.values, np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name}: {dim}", got="NaN or infinity", expected="finite coordinates")
+    return tuple(values.tolist()), str(array.attrs.get("units", ""))
+
+
+def calendar_times(data: Any, dim: str | None, name: str) -> tuple[NDArray[Any] | None, str, tuple[str, ...]]:
+    """Times along a dimension, the calendar, and notes.
+
+    Dates of calendars that numpy does not have keep their distances, from the date of the first frame on.
+
+    Raises:
+        InputError: times that cannot be read.
+    """
+    key = dim if dim in data.variables else next((k for k in ("time", "valid_time") if k in data.variables), None)
+    array = None if key is None else data.variables[key]
+    if array is None or array.ndim > 1 or array.size > SERIES_LIMIT or array.dtype.kind not in "fiu":
+        return None, "standard", ()
+    units, calendar = str(array.attrs.get("units", "")), str(array.attrs.get("calendar", "standard")).lower()
+    if " since " not in units:
+        return None, calendar, ()
+    raw = np.atleast_1d(np.asarray(array.values))
+    if raw.dtype.kind == "f" and not np.isfinite(raw).all():
+        raise InputError(f"{name}: {key}", got="a time that is missing", expected="a time for each frame")
+    cftime = library("cftime", "grids")
+    with damage(f"{name}: {key}", f"times in {units}"):
+        if calendar in ("standard", "gregorian", "proleptic_gregorian"):
+            moments = cftime.num2date(
+                raw, units, calendar, only_use_cftime_datetimes=False, only_use_python_datetimes=True
+            )
+            return np.array(moments, "datetime64[ms]"), calendar, ()
+        moments = cftime.num2date(raw, units, calendar)
+        first = min(moments)
+        seconds = np.array([round((moment - first).total_seconds() * 1000) for moment in moments], "timedelta64[ms]")
+        begin = np.datetime64(f"{first.year:04}-{first.month:02}-{min(first.day, 28):02}", "ms")
+        begin += np.timedelta64(first.hour * 3600 + first.minute * 60 + first.second, "s")
+        return begin + seconds, calendar, (f"calendar: {calendar}; dates after the first frame are counted in days",)

@@ -1,0 +1,40 @@
+"""Frames that were read lately, so that windows that overlap do not unpack the same file again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BUDGET = 256 << 20
+"""Bytes of frames that are kept, in each process."""
+
+
+class FrameCache:
+    """The frames (C, H, W) used last, up to a number of bytes. A copy in another process begins empty."""
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self.budget = budget
+        self._frames: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple[int, int]) -> NDArray[np.float32] | None:
+        """The frame, or None."""
+        frame = self._frames.get(key)
+        if frame is not None:
+            self._frames.move_to_end(key)
+        return frame
+
+    def put(self, key: tuple[int, int], frame: NDArray[np.float32]) -> None:
+        """Keep a frame; those not used for longest go. One that is larger than the budget is not kept."""
+        if frame.nbytes > self.budget or key in self._frames:
+            return
+        self._frames[key] = frame
+        self._bytes += frame.nbytes
+        while self._bytes > self.budget:
+            self._bytes -= self._frames.popitem(last=False)[1].nbytes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrameCache, (self.budget,)

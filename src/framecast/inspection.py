@@ -1,0 +1,286 @@
+"""What a file or folder holds, what it would cost to train on it, and the command that does: `framecast inspect`."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+
+from framecast.cost import cost
+from framecast.data import ArraySource, DataConfig
+from framecast.data.splits import split
+from framecast.data.survey import Survey, survey
+from framecast.errors import InputError
+from framecast.models import MODELS
+from framecast.plain import plain
+from framecast.recipe import Recipe
+
+SECONDS = 10.0
+"""An iteration that takes longer is not proposed, if anything smaller is left."""
+BUDGET = 3600.0
+"""Seconds of training that the proposed line asks for, about."""
+MEMORY = 0.5
+"""Share of the free memory that a training may take."""
+BARS = 30
+"""Width of the histogram, characters."""
+
+
+class Proposal(NamedTuple):
+    """A training that fits data and machine."""
+
+    model: str
+    hidden: list[int] | None
+    """None for the network's default."""
+    batch_size: int
+    shrink: int
+    context: int
+    horizon: int
+    fractions: list[float] | None
+    steps: int
+    seconds_per_step: float
+    """Estimated from the multiply-adds and the speed of one convolution here."""
+    memory_bytes: int
+    """Weights, gradients, Adam and what the backward pass needs."""
+
+
+class Inspection(NamedTuple):
+    """All that is told."""
+
+    path: str
+    source: ArraySource
+    survey: Survey
+    windows: dict[str, int] | None
+    """By split, at the default context and horizon; None where there are too few frames."""
+    windows_note: str
+    frame_seconds: float
+    """To read one frame."""
+    proposal: Proposal
+    command: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        source, seen, line = self.source, self.survey, self.source.timeline
+        first, last = _span(source)
+        return plain(
+            {
+                "path": self.path,
+                "kind": source.about,
+                "spec": source.spec.model_dump(),
+                "grid": {
+                    **source.grid.model_dump(exclude={"y", "x", "mapping"}),
+                    "y": _ends(source.grid.y),
+                    "x": _ends(source.grid.x),
+                },
+                "sequences": len(source.lengths),
+                "frames": seen.total,
+                "first": first,
+                "last": last,
+                "gaps": [] if line is None else line.gaps,
+                "missing_frames": 0 if line is None else line.missing,
+                "duplicates": 0 if line is None else line.duplicates,
+                "disorder": 0 if line is None else line.disorder,
+                "looked_at": len(seen.places),
+                "missing_share": float(seen.missing.mean()),
+                "empty_frames": seen.empty,
+                "constant_frames": seen.constant,
+                "repeated_frames": seen.repeated,
+                "low": seen.low,
+                "high": seen.high,
+                "histogram": {"edges": seen.edges.tolist(), "counts": seen.counts.tolist()},
+                "windows": self.windows,
+                "windows_note": self.windows_note,
+                "seconds_per_frame": self.frame_seconds,
+                "proposal": self.proposal._asdict(),
+                "command": self.command,
+                "notes": source.notes,
+            }
+        )
+
+    def print(self, console: Console) -> None:
+        """Some thirty lines."""
+        for name, text in self._facts():
+            console.print(f"[bold]{name:10}[/bold] ", end="")
+            console.print(text, markup=False, soft_wrap=True)
+        peak = max(int(self.survey.counts.max()), 1)
+        console.print("[bold]values[/bold]")
+        for count, left, right in zip(self.survey.counts, self.survey.edges, self.survey.edges[1:], strict=False):
+            bar = "#" * math.ceil(BARS * math.log1p(int(count)) / math.log1p(peak))
+            share = 100 * int(count) / max(int(self.survey.counts.sum()), 1)
+            console.print(f"  {left:10.4g} to {right:10.4g}  {bar:{BARS}} {share:.3g} %", markup=False)
+        console.print("           (bars are logarithmic)", style="dim")
+        for note in self.source.notes:
+            console.print(note, style="dim", markup=False)
+        console.print("\n[bold]train on it[/bold]")
+        console.print(self.command, markup=False, soft_wrap=True)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        source, seen, spec, grid = self.source, self.survey, self.source.spec, self.source.grid
+        first, last = _span(source)
+        line = source.timeline
+        part = "" if seen.whole else f" (of {len(seen.places)} frames that were looked at)"
+        names = f" ({', '.join(grid.variables[:6])})" if grid.variables else ""
+        found = [
+            ("kind", source.about),
+            ("size", f"{spec.height} x {spec.width} pixels, {spec.channels} channel(s){names}"),
+            ("units", f"{spec.units}, from {seen.low:g} to {seen.high:g}{part}; range {spec.low:g} to {spec.high:g}"),
+            ("frames", f"{seen.total} in {len(source.lengths)} sequence(s)"),
+        ]
+        step = "unknown" if spec.step_minutes is None else _duration(60 * spec.step_minutes)
+        found.append(("step", step if first is None else f"{step}; {first} to {last} UTC, calendar {grid.calendar}"))
+        if grid.y:
+            place = f"{grid.y_name} {grid.y[0]:g} to {grid.y[-1]:g}, {grid.x_name} {grid.x[0]:g} to {grid.x[-1]:g}"
+            found.append(("place", f"{place} {grid.axis_units}; {(grid.crs or 'no CRS')[:60]}"))
+        found.append(("missing", f"{100 * seen.missing.mean():.3g} % of pixels{part}; {grid.missing}"))
+        if line is not None:
+            gaps = f"{len(line.gaps)} gaps of {line.missing} frames, {line.duplicates} duplicates"
+            gaps += f", {line.disorder} out of order"
+            found.append(("times", gaps))
+        odd = f"{seen.constant} constant, {seen.empty} without a valid pixel, {seen.repeated} equal to the one before"
+        found.append(("odd", odd + part))
+        found.append(("windows", self.windows_note))
+        offer = self.proposal
+        cost_text = f"{offer.seconds_per_step:.2g} s an iteration, {offer.memory_bytes / 2**30:.2g} GiB (estimates)"
+        whole = _duration(offer.steps * offer.seconds_per_step)
+        found.append(
+            (
+                "expect",
+                f"{cost_text}; {offer.steps} iterations in {whole}; {self.frame_seconds * 1e3:.3g} ms to read a frame",
+            )
+        )
+        return found
+
+
+def inspect(config: DataConfig, said: dict[str, Any], recipe: Recipe | None = None) -> Inspection:
+    """Look at data.
+
+    Args:
+        config: what to look at.
+        said: the fields of it that the user gave, for the command.
+        recipe: context, horizon and patch; None for the defaults.
+
+    Raises:
+        InputError: data that cannot be used, and why.
+        UsageError: a library for them is not installed.
+    """
+    recipe = recipe or Recipe()
+    source = ArraySource(config)
+    begin = time.perf_counter()
+    seen = survey(source)
+    frame_seconds = (time.perf_counter() - begin) / max(1, len(seen.places))
+    frames = recipe.context + recipe.horizon
+    try:
+        parts = split(source, config, frames, eval_stride=recipe.horizon)
+        windows: dict[str, int] | None = {name: len(members) for name, members in parts.windows.items()}
+        note = parts.how
+    except InputError as error:
+        windows, note = None, str(error)
+    offer = _proposal(source, recipe, enough=windows is not None)
+    return Inspection(config.source, source, seen, windows, note, frame_seconds, offer, _command(config, said, offer))
+
+
+def draw(found: Inspection, path: Path) -> None:
+    """Draw frames, the histogram, and mean and missing share over time."""
+    from framecast import plots
+
+    seen, source = found.survey, found.source
+    titles = []
+    for place in seen.shown_places:
+        sequence, at = seen.places[place]
+        moment = source.read(sequence, at, at + 1).time
+        titles.append(f"frame {at + 1}" if moment is None else str(moment.astype("datetime64[m]")).replace("T", " "))
+    breaks = [i for i in range(1, len(seen.places)) if seen.places[i][0] != seen.places[i - 1][0]]
+    plots.survey(path, seen.shown, titles, source.spec, (seen.edges, seen.counts), (seen.mean, seen.missing), breaks)
+
+
+def _proposal(source: ArraySource, recipe: Recipe, *, enough: bool) -> Proposal:
+    longest, spec = max(source.lengths), source.spec
+    context, horizon, fractions = recipe.context, recipe.horizon, None
+    if not enough:
+        context = horizon = max(1, longest // 6)
+        fractions = None if longest >= 6 else [1.0, 0.0, 0.0]
+    speed, free = _speed(), _free_memory()
+    sizes: list[tuple[str, list[int] | None, int, int]] = [("predrnn", None, 8, 1), ("predrnn", None, 2, 1)]
+    sizes += [("predrnn", [32, 32], 2, 1), ("convlstm", [16, 16], 2, 1), ("convlstm", [16, 16], 1, 1)]
+    sizes += [
+        ("convlstm", [16, 16], 1, shrink) for shrink in (2, 4, 8, 16) if shrink * 16 <= min(spec.height, spec.width)
+    ]
+    offer = None
+    for model, hidden, batch, shrink in sizes:
+        config = MODELS[model]() if hidden is None else MODELS[model].model_validate({"hidden": hidden})
+        size = (spec.channels, spec.height // shrink, spec.width // shrink)
+        counted = cost(config, *size, patch=recipe.patch, frames=context + horizon)
+        seconds = 3 * batch * counted.multiply_adds / speed
+        memory = batch * counted.training_bytes + 4 * counted.weights_bytes
+        steps = int(min(recipe.train.steps, max(100, 100 * round(BUDGET / seconds / 100))))
+        offer = Proposal(model, hidden, batch, shrink, context, horizon, fractions, steps, seconds, memory)
+        if seconds <= SECONDS and memory <= MEMORY * free:
+            break
+    assert offer is not None
+    return offer
+
+
+def _command(config: DataConfig, said: dict[str, Any], offer: Proposal) -> str:
+    flags = {"dims": "--dims", "variable": "--var", "times": "--times", "units": "--units", "missing": "--missing"}
+    words = ["framecast", "train", offer.model, "--data", config.source]
+    for field, flag in {**flags, "step_minutes": "--step-minutes"}.items():
+        words += [flag, str(said[field])] if field in said else []
+    if "range" in said:
+        words.append(f"--range={said['range'][0]:g},{said['range'][1]:g}")
+    words += ["--grey"] if config.colour == "grey" else []
+    shrink = offer.shrink * config.shrink
+    words += ["--shrink", str(shrink)] if shrink > 1 else []
+    default = Recipe()
+    changes = [
+        f"{key}={value}" for key, value in (("context", offer.context), ("horizon", offer.horizon)) if value != 10
+    ]
+    changes += [f"model.hidden={offer.hidden}".replace(" ", "")] if offer.hidden else []
+    if offer.batch_size != default.train.batch_size:
+        changes.append(f"train.batch_size={offer.batch_size}")
+    if offer.fractions:
+        changes.append(f"data.fractions={offer.fractions}".replace(" ", ""))
+    for change in changes:
+        words += ["--set", change]
+    words += ["--steps", str(offer.steps), "--out", f"runs/{Path(config.source).name.split('.')[0] or 'mine'}"]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _speed() -> float:
+    """Multiply-adds a second of a convolution here, CPU, the best of three."""
+    image, kernel = torch.ones(1, 64, 64, 64), torch.ones(64, 64, 5, 5)
+    best = math.inf
+    for _ in range(3):
+        begin = time.perf_counter()
+        torch.nn.functional.conv2d(image, kernel, padding=2)
+        best = min(best, time.perf_counter() - begin)
+    return 64**2 * 64**2 * 25 / max(best, 1e-9)
+
+
+def _free_memory() -> float:
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError):
+        return 8.0 * 2**30
+
+
+def _span(source: ArraySource) -> tuple[str | None, str | None]:
+    last = len(source.lengths) - 1
+    ends = source.read(0, 0, 1).time, source.read(last, source.lengths[last] - 1, source.lengths[last]).time
+    first, final = (None if moment is None else str(moment.astype("datetime64[s]")) for moment in ends)
+    return first, final
+
+
+def _ends(axis: tuple[float, ...]) -> list[float]:
+    return [axis[0], axis[-1]] if axis else []
+
+
+def _duration(seconds: float) -> str:
+    for size, word in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size or (seconds >= size and seconds % size == 0):
+            return f"{seconds / size:.3g} {word}"
+    return f"{seconds:.3g} seconds"
