@@ -7,7 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from framecast import atomic, kernels, plots
 from framecast.baselines import BASELINES, USUAL
@@ -15,7 +17,7 @@ from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.forecaster import Forecaster
-from framecast.metrics import SCALES, Metric, Scores, metrics
+from framecast.metrics import SCALES, Metric, metrics
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
@@ -31,6 +33,7 @@ ALL = "all"
 """In place of a split: every window of the data."""
 RADAR_THRESHOLDS = (15.0, 25.0, 35.0)
 """dBZ; scored where nothing else is asked for."""
+Array = NDArray[np.float32]
 PICTURE_UNITS = ("1", "grey level")
 """Units of frames that are pictures rather than measurements."""
 
@@ -58,6 +61,62 @@ class Question(NamedTuple):
 
 
 EVERYTHING = Question()
+
+
+class Match(NamedTuple):
+    """Forecasts of the same windows, before they are scored."""
+
+    forecasts: dict[str, Predictor]
+    """The first is the one in question."""
+    dataset: DataSet
+    split: str
+    """Where the windows are in the data set."""
+    asked: str
+    """What the split is called: its name, or all."""
+    context: int
+    horizon: int
+    metrics: list[Metric]
+    question: Question
+    device: str
+
+    def score(self, *, quiet: bool = False) -> Scoreboard:
+        """Score all forecasts."""
+        total = min(self.dataset.count(self.split), self.question.limit or self.dataset.count(self.split))
+        scores = {}
+        with progress("scoring", total * len(self.forecasts), quiet=quiet) as show:
+            for number, (name, forecast) in enumerate(self.forecasts.items()):
+                scores[name] = evaluate(
+                    forecast,
+                    self.dataset,
+                    self.split,
+                    self.metrics,
+                    context=self.context,
+                    horizon=self.horizon,
+                    batch_size=self.question.batch_size,
+                    limit=self.question.limit,
+                    device=self.device,
+                    progress=lambda done, before=number * total: show.update(before + done),  # type: ignore[misc]
+                    keep=True,
+                )
+        question = self.question
+        return Scoreboard(scores, self.dataset, self.asked, self.context, self.horizon, question.block, question.seed)
+
+    def window(self, name: str, index: int) -> tuple[Array, Array]:
+        """One window, (T, C, H, W), NaN where missing, and a forecast of it, (K, C, H, W); raw units."""
+        window = self.dataset.window(self.split, 0, index)
+        past = torch.from_numpy(window.frames[None, : self.context]).to(self.device)
+        valid = None if window.valid is None else torch.from_numpy(window.valid[None, : self.context]).to(self.device)
+        with torch.inference_mode():
+            prediction = self.forecasts[name].predict(past, self.horizon, valid)[0]
+        return window.frames, prediction.float().cpu().numpy()
+
+    def write(self, board: Scoreboard, folder: Path) -> None:
+        """Write scores.json and pictures; the first window of the first forecast is drawn."""
+        board.write(folder / "scores.json")
+        board.draw(folder / "scores.png")
+        frames, prediction = self.window(next(iter(self.forecasts)), 0)
+        for draw, name in ((plots.strip, "strip.png"), (plots.gif, "forecast.gif")):
+            draw(folder / name, frames[: self.context], prediction, self.dataset.spec, frames[self.context :])
 
 
 def contest(
@@ -89,6 +148,23 @@ def contest(
     Raises:
         UsageError, InputError, CheckpointError: what cannot be used, and why.
     """
+    match = arrange(run, data, question, device=device, precision=precision, model=model)
+    folder = atomic.new(out or next_free(*_default_folder(run, match.asked)))
+    board = match.score(quiet=quiet)
+    match.write(board, folder)
+    return board, folder
+
+
+def arrange(
+    run: str,
+    data: dict[str, Any],
+    question: Question = EVERYTHING,
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    model: type[ModelConfig] | None = None,
+) -> Match:
+    """Bring a model, baselines and the windows together; arguments and errors as of `contest`."""
     device = resolve_device(device)
     others = _others(run, question.baselines)
     forecaster = None if run in BASELINES else load(run, model=model)
@@ -102,69 +178,11 @@ def contest(
         config = config.model_copy(update={"split_by": "time", "fractions": (1.0, 0.0, 0.0), "stride": horizon})
     dataset = _open(config, context, horizon, recipe.seed, forecaster)
     split = "train" if asked == ALL else _split(asked, dataset)
-    folder = out or next_free(*_default_folder(run, asked or split))
-    atomic.new(folder)
     converted = question.in_dbz and dataset.spec.units != "dBZ"
     dataset = in_dbz(dataset) if converted else dataset
-    chosen = _metrics(question, dataset.spec)
     forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
-    scores = _scored(forecasts, dataset, split, chosen, question, context, horizon, device, quiet)
-    board = Scoreboard(scores, dataset, asked or split, context, horizon, question.block, question.seed)
-    board.write(folder / "scores.json")
-    board.draw(folder / "scores.png")
-    for picture in ("strip.png", "forecast.gif"):
-        draw_window(folder / picture, next(iter(forecasts.values())), dataset, split, context, horizon, device)
-    return board, folder
-
-
-def _scored(
-    forecasts: dict[str, Predictor],
-    dataset: DataSet,
-    split: str,
-    chosen: list[Metric],
-    question: Question,
-    context: int,
-    horizon: int,
-    device: str,
-    quiet: bool,
-) -> dict[str, Scores]:
-    total = min(dataset.count(split), question.limit or dataset.count(split))
-    scores = {}
-    with progress("scoring", total * len(forecasts), quiet=quiet) as show:
-        for number, (name, forecast) in enumerate(forecasts.items()):
-            scores[name] = evaluate(
-                forecast,
-                dataset,
-                split,
-                chosen,
-                context=context,
-                horizon=horizon,
-                batch_size=question.batch_size,
-                limit=question.limit,
-                device=device,
-                progress=lambda done, before=number * total: show.update(before + done),  # type: ignore[misc]
-                keep=True,
-            )
-    return scores
-
-
-def draw_window(
-    path: Path,
-    forecast: Predictor,
-    dataset: DataSet,
-    split: str,
-    context: int,
-    horizon: int,
-    device: str,
-    index: int = 0,
-) -> None:
-    """Draw one window of a split: input, truth, prediction, error; a GIF if the path ends so."""
-    window = dataset.window(split, 0, index)
-    past = torch.from_numpy(window.frames[None, :context]).to(device)
-    valid = None if window.valid is None else torch.from_numpy(window.valid[None, :context]).to(device)
-    prediction = forecast.predict(past, horizon, valid)[0].cpu().numpy()
-    draw = plots.gif if path.suffix == ".gif" else plots.strip
-    draw(path, window.frames[:context], prediction, dataset.spec, window.frames[context:])
+    chosen = _metrics(question, dataset.spec)
+    return Match(forecasts, dataset, split, asked or split, context, horizon, chosen, question, device)
 
 
 def _recipe(run: str, name: str | None) -> Recipe:

@@ -44,6 +44,19 @@ def colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
     return (picture * 255).round().astype(np.uint8)
 
 
+def error_colours(prediction: Array, truth: Array, spec: FrameSpec) -> NDArray[np.uint8]:
+    """The error of one frame (C, H, W), both cut to the value range, as a picture (H, W, 3); see `diverging`."""
+    y, x = (np.clip(frame, spec.low, spec.high) / (spec.high - spec.low) for frame in (prediction, truth))
+    return diverging(y - x)
+
+
+def diverging(error: Array) -> NDArray[np.uint8]:
+    """(C, H, W), -1 to 1, as (H, W, 3): blue too low, red too high, white right; the mean over channels."""
+    missing: NDArray[np.bool_] = np.asarray(np.isnan(error).any(axis=0))
+    picture = colormaps["RdBu_r"](np.clip(np.nan_to_num(error).mean(0) / 2 + 0.5, 0, 1))[..., :3]
+    return (np.where(missing[..., None], MISSING, picture) * 255).round().astype(np.uint8)
+
+
 def strip(
     path: Path, context: Array, prediction: Array, spec: FrameSpec, truth: Array | None = None, title: str = ""
 ) -> None:
@@ -63,8 +76,7 @@ def strip(
         rows.append(("truth", {i + 1: colours(truth[i], spec) for i in future}))
     rows.append(("prediction", {i + 1: colours(prediction[i], spec) for i in future}))
     if truth is not None:
-        y, x = (np.clip(frames, spec.low, spec.high) / (spec.high - spec.low) for frames in (prediction, truth))
-        rows.append(("error", {i + 1: _diverging(y[i] - x[i]) for i in future}))
+        rows.append(("error", {i + 1: error_colours(prediction[i], truth[i], spec) for i in future}))
     columns = max(len(past), len(future))
     bar = 0.9 if spec.channels != 3 and spec.units != "grey level" else 0.0
     width = columns * 0.9 + 0.9 + bar
@@ -170,13 +182,6 @@ def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: 
 def _thinned(count: int) -> list[int]:
     """All frames, or evenly spaced ones if they are many; the first and the last always."""
     return sorted({round(i * (count - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)})
-
-
-def _diverging(error: Array) -> NDArray[np.uint8]:
-    """An error as a share of the value range: blue too low, red too high, white right."""
-    missing: NDArray[np.bool_] = np.asarray(np.isnan(error).any(axis=0))
-    picture = colormaps["RdBu_r"](np.clip(np.nan_to_num(error).mean(0) / 2 + 0.5, 0, 1))[..., :3]
-    return (np.where(missing[..., None], MISSING, picture) * 255).round().astype(np.uint8)
 
 
 def _labelled(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:

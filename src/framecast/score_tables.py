@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rich.console import Console
@@ -111,7 +111,7 @@ def shown(horizon: int) -> list[int]:
 
 def _means(name: str, summaries: Summaries) -> _Column:
     first = next(iter(summaries.values()))[name]
-    cells = [[number(found[name].score.mean), _ends(found[name].score.mean_interval)] for found in summaries.values()]
+    cells = [[number(found[name].score.mean), ends(found[name].score.mean_interval)] for found in summaries.values()]
     return _Column(
         [f"{name} {ARROWS[first.metric.better]}", unit(first.metric)],
         [*cells, _samples(first)],
@@ -129,17 +129,26 @@ def _samples(summary: Summary) -> list[str]:
 
 def _best(name: str, summaries: Summaries) -> set[int]:
     """Rows whose mean is the best."""
-    better = next(iter(summaries.values()))[name].metric.better
-    means = [found[name].score.mean for found in summaries.values()]
-    distance = {"less": lambda mean: mean, "more": lambda mean: -mean, "one": lambda mean: abs(mean - 1)}[better]
-    known = [distance(mean) for mean in means if not math.isnan(mean)]
+    metric = next(iter(summaries.values()))[name].metric
+    return best(metric, [found[name].score.mean for found in summaries.values()])
+
+
+def best(metric: Metric, values: Sequence[float]) -> set[int]:
+    """Places of the best of several values; none where there is only one."""
+    distance = {"less": lambda value: value, "more": lambda value: -value, "one": lambda value: abs(value - 1)}[
+        metric.better
+    ]
+    known = [distance(value) for value in values if not math.isnan(value)]
     return (
-        {row for row, mean in enumerate(means) if known and distance(mean) == min(known)} if len(means) > 1 else set()
+        {place for place, value in enumerate(values) if known and distance(value) == min(known)}
+        if len(values) > 1
+        else set()
     )
 
 
-def _ends(ends: tuple[float, float]) -> str:
-    return "-" if math.isnan(ends[0]) else f"{number(ends[0])}..{number(ends[1])}"
+def ends(interval: tuple[float, float]) -> str:
+    """An interval in words; a dash where there is none."""
+    return "-" if math.isnan(interval[0]) else f"{number(interval[0])}..{number(interval[1])}"
 
 
 def _star(ends: tuple[float, float]) -> str:

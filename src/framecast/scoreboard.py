@@ -97,14 +97,16 @@ class Scoreboard:
             )
             for metric in self.metrics
         ]
-        charts.by_lead(path, panels, self.dataset.spec.step_minutes, f"{self._samples()}. {self.about_intervals()}")
+        charts.by_lead(
+            path, panels, self.dataset.spec.step_minutes, f"{self.about_samples()}. {self.about_intervals()}"
+        )
         for metric in self.metrics:
             if isinstance(metric, RAPSD):
                 self._draw_spectra(path.with_name("spectra.png"), metric)
 
     def print(self, console: Console, *, by_lead: bool = False) -> None:
         """Show means over lead times with their intervals, and the skill; with `by_lead`, a table per metric too."""
-        said = [self._samples(), self.about_intervals()]
+        said = [self.about_samples(), self.about_intervals()]
         if any(metric.unit.startswith("range") for metric in self.metrics):
             said.append(scale(self.dataset.spec))
         arrows = ", ".join(f"{score_tables.ARROWS[better]} {words}" for better, words in DIRECTIONS.items())
@@ -134,7 +136,8 @@ class Scoreboard:
         split = self.split if self.split in self.dataset.counts else "train"
         return split, 0, index % self.dataset.count(split)
 
-    def _samples(self) -> str:
+    def about_samples(self) -> str:
+        """What was scored, in words."""
         pixels = sum(next(iter(self.scores.values())).pixels)
         return (
             f"{self.sequences} sequences of split {self.split}, {self.context} frames in, {self.horizon} out, "
@@ -159,7 +162,7 @@ class Scoreboard:
             for lead in leads
         ]
         unit = "range²" if spec.units == "1" else f"({spec.units})²"
-        note = f"{self._samples()}; mean over the sequences. Below the truth: smoothed away; above: too rough"
+        note = f"{self.about_samples()}; mean over the sequences. Below the truth: smoothed away; above: too rough"
         charts.spectra(path, metric.wavelengths, pictures, unit, note)
 
     @staticmethod

@@ -22,11 +22,12 @@ from framecast.metrics.bootstrap import LEVEL, Resampled, interval, resample, sk
 from framecast.metrics.contingency import CSI, FAR, HSS, POD, FrequencyBias
 from framecast.metrics.fss import FSS
 from framecast.metrics.metric import DIRECTIONS, Metric
+from framecast.metrics.paired import Paired
 from framecast.metrics.pointwise import FMAE, MAE, MSE, RMSE, SSE
 from framecast.metrics.protocols import EVENT_METRICS, METRICS, PROTOCOLS, SCALE_METRICS, SCALES, SPEC_METRICS, metrics
 from framecast.metrics.psnr import PSNR
 from framecast.metrics.rapsd import RAPSD
-from framecast.metrics.scores import Scores
+from framecast.metrics.scores import Scores, lead_mean
 from framecast.metrics.sharpness import Sharpness, SharpnessDifference
 from framecast.metrics.ssim import SSIM
 from framecast.metrics.summary import Estimate, Summary, summarise
@@ -56,12 +57,14 @@ __all__ = [
     "Estimate",
     "FrequencyBias",
     "Metric",
+    "Paired",
     "Resampled",
     "Scores",
     "Sharpness",
     "SharpnessDifference",
     "Summary",
     "interval",
+    "lead_mean",
     "metrics",
     "resample",
     "skill",

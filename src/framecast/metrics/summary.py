@@ -82,7 +82,7 @@ def summarise(
             key = metric.name
             found[name][key] = Summary(
                 metric=metric,
-                score=_estimate(*drawn[name][key]),
+                score=estimate(*drawn[name][key]),
                 sequences=(rows != 0).any(dim=-1).sum(dim=0).tolist(),
                 pixels=pixels,
                 counts=counts.get(key, {}),
@@ -112,7 +112,8 @@ def _drawn(scores: Scores, block: int, seed: int) -> dict[str, _Drawn]:
     }
 
 
-def _estimate(by_lead: Tensor, mean: Tensor, resampled: Resampled) -> Estimate:
+def estimate(by_lead: Tensor, mean: Tensor, resampled: Resampled) -> Estimate:
+    """A score by lead time (K,) and over all lead times (), with the intervals of its resamplings."""
     ends = interval(resampled.by_lead).T.tolist()
     low, high = interval(resampled.mean).tolist()
     return Estimate(float(mean), (low, high), by_lead.tolist(), [(first, last) for first, last in ends])
@@ -120,6 +121,6 @@ def _estimate(by_lead: Tensor, mean: Tensor, resampled: Resampled) -> Estimate:
 
 def _skill(perfect: float, ours: _Drawn, theirs: _Drawn) -> Estimate:
     resampled = (skill(*pair, perfect) for pair in zip(ours.resampled, theirs.resampled, strict=True))
-    return _estimate(
+    return estimate(
         skill(ours.by_lead, theirs.by_lead, perfect), skill(ours.mean, theirs.mean, perfect), Resampled(*resampled)
     )
