@@ -38,6 +38,8 @@ def run(tmp_path_factory) -> Path:
     assert "training 4/4" in done.stderr
     assert "validation sse" in done.stderr
     assert "framecast evaluate" in done.stdout
+    assert f"open {out / 'report.html'}" in done.stdout
+    assert "Scores by lead time" in (out / "report.html").read_text()
     return out
 
 
@@ -52,19 +54,22 @@ def radar(tmp_path_factory) -> Path:
 
 def test_help_is_quick_and_whole() -> None:
     text = framecast("--help").stdout
-    for word in ("demo", "models", "data", "train", "resume", "evaluate", "predict", "convert", "bench", "Exit codes"):
-        assert word in text
-    for command in (
+    commands = (
         "demo",
         "models",
         "train",
         "resume",
         "evaluate",
+        "report",
+        "compare",
+        "race",
         "predict",
         "convert",
         "bench",
-        ["data", "moving-mnist"],
-    ):
+    )
+    for word in (*commands, "data", "Exit codes"):
+        assert word in text
+    for command in (*commands, ["data", "moving-mnist"]):
         shown = framecast(*([command] if isinstance(command, str) else command), "--help").stdout
         assert "--help" in shown
     assert re.fullmatch(r"framecast \d+\.\d+\.\d+\n", framecast("--version").stdout)
@@ -117,6 +122,24 @@ def test_evaluate_stands_beside_the_baselines(run: Path) -> None:
     framecast("evaluate", run, "--quiet", "--split", "val", "--limit", 2)
     framecast("evaluate", run, "--quiet", "--limit", 2)
     assert (run / "evaluations" / "test-2").is_dir()
+
+
+def test_report_compare_and_race(run: Path, tmp_path: Path) -> None:
+    words = ("report", run, "--limit", 2, "--quiet", "--frames", tmp_path / "frames", "--baseline", "none", "--json")
+    said = json.loads(framecast(*words).stdout)
+    assert said["bytes"] == (run / "report.html").stat().st_size
+    assert (tmp_path / "frames" / "1" / "pd4.png").is_file()
+    digits = ("--set", "data.moving_mnist={size: 32, digits: 1, test: 4}")
+    raced = ("race", "--models", "convlstm,predrnn", "--budget", "3steps", *TINY, *digits, "--device", "cpu", "--quiet")
+    done = framecast(*raced, "--out", tmp_path / "race")
+    for word in ("Same budget: 3 iterations each", "Less convlstm-seed0", f"open {tmp_path / 'race' / 'compare.html'}"):
+        assert word in done.stdout
+    found = json.loads(
+        framecast("compare", run, tmp_path / "race" / "predrnn-seed0", "--out", tmp_path / "c", "--json").stdout
+    )
+    assert found["budget"].startswith("Budgets differ")
+    assert list(found["differences"]) == ["predrnn-seed0"]
+    framecast("compare", run, tmp_path / "race" / "predrnn-seed0", "--out", tmp_path / "c", code=2)
 
 
 def test_other_data_are_scored_whole(run: Path, tmp_path: Path) -> None:
@@ -248,6 +271,10 @@ WRONG = {
     "wrong suffix": (["predict", "absent", "four.npy", "--out", "y.mp3"], 2, "suffix"),
     "wrong range": (["evaluate", "blank", "--data", "four.npy", "--dims", "nthw", "--range", "7"], 2, "LOW,HIGH"),
     "no data": (["evaluate", "blank"], 2, "--data"),
+    "no run to report": (["report", "absent"], 2, "recipe.yaml"),
+    "no budget": (["race", "--models", "mim,predrnn", "--budget", "soon"], 2, "10min"),
+    "one racer": (["race", "--models", "mim"], 2, "two or more"),
+    "unknown racer": (["race", "--models", "mim,predrn"], 2, "did you mean predrnn"),
     "no checkpoint": (
         ["convert", "a.pt", "--source", "openstl", "--model", "mim", "--patch", 4, "--out", "m"],
         4,
@@ -331,5 +358,11 @@ def test_a_network_of_ones_own_by_its_import_path(tmp_path: Path) -> None:
     assert "if you trust it" in ours("resume", "run", "--quiet", code=2)
     assert "--model package.module:Class" in ours("evaluate", "run", "--quiet", code=4)
     assert "mine" in ours("evaluate", "run", "--model", "own:Mine", "--quiet")
+    ours("report", "run", "--model", "own:Mine", "--quiet")
+    raced = ("--budget", "1steps", "--data", "x.npy", "--dims", "thw", "--out", "race", "--quiet")
+    assert "Mine-seed0" in ours("race", "--models", "own:Mine,convlstm", *TINY, *raced)
+    runs = ("race/Mine-seed0", "race/convlstm-seed0", "--quiet")
+    assert "if you trust it" in ours("compare", *runs, code=2)
+    ours("compare", *runs, "--model", "own:Mine")
     ours("predict", "run", "x.npy", "--dims", "thw", "--model", "own:Mine", "--out", "y.npy", "--quiet")
     assert np.load(tmp_path / "y.npy").shape == (10, 16, 16)

@@ -48,7 +48,7 @@ def test_memory_is_what_autograd_keeps(config) -> None:
 def test_demo_tells_the_whole_story(tmp_path: Path, capsys) -> None:
     run_demo(tmp_path / "run", Console(width=140), steps=3)
     told = capsys.readouterr().out
-    for word in ("persistence", "blank", "strip.png", "framecast predict", "that of a blank"):
+    for word in ("persistence", "blank", "strip.png", "report.html", "framecast predict", "that of a blank"):
         assert word in told
     folder = tmp_path / "run" / "evaluations" / "test-1"
     scores = json.loads((folder / "scores.json").read_text())
@@ -63,6 +63,9 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys) -> None:
         with Image.open(picture) as opened:
             opened.verify()
     assert demo_recipe().context == 10
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"{scores['scores']['predrnn']['sse']['mean']:.3g}" in page
+    assert "64 sequences of split test" in page
 
 
 @pytest.mark.slow

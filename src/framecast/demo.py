@@ -7,12 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from framecast.contest import Question, contest
+from framecast import atomic
+from framecast.contest import Question, arrange
 from framecast.data import DataConfig, MovingMNISTConfig
 from framecast.learning_rate import OneCycle
 from framecast.models import PredRNN
 from framecast.place import Place
 from framecast.recipe import Recipe, TrainConfig, ValidateConfig
+from framecast.report import write_report
 from framecast.schedules import ScheduledSampling
 from framecast.scoreboard import Scoreboard
 from framecast.train import start
@@ -58,7 +60,10 @@ def run_demo(
             highlight=False,
         )
     start(recipe, path, Place(device), quiet=quiet)
-    board, folder = contest(str(path), {}, Question("test", SHOWN_METRICS), device=device, quiet=quiet)
+    match = arrange(str(path), {}, Question("test", SHOWN_METRICS), device=device)
+    board, folder = match.score(quiet=quiet), atomic.new(path / "evaluations" / "test-1")
+    match.write(board, folder)
+    write_report(path, scored=(match, board))
     if not quiet:
         board.print(console)
         _say_next(path, folder, board, console)
@@ -72,6 +77,7 @@ def _say_next(path: Path, folder: Path, board: Scoreboard, console: Console) -> 
     activate = "" if shutil.which("framecast") else "source .venv/bin/activate\n          "
     console.print(
         f"\nOn unseen digits, the network's squared error is {abs(gain):.0f} % {side} that of a blank forecast.\n"
+        f"Open      {path}/report.html    all of it on one page, in a browser\n"
         f"Look at   {folder}/strip.png      input, truth, prediction, error\n"
         f"          {folder}/forecast.gif   the same, moving\n"
         f"          {folder}/scores.png     scores by lead time\n"

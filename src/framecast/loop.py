@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.metadata import version
 from typing import NamedTuple
 
+import torch
+
 from framecast import checkpoint
-from framecast.data import training_batches
+from framecast.data import Batch, training_batches
 from framecast.errors import CheckpointError, Stopped
 from framecast.progress import Progress
 from framecast.run_folder import RunFolder
@@ -53,7 +56,8 @@ def run_loop(trainer: Trainer, folder: RunFolder, show: Progress) -> Outcome:
     with ExitStack() as stack:
         wish = stack.enter_context(StopWish())
         main = trainer.fabric.is_global_zero
-        log = stack.enter_context(TrainLog(folder, length, trainer.step)) if main else None
+        place = {"device": _device(trainer.fabric.device), "processes": trainer.fabric.world_size}
+        log = stack.enter_context(TrainLog(folder, length, trainer.step, place)) if main else None
         if unvalidated:
             _validated(trainer, folder, log, show)
         return _loop(trainer, folder, log, wish, identity, show)
@@ -80,17 +84,7 @@ def _loop(
 ) -> Outcome:
     recipe, fabric = trainer.recipe, trainer.fabric
     config = recipe.train
-    batches = training_batches(
-        trainer.dataset,
-        seed=recipe.seed,
-        batch_size=config.batch_size // (config.accumulate * fabric.world_size),
-        accumulate=config.accumulate,
-        rank=fabric.global_rank,
-        world_size=fabric.world_size,
-        start_step=trainer.step,
-        workers=config.workers,
-        pin=fabric.device.type == "cuda",
-    )
+    batches = batches_of(trainer)
     patience = recipe.validate_.patience
     saved = time.monotonic()
     while trainer.step < config.steps and not _exhausted(trainer, patience):
@@ -124,6 +118,27 @@ def _loop(
         trainer.save_model(folder, {})  # no validation had a score
     reason = f"no better for {patience} validations" if _exhausted(trainer, patience) else "done"
     return Outcome(trainer.step, trainer.best, reason)
+
+
+def batches_of(trainer: Trainer) -> Iterator[list[Batch]]:
+    """The batches of a training from where it stands, those of this process."""
+    recipe, fabric = trainer.recipe, trainer.fabric
+    config = recipe.train
+    return training_batches(
+        trainer.dataset,
+        seed=recipe.seed,
+        batch_size=config.batch_size // (config.accumulate * fabric.world_size),
+        accumulate=config.accumulate,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+        start_step=trainer.step,
+        workers=config.workers,
+        pin=fabric.device.type == "cuda",
+    )
+
+
+def _device(device: torch.device) -> str:
+    return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
 def _exhausted(trainer: Trainer, patience: int | None) -> bool:

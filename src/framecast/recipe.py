@@ -208,13 +208,13 @@ def read_recipe(
     return checked(Recipe, content, source)
 
 
-def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | None = None) -> Recipe:
+def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | Sequence[str] | None = None) -> Recipe:
     """Read the recipe of a run, which may come from a stranger: a class that it names is not imported unasked.
 
     Args:
         path: recipe.yaml of a run.
         overrides: as for `read_recipe`.
-        model: `package.module:Class` that the user trusts.
+        model: `package.module:Class` that the user trusts, or several.
 
     Raises:
         UsageError: as for `read_recipe`, or the network is another one than the user named.
@@ -222,7 +222,7 @@ def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | None
     content = _parsed(_text(str(path)), str(path))
     section = content.get("model") if isinstance(content, dict) else None
     name = str(section.get("name") if isinstance(section, dict) else section)
-    if ":" in name and name != model:
+    if ":" in name and name not in ([model] if isinstance(model, str) else model or ()):
         fix = f"if you trust it, say --model {name}"
         raise UsageError(str(path), got=f"a network of your own, {name}", expected="one of framecast's", fix=fix)
     return read_recipe(str(path), overrides)

@@ -3,9 +3,10 @@
 recipe.yaml     the resolved recipe
 data.json       what the data was: spec, split, hashes
 events.jsonl    one line per event; the same bits however often the run was interrupted
-timing.jsonl    wall-clock times, which are not
+timing.jsonl    wall-clock times, versions and devices, which are not
 checkpoints/    to resume from
 model/          the best model so far: what users load
+report.html     the page to look at
 """
 
 from __future__ import annotations

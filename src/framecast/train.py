@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -13,7 +15,7 @@ from lightning_fabric.plugins import MixedPrecision
 from framecast import graphs, kernels
 from framecast.data import MOVING_MNIST, DataSet, open_data
 from framecast.errors import UsageError
-from framecast.loop import Outcome, run_loop
+from framecast.loop import Outcome, batches_of, run_loop
 from framecast.place import HERE, Place, resolve_device
 from framecast.progress import Silent, progress
 from framecast.recipe import Recipe, read_run_recipe
@@ -84,6 +86,23 @@ def resume(
     recipe = _anchored(read_run_recipe(folder.recipe, overrides, model))
     with _held(folder, place):
         return _run(_trainer(recipe, _open(recipe), new_fabric(recipe, place)), folder, quiet)
+
+
+def pace(recipe: Recipe, place: Place = HERE, iterations: int = 5) -> float:
+    """Seconds of one iteration here, the median of a few after two to warm up; the weights are thrown away.
+
+    Raises:
+        UsageError, InputError: as for `start`.
+    """
+    recipe = _anchored(recipe)
+    trainer = _trainer(recipe, _open(recipe), new_fabric(recipe, place))
+    batches = batches_of(trainer)
+    seconds = []
+    for _ in range(2 + iterations):
+        began = time.perf_counter()
+        trainer.iterate(next(batches))
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds[2:])
 
 
 def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> Trainer:

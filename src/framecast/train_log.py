@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 import time
+from importlib.metadata import version
 from types import TracebackType
 from typing import Any
+
+import torch
 
 from framecast.run_folder import EventLog, RunFolder
 
@@ -17,10 +21,12 @@ class TrainLog:
         folder: the run's.
         length: bytes of events.jsonl that belong to the state that training goes on from.
         step: iterations done so far.
+        place: device and processes, as they are to be named.
     """
 
-    def __init__(self, folder: RunFolder, length: int, step: int) -> None:
+    def __init__(self, folder: RunFolder, length: int, step: int, place: dict[str, Any]) -> None:
         self.events, self.timing = EventLog(folder.events, length), EventLog(folder.timing)
+        self.timing.write("start", step=step, unix_time=time.time(), **_versions(), **place)
         self.board = _board(folder, step)
         self.waited = self.worked = 0.0
         self.iterations = 0
@@ -56,6 +62,7 @@ class TrainLog:
             "timing",
             step=event["step"],
             unix_time=time.time(),
+            iterations=self.iterations,
             seconds_per_step=seconds / self.iterations,
             share_waited=self.waited / max(seconds, 1e-9),
         )
@@ -72,6 +79,15 @@ class TrainLog:
         if self.board is not None:
             for name, value in scores.items():
                 self.board.add_scalar(f"validation/{name}", value, step)
+
+
+def _versions() -> dict[str, Any]:
+    return {
+        "framecast": version("framecast"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def _board(folder: RunFolder, step: int) -> Any:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from framecast.cli import options
+
+if TYPE_CHECKING:
+    from framecast.loop import Outcome
+    from framecast.place import Place
 
 RUNS = Path("runs")
 
@@ -57,6 +61,7 @@ def train(
 ) -> None:
     """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
     from framecast.recipe import read_recipe
+    from framecast.report.record import foreign_name
     from framecast.run_folder import next_free
     from framecast.train import start
 
@@ -66,7 +71,7 @@ def train(
     place = options.place(device)
     path = out or next_free(RUNS, Path(recipe).stem.replace(":", "-"))
     outcome = start(said, path, place, quiet=quiet or as_json)
-    _report(path, outcome._asdict(), as_json=as_json, rank=place.rank)
+    _end(path, outcome, place, foreign_name(said), quiet=quiet, as_json=as_json)
 
 
 def resume(
@@ -90,15 +95,20 @@ def resume(
 
     place = options.place(device)
     outcome = go_on(run, place, overrides=overrides or (), model=model, quiet=quiet or as_json)
-    _report(run, outcome._asdict(), as_json=as_json, rank=place.rank)
+    _end(run, outcome, place, model, quiet=quiet, as_json=as_json)
 
 
-def _report(run: Path, outcome: dict[str, object], *, as_json: bool, rank: int) -> None:
-    if rank:
+def _end(run: Path, outcome: Outcome, place: Place, model: str | None, *, quiet: bool, as_json: bool) -> None:
+    """The page, by the first process, and what to do next."""
+    if place.rank:
         return
+    from framecast.report import write_report
+
+    page = write_report(run, device=place.device, model=model, quiet=quiet or as_json)
     if as_json:
-        options.say_json({"run": str(run), **outcome})
+        options.say_json({"run": str(run), **outcome._asdict(), "report": str(page)})
         return
-    best = "" if outcome["best"] is None else f", best validation score {outcome['best']:.4g}"
-    print(f"{run}: step {outcome['step']}, {outcome['reason']}{best}")
+    best = "" if outcome.best is None else f", best validation score {outcome.best:.4g}"
+    print(f"{run}: step {outcome.step}, {outcome.reason}{best}")
+    print(f"open {page}")
     print(f"next: framecast evaluate {run}; framecast predict {run} FILE --horizon 10 --out FUTURE.npy")

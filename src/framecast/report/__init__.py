@@ -1,0 +1,110 @@
+"""One page to look at: a run, or several side by side, as a single HTML file that opens from disk and fetches nothing.
+
+record.py       a run's folder, read
+blocks.py       what a page is made of; svg.py draws its charts
+about.py training.py lead_times.py frames.py study.py      one section each
+page.py         to a file, with blocks.html, template.html, page.css, page.js
+    comparison.py   several runs scored on the same windows; side_by_side.py their page
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from framecast import atomic
+from framecast.contest import Match, Question, arrange
+from framecast.errors import FramecastError, UsageError
+from framecast.report import page
+from framecast.report.about import about, network
+from framecast.report.blocks import Page, Section, Text
+from framecast.report.frames import choose, frames, write_frames
+from framecast.report.lead_times import lead_times
+from framecast.report.record import Record, foreign, read_record
+from framecast.report.study import study
+from framecast.report.training import training
+from framecast.scoreboard import Scoreboard, scale
+
+NAME = "report.html"
+
+__all__ = ["NAME", "write_report"]
+
+
+def write_report(
+    run: str | Path,
+    *,
+    out: Path | None = None,
+    pictures: Path | None = None,
+    question: Question | None = None,
+    scored: tuple[Match, Scoreboard] | None = None,
+    device: str = "auto",
+    model: str | None = None,
+    quiet: bool = False,
+) -> Path:
+    """Write the page of a run.
+
+    Args:
+        run: the run's folder.
+        out: the page; by default report.html in the run's folder, where an earlier page is replaced.
+        pictures: a new folder for the frames of the page at full size, gt1.png, pd11.png and so on; None for none.
+        question: what is to be scored; by default test windows, else validation windows, as many as a validation takes.
+        scored: what was scored already, instead.
+        device: where to compute.
+        model: `package.module:Class` of a network that is not framecast's own and that the user trusts.
+        quiet: whether to show no progress.
+
+    Returns:
+        the page's path. Without a model, or where its data cannot be read any more, it has no scores and says why.
+
+    Raises:
+        UsageError: no run is there, or something is in the way of what is to be written.
+    """
+    record = read_record(run, model)
+    path = out or record.folder.path / NAME
+    page.check(path)
+    if pictures is not None:
+        atomic.new(pictures)
+    why = ""
+    if scored is None:
+        question = question or Question(limit=record.recipe.validate_.sequences)
+        try:
+            match = arrange(str(run), {}, question, device=device, model=foreign(record.recipe))
+            scored = match, match.score(quiet=quiet)
+        except FramecastError as error:
+            if pictures is not None or (isinstance(error, UsageError) and question.baselines is not None):
+                raise
+            why = str(error)
+    sections: list[Section | None] = []
+    sections += _scored(record, *scored, pictures) if scored else [Section("scores", "Scores", [Text(f"None: {why}")])]
+    sections += [training({record.name: record}), study(record.folder.path), about(record)]
+    return page.write(path, Page(record.name, _subtitle(record, scored), [one for one in sections if one]))
+
+
+def _scored(record: Record, match: Match, board: Scoreboard, pictures: Path | None) -> list[Section]:
+    spec, name = match.dataset.spec, next(iter(match.forecasts))
+    shown = choose(match, board, [name])
+    if pictures is not None:
+        write_frames(pictures, shown, spec)
+    metric = board.metrics[0].name
+    about_order = f"Best, median and worst by {metric} among {board.sequences} sequences of split {board.split}."
+    notes = [board.about_samples(), board.about_intervals(), scale(spec), *_chosen_on(record, board)]
+    estimates = {
+        forecast: {key: one.score for key, one in found.items()} for forecast, found in board.summaries.items()
+    }
+    return [
+        frames(shown, spec, match.context, about_order),
+        lead_times(board.metrics, estimates, spec.step_minutes, notes),
+    ]
+
+
+def _chosen_on(record: Record, board: Scoreboard) -> list[str]:
+    """What must be known of scores on the windows that decided which model is the best."""
+    return (
+        ["The best model was chosen on this split, so its scores flatter it"]
+        if board.split == "val" and record.validations
+        else []
+    )
+
+
+def _subtitle(record: Record, scored: tuple[Match, Scoreboard] | None) -> str:
+    said = f"{network(record)} on {Path(record.recipe.data.source).name}, {record.iterations} iterations"
+    return said if scored is None else f"{said}; scored on {scored[1].sequences} sequences of split {scored[1].split}"

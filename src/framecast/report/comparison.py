@@ -1,0 +1,225 @@
+"""Runs side by side: refused where the data differ, scored on the same windows, budgets said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from framecast.baselines import BASELINES
+from framecast.contest import EVERYTHING, Match, Question, arrange
+from framecast.errors import InputError, UsageError
+from framecast.metrics import Estimate, Paired
+from framecast.plain import plain
+from framecast.report.about import duration, network
+from framecast.report.record import Record, foreign, read_record
+from framecast.score_tables import ends, number
+from framecast.scoreboard import Scoreboard
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs, scored.
+
+    Args:
+        records: of each run, by its name here.
+        groups: by name of an entry, the names of its runs: they differ in nothing but the seed.
+        match: forecasts of all runs and of the baselines, and the windows.
+        board: scores of each run and baseline.
+        budget: what each run was given, in words.
+    """
+
+    records: dict[str, Record]
+    groups: dict[str, list[str]]
+    match: Match
+    board: Scoreboard
+    budget: str
+
+    @property
+    def reference(self) -> str:
+        """The entry that differences are formed from: the one named first."""
+        return next(iter(self.groups))
+
+    @cached_property
+    def paired(self) -> Paired:
+        """Entries, then baselines."""
+        scores = {name: [self.board.scores[run] for run in runs] for name, runs in self.groups.items()}
+        scores |= {name: [one] for name, one in self.board.scores.items() if name not in self.records}
+        return Paired(scores, block=self.board.block, seed=self.board.seed)
+
+    @cached_property
+    def estimates(self) -> dict[str, dict[str, Estimate]]:
+        """{entry or baseline: {metric: mean over its runs}}."""
+        return self.paired.estimates()
+
+    @cached_property
+    def differences(self) -> dict[str, dict[str, Estimate]]:
+        """{other entry: {metric: its score less the reference's}}."""
+        found = self.paired.differences(self.reference)
+        return {name: one for name, one in found.items() if name in self.groups}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything in plain numbers; NaN becomes null."""
+        return {
+            "budget": self.budget,
+            "reference": self.reference,
+            "entries": self.groups,
+            "runs": {name: _facts(record) for name, record in self.records.items()},
+            "estimates": _plain(self.estimates),
+            "spread": plain(self.paired.spread()),
+            "differences": _plain(self.differences),
+            **self.board.as_dict(),
+        }
+
+    def print(self, console: Console) -> None:
+        """Budget and cost of the entries, their scores, and the differences from the first."""
+        for line in (self.budget, self.board.about_samples(), self.board.about_intervals()):
+            console.print(line, markup=False, highlight=False)
+        names = [metric.name for metric in self.board.metrics][:6]
+        table = Table(box=None, padding=(0, 2, 0, 0), title="Means over lead times", title_justify="left")
+        for column in ("", "runs", "parameters", "time", *names):
+            table.add_column(column, justify="right" if column else "left")
+        for name, found in self.estimates.items():
+            table.add_row(name, *self._cost(name), *(_both(found[metric]) for metric in names))
+        console.print(table)
+        if self.differences:
+            title = f"Less {self.reference}, on the same draws; * the interval does not hold 0"
+            table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
+            for column in ("", *names):
+                table.add_column(column, justify="right" if column else "left")
+            for name, found in self.differences.items():
+                table.add_row(name, *(_both(found[metric]) + star(found[metric]) for metric in names))
+            console.print(table)
+
+    def _cost(self, name: str) -> tuple[str, str, str]:
+        if name not in self.groups:
+            return "", "", ""
+        records = [self.records[run] for run in self.groups[name]]
+        time = duration(sum(record.seconds for record in records) / len(records))
+        return str(len(records)), f"{records[0].cost().parameters:,}", time
+
+
+def compare(
+    runs: Sequence[str | Path],
+    question: Question = EVERYTHING,
+    *,
+    device: str = "auto",
+    budget: str | None = None,
+    models: Sequence[str] = (),
+    quiet: bool = False,
+) -> Comparison:
+    """Score several runs on the same windows.
+
+    Args:
+        runs: folders; the first is what the others are compared with. Runs that differ in their seed only are one entry.
+        question: what is to be scored; all but the split is as for `evaluate`.
+        device: where to compute.
+        budget: what each run was given, where that is known better than from the runs.
+        models: `package.module:Class` of networks that are not framecast's own and that the user trusts.
+        quiet: whether to show no progress.
+
+    Raises:
+        UsageError: fewer than two runs, other data, splits, context or horizon.
+        InputError: the data have changed since.
+        CheckpointError: a run has no model.
+    """
+    records = _named([read_record(run, models) for run in runs])
+    _check_same(records)
+    matches: list[Match] = []
+    for record in records.values():
+        asked = question._replace(baselines=()) if matches else question  # the baselines stand beside once
+        run, kind = str(record.folder.path), foreign(record.recipe)
+        matches.append(arrange(run, {}, asked, device=device, precision="auto", model=kind))
+    first = next(iter(records.values()))
+    now, then = matches[0].dataset.fingerprint, first.data["fingerprint"]
+    if now != then:
+        fix = "compare where the data are as they were in training"
+        raise InputError(str(first.recipe.data.source), got=f"hash {now}", expected=f"{then}, as trained", fix=fix)
+    forecasts = {name: next(iter(match.forecasts.values())) for name, match in zip(records, matches, strict=True)}
+    beside = dict(list(matches[0].forecasts.items())[1:])
+    match = matches[0]._replace(forecasts=forecasts | beside)
+    return Comparison(records, _grouped(records), match, match.score(quiet=quiet), budget or _budget(records))
+
+
+def star(estimate: Estimate) -> str:
+    """A star where 0 is not in the interval."""
+    low, high = estimate.mean_interval
+    return "*" if low > 0 or high < 0 else " "
+
+
+def _named(records: Sequence[Record]) -> dict[str, Record]:
+    runs = [str(record.folder.path) for record in records]
+    if len({record.folder.path.resolve() for record in records}) < max(2, len(records)):
+        raise UsageError("runs", got=", ".join(runs), expected="two or more, each once")
+    names = [record.name for record in records]
+    clear = len(set(names)) == len(names) and not set(names) & set(BASELINES)
+    return dict(zip(names if clear else [f"run {run}" for run in runs], records, strict=True))
+
+
+def _check_same(records: dict[str, Record]) -> None:
+    """Whether scores of these runs may stand in one table."""
+    (first, one), *others = records.items()
+    for name, other in others:
+        pairs = {
+            "hash of the data": (one.data["fingerprint"], other.data["fingerprint"]),
+            "context and horizon": _frames(one, other),
+            "hash of the split": (one.data["split"], other.data["split"]),
+        }
+        for what, (ours, theirs) in pairs.items():
+            if ours != theirs:
+                fix = "train them on the same data with the same data settings, context and horizon"
+                raise UsageError(f"{what} of {name}", got=theirs, expected=f"{ours}, as of {first}", fix=fix)
+
+
+def _frames(*records: Record) -> tuple[str, ...]:
+    return tuple(f"{record.recipe.context} + {record.recipe.horizon}" for record in records)
+
+
+def _grouped(records: dict[str, Record]) -> dict[str, list[str]]:
+    """Runs that differ in nothing but the seed together; named by the network where that tells them apart."""
+    alike: dict[str, list[str]] = {}
+    for name, record in records.items():
+        identity = {key: value for key, value in record.recipe.identity().items() if key != "seed"}
+        alike.setdefault(json.dumps(identity), []).append(name)
+    groups = list(alike.values())
+    models = [str(records[group[0]].recipe.model.name) for group in groups]  # type: ignore[attr-defined]
+    clear = len(set(models)) == len(models) and any(len(group) > 1 for group in groups)
+    return dict(zip(models if clear else [group[0] for group in groups], groups, strict=True))
+
+
+def _budget(records: dict[str, Record]) -> str:
+    """What each run was given."""
+    given = {name: f"{one.iterations} iterations of {one.recipe.train.batch_size}" for name, one in records.items()}
+    seconds = [record.seconds for record in records.values()]
+    time = f"in {duration(min(seconds))} to {duration(max(seconds))} of iterations"
+    if len(set(given.values())) == 1:
+        return f"Same budget: {next(iter(given.values()))} sequences each, {time}"
+    return f"Budgets differ: {'; '.join(f'{name} {text} sequences' for name, text in given.items())}; {time}"
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    return {
+        "folder": str(record.folder.path),
+        "network": network(record),
+        **record.cost()._asdict(),
+        "iterations": record.iterations,
+        "batch_size": record.recipe.train.batch_size,
+        "seconds": record.seconds,
+        "seed": record.recipe.seed,
+        "weights": record.model.get("sha256"),
+        "best": record.model.get("about"),
+    }
+
+
+def _plain(found: dict[str, dict[str, Estimate]]) -> dict[str, Any]:
+    return {name: {key: plain(one._asdict()) for key, one in inner.items()} for name, inner in found.items()}
+
+
+def _both(estimate: Estimate) -> str:
+    return f"{number(estimate.mean)} ({ends(estimate.mean_interval)})"

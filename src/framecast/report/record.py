@@ -1,0 +1,101 @@
+"""What a run wrote down: its recipe, its data, its events, its times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from framecast.cost import Cost, cost
+from framecast.errors import CheckpointError, InputError
+from framecast.model_folder import describe
+from framecast.models import MODELS, ModelConfig
+from framecast.recipe import Recipe, read_run_recipe
+from framecast.run_folder import RunFolder, read_events
+
+Events = list[dict[str, Any]]
+
+
+class Record(NamedTuple):
+    """A run, read and not computed."""
+
+    folder: RunFolder
+    recipe: Recipe
+    data: dict[str, Any]
+    """What data.json says: spec, fingerprint, split, windows, notes."""
+    training: Events
+    """Events "train" that have a loss."""
+    validations: Events
+    timing: Events
+    starts: Events
+    """One for each time that the training was begun or gone on with."""
+    model: dict[str, Any]
+    """model.json; empty before the first model."""
+
+    @property
+    def name(self) -> str:
+        """The folder's."""
+        return self.folder.path.resolve().name
+
+    @property
+    def iterations(self) -> int:
+        """How many the log holds."""
+        return max((int(event["step"]) for event in self.training), default=0)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in iterations, repeated ones included; validations are not in it."""
+        every = self.recipe.train.log_every
+        return sum(event["seconds_per_step"] * event.get("iterations", every) for event in self.timing)
+
+    def cost(self) -> Cost:
+        """Of the network on these frames."""
+        spec, recipe = self.data["spec"], self.recipe
+        shape = (spec["channels"], spec["height"], spec["width"])
+        return cost(recipe.model, *shape, patch=recipe.patch, frames=recipe.context + recipe.horizon)
+
+
+def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> Record:
+    """Read a run's folder.
+
+    Args:
+        path: of the run.
+        model: `package.module:Class` of a network that is not framecast's own and that the user trusts; or several.
+
+    Raises:
+        UsageError: no run is there, or its network is not trusted.
+        InputError: data.json is damaged.
+    """
+    folder = RunFolder(path).opened()
+    recipe = read_run_recipe(folder.recipe, model=model)
+    try:
+        data = json.loads(folder.data.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(str(folder.data), got=str(error), expected="what the run wrote", fix="train again") from error
+    try:
+        about = describe(folder.model)
+    except CheckpointError:
+        about = {}
+    return Record(
+        folder,
+        recipe,
+        data,
+        [event for event in read_events(folder.events, "train") if event["loss"] is not None],
+        read_events(folder.events, "validation"),
+        read_events(folder.timing, "timing"),
+        read_events(folder.timing, "start"),
+        about,
+    )
+
+
+def foreign(recipe: Recipe) -> type[ModelConfig] | None:
+    """The class of a recipe's network where it is not framecast's own."""
+    kind = type(recipe.model)
+    return None if kind in MODELS.values() else kind
+
+
+def foreign_name(recipe: Recipe) -> str | None:
+    """Its import path, `package.module:Class`."""
+    kind = foreign(recipe)
+    return None if kind is None else f"{kind.__module__}:{kind.__qualname__}"

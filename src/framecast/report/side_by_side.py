@@ -1,0 +1,120 @@
+"""The page of a comparison."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from framecast import atomic
+from framecast.metrics import Metric
+from framecast.report import page
+from framecast.report.about import duration, network
+from framecast.report.blocks import Block, Cell, Page, Section, Table, Text
+from framecast.report.comparison import Comparison, star
+from framecast.report.frames import choose, frames
+from framecast.report.lead_times import charts, lead_times, title
+from framecast.report.training import training
+from framecast.score_tables import ends, number
+from framecast.scoreboard import scale
+
+PAGE, NUMBERS = "compare.html", "compare.json"
+SHOWN = 6
+"""Entries at most whose frames are shown."""
+
+
+def write_comparison(found: Comparison, folder: Path) -> Path:
+    """Write compare.html and compare.json.
+
+    Args:
+        found: the runs, scored.
+        folder: a new one, or one without these two files; an earlier page of framecast's own is replaced.
+
+    Returns:
+        the page's path.
+
+    Raises:
+        UsageError: something else is in the way.
+    """
+    path = folder / PAGE
+    page.check(path)
+    spec, board = found.match.dataset.spec, found.board
+    order = (
+        f"Best, median and worst by the mean {board.metrics[0].name} of what is shown, of {board.sequences} sequences."
+    )
+    shown = [runs[0] for runs in found.groups.values()][:SHOWN]
+    notes = [board.about_samples(), board.about_intervals(), scale(spec), *_about_seeds(found)]
+    sections = [
+        _runs(found),
+        lead_times(board.metrics, found.estimates, spec.step_minutes, notes),
+        *_differences(found),
+        frames(choose(found.match, board, shown), spec, found.match.context, order),
+        training(found.records),
+    ]
+    said = f"{Path(next(iter(found.records.values())).recipe.data.source).name}, split {board.split}"
+    names = ", ".join(found.groups)
+    atomic.write_text(folder / NUMBERS, json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n")
+    return page.write(path, Page(f"Comparison: {names}", f"{said}. {found.budget}.", sections))
+
+
+def _runs(found: Comparison) -> Section:
+    rows = []
+    for name, record in found.records.items():
+        cost, batch = record.cost(), record.recipe.train.batch_size
+        cells = [
+            network(record),
+            str(record.recipe.seed),
+            f"{cost.parameters:,}",
+            f"{cost.multiply_adds / 1e9:.3g} G",
+            f"{record.iterations} x {batch}",
+            duration(record.seconds),
+            f"{record.seconds / max(1, record.iterations):.3g} s",
+            str(record.model.get("about", {}).get("step", "-")),
+        ]
+        rows.append((name, [Cell(text) for text in cells]))
+    header = [
+        "run",
+        "network",
+        "seed",
+        "parameters",
+        "multiply-adds",
+        "iterations",
+        "time",
+        "an iteration",
+        "best after",
+    ]
+    first = next(iter(found.records.values()))
+    hashes = f"All on data {first.data['fingerprint']}, split {first.data['split']}. {found.budget}."
+    caption = "Multiply-adds: forward, for each sequence; iterations: times sequences in each; time: in iterations"
+    return Section("runs", "Runs and budget", [Text(hashes), Table(caption, [Cell(word) for word in header], rows)])
+
+
+def _differences(found: Comparison) -> list[Section]:
+    if not found.differences:
+        return []
+    metrics, reference = found.board.metrics, found.reference
+    rows = [(title(metric), [_cell(found, name, metric) for name in found.differences]) for metric in metrics]
+    caption = f"Score less that of {reference}, 95 % intervals below; * the interval does not hold 0"
+    text = (
+        f"Score less that of {reference}, sequence by sequence the same, so how hard they are cancels out. The intervals "
+        "are paired: every draw takes the same sequences for all. How trainings with other seeds scatter is not in them."
+    )
+    blocks: list[Block] = [Text(text), Table(caption, [Cell("metric"), *map(Cell, found.differences)], rows)]
+    step = found.match.dataset.spec.step_minutes
+    blocks.append(charts(metrics, found.differences, step, level=0.0, first_style=1))
+    return [Section("differences", f"Differences from {reference}", blocks)]
+
+
+def _cell(found: Comparison, name: str, metric: Metric) -> Cell:
+    one = found.differences[name][metric.name]
+    return Cell(f"{number(one.mean)}{star(one)}", ends(one.mean_interval))
+
+
+def _about_seeds(found: Comparison) -> list[str]:
+    """How far the trainings of an entry lie apart, by the first metric."""
+    metric, spread = found.board.metrics[0].name, found.paired.spread()
+    said = [
+        f"{name} {number(spread[name][metric][0])} to {number(spread[name][metric][1])} ({len(runs)} seeds)"
+        for name, runs in found.groups.items()
+        if len(runs) > 1
+    ]
+    return [f"Entries of several seeds are means over them; {metric} of single ones: {', '.join(said)}"] if said else []
