@@ -8,7 +8,7 @@ VOID = {"meta", "link", "img", "input", "br"}
 
 
 class Outline(HTMLParser):
-    """Fails where tags do not close; keeps ids, links and what is loaded."""
+    """Fails where tags do not close or rows of a table differ in their cells; keeps ids, links and what is loaded."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -17,6 +17,7 @@ class Outline(HTMLParser):
         self.loaded: list[str] = []
         self.links: list[str] = []
         self.unnamed: list[str] = []
+        self.rows: list[int] = []
         self.feed(text)
         assert self.open == []
 
@@ -27,6 +28,10 @@ class Outline(HTMLParser):
         self.links += [said["href"]] if "href" in said else []
         if tag == "img" and not said.get("alt"):
             self.unnamed.append(tag)
+        if tag == "tr":
+            self.rows.append(0)
+        elif tag in ("td", "th"):
+            self.rows[-1] += 1
         if tag not in VOID:
             self.open.append(tag)
 
@@ -35,3 +40,7 @@ class Outline(HTMLParser):
 
     def handle_endtag(self, tag) -> None:
         assert self.open.pop() == tag
+        if tag == "table":
+            assert len(self.rows) > 1
+            assert len(set(self.rows)) == 1
+            self.rows = []

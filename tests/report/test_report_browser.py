@@ -45,6 +45,8 @@ def pages(runs, tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(params=["report", "comparison"])
 def page(request, browser, pages):
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.set_window_size(1280, 900)
     browser.get(pages[request.param].as_uri())
     return browser
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from framecast.report.lead_times import clock
 from framecast.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Line, draw
 from framecast.report.training import POINTS, _course
 
@@ -59,3 +60,11 @@ def test_long_courses_are_means_with_their_range() -> None:
     np.testing.assert_allclose(line.y[0], values[:5].mean())
     assert (line.low[0], line.high[0]) == (values[:5].min(), values[:5].max())
     assert line.x[-1] == pytest.approx(np.arange(996, 1001).mean())
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(0.04 / 60, (0.04, "seconds")), (5.0, (5.0, "minutes")), (60.0, (1.0, "hours"))]
+)
+def test_times_have_the_unit_that_fits(minutes: float, said: tuple[float, str]) -> None:
+    step, word = clock(minutes)
+    assert (pytest.approx(step), word) == said

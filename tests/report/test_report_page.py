@@ -68,7 +68,13 @@ def test_names_are_escaped(radar: Path) -> None:
     text = write_report(radar, quiet=True, device="cpu").read_text()
     assert "<title>fmi &lt;1&gt;</title>" in text
     Outline(text)
-    for word in ("csi@15", "lead time, minutes", 'data-step="5.0"', "value, dBZ", "dBZ"):
+    for word in (
+        "csi@15",
+        "lead time, minutes",
+        'data-step="5.0" data-unit="minutes"',
+        "value, dBZ",
+        "Charts of csi, pod, far",
+    ):
         assert word in text
     assert "No validation was made" not in text
 

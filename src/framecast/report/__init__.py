@@ -75,7 +75,7 @@ def write_report(
             why = str(error)
     sections: list[Section | None] = []
     sections += _scored(record, *scored, pictures) if scored else [Section("scores", "Scores", [Text(f"None: {why}")])]
-    sections += [training({record.name: record}), study(record.folder.path), about(record)]
+    sections += [training({record.name: record}, {record.name: 0}), study(record.folder.path), about(record)]
     return page.write(path, Page(record.name, _subtitle(record, scored), [one for one in sections if one]))
 
 

@@ -38,7 +38,7 @@ class Table(NamedTuple):
     caption: str
     header: Sequence[Cell]
     """The first is above the names."""
-    rows: Sequence[tuple[str, Sequence[Cell]]]
+    rows: Sequence[tuple[Cell, Sequence[Cell]]]
 
 
 class Figure(NamedTuple):
@@ -85,7 +85,8 @@ class Player(NamedTuple):
     first: int
     last: int
     """Lead times, from the first frame of the input to the last of the forecast."""
-    step_minutes: float | None
+    step: tuple[float, str] | None
+    """Time between frames and its unit, where known."""
     scales: Sequence[tuple[str, str, str, str]]
     """Colour bars: name, data URI, lower end, upper end."""
 

@@ -18,6 +18,7 @@ from framecast.errors import InputError, UsageError
 from framecast.metrics import Estimate, Paired
 from framecast.plain import plain
 from framecast.report.about import duration, network
+from framecast.report.lead_times import Estimates
 from framecast.report.record import Record, foreign, read_record
 from framecast.score_tables import ends, number
 from framecast.scoreboard import Scoreboard
@@ -45,6 +46,11 @@ class Comparison:
     def reference(self) -> str:
         """The entry that differences are formed from: the one named first."""
         return next(iter(self.groups))
+
+    @property
+    def styles(self) -> dict[str, int]:
+        """Of each run, the place of its entry: runs of one entry are drawn alike."""
+        return {run: place for place, runs in enumerate(self.groups.values()) for run in runs}
 
     @cached_property
     def paired(self) -> Paired:
@@ -79,30 +85,20 @@ class Comparison:
 
     def print(self, console: Console) -> None:
         """Budget and cost of the entries, their scores, and the differences from the first."""
-        for line in (self.budget, self.board.about_samples(), self.board.about_intervals()):
+        for line in (self.budget, self.board.about_samples(), self.board.about_intervals(), "Means over lead times"):
             console.print(line, markup=False, highlight=False)
-        names = [metric.name for metric in self.board.metrics][:6]
-        table = Table(box=None, padding=(0, 2, 0, 0), title="Means over lead times", title_justify="left")
-        for column in ("", "runs", "parameters", "time", *names):
-            table.add_column(column, justify="right" if column else "left")
-        for name, found in self.estimates.items():
-            table.add_row(name, *self._cost(name), *(_both(found[metric]) for metric in names))
-        console.print(table)
+        console.print(_table(self.estimates, [self._cost(name) for name in self.estimates]))
         if self.differences:
-            title = f"Less {self.reference}, on the same draws; * the interval does not hold 0"
-            table = Table(box=None, padding=(0, 2, 0, 0), title=title, title_justify="left")
-            for column in ("", *names):
-                table.add_column(column, justify="right" if column else "left")
-            for name, found in self.differences.items():
-                table.add_row(name, *(_both(found[metric]) + star(found[metric]) for metric in names))
-            console.print(table)
+            console.print(f"Less {self.reference}, on the same draws; * the interval does not hold 0")
+            console.print(_table(self.differences, [], starred=True))
 
-    def _cost(self, name: str) -> tuple[str, str, str]:
+    def _cost(self, name: str) -> str:
+        """Runs, parameters and time of an entry; nothing for a baseline."""
         if name not in self.groups:
-            return "", "", ""
+            return ""
         records = [self.records[run] for run in self.groups[name]]
         time = duration(sum(record.seconds for record in records) / len(records))
-        return str(len(records)), f"{records[0].cost().parameters:,}", time
+        return f"{len(records)} run{'s' if len(records) > 1 else ''}\n{records[0].cost().parameters:,}\n{time}"
 
 
 def compare(
@@ -217,9 +213,21 @@ def _facts(record: Record) -> dict[str, Any]:
     }
 
 
-def _plain(found: dict[str, dict[str, Estimate]]) -> dict[str, Any]:
+def _plain(found: Estimates) -> dict[str, Any]:
     return {name: {key: plain(one._asdict()) for key, one in inner.items()} for name, inner in found.items()}
 
 
-def _both(estimate: Estimate) -> str:
-    return f"{number(estimate.mean)} ({ends(estimate.mean_interval)})"
+def _table(found: Estimates, costs: Sequence[str], *, starred: bool = False) -> Table:
+    """A column for each forecast, a row for each metric: the mean and its interval."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("")
+    for name in found:
+        table.add_column(name, justify="right", overflow="fold")
+    if costs:
+        table.add_row("cost\nparameters\ntime in iterations", *costs)
+    for metric in next(iter(found.values())):
+        ours = [one[metric] for one in found.values()]
+        table.add_row(
+            metric, *(f"{number(one.mean)}{star(one) if starred else ''}\n{ends(one.mean_interval)}" for one in ours)
+        )
+    return table

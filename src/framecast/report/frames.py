@@ -19,6 +19,7 @@ from framecast.colour_scales import colour_scale
 from framecast.contest import Array, Match
 from framecast.metrics import Scores, lead_mean
 from framecast.report.blocks import Film, Player, Sample, Section, Text
+from framecast.report.lead_times import clock
 from framecast.scoreboard import Scoreboard
 from framecast.types import FrameSpec
 
@@ -85,7 +86,8 @@ def frames(shown: Sequence[Shown], spec: FrameSpec, context: int, about: str) ->
     """
     side, samples = _fitted(shown, spec, context)
     horizon = len(shown[0].frames) - context
-    player = Player(samples, spec.width / spec.height, 1 - context, horizon, spec.step_minutes, _scales(spec))
+    step = clock(spec.step_minutes) if spec.step_minutes else None
+    player = Player(samples, spec.width / spec.height, 1 - context, horizon, step, _scales(spec))
     small = [SHRUNK.format(f"{spec.width} x {spec.height}")] if max(spec.height, spec.width) > side else []
     return Section("frames", "Frames", [player, Text(" ".join([about, *small]))])
 

@@ -10,6 +10,10 @@ from framecast.report.blocks import Block, Cell, Figure, Figures, Folded, Sectio
 from framecast.report.svg import Chart, Line, draw, swatch
 from framecast.score_tables import ARROWS, best, ends, number, shown, unit
 
+SIGNS = {"less": "below 0 is better", "more": "above 0 is better", "one": ""}
+"""What differences mean; those of scores that should be 1 mean nothing by their sign."""
+CHARTS = 6
+"""Charts that are not folded away."""
 Estimates = Mapping[str, Mapping[str, Estimate]]
 """{forecast: {metric: estimate}}."""
 
@@ -28,7 +32,8 @@ def lead_times(
     blocks: list[Block] = [
         means(metrics, found),
         Text(" ".join(f"{note.rstrip('.')}." for note in notes)),
-        charts(metrics, found, step_minutes),
+        charts(metrics[:CHARTS], found, step_minutes),
+        *_more(metrics[CHARTS:], found, step_minutes),
         Folded("Tables by lead time", [_table(metric, found) for metric in metrics]),
     ]
     return Section("scores", "Scores by lead time", blocks)
@@ -50,38 +55,49 @@ def means(metrics: Sequence[Metric], found: Estimates) -> Table:
     return Table(f"Means over lead times, 95 % intervals below; {arrows}; the best is bold", header, rows)
 
 
-def charts(metrics: Sequence[Metric], found: Estimates, step_minutes: float | None, *, level: float | None = None,
-           first_style: int = 0) -> Figures:  # fmt: skip
+def charts(metrics: Sequence[Metric], found: Estimates, step_minutes: float | None, *, differ: bool = False) -> Figures:
     """Estimates against lead time, intervals as bands.
 
     Args:
         metrics: one chart for each.
         found: one line for each.
         step_minutes: between frames, where known.
-        level: where a horizontal line is drawn, if anywhere but at the 1 that some metrics aim for.
-        first_style: colour of the first line.
+        differ: whether these are differences, from a forecast that comes before them.
     """
-    legend = [(name, swatch(first_style + place)) for place, name in enumerate(found)]
+    styles = {name: place + differ for place, name in enumerate(found)}
+    step, word = clock(step_minutes) if step_minutes else (1.0, "frames")
+    across = f"lead time, {word}"
     figures = []
     for metric in metrics:
-        aim = 1.0 if level is None and metric.better == "one" else level
-        lines = [_line(name, one[metric.name], step_minutes) for name, one in found.items()]
-        across = "lead time, minutes" if step_minutes else "lead time, frames"
-        drawn = draw(Chart(metric.name, across, unit(metric), lines, level=aim, first_style=first_style))
-        figures.append(Figure(f"{metric.name}: {DIRECTIONS[metric.better]}" if level is None else metric.name, drawn))
-    return Figures(figures, legend)
+        level = 0.0 if differ else 1.0 if metric.better == "one" else None
+        lines = [_line(name, one[metric.name], step, styles[name]) for name, one in found.items()]
+        said = SIGNS[metric.better] if differ else DIRECTIONS[metric.better]
+        drawn = draw(Chart(metric.name, across, unit(metric), lines, level=level))
+        figures.append(Figure(": ".join(part for part in (metric.name, said) if part), drawn))
+    return Figures(figures, [(name, swatch(style)) for name, style in styles.items()])
 
 
-def title(metric: Metric) -> str:
+def clock(step_minutes: float) -> tuple[float, str]:
+    """The time between frames in seconds, minutes or hours, whichever fits."""
+    if step_minutes < 1:
+        return 60 * step_minutes, "seconds"
+    return (step_minutes, "minutes") if step_minutes < 60 else (step_minutes / 60, "hours")
+
+
+def title(metric: Metric) -> Cell:
     """Its name, which way is better, its unit."""
-    said = f"{metric.name} {ARROWS[metric.better]}"
-    return f"{said} ({unit(metric)})" if unit(metric) else said
+    return Cell(f"{metric.name} {ARROWS[metric.better]}", unit(metric))
 
 
-def _line(name: str, estimate: Estimate, step_minutes: float | None) -> Line:
-    leads = [(step_minutes or 1.0) * (lead + 1) for lead in range(len(estimate.by_lead))]
+def _more(metrics: Sequence[Metric], found: Estimates, step_minutes: float | None) -> list[Block]:
+    names = ", ".join(dict.fromkeys(metric.name.split("@")[0] for metric in metrics))
+    return [Folded(f"Charts of {names}", [charts(metrics, found, step_minutes)])] if metrics else []
+
+
+def _line(name: str, estimate: Estimate, step: float, style: int) -> Line:
+    leads = [step * (lead + 1) for lead in range(len(estimate.by_lead))]
     low, high = zip(*estimate.by_lead_interval, strict=True)
-    return Line(name, leads, estimate.by_lead, low, high)
+    return Line(name, leads, estimate.by_lead, low, high, style)
 
 
 def _table(metric: Metric, found: Estimates) -> Table:
@@ -91,5 +107,8 @@ def _table(metric: Metric, found: Estimates) -> Table:
     for place, (name, one) in enumerate(found.items()):
         values = [one[metric.name].by_lead[lead - 1] for lead in leads]
         cells = [Cell(number(value), "", place in winner) for value, winner in zip(values, winners, strict=True)]
-        rows.append((name, [Cell("" if math.isnan(one[metric.name].mean) else number(one[metric.name].mean)), *cells]))
-    return Table(title(metric), [Cell("forecast"), Cell("mean"), *(Cell(f"+{lead}") for lead in leads)], rows)
+        rows.append(
+            (Cell(name), [Cell("" if math.isnan(one[metric.name].mean) else number(one[metric.name].mean)), *cells])
+        )
+    caption = ", ".join(part for part in title(metric)[:2] if part)
+    return Table(caption, [Cell("forecast"), Cell("mean"), *(Cell(f"+{lead}") for lead in leads)], rows)

@@ -2,14 +2,14 @@
 
 // A film is one picture with its frames side by side; showing a frame moves it behind its window.
 for (const player of document.querySelectorAll(".player")) {
-  const first = Number(player.dataset.first), last = Number(player.dataset.last), step = Number(player.dataset.step);
+  const first = Number(player.dataset.first), last = Number(player.dataset.last), { step, unit } = player.dataset;
   const slider = player.querySelector(".lead"), now = player.querySelector(".now"), play = player.querySelector(".play");
   const samples = [...player.querySelectorAll(".films")], buttons = [...player.querySelectorAll(".choose")];
   let timer = null;
 
   function words(lead) {
     const frame = lead > 0 ? `forecast, frame +${lead}` : `input, frame ${lead}`;
-    return step ? `${frame} (${lead * step} min)` : frame;
+    return step ? `${frame} (${Number((lead * step).toPrecision(4))} ${unit})` : frame;
   }
 
   function show(lead) {

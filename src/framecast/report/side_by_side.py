@@ -48,7 +48,7 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
         lead_times(board.metrics, found.estimates, spec.step_minutes, notes),
         *_differences(found),
         frames(choose(found.match, board, shown), spec, found.match.context, order),
-        training(found.records),
+        training(found.records, found.styles),
     ]
     said = f"{Path(next(iter(found.records.values())).recipe.data.source).name}, split {board.split}"
     names = ", ".join(found.groups)
@@ -61,7 +61,6 @@ def _runs(found: Comparison) -> Section:
     for name, record in found.records.items():
         cost, batch = record.cost(), record.recipe.train.batch_size
         cells = [
-            network(record),
             str(record.recipe.seed),
             f"{cost.parameters:,}",
             f"{cost.multiply_adds / 1e9:.3g} G",
@@ -70,10 +69,9 @@ def _runs(found: Comparison) -> Section:
             f"{record.seconds / max(1, record.iterations):.3g} s",
             str(record.model.get("about", {}).get("step", "-")),
         ]
-        rows.append((name, [Cell(text) for text in cells]))
+        rows.append((Cell(name, network(record)), [Cell(text) for text in cells]))
     header = [
         "run",
-        "network",
         "seed",
         "parameters",
         "multiply-adds",
@@ -100,7 +98,7 @@ def _differences(found: Comparison) -> list[Section]:
     )
     blocks: list[Block] = [Text(text), Table(caption, [Cell("metric"), *map(Cell, found.differences)], rows)]
     step = found.match.dataset.spec.step_minutes
-    blocks.append(charts(metrics, found.differences, step, level=0.0, first_style=1))
+    blocks.append(charts(metrics, found.differences, step, differ=True))
     return [Section("differences", f"Differences from {reference}", blocks)]
 
 

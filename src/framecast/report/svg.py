@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 WIDTH, HEIGHT = 360, 220
-LEFT, RIGHT, TOP, BOTTOM = 54, 10, 16, 36
+LEFT, RIGHT, TOP, BOTTOM = 54, 10, 22, 36
 STYLES = 8
 """Colours of page.css."""
 MARKED = 40
@@ -35,6 +35,8 @@ class Line(NamedTuple):
     low: Sequence[float] = ()
     """Lower end of a band around the curve; empty for none."""
     high: Sequence[float] = ()
+    style: int = 0
+    """Colour and marker."""
 
 
 class Chart(NamedTuple):
@@ -50,8 +52,6 @@ class Chart(NamedTuple):
     """Places on the horizontal axis that are marked by a dashed line, and what they are."""
     level: float | None = None
     """Where a horizontal line is drawn."""
-    first_style: int = 0
-    """Colour and marker of the first curve."""
     span: tuple[float, float] | None = None
     """Ends of the horizontal axis; by default those of the curves."""
 
@@ -73,15 +73,13 @@ class _Scale(NamedTuple):
         if self.log and self.high / self.low > 20:
             found = LogLocator(numticks=6).tick_values(self.low, self.high)
         else:
-            found = MaxNLocator(5).tick_values(self.low, self.high)
+            found = MaxNLocator(5, integer=self.high - self.low > 5).tick_values(self.low, self.high)
         return [float(value) for value in found if self.low * (1 - 1e-9) <= value <= self.high * (1 + 1e-9)]
 
 
 def draw(chart: Chart) -> Markup:
     """A chart as an SVG element; without anything to show, an empty frame that says so."""
-    chart = chart._replace(
-        lines=[Line(line.name, *(list(map(float, part)) for part in line[1:])) for line in chart.lines]
-    )
+    chart = chart._replace(lines=[_floats(line) for line in chart.lines])
     xs = [x for line in chart.lines for x in line.x]
     ys = [y for line in chart.lines for y in (*line.y, *line.low, *line.high) if _shown(y, log=chart.log)]
     if not xs or not ys:
@@ -97,8 +95,7 @@ def draw(chart: Chart) -> Markup:
     if chart.level is not None:
         parts.append(f'<path class="level" d="M{LEFT} {up(chart.level)}H{WIDTH - RIGHT}"/>')
     parts += [part for mark in chart.marks for part in _mark(mark, across)]
-    for number, line in enumerate(chart.lines):
-        parts.append(_curve(line, chart.first_style + number, across, up))
+    parts += [_curve(line, across, up) for line in chart.lines]
     return _wrapped(chart, parts)
 
 
@@ -109,6 +106,11 @@ def swatch(number: int, *, marked: bool = True) -> Markup:
         f'<svg class="swatch" viewBox="0 0 28 12" aria-hidden="true"><g class="s{number % STYLES}">'
         f'<path class="line" d="M1 6H27"/>{shape}</g></svg>'
     )
+
+
+def _floats(line: Line) -> Line:
+    x, y, low, high = ([float(value) for value in part] for part in (line.x, line.y, line.low, line.high))
+    return line._replace(x=x, y=y, low=low, high=high)
 
 
 def _wrapped(chart: Chart, parts: list[str]) -> Markup:
@@ -173,16 +175,16 @@ def _mark(mark: tuple[float, str], across: _Scale) -> list[str]:
     ]
 
 
-def _curve(line: Line, number: int, across: _Scale, up: _Scale) -> str:
+def _curve(line: Line, across: _Scale, up: _Scale) -> str:
     points = [(across(x), up(y) if _shown(y, log=up.log) else None) for x, y in zip(line.x, line.y, strict=True)]
     parts = [_band(line, across, up), f'<path class="line" d="{_path(points)}"/>']
     if len(points) <= MARKED:
-        shape = _SHAPES[number % len(_SHAPES)]
+        shape = _SHAPES[line.style % len(_SHAPES)]
         for (x, y), at, value in zip(points, line.x, line.y, strict=True):
             if y is not None:
                 title = f"<title>{escape(line.name)} at {_number(at)}: {value:.4g}</title>"
                 parts.append(f'<path transform="translate({x} {y})" d="{shape}">{title}</path>')
-    return f'<g class="s{number % STYLES}">{"".join(parts)}</g>'
+    return f'<g class="s{line.style % STYLES}">{"".join(parts)}</g>'
 
 
 def _path(points: Sequence[tuple[float, float | None]]) -> str:

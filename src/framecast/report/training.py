@@ -17,22 +17,25 @@ FIRST = ("mse", "ssim", "psnr", "fmae", "sharpness")
 X = "iteration"
 
 
-def training(records: Mapping[str, Record]) -> Section:
+def training(records: Mapping[str, Record], styles: Mapping[str, int]) -> Section:
     """Loss, learning rate, share of true frames, and validation scores against iteration.
 
     Args:
         records: by name; several are drawn on the same charts.
+        styles: colour and marker of each.
     """
-    alone = len(records) == 1
     blocks: list[Block] = []
-    legend = [] if alone else [(name, swatch(number)) for number, name in enumerate(records)]
+    alike = {style: ", ".join(name for name in records if styles[name] == style) for style in styles.values()}
+    legend = [] if len(records) == 1 else [(names, swatch(style)) for style, names in alike.items()]
     if any(record.training for record in records.values()):
-        blocks.append(Figures([_figure(chart) for chart in _courses(records)], legend, _about_loss(records)))
+        blocks.append(Figures([_figure(chart, styles) for chart in _courses(records)], legend, _about_loss(records)))
     names = _scored(records)
     if names:
         charts = [_validation(name, records) for name in names]
         blocks.append(
-            Figures([_figure(chart) for chart in charts], legend, "Mean over lead times on the validation split.")
+            Figures(
+                [_figure(chart, styles) for chart in charts], legend, "Mean over lead times on the validation split."
+            )
         )
     else:
         blocks.append(Text("No validation was made."))
@@ -62,29 +65,23 @@ def _courses(records: Mapping[str, Record]) -> list[Chart]:
     marks = [(float(end), "end of scheduled sampling") for end in sorted(ends)] if len(ends) == 1 else []
     charts = [
         Chart("Training loss", X, "loss", _lines(records, "loss"), log=True, marks=marks, span=span),
-        Chart("Learning rate", X, "Adam's", _lines(records, "lr"), span=span),
+        Chart("Learning rate", X, "", _lines(records, "lr"), span=span),
         Chart("Norm of the gradient", X, "before clipping", _lines(records, "gradient_norm"), log=True, span=span),
     ]
-    if ends or len(records) == 1:
-        charts.insert(2, _shares(records, marks))
+    for place, part in ((1, "horizon"), (0, "context")):
+        lines = _lines(records, "truth", place)
+        if any(len(set(line.y)) > 1 for line in lines):
+            charts.append(Chart(f"Share of true frames fed, {part}", X, "", lines, marks=marks, span=span))
     return charts
 
 
-def _shares(records: Mapping[str, Record], marks: Sequence[tuple[float, str]]) -> Chart:
-    """Of the horizon; where the context is not always true, of the context too."""
+def _lines(records: Mapping[str, Record], key: str, place: int | None = None) -> list[Line]:
+    """One for each run; of a pair of numbers, the one at `place`."""
     lines = []
     for name, record in records.items():
-        steps = _steps(record.training)
-        encoder, decoder = ([float(event["truth"][part]) for event in record.training] for part in (0, 1))
-        lines.append(_course("horizon" if len(records) == 1 else name, steps, decoder))
-        if len(records) == 1 and min(encoder, default=1) < 1:
-            lines.append(_course("context", steps, encoder))
-    what = "solid: horizon, other: context" if len(lines) > len(records) else "in the horizon"
-    return Chart("Share of true frames fed", X, what, lines, marks=marks, span=_span(records))
-
-
-def _lines(records: Mapping[str, Record], key: str) -> list[Line]:
-    return [_course(name, _steps(r.training), [_number(e[key]) for e in r.training]) for name, r in records.items()]
+        values = [event[key] if place is None else event[key][place] for event in record.training]
+        lines.append(_course(name, _steps(record.training), list(map(_number, values))))
+    return lines
 
 
 def _course(name: str, steps: Sequence[float], values: Sequence[float]) -> Line:
@@ -138,5 +135,6 @@ def _about_loss(records: Mapping[str, Record]) -> str:
     return said.strip()
 
 
-def _figure(chart: Chart) -> Figure:
-    return Figure(chart.title, draw(chart))
+def _figure(chart: Chart, styles: Mapping[str, int]) -> Figure:
+    lines = [line._replace(style=styles[line.name]) for line in chart.lines]
+    return Figure(chart.title, draw(chart._replace(lines=lines)))
