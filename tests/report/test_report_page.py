@@ -16,7 +16,7 @@ from PIL import Image
 from framecast import plots
 from framecast.contest import Question, arrange
 from framecast.data import MOVING_MNIST
-from framecast.errors import UsageError
+from framecast.errors import CheckpointError, UsageError
 from framecast.recipe import Recipe
 from framecast.report import write_report
 from framecast.report.frames import _uri, by_sequence, choose
@@ -116,6 +116,10 @@ def test_without_data_or_model_the_page_says_why(runs, tmp_path: Path) -> None:
     assert "no model in it" in text
     assert "none yet" in text
     assert "Training loss" in text
+    with pytest.raises(CheckpointError, match="no model in it"):
+        write_report(run, pictures=tmp_path / "frames", quiet=True, device="cpu")
+    with pytest.raises(UsageError, match="did you mean 'persistence'"):
+        write_report(runs["conv"], out=tmp_path / "p.html", question=Question(baselines=["persistance"]), device="cpu")
 
 
 def test_samples_are_the_best_the_median_and_the_worst(runs) -> None:

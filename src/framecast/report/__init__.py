@@ -12,8 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from framecast import atomic
-from framecast.contest import Match, Question, arrange
-from framecast.errors import FramecastError, UsageError
+from framecast.contest import EVERYTHING, Match, Question, arrange
+from framecast.errors import CheckpointError, InputError
 from framecast.report import page
 from framecast.report.about import about, network
 from framecast.report.blocks import Page, Section, Text
@@ -34,7 +34,7 @@ def write_report(
     *,
     out: Path | None = None,
     pictures: Path | None = None,
-    question: Question | None = None,
+    question: Question = EVERYTHING,
     scored: tuple[Match, Scoreboard] | None = None,
     device: str = "auto",
     model: str | None = None,
@@ -46,7 +46,8 @@ def write_report(
         run: the run's folder.
         out: the page; by default report.html in the run's folder, where an earlier page is replaced.
         pictures: a new folder for the frames of the page at full size, gt1.png, pd11.png and so on; None for none.
-        question: what is to be scored; by default test windows, else validation windows, as many as a validation takes.
+        question: what is to be scored; by default test windows, else validation windows; without a limit, as many as a
+            validation takes.
         scored: what was scored already, instead.
         device: where to compute.
         model: `package.module:Class` of a network that is not framecast's own and that the user trusts.
@@ -56,7 +57,8 @@ def write_report(
         the page's path. Without a model, or where its data cannot be read any more, it has no scores and says why.
 
     Raises:
-        UsageError: no run is there, or something is in the way of what is to be written.
+        UsageError: no run is there, something is in the way of what is to be written, or a question that cannot be put.
+        InputError, CheckpointError: pictures were asked for, and there is nothing to forecast with, or from.
     """
     record = read_record(run, model)
     path = out or record.folder.path / NAME
@@ -65,12 +67,12 @@ def write_report(
         atomic.new(pictures)
     why = ""
     if scored is None:
-        question = question or Question(limit=record.recipe.validate_.sequences)
+        limit = question.limit or record.recipe.validate_.sequences
         try:
-            match = arrange(str(run), {}, question, device=device, model=foreign(record.recipe))
+            match = arrange(str(run), {}, question._replace(limit=limit), device=device, model=foreign(record.recipe))
             scored = match, match.score(quiet=quiet)
-        except FramecastError as error:
-            if pictures is not None or (isinstance(error, UsageError) and question.baselines is not None):
+        except (InputError, CheckpointError) as error:
+            if pictures is not None:
                 raise
             why = str(error)
     sections: list[Section | None] = []
