@@ -39,7 +39,7 @@ def pictures(
     prediction: Array,
     spec: FrameSpec,
     truth: Array | None = None,
-    times: NDArray[np.datetime64] | None = None,
+    times: NDArray[Any] | None = None,
 ) -> Pictures:
     """Draw the truth (if any) beside the prediction, the input first on both sides.
 

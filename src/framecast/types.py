@@ -93,16 +93,14 @@ class Window(NamedTuple):
     time: np.datetime64 | None = None
     """Time of the first frame, where known."""
 
-    def times(self, step_minutes: float | None) -> NDArray[np.datetime64] | None:
+    def times(self, step_minutes: float | None) -> NDArray[Any] | None:
         """(T,), time of each frame, milliseconds, UTC; None where unknown."""
         if self.time is None or step_minutes is None:
             return None
         return _after(self.time, np.arange(len(self.frames)), step_minutes)
 
 
-def _after(
-    start: np.datetime64 | NDArray[np.datetime64], steps: NDArray[np.integer[Any]], minutes: float
-) -> NDArray[np.datetime64]:
+def _after(start: np.datetime64 | NDArray[Any], steps: NDArray[np.integer[Any]], minutes: float) -> NDArray[Any]:
     """Times so many steps after another, milliseconds."""
     return start.astype("datetime64[ms]") + np.rint(steps * minutes * 60_000).astype("timedelta64[ms]")
 
@@ -114,7 +112,7 @@ class Forecast(NamedTuple):
     """(N, J, C, H, W), the frames that were used, raw units; NaN where missing."""
     frames: NDArray[np.float32]
     """(N, K, C, H, W), raw units; NaN where no frame of the context was observed."""
-    start_time: NDArray[np.datetime64] | None
+    start_time: NDArray[Any] | None
     """(N,), valid time of the first predicted frame, UTC; where it is known, so is the step of `spec`."""
     dims: str
     """Axes of the input file, letters of n t c h w; arrays that are written have the same."""
@@ -130,16 +128,16 @@ class Forecast(NamedTuple):
         return self._replace(context=self.context[one], frames=self.frames[one], start_time=start)
 
     @property
-    def times(self) -> NDArray[np.datetime64] | None:
+    def times(self) -> NDArray[Any] | None:
         """(N, K), valid time of each predicted frame, milliseconds, UTC; None where unknown."""
         return self._times(0, self.frames.shape[1])
 
     @property
-    def past_times(self) -> NDArray[np.datetime64] | None:
+    def past_times(self) -> NDArray[Any] | None:
         """(N, J), time of each frame that was used, milliseconds, UTC; None where unknown."""
         return self._times(-self.context.shape[1], 0)
 
-    def _times(self, begin: int, end: int) -> NDArray[np.datetime64] | None:
+    def _times(self, begin: int, end: int) -> NDArray[Any] | None:
         if self.start_time is None or self.spec.step_minutes is None:
             return None
         return _after(self.start_time[:, None], np.arange(begin, end), self.spec.step_minutes)

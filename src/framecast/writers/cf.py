@@ -115,7 +115,7 @@ def _lead(step: float | None, frames: int) -> tuple[dict[str, str], NDArray[Any]
     return {"units": unit, "standard_name": "forecast_period"}, _whole(values)
 
 
-def _seconds(times: NDArray[np.datetime64], origin: str) -> NDArray[Any]:
+def _seconds(times: NDArray[Any], origin: str) -> NDArray[Any]:
     return _whole((times - np.datetime64(origin.replace(" ", "T"), "ms")) / np.timedelta64(1, "s"))
 
 

@@ -12,9 +12,9 @@ from framecast import animation
 from framecast.data.damage import library
 from framecast.types import Forecast
 
-HELD = 5
+HELD = 5.0
 """Pictures a second where frames are minutes apart."""
-FASTEST = 60
+FASTEST = 60.0
 SHARP = {"crf": "18", "preset": "medium"}
 """Of x264: no loss that the eye sees."""
 
