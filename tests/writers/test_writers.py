@@ -160,8 +160,8 @@ def test_what_cannot_be_written_is_said_before_anything_is_computed(tmp_path: Pa
     with pytest.raises(UsageError, match="twice"):
         writers.check([tmp_path / "x.nc", tmp_path / "x.nc"])
     with pytest.raises(UsageError, match=r"\.png"):
-        writers.check([tmp_path / "x.nc"], tmp_path / "x.jpg")
-    writers.check([tmp_path / "x.nc", tmp_path / "x.gif"], tmp_path / "x.png")
+        writers.check([tmp_path / "x.nc"], None, tmp_path / "x.jpg")
+    writers.check([tmp_path / "x.nc"], tmp_path / "x.gif", tmp_path / "x.png")
     assert not list(tmp_path.iterdir())
 
 

@@ -47,8 +47,7 @@ def predict(
     from framecast.predict import forecast, provenance
     from framecast.progress import progress
 
-    paths = [*out, *([gif] if gif else [])]
-    writers.check(paths, strip)
+    writers.check(out, gif, strip)
     place = resolve_device(device)
     kernels.set_precision(precision or "auto")
     kind = options.imported(model)
@@ -65,7 +64,7 @@ def predict(
             forecaster, source, horizon, context=context, batch_size=batch_size, device=place, progress=show.update
         )
     about = provenance(run, result)
-    said = writers.write_all(paths, result, about, strip=strip, sequence=sequence)
+    said = writers.write_all(out, result, about, gif=gif, strip=strip, sequence=sequence)
     if as_json:
         options.say_json({"out": said, "shape": result.frames.shape, "notes": source.notes, **about})
         return

@@ -42,18 +42,20 @@ FORMATS = {
 """By suffix. A new format is a function and a line here."""
 
 
-def check(paths: Sequence[Path], strip: Path | None = None) -> None:
+def check(paths: Sequence[Path], gif: Path | None = None, strip: Path | None = None) -> None:
     """Whether a forecast can be written, before anything is computed.
 
     Args:
         paths: of the forecast, suffixes as in FORMATS.
+        gif: of a film, GIF, or None.
         strip: of a picture, PNG, or None.
 
     Raises:
         UsageError: a path twice, one that exists or cannot be written to, a folder that is not there, another suffix, or
             a format whose library is not installed.
     """
-    wanted = [(path, tuple(FORMATS)) for path in paths] + ([] if strip is None else [(strip, (".png",))])
+    wanted = [(path, tuple(FORMATS)) for path in paths]
+    wanted += [(path, (suffix,)) for path, suffix in ((gif, ".gif"), (strip, ".png")) if path is not None]
     seen: set[Path] = set()
     for path, suffixes in wanted:
         if path.suffix not in suffixes:
@@ -89,10 +91,17 @@ def write(path: Path, forecast: Forecast, about: Mapping[str, str], *, sequence:
 
 
 def write_all(
-    paths: Sequence[Path], forecast: Forecast, about: Mapping[str, str], *, strip: Path | None = None, sequence: int = 0
+    paths: Sequence[Path],
+    forecast: Forecast,
+    about: Mapping[str, str],
+    *,
+    gif: Path | None = None,
+    strip: Path | None = None,
+    sequence: int = 0,
 ) -> dict[str, str]:
-    """Write a forecast in several forms, and a strip of one sequence if asked; path to what `write` says of it."""
-    said = {str(path): write(path, forecast, about, sequence=sequence) for path in paths}
+    """Write a forecast in several forms, with a film and a strip of one sequence if asked; path to what it holds."""
+    every = [*paths, *([] if gif is None else [gif])]
+    said = {str(path): write(path, forecast, about, sequence=sequence) for path in every}
     if strip is not None:
         plots.strip(strip, forecast.context[sequence], forecast.frames[sequence], forecast.spec)
     return said
