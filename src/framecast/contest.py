@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from framecast import atomic, kernels, plots
+from framecast import animation, atomic, kernels, plots
 from framecast.baselines import BASELINES, USUAL
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
 from framecast.errors import InputError, UsageError
@@ -163,8 +163,12 @@ def draw_window(
     past = torch.from_numpy(window.frames[None, :context]).to(device)
     valid = None if window.valid is None else torch.from_numpy(window.valid[None, :context]).to(device)
     prediction = forecast.predict(past, horizon, valid)[0].cpu().numpy()
-    draw = plots.gif if path.suffix == ".gif" else plots.strip
-    draw(path, window.frames[:context], prediction, dataset.spec, window.frames[context:])
+    past_frames, truth = window.frames[:context], window.frames[context:]
+    if path.suffix == ".gif":
+        times = window.times(dataset.spec.step_minutes)
+        animation.save_gif(path, animation.pictures(past_frames, prediction, dataset.spec, truth, times))
+    else:
+        plots.strip(path, past_frames, prediction, dataset.spec, truth)
 
 
 def _recipe(run: str, name: str | None) -> Recipe:

@@ -17,7 +17,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from framecast.colour_scales import colour_scale
 from framecast.types import FrameSpec
@@ -92,42 +91,6 @@ def strip(
     _save(figure, path)
 
 
-def gif(
-    path: Path,
-    context: Array,
-    prediction: Array,
-    spec: FrameSpec,
-    truth: Array | None = None,
-    *,
-    milliseconds: int = 150,
-) -> None:
-    """An animation: the truth (if any) beside the prediction, the input first on both sides.
-
-    Args:
-        path: of the GIF.
-        context: (J, C, H, W).
-        prediction: (K, C, H, W).
-        spec: units and value range.
-        truth: (K, C, H, W) or None.
-        milliseconds: between frames.
-    """
-    sides = [("prediction", prediction)] if truth is None else [("truth", truth), ("prediction", prediction)]
-    scale = max(1, 192 // context.shape[-1])
-    pictures = []
-    for t in range(len(context) + len(prediction)):
-        lead = t + 1 - len(context)
-        panels = []
-        for name, future in sides:
-            frame = context[t] if lead <= 0 else future[lead - 1]
-            picture = np.kron(colours(frame, spec), np.ones((scale, scale, 1), np.uint8))
-            panels.append(_labelled(picture, "input" if lead <= 0 else f"{name} {lead:+d}"))
-        gap = np.full((panels[0].shape[0], 4, 3), 255, np.uint8)
-        whole = panels[0] if len(panels) == 1 else np.concatenate([panels[0], gap, panels[1]], 1)
-        pictures.append(Image.fromarray(whole))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
-
-
 def loss_curve(
     path: Path, steps: Sequence[int], losses: Sequence[float], validation: Mapping[int, float], metric: str
 ) -> None:
@@ -177,14 +140,6 @@ def _diverging(error: Array) -> NDArray[np.uint8]:
     missing: NDArray[np.bool_] = np.asarray(np.isnan(error).any(axis=0))
     picture = colormaps["RdBu_r"](np.clip(np.nan_to_num(error).mean(0) / 2 + 0.5, 0, 1))[..., :3]
     return (np.where(missing[..., None], MISSING, picture) * 255).round().astype(np.uint8)
-
-
-def _labelled(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
-    """The picture with a line of text above it."""
-    image = Image.new("RGB", (picture.shape[1], picture.shape[0] + 14), "white")
-    image.paste(Image.fromarray(picture), (0, 14))
-    ImageDraw.Draw(image).text((2, 1), text, fill="black")
-    return np.asarray(image)
 
 
 def _figure(width: float, height: float) -> Figure:

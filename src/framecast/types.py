@@ -67,6 +67,8 @@ class Grid(BaseModel):
     """Attributes of the CF grid mapping, where the file has one."""
     calendar: str = "standard"
     """CF calendar of the times."""
+    time_origin: str | None = None
+    """Where numpy's times and those of a calendar that numpy does not have agree: YYYY-MM-DD hh:mm:ss in both."""
     missing: str = "no pixel is marked as missing"
     """What was taken as missing, in words."""
 
@@ -90,3 +92,52 @@ class Window(NamedTuple):
     """(T, C, H, W), True where observed; None where nothing is missing."""
     time: np.datetime64 | None = None
     """Time of the first frame, where known."""
+
+    def times(self, step_minutes: float | None) -> NDArray[Any] | None:
+        """(T,), time of each frame, milliseconds, UTC; None where unknown."""
+        if self.time is None or step_minutes is None:
+            return None
+        return _after(self.time, np.arange(len(self.frames)), step_minutes)
+
+
+def _after(start: np.datetime64 | NDArray[Any], steps: NDArray[np.integer[Any]], minutes: float) -> NDArray[Any]:
+    """Times so many steps after another, milliseconds."""
+    return start.astype("datetime64[ms]") + np.rint(steps * minutes * 60_000).astype("timedelta64[ms]")
+
+
+class Forecast(NamedTuple):
+    """What is predicted to follow each sequence of a file: where writers begin."""
+
+    context: NDArray[np.float32]
+    """(N, J, C, H, W), the frames that were used, raw units; NaN where missing."""
+    frames: NDArray[np.float32]
+    """(N, K, C, H, W), raw units; NaN where no frame of the context was observed."""
+    start_time: NDArray[Any] | None
+    """(N,), valid time of the first predicted frame, UTC; where it is known, so is the step of `spec`."""
+    dims: str
+    """Axes of the input file, letters of n t c h w; arrays that are written have the same."""
+    grid: Grid
+    """Where the pixels lie and what the channels are."""
+    spec: FrameSpec
+    """Units and step of the data, value range of the model."""
+
+    def only(self, sequence: int) -> Forecast:
+        """The forecast of one sequence, (1, ...)."""
+        one = slice(sequence, sequence + 1)
+        start = None if self.start_time is None else self.start_time[one]
+        return self._replace(context=self.context[one], frames=self.frames[one], start_time=start)
+
+    @property
+    def times(self) -> NDArray[Any] | None:
+        """(N, K), valid time of each predicted frame, milliseconds, UTC; None where unknown."""
+        return self._times(0, self.frames.shape[1])
+
+    @property
+    def past_times(self) -> NDArray[Any] | None:
+        """(N, J), time of each frame that was used, milliseconds, UTC; None where unknown."""
+        return self._times(-self.context.shape[1], 0)
+
+    def _times(self, begin: int, end: int) -> NDArray[Any] | None:
+        if self.start_time is None or self.spec.step_minutes is None:
+            return None
+        return _after(self.start_time[:, None], np.arange(begin, end), self.spec.step_minutes)

@@ -14,14 +14,14 @@ from framecast.errors import UsageError
 def predict(
     run: Annotated[Path, typer.Argument(help="A run or a model's folder.")],
     file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
-    out: Annotated[Path, typer.Option("--out", help="New .npy, .npz or .zarr.")],
+    out: options.Outs,
     horizon: Annotated[int, typer.Option(help="Frames to predict; any number.", min=1)] = 10,
     context: Annotated[
         int | None, typer.Option(help="How many of the last frames to use. [default: as trained]", min=1)
     ] = None,
-    gif: Annotated[Path | None, typer.Option(help="Animation of one sequence.")] = None,
-    strip: Annotated[Path | None, typer.Option(help="Picture of one sequence, PNG.")] = None,
-    sequence: Annotated[int, typer.Option(help="Which sequence the pictures show.", min=0)] = 0,
+    gif: options.GIF = None,
+    strip: options.Strip = None,
+    sequence: options.Sequence = 0,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
     dims: options.Dims = None,
     variable: options.Variable = None,
@@ -39,15 +39,15 @@ def predict(
     as_json: options.Json = False,
 ) -> None:
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
-    from framecast import kernels
+    from framecast import kernels, writers
     from framecast.contest import recipe_of, seen_alike
     from framecast.data import ArraySource
     from framecast.model_folder import load
     from framecast.place import resolve_device
-    from framecast.predict import check_new, draw_forecast, forecast, write_forecast
+    from framecast.predict import forecast, provenance
     from framecast.progress import progress
 
-    check_new(out, gif, strip)
+    writers.check(out, gif, strip)
     place = resolve_device(device)
     kernels.set_precision(precision or "auto")
     kind = options.imported(model)
@@ -57,18 +57,19 @@ def predict(
     )
     source = ArraySource(options.data_config(seen_alike(recipe_of(run, kind), fields)))
     _check_sequence(sequence, len(source.latest))
+    for note in () if as_json else source.notes:
+        print(note, flush=True)
     with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
         result = forecast(
             forecaster, source, horizon, context=context, batch_size=batch_size, device=place, progress=show.update
         )
-    axes, shape = write_forecast(out, result, forecaster.spec)
-    draw_forecast(result, forecaster.spec, sequence, gif=gif, strip=strip)
+    about = provenance(run, result)
+    said = writers.write_all(out, result, about, gif=gif, strip=strip, sequence=sequence)
     if as_json:
-        options.say_json({"out": str(out), "dims": axes, "shape": shape, "notes": source.notes})
+        options.say_json({"out": said, "shape": result.frames.shape, "notes": source.notes, **about})
         return
-    for note in source.notes:
-        print(note)
-    print(f"{out}: axes {axes}, shape {'x'.join(map(str, shape))}, {forecaster.spec.units}")
+    for path, words in said.items():
+        print(f"{path}: {words}")
 
 
 def convert(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data import hdf5
-from framecast.data.axes import AXES, axis_of, calendar_times, coordinate
+from framecast.data.axes import AXES, Times, axis_of, calendar_times, coordinate
 from framecast.data.damage import FRAME_LIMIT, RATIO_LIMIT, SERIES_LIMIT, SMALL, damage, library
 from framecast.data.family import Leaf, Wish
 from framecast.data.stored import NUMBERS
@@ -178,14 +178,16 @@ def _leaf(data: Any, variables: list[str], axes: _Axes, name: str) -> Leaf:
         raise InputError(name, got=got, expected=f"at most {SERIES_LIMIT} frames of {FRAME_LIMIT} values")
     dtype = np.result_type(*(data[key].dtype for key in variables))
     _check_packed(data, variables, name)
-    times, calendar, notes = calendar_times(data, axes.t, name)
-    grid = _grid(data, variables, axes, levels, calendar, name)
+    times = calendar_times(data, axes.t, name)
+    grid, notes = _grid(data, variables, axes, levels, times, name), times.notes
     units = grid.units[0] if len(set(grid.units)) == 1 else None
     if units is None:
         notes = (*notes, f"units: {', '.join(grid.units)} by channel; one value range serves them all")
     chunks = first.encoding.get("preferred_chunks", {})
     grain = int(chunks.get(axes.t, 1)) if axes.t else 1
-    return Leaf((channels, height, width), dtype, count, times, None, None, units or None, None, grid, grain, notes)
+    return Leaf(
+        (channels, height, width), dtype, count, times.values, None, None, units or None, None, grid, grain, notes
+    )
 
 
 def _check_packed(data: Any, variables: list[str], name: str) -> None:
@@ -211,7 +213,7 @@ def _frames(array: Any, axes: _Axes, indices: Sequence[int]) -> NDArray[Any]:
     return values if axes.c is not None else values[:, None]
 
 
-def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, calendar: str, name: str) -> Grid:
+def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: Times, name: str) -> Grid:
     arrays = [data[key] for key in variables]
     mapping = _mapping(data, arrays[0])
     y, y_units = coordinate(data, axes.y, name)
@@ -231,7 +233,8 @@ def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, calendar: s
         axis_units="degrees" if degrees else y_units or "1",
         crs=crs or ("EPSG:4326" if degrees and not mapping else None),
         mapping=mapping,
-        calendar=calendar,
+        calendar=times.calendar,
+        time_origin=times.origin,
         missing="NaN" if packed is None else f"fill value {packed}",
     )
 
