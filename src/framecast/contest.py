@@ -189,13 +189,10 @@ def _data_config(run: str, recipe: Recipe, data: dict[str, Any]) -> DataConfig:
 
 
 def seen_alike(recipe: Recipe, data: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a DataConfig; frames are seen as in training, unless something else is said.
-
-    That is in grey or in colour, averaged, and in which units.
-    """
+    """Fields of a DataConfig; pictures are grey and pixels averaged as in training, unless something else is said."""
     if data.get("source") == MOVING_MNIST:
         return data
-    return {name: getattr(recipe.data, name) for name in ("colour", "shrink", "to_units")} | data
+    return {"colour": recipe.data.colour, "shrink": recipe.data.shrink, **data}
 
 
 def recipe_of(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:

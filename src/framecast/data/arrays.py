@@ -23,7 +23,7 @@ from framecast.data.series import stack_fingerprint
 from framecast.data.shrink import shrunk
 from framecast.data.stored import Stored
 from framecast.data.timeline import Timeline
-from framecast.data.units import DBZ_UNITS, RATE_UNITS, canonical, reflectivity
+from framecast.data.units import DBZ_UNITS, canonical
 from framecast.errors import InputError
 from framecast.types import FrameSpec, Grid, Window
 
@@ -72,8 +72,6 @@ class ArraySource:
         self.notes: list[str] = [*stored.notes, *notes]
         self._missing = said.missing if config.missing is None else config.missing
         units, self._scale, self._offset = self._units(config.units, stored)
-        self._turned = self._turns(units, config.to_units, name)
-        units = config.to_units or units
         self._scan = self._scanned(stored.grain, name)
         low, high = self._range(config.range, units, name)
         self.has_missing: bool = self._finds_missing()
@@ -132,8 +130,7 @@ class ArraySource:
         frames = self._raw(stored)
         if self.has_missing:
             frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
-        frames = shrunk(frames, self._shrink) if self._shrink > 1 else frames
-        return reflectivity(frames) if self._turned else frames
+        return shrunk(frames, self._shrink) if self._shrink > 1 else frames
 
     def _at_hand(self, sequence: int, start: int, stop: int) -> NDArray[np.float32]:
         """The same, with frames that were read lately taken from the cache."""
@@ -195,16 +192,6 @@ class ArraySource:
         if factor != 1:
             self.notes.append(f"units: {spelled} turned into {units}, values times {factor:g}")
         return units, said.scale * factor, said.offset * factor
-
-    def _turns(self, units: str, wanted: str | None, name: str) -> bool:
-        """Whether rain rates are to be turned into reflectivity."""
-        if wanted in (None, units):
-            return False
-        if units != RATE_UNITS:
-            fix = "name the file's units if they are not said there"
-            raise InputError(f"{name}: to_units", got=f"data in {units}", expected=f"{RATE_UNITS} or {wanted}", fix=fix)
-        self.notes.append(f"units: {RATE_UNITS} turned into {wanted} by Z = 200 R^1.6, at least 0")
-        return True
 
     def _scanned(self, grain: tuple[int, ...], name: str) -> Scan | None:
         """Look at the values, unless they are plain bytes, of which none can be missing."""

@@ -69,8 +69,6 @@ class DataConfig(BaseModel):
             and most normalizers use it.
         missing: the stored value, before scale and offset, that stands for a missing pixel.
         units: physical units of the values; over what the file says.
-        to_units: "dBZ" turns rain rates into reflectivity as they are read (Z = 200 R^1.6), so that a network can learn
-            from both; data in dBZ stay as they are.
         step_minutes: minutes between frames; over what the file says.
         split_by: "file", labels in the file; "sequence", whole sequences; "time", consecutive blocks of each sequence;
             "auto", the first of these that fits.
@@ -92,7 +90,6 @@ class DataConfig(BaseModel):
     range: tuple[float, float] | None = None
     missing: float | None = None
     units: str | None = None
-    to_units: Literal["dBZ"] | None = None
     step_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     split_by: Literal["auto", "file", "sequence", "time"] = "auto"
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
@@ -123,7 +120,7 @@ class DataConfig(BaseModel):
 
     @model_validator(mode="after")
     def _used(self) -> DataConfig:
-        names = ("dims", "variable", "times", "range", "missing", "units", "to_units", "step_minutes")
+        names = ("dims", "variable", "times", "range", "missing", "units", "step_minutes")
         unused = [name for name in names if getattr(self, name) is not None]
         unused += [name for name, usual in (("colour", "auto"), ("shrink", 1)) if getattr(self, name) != usual]
         if self.source == MOVING_MNIST and unused:

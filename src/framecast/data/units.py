@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-from numpy.typing import NDArray
-
-from framecast.normalize import MARSHALL_PALMER
-
 DBZ_UNITS = "dBZ"
 RATE_UNITS = "mm/h"
 
@@ -30,10 +25,3 @@ def canonical(units: str) -> tuple[str, float]:
     if depth and float(depth[1]) > 0:
         return RATE_UNITS, 60 / float(depth[1])
     return text or "1", 1.0
-
-
-def reflectivity(rates: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rain rates in mm/h to dBZ by Z = 200 R^1.6 (Marshall, Palmer 1948), 0 where that is less; NaN stays NaN."""
-    a, b = MARSHALL_PALMER
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.maximum(10 * (np.log10(a) + b * np.log10(np.maximum(rates, 0))), 0).astype(np.float32)
