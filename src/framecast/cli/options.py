@@ -51,6 +51,10 @@ Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="
 Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
 Units = Annotated[str | None, typer.Option("--units", help="Units of the values; over what the file says.")]
 
+Covariates = Annotated[
+    Path | None, typer.Option("--covariates", help="Covariates of the frames to be predicted, if the model needs them.")
+]
+
 Model = Annotated[
     str | None,
     typer.Option("--model", metavar="package.module:Class", help="Class of a network that is not framecast's own."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ def predict(
     strip: Annotated[Path | None, typer.Option(help="Picture of one sequence, PNG.")] = None,
     sequence: Annotated[int, typer.Option(help="Which sequence the pictures show.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
+    covariates: options.Covariates = None,
     dims: options.Dims = None,
     variable: options.Variable = None,
     value_range: options.Range = None,
@@ -55,20 +56,20 @@ def predict(
     fields = options.data_fields(
         str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink
     )
-    source = ArraySource(options.data_config(seen_alike(recipe_of(run, kind), fields)))
+    config = options.data_config(seen_alike(recipe_of(run, kind), fields, forecaster.spec))
+    source = ArraySource(config)
+    beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
     _check_sequence(sequence, len(source.latest))
+    said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
-        result = forecast(
-            forecaster, source, horizon, context=context, batch_size=batch_size, device=place, progress=show.update
-        )
+        result = forecast(forecaster, source, horizon, progress=show.update, **said)
     axes, shape = write_forecast(out, result, forecaster.spec)
     draw_forecast(result, forecaster.spec, sequence, gif=gif, strip=strip)
+    notes = [*source.notes, *result.notes]
     if as_json:
-        options.say_json({"out": str(out), "dims": axes, "shape": shape, "notes": source.notes})
+        options.say_json({"out": str(out), "dims": axes, "shape": shape, "notes": notes})
         return
-    for note in source.notes:
-        print(note)
-    print(f"{out}: axes {axes}, shape {'x'.join(map(str, shape))}, {forecaster.spec.units}")
+    print(*notes, f"{out}: axes {axes}, shape {'x'.join(map(str, shape))}, {forecaster.spec.units}", sep="\n")
 
 
 def convert(
