@@ -1,15 +1,17 @@
 """Missing pixels from the reader to the score: what is under the mask has no say, and nobody forecasts the unknown."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from framecast.baselines import BASELINES
-from framecast.data import DataSet
+from framecast.baselines import BASELINES, Persistence
+from framecast.data import ArraySource, DataConfig, DataSet, open_data
 from framecast.evaluate import evaluate, scored
 from framecast.forecaster import Forecaster
 from framecast.losses import LossConfig, observed
@@ -18,6 +20,7 @@ from framecast.missing import Fill, filled, mask_channel
 from framecast.models import ConvLSTM
 from framecast.normalize import Range
 from framecast.objective import Objective
+from framecast.predict import forecast
 from framecast.types import FrameSpec, Window
 
 SPEC = FrameSpec(channels=1, height=6, width=5, low=0.0, high=10.0)
@@ -144,6 +147,23 @@ class Lying:
 
     def predict(self, frames: Tensor, horizon: int, valid: Tensor | None = None) -> Tensor:
         return torch.where(self.wild, 7.0, self.inner.predict(frames, horizon, valid))
+
+
+def test_the_edge_of_a_radar_composite(tmp_path: Path) -> None:
+    """On real frames: as many pixels are scored as can be known, and the others are NaN in the forecast."""
+    config = DataConfig(source=str(Path(__file__).parent / "data" / "knmi_140.npz"), shrink=5)
+    data = open_data(config, context=4, horizon=3, seed=0)
+    valid = torch.from_numpy(data.window("val", 0, 0).valid)[None]
+    assert 0 < int((~valid).sum()) < valid.numel()
+    counted = evaluate(Persistence(data.spec), data, "val", metrics(["mse"], spec=data.spec), context=4, horizon=3)
+    whole = [torch.from_numpy(data.window("val", 0, n).valid)[None] for n in range(data.count("val"))]
+    assert counted.pixels == [sum(int(scored(v, 4)[0, k].sum()) for v in whole) for k in range(3)]
+    radar = Forecaster(ConvLSTM(hidden=(2,), kernel_size=3), data.spec, data.normalizer(), 4, fill="last", context=4)
+    source = ArraySource(config)
+    result = forecast(radar, source, 3)
+    last = [source.read(n, source.lengths[n] - 4, source.lengths[n]).valid for n in source.latest]
+    for found, seen in zip(result.frames, last, strict=True):
+        assert (np.isnan(found) == ~seen.any(0)).all()
 
 
 @settings(max_examples=10, deadline=None)

@@ -105,7 +105,8 @@ def _beside(
         if file is not None:
             raise UsageError("--covariates", got=file.source, expected="nothing: this model has no covariates")
         return None
-    return FutureCovariates(spec, [_context(source, n, used) for n in source.latest], horizon, file)
+    contexts = [_context(source, n, used) for n in source.latest]
+    return FutureCovariates(spec, contexts, horizon, source.spec.step_minutes, file)
 
 
 def _followed(

@@ -28,6 +28,7 @@ class FutureCovariates:
         spec: of the model.
         contexts: the last frames of each sequence, as `ArraySource.read` gives them; at least one.
         horizon: K, frames ahead.
+        step_minutes: between frames, where known.
         file: which file holds covariates of the future, and how it is read; None for none.
 
     Raises:
@@ -35,8 +36,15 @@ class FutureCovariates:
         UsageError: a file where the model has no covariates that it could hold.
     """
 
-    def __init__(self, spec: FrameSpec, contexts: Sequence[Window], horizon: int, file: DataConfig | None) -> None:
-        self.spec, self.contexts, self.horizon = spec, contexts, horizon
+    def __init__(
+        self,
+        spec: FrameSpec,
+        contexts: Sequence[Window],
+        horizon: int,
+        step_minutes: float | None,
+        file: DataConfig | None = None,
+    ) -> None:
+        self.spec, self.contexts, self.horizon, self.step_minutes = spec, contexts, horizon, step_minutes
         self._own = [channel for channel in spec.covariates if not channel.calendar]
         varying = [channel for number, channel in enumerate(self._own) if not self._constant(number)]
         self._source: ArraySource | None = None
@@ -88,9 +96,9 @@ class FutureCovariates:
         return all(len(p) > 1 and np.array_equal(p[1:], p[:-1], equal_nan=True) for p in parts)
 
     def _times(self, first: np.datetime64 | None) -> NDArray[Any] | None:
-        if first is None or self.spec.step_minutes is None:
+        if first is None or self.step_minutes is None:
             return None
-        step = np.timedelta64(round(self.spec.step_minutes * 60_000), "ms")
+        step = np.timedelta64(round(self.step_minutes * 60_000), "ms")
         return first.astype("datetime64[ms]") + step * np.arange(self.horizon)
 
     def _opened(self, file: DataConfig, varying: list[Channel]) -> tuple[ArraySource, list[Channel]]:
@@ -108,7 +116,7 @@ class FutureCovariates:
         """(K, channels that are read, H, W), by their times where those are known, else the first of the file."""
         source = self._source
         assert source is not None
-        size = (self.spec.channels, *self.contexts[number].frames.shape[-2:])[1:]
+        size = self.contexts[number].frames.shape[-2:]
         if (source.spec.height, source.spec.width) != size:
             got = f"{source.spec.height}x{source.spec.width}"
             raise InputError("--covariates", got=got, expected="{}x{}, as the frames".format(*size))
