@@ -20,10 +20,12 @@ from framecast.data import ArraySource, DataConfig, open_data
 from framecast.data.calendar import calendar
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
+from framecast.losses import LossConfig
 from framecast.model_folder import load, save_forecaster
 from framecast.models import ConvConfig, ConvLSTM
 from framecast.network import Network, pixel_head
 from framecast.normalize import Range
+from framecast.objective import Objective
 from framecast.place import Place
 from framecast.predict import forecast
 from framecast.recipe import Recipe, TrainConfig, ValidateConfig
@@ -106,6 +108,20 @@ def test_each_frame_is_predicted_with_its_own_covariates() -> None:
         following, state = echo.step(frames[:, t], state, None, beside[:, t + 1])
         torch.testing.assert_close(following, expected[:, t + 1])
     torch.testing.assert_close(echo.branch(frames[:, 2], state, 4, None, beside[:, 3:]), expected[:, 3:])
+
+
+def test_training_gives_each_frame_its_own_covariates_too() -> None:
+    spec = SPEC.model_copy(update={"covariates": COVARIATES[:1]})
+    objective = Objective(forecaster(spec, 1, config=Echo()), LossConfig())
+    frames, known = drawn(5, 1), torch.tensor([[True, True, False, False]] * 2)
+    pixels = torch.tensor(float(frames[:, 1:].numel()))
+
+    def loss(beside: Tensor) -> float:
+        return float(objective(torch.cat([frames, beside], 2), None, known, pixels, 1.0).detach())
+
+    assert loss(10 * frames) < 1e-20
+    assert loss(10 * frames.roll(1, 1)) > 0.01
+    assert loss(10 * frames.roll(-1, 1)) > 0.01
 
 
 @pytest.mark.parametrize("spec", [SPEC, PAST])
