@@ -125,7 +125,7 @@ def _beside(panels: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 def _colour_bar(spec: FrameSpec, height: int) -> NDArray[np.uint8]:
     """The bar with its labels; nothing where frames are pictures."""
-    if spec.channels == 3 or spec.units == "grey level":
+    if spec.targets == 3 or spec.units == "grey level":
         return np.empty((height, 0, 3), np.uint8)
     scale = colour_scale(spec)
     figure = Figure(figsize=(BAR_WIDTH / 100, height / 100), dpi=100)

@@ -11,11 +11,14 @@ import torch
 
 from framecast import animation, atomic, kernels, plots
 from framecast.baselines import BASELINES, USUAL
+from framecast.channels import divided
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
+from framecast.data.roles import said_of
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.forecaster import Forecaster
 from framecast.metrics import SCALES, Metric, Scores, metrics
+from framecast.missing import knowable
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
@@ -96,7 +99,7 @@ def contest(
     kernels.set_precision(precision or recipe.train.precision)
     trained = None if forecaster is None else forecaster.context
     context, horizon = question.context or trained or recipe.context, question.horizon or recipe.horizon
-    config = _data_config(run, recipe, data)
+    config = _data_config(run, recipe, data, None if forecaster is None else forecaster.spec)
     asked = question.split or (ALL if _is_foreign(config, recipe) else None)
     if asked == ALL:
         config = config.model_copy(update={"split_by": "time", "fractions": (1.0, 0.0, 0.0), "stride": horizon})
@@ -159,16 +162,21 @@ def draw_window(
     index: int = 0,
 ) -> None:
     """Draw one window of a split: input, truth, prediction, error; a GIF if the path ends so."""
-    window = dataset.window(split, 0, index)
-    past = torch.from_numpy(window.frames[None, :context]).to(device)
-    valid = None if window.valid is None else torch.from_numpy(window.valid[None, :context]).to(device)
-    prediction = forecast.predict(past, horizon, valid)[0].cpu().numpy()
-    past_frames, truth = window.frames[:context], window.frames[context:]
+    window, targets = dataset.window(split, 0, index), dataset.spec.targets
+    valid = None if window.valid is None else torch.from_numpy(window.valid[None])
+    parts = divided(torch.from_numpy(window.frames[None]), valid, dataset.spec)
+    past, observed = (None if part is None else part[:, :context].to(device) for part in parts[:2])
+    beside = {} if parts.covariates is None else {"covariates": parts.covariates.to(device)}
+    prediction = torch.as_tensor(forecast.predict(past, horizon, observed, **beside)).cpu()
+    if observed is not None:
+        prediction = torch.where(knowable(observed.cpu())[:, :, :targets], prediction, torch.nan)
+    frames, predicted = window.frames[:, :targets], prediction[0].numpy()
     if path.suffix == ".gif":
         times = window.times(dataset.spec.step_minutes)
-        animation.save_gif(path, animation.pictures(past_frames, prediction, dataset.spec, truth, times))
+        shown = animation.pictures(frames[:context], predicted, dataset.spec, frames[context:], times)
+        animation.save_gif(path, shown)
     else:
-        plots.strip(path, past_frames, prediction, dataset.spec, truth)
+        plots.strip(path, frames[:context], predicted, dataset.spec, frames[context:])
 
 
 def _recipe(run: str, name: str | None) -> Recipe:
@@ -177,22 +185,36 @@ def _recipe(run: str, name: str | None) -> Recipe:
     return read_run_recipe(folder.recipe, model=name) if folder.recipe.is_file() else Recipe()
 
 
-def _data_config(run: str, recipe: Recipe, data: dict[str, Any]) -> DataConfig:
+def _data_config(run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpec | None) -> DataConfig:
     own = RunFolder(run).recipe.is_file()
     if "source" not in data and not own:
         raise UsageError(
             "--data", got="nothing", expected="moving-mnist or a file, as this is no run with data of its own"
         )
     if not own or data.get("source", recipe.data.source) != recipe.data.source:
-        return checked(DataConfig, seen_alike(recipe, data), "data")
+        return checked(DataConfig, seen_alike(recipe, data, model), "data")
     return checked(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data")
 
 
-def seen_alike(recipe: Recipe, data: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a DataConfig; pictures are grey and pixels averaged as in training, unless something else is said."""
+def seen_alike(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None) -> dict[str, Any]:
+    """Fields of a DataConfig: seen as in training, unless something else is said.
+
+    Pictures are grey, pixels averaged, frames left out and channels used as there.
+
+    Args:
+        recipe: of the training.
+        data: what is said.
+        model: what the model takes; None for a baseline, which takes what the recipe says.
+    """
     if data.get("source") == MOVING_MNIST:
         return data
-    return {"colour": recipe.data.colour, "shrink": recipe.data.shrink, **data}
+    said = recipe.data
+    alike: dict[str, Any] = {"colour": said.colour, "shrink": said.shrink, "max_missing": said.max_missing}
+    channels = {"targets": said.targets, "covariates": said.covariates, "calendar": said.calendar}
+    channels = channels if model is None else said_of(model)
+    if any(channels.values()) and said.variable is not None:
+        alike["variable"] = said.variable
+    return {**alike, **channels, **data}
 
 
 def recipe_of(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
@@ -269,4 +291,4 @@ def _forecasts(
     if forecaster is None:
         return {run: BASELINES[run](dataset.spec), **beside}
     model = forecaster.to(device)
-    return {model.config.name: FromDBZ(model) if converted else model, **beside}  # type: ignore[attr-defined]
+    return {model.config.name: FromDBZ(model, model.spec.targets) if converted else model, **beside}  # type: ignore[attr-defined]

@@ -65,7 +65,7 @@ def strip(
         y, x = (np.clip(frames, spec.low, spec.high) / (spec.high - spec.low) for frames in (prediction, truth))
         rows.append(("error", {i + 1: _diverging(y[i] - x[i]) for i in future}))
     columns = max(len(past), len(future))
-    bar = 0.9 if spec.channels != 3 and spec.units != "grey level" else 0.0
+    bar = 0.9 if spec.targets != 3 and spec.units != "grey level" else 0.0
     width = columns * 0.9 + 0.9 + bar
     figure = _figure(width, len(rows) * 1.0 + 0.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from framecast.data import ArraySource
+from framecast.channels import divided
+from framecast.data import ArraySource, DataConfig, FutureCovariates
 from framecast.data.fingerprint import DIGITS
-from framecast.errors import InputError
+from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
+from framecast.missing import knowable
 from framecast.model_folder import describe
-from framecast.types import Forecast, FrameSpec
+from framecast.types import Forecast, FrameSpec, Window
 
 TOLD = ("step", "source", "converted_from")
 """Of what model.json says of a training."""
@@ -29,6 +32,7 @@ def forecast(
     context: int | None = None,
     batch_size: int = 8,
     device: str = "cpu",
+    covariates: DataConfig | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Forecast:
     """Predict what follows each sequence of a source; where its times have gaps, what follows the last frame.
@@ -40,10 +44,11 @@ def forecast(
         context: J, how many of the last frames are used; by default as many as in training, or all there are.
         batch_size: sequences at a time.
         device: where to compute.
+        covariates: a file of covariates of the future, for a model whose covariates nothing else tells.
         progress: called with the number of sequences done.
 
     Raises:
-        InputError: frames that the model was not made for, or too few of them.
+        InputError: frames that the model was not made for, or too few of them; covariates that nothing tells.
     """
     check_values(forecaster.spec, source.spec)
     spec = _spec(forecaster.spec, source.spec)
@@ -56,21 +61,52 @@ def forecast(
         )
     forecaster = forecaster.to(device)
     pasts, futures, times = [], [], []
+    beside = _beside(forecaster.spec, source, used, horizon, covariates)
     for first in range(0, len(latest), batch_size):
         numbers = latest[first : first + batch_size]
-        windows = [source.read(n, source.lengths[n] - used, source.lengths[n]) for n in numbers]
-        past = np.stack([window.frames for window in windows])
-        valid = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
-        future = forecaster.predict(torch.from_numpy(past), horizon, torch.from_numpy(valid))
-        unknown = ~valid.any(1, keepdims=True)
-        futures.append(np.where(unknown, np.nan, torch.as_tensor(future).float().cpu().numpy()))
+        windows = [_context(source, n, used) for n in numbers]
+        starts = [_after(window.time, used, spec) for window in windows]
+        known = None if beside is None else np.stack([beside.of(first + n, start) for n, start in enumerate(starts)])
+        past, future = _followed(forecaster, windows, horizon, known)
+        futures.append(future)
         pasts.append(past)
-        times += [_after(window.time, used, spec) for window in windows]
+        times += starts
         if progress is not None:
             progress(first + len(windows))
-    known = all(time is not None for time in times)
-    starts = np.array(times, dtype="datetime64[ms]") if known else None
-    return Forecast(np.concatenate(pasts), np.concatenate(futures), starts, source.dims, source.grid, spec)
+    start = None if None in times else np.array(times, dtype="datetime64[ms]")
+    notes = () if beside is None else tuple(beside.notes)
+    return Forecast(np.concatenate(pasts), np.concatenate(futures), start, source.dims, source.grid, spec, notes)
+
+
+def _context(source: ArraySource, sequence: int, used: int) -> Window:
+    return source.read(sequence, source.lengths[sequence] - used, source.lengths[sequence])
+
+
+def _beside(
+    spec: FrameSpec, source: ArraySource, used: int, horizon: int, file: DataConfig | None
+) -> FutureCovariates | None:
+    """The covariates of a model; None if it has none."""
+    if not spec.covariates:
+        if file is not None:
+            raise UsageError("--covariates", got=file.source, expected="nothing: this model has no covariates")
+        return None
+    contexts = [_context(source, n, used) for n in source.latest]
+    return FutureCovariates(spec, contexts, horizon, source.spec.step_minutes, file)
+
+
+def _followed(
+    forecaster: Forecaster, windows: list[Window], horizon: int, beside: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Targets of the contexts and of what is predicted to follow, NaN where missing."""
+    spec = forecaster.spec
+    valid = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
+    whole = torch.from_numpy(np.stack([window.frames for window in windows]))
+    past, observed, _ = divided(whole, torch.from_numpy(valid), spec)
+    assert observed is not None
+    covariates = None if beside is None else torch.from_numpy(beside)
+    future = torch.as_tensor(forecaster.predict(past, horizon, observed, covariates)).float().cpu()
+    known = knowable(observed)[:, :, : spec.targets]
+    return past[:, :, : spec.targets].numpy(), torch.where(known, future, torch.nan).numpy()
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:
@@ -82,6 +118,12 @@ def check_values(model: FrameSpec, data: FrameSpec) -> None:
     if data.channels != model.channels:
         raise InputError(
             "data", got=f"{data.channels} channels", expected=f"{model.channels}, as the model was trained"
+        )
+    got, expected = ([c.name for c in spec.covariates] for spec in (data, model))
+    if got != expected:
+        text = ", ".join(expected) or "none"
+        raise InputError(
+            "data", got=f"covariates {', '.join(got) or 'none'}", expected=f"{text}, as the model was trained"
         )
     if "1" not in (data.units, model.units) and data.units != model.units:
         fix = "convert the values, or name their units with --units if the file is wrong"

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from framecast.data import DataConfig
 from framecast.errors import UsageError
-from framecast.forecaster import Fill
 from framecast.graphs import Mode
 from framecast.learning_rate import Constant, LearningRate
 from framecast.losses import LossConfig
+from framecast.missing import Fill
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.schedules import Sampling, ScheduledSampling
 
@@ -36,7 +36,6 @@ _FREE = (
     "keep",
 )
 """Keys of `train` that do not decide the numbers."""
-
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -119,6 +118,7 @@ class Recipe(_Section):
     context: Count = 10
     horizon: Count = 10
     fill: Fill = "low"
+    mask_channel: bool = False
     sampling: Sampling = ScheduledSampling()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()

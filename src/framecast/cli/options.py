@@ -62,6 +62,9 @@ Outs = Annotated[
 GIF = Annotated[Path | None, typer.Option("--gif", help="The same as --out of a .gif.")]
 Strip = Annotated[Path | None, typer.Option("--strip", help="Picture of one sequence, PNG.")]
 Sequence = Annotated[int, typer.Option("--sequence", help="Which sequence films and strips show.", min=0)]
+Covariates = Annotated[
+    Path | None, typer.Option("--covariates", help="Covariates of the frames to be predicted, if the model needs them.")
+]
 
 Model = Annotated[
     str | None,

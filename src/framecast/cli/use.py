@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ def predict(
     strip: options.Strip = None,
     sequence: options.Sequence = 0,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
+    covariates: options.Covariates = None,
     dims: options.Dims = None,
     variable: options.Variable = None,
     value_range: options.Range = None,
@@ -55,21 +56,21 @@ def predict(
     fields = options.data_fields(
         str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink
     )
-    source = ArraySource(options.data_config(seen_alike(recipe_of(run, kind), fields)))
+    config = options.data_config(seen_alike(recipe_of(run, kind), fields, forecaster.spec))
+    source = ArraySource(config)
+    beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
     _check_sequence(sequence, len(source.latest))
     for note in () if as_json else source.notes:
         print(note, flush=True)
+    said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
-        result = forecast(
-            forecaster, source, horizon, context=context, batch_size=batch_size, device=place, progress=show.update
-        )
-    about = provenance(run, result)
-    said = writers.write_all(out, result, about, gif=gif, strip=strip, sequence=sequence)
+        result = forecast(forecaster, source, horizon, progress=show.update, **said)
+    written = writers.write_all(out, result, about := provenance(run, result), gif=gif, strip=strip, sequence=sequence)
     if as_json:
-        options.say_json({"out": said, "shape": result.frames.shape, "notes": source.notes, **about})
+        notes = [*source.notes, *result.notes]
+        options.say_json({"out": written, "shape": result.frames.shape, "notes": notes, **about})
         return
-    for path, words in said.items():
-        print(f"{path}: {words}")
+    print(*result.notes, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
 
 
 def convert(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,21 @@ class FrameCache:
         self._bytes += frame.nbytes
         while self._bytes > self.budget:
             self._bytes -= self._frames.popitem(last=False)[1].nbytes
+
+    def read(
+        self, sequence: int, start: int, stop: int, load: Callable[[int, int, int], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        """Frames start..stop-1 of a sequence, (T, C, H, W), from here where they are; `load` reads the others."""
+        at_hand = {at: frame for at in range(start, stop) if (frame := self.get((sequence, at))) is not None}
+        lacking = [at for at in range(start, stop) if at not in at_hand]
+        parts: dict[int, NDArray[np.float32]] = {}
+        for _, group in itertools.groupby(enumerate(lacking), key=lambda pair: pair[1] - pair[0]):
+            run = [at for _, at in group]
+            fresh = load(sequence, run[0], run[-1] + 1)
+            for at, frame in zip(run, fresh, strict=True):
+                self.put((sequence, at), frame.copy())
+                parts[at] = frame
+        return np.stack([parts[at] if at in parts else at_hand[at] for at in range(start, stop)])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FrameCache, (self.budget,)

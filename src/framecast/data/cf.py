@@ -45,7 +45,7 @@ class _Axes(NamedTuple):
 
 
 class CFGrids:
-    """Variables on one grid with one axis of time.
+    """Variables on one grid with one axis of time; those without (orography, a land mask) are the same in all frames.
 
     Args:
         wish: variable, one name, or several with commas between them, which become channels.
@@ -65,17 +65,20 @@ class CFGrids:
         with self._opened(path) as data:
             variables = self._variables(data, str(path))
             axes = [_axes(data, data[key], str(path)) for key in variables]
-            if len(set(axes)) > 1 or (len(variables) > 1 and axes[0].c is not None):
+            lead = next((found for found in axes if found.t is not None), axes[0])
+            apart = any(found not in (lead, lead._replace(t=None)) for found in axes)
+            if apart or (len(variables) > 1 and lead.c is not None):
                 got = "; ".join(f"{key} ({', '.join(data[key].dims)})" for key in variables)
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
-            return _leaf(data, variables, axes[0], str(path))
+            return _leaf(data, variables, lead, str(path))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read frames; fill values are NaN, scale and offset applied."""
         with self._opened(path) as data:
             variables = self._variables(data, str(path))
-            axes = _axes(data, data[variables[0]], str(path))
-            frames = [_frames(data[key], axes, indices) for key in variables]
+            axes = [_axes(data, data[key], str(path)) for key in variables]
+            frames = [_frames(data[key], own, indices) for key, own in zip(variables, axes, strict=True)]
+            frames = [np.repeat(part, len(indices), 0) if len(part) < len(indices) else part for part in frames]
             return frames[0] if len(frames) == 1 else np.concatenate(frames, axis=1)
 
     def _variables(self, data: Any, name: str) -> list[str]:
@@ -168,7 +171,7 @@ def _axes(data: Any, array: Any, name: str) -> _Axes:
 
 
 def _leaf(data: Any, variables: list[str], axes: _Axes, name: str) -> Leaf:
-    first = data[variables[0]]
+    first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
     count = first.sizes[axes.t] if axes.t else 1
     height, width = first.sizes[axes.y], first.sizes[axes.x]
     levels = first.sizes[axes.c] if axes.c else 1

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from framecast.data.calendar import Cycle
+
 MOVING_MNIST = "moving-mnist"
 """The source that is generated rather than read."""
 DIGIT_SIDE = 28
@@ -74,6 +76,15 @@ class DataConfig(BaseModel):
             "auto", the first of these that fits.
         fractions: parts of train, validation and test; a part of 0 leaves that split out. Labels override them.
         stride: frames between the starts of training windows in long sequences.
+        targets: names or numbers of the channels that are forecast, scored and written; null for all that are no
+            covariates. Other channels are known in the past only: the network forecasts them too, for its own use.
+        covariates: names or numbers of the channels that are known of the future too (orography, a land mask, a
+            numerical forecast): given to the network with the time that it predicts, never forecast.
+        calendar: covariates that are computed from the times, UTC: "hour" of the day, "day" of the year, each as sine
+            and cosine.
+        max_missing: a frame of which a larger share of the targets is missing counts as a gap, which no window crosses.
+            Null for frames of which nothing is there, as far as all values are looked at when the data are opened
+            (4 GiB of an array, 512 MiB of files); with a share all are, whatever it takes.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
             turns, square frames only).
         moving_mnist: the generator's settings, used where source is "moving-mnist".
@@ -94,6 +105,10 @@ class DataConfig(BaseModel):
     split_by: Literal["auto", "file", "sequence", "time"] = "auto"
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     stride: Count = 1
+    targets: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
+    covariates: tuple[str | int, ...] = ()
+    calendar: tuple[Cycle, ...] = ()
+    max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 
@@ -120,8 +135,9 @@ class DataConfig(BaseModel):
 
     @model_validator(mode="after")
     def _used(self) -> DataConfig:
-        names = ("dims", "variable", "times", "range", "missing", "units", "step_minutes")
+        names = ["dims", "variable", "times", "range", "missing", "units", "step_minutes", "targets", "max_missing"]
         unused = [name for name in names if getattr(self, name) is not None]
+        unused += [name for name in ("covariates", "calendar") if getattr(self, name)]
         unused += [name for name, usual in (("colour", "auto"), ("shrink", 1)) if getattr(self, name) != usual]
         if self.source == MOVING_MNIST and unused:
             raise ValueError(f"got {', '.join(unused)} with source {MOVING_MNIST}, expected them with a file only")

@@ -31,10 +31,10 @@ def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
 
 
 def _is_picture(spec: FrameSpec) -> bool:
-    return spec.units == "grey level" and spec.channels in (1, 3)
+    return spec.units == "grey level" and spec.targets in (1, 3)
 
 
 def _pixels(frame: NDArray[np.float32], spec: FrameSpec) -> NDArray[np.uint8]:
     """(H, W) of grey pictures, else (H, W, 3)."""
     pixels = plots.colours(frame, spec)
-    return pixels[..., 0] if _is_picture(spec) and spec.channels == 1 and not np.isnan(frame).any() else pixels
+    return pixels[..., 0] if _is_picture(spec) and spec.targets == 1 and not np.isnan(frame).any() else pixels
