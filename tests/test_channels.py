@@ -35,7 +35,7 @@ from framecast.types import Channel, FrameSpec
 
 COVARIATES = (Channel(name="solar", low=0.0, high=100.0), Channel(name="z", low=-50.0, high=50.0))
 SPEC = FrameSpec(channels=1, height=6, width=5, low=0.0, high=10.0, names=("rain",), covariates=COVARIATES)
-PAST = SPEC.model_copy(update={"channels": 2, "past": (Channel(name="wind", low=0.0, high=2.0),)})
+PAST = SPEC.model_copy(update={"channels": 2, "step_minutes": 720, "past": (Channel(name="wind", low=0.0, high=2.0),)})
 
 
 class Nothing(NamedTuple):
@@ -166,7 +166,7 @@ def test_missing_covariates_are_at_the_low_end() -> None:
 @pytest.mark.parametrize("name", BASELINES)
 def test_baselines_see_targets_only(name: str) -> None:
     frames = drawn(3, 2)
-    spec = FrameSpec(channels=1, height=6, width=5, low=0.0, high=10.0)
+    spec = FrameSpec(channels=1, height=6, width=5, low=0.0, high=10.0, step_minutes=720)
     got = BASELINES[name](PAST).predict(frames, 2, None, covariates=drawn(5, 2))
     assert torch.equal(got, BASELINES[name](spec).predict(frames[:, :, :1], 2))
 
@@ -322,7 +322,7 @@ def test_covariates_from_training_to_a_file_of_the_future(tmp_path: Path, capsys
     about = json.loads((run / "data.json").read_text())
     assert [channel["name"] for channel in about["spec"]["covariates"]] == ["nwp", "z", "hour_sin", "hour_cos"]
 
-    def predict(*said: object) -> None:
+    def predict(*said: object, out: Path = out) -> None:
         words = ["predict", run, past, "--horizon", 3, "--out", out, "--device", "cpu", "--quiet", *said]
         app(list(map(str, words)), standalone_mode=False)
 
@@ -339,7 +339,7 @@ def test_covariates_from_training_to_a_file_of_the_future(tmp_path: Path, capsys
     np.testing.assert_allclose(frames, by_hand[0], rtol=1e-5)
     late = weather(tmp_path / "late.nc", 6, 30)
     with pytest.raises(InputError, match="got no frame of 2020-03-02 00:00:00"):
-        predict("--covariates", late, "--out", tmp_path / "other.npy")
+        predict("--covariates", late, out=tmp_path / "other.npy")
     capsys.readouterr()
 
 
