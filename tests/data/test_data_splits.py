@@ -21,8 +21,9 @@ class Lengths(NamedTuple):
     spec: FrameSpec = FrameSpec(channels=1, height=1, width=1)
     grid: Grid = Grid()
     latest: tuple[int, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
 
-    def read(self, sequence: int, start: int, stop: int) -> Window:
+    def read(self, sequence: int, start: int, stop: int, area: object = None) -> Window:
         raise NotImplementedError
 
     def fingerprint(self) -> str:

@@ -25,7 +25,7 @@ from framecast.data.stored import Stored
 from framecast.data.timeline import Timeline
 from framecast.data.units import DBZ_UNITS, canonical
 from framecast.errors import InputError
-from framecast.types import FrameSpec, Grid, Window
+from framecast.types import Area, FrameSpec, Grid, Window
 
 DBZ_RANGE = (0.0, 70.0)
 BYTE_RANGE = (0.0, 255.0)
@@ -89,9 +89,10 @@ class ArraySource:
             high=high,
             step_minutes=said.step_minutes if config.step_minutes is None else config.step_minutes,
         )
+        self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
 
-    def read(self, sequence: int, start: int, stop: int) -> Window:
-        """Frames start..stop-1 of a sequence, raw units.
+    def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
+        """Frames start..stop-1 of a sequence, raw units; of all pixels, or of an area of them.
 
         Raises:
             InputError: no such frames, or they cannot be read.
@@ -100,7 +101,8 @@ class ArraySource:
             length = self.lengths[sequence] if 0 <= sequence < len(self.lengths) else None
             expected = f"sequences 0..{len(self.lengths) - 1}" if length is None else f"frames 0..{length - 1}"
             raise InputError(str(self._path), got=f"sequence {sequence}, frames {start}..{stop - 1}", expected=expected)
-        frames = self._at_hand(sequence, start, stop) if self._cache is not None else self._load(sequence, start, stop)
+        read = self._load if self._cache is None else self._at_hand
+        frames = read(sequence, start, stop, area)
         valid = np.isfinite(frames) if self.has_missing else None
         return Window(frames, valid, self._time(sequence, start))
 
@@ -124,31 +126,33 @@ class ArraySource:
     def _fingerprint(self) -> str:
         return stack_fingerprint(self._files, self._path) if self._files else fingerprint(self._path)
 
-    def _load(self, sequence: int, start: int, stop: int) -> NDArray[np.float32]:
+    def _load(self, sequence: int, start: int, stop: int, area: Area | None) -> NDArray[np.float32]:
         """Frames out of the file, raw units, NaN where missing."""
-        stored = self._layout.read(self._array, sequence, start, stop)
+        part = None if area is None else area.times(self._shrink)
+        stored = self._layout.read(self._array, sequence, start, stop, part)
         frames = self._raw(stored)
         if self.has_missing:
             frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
         return shrunk(frames, self._shrink) if self._shrink > 1 else frames
 
-    def _at_hand(self, sequence: int, start: int, stop: int) -> NDArray[np.float32]:
-        """The same, with frames that were read lately taken from the cache."""
+    def _at_hand(self, sequence: int, start: int, stop: int, area: Area | None) -> NDArray[np.float32]:
+        """The same, with frames that were read lately taken from the cache, which holds whole ones."""
         cache = self._cache
         assert cache is not None
-        out = np.empty((stop - start, self.spec.channels, self.spec.height, self.spec.width), np.float32)
+        area = area or Area(0, 0, self.spec.height, self.spec.width)
+        out = np.empty((stop - start, self.spec.channels, area.height, area.width), np.float32)
         lacking: list[_Span] = []
         for at in range(start, stop):
             frame = cache.get((sequence, at))
             if frame is not None:
-                out[at - start] = frame
+                out[at - start] = frame[:, area.rows, area.columns]
             elif lacking and lacking[-1].end == at:
                 lacking[-1] = _Span(lacking[-1].begin, at + 1)
             else:
                 lacking.append(_Span(at, at + 1))
         for begin, end in lacking:
-            fresh = self._load(sequence, begin, end)
-            out[begin - start : end - start] = fresh
+            fresh = self._load(sequence, begin, end, None)
+            out[begin - start : end - start] = fresh[..., area.rows, area.columns]
             for at in range(begin, end):
                 cache.put((sequence, at), fresh[at - begin].copy())
         return out

@@ -13,6 +13,7 @@ DIGIT_SIDE = 28
 """Rows and columns of an MNIST digit."""
 
 Count = Annotated[int, Field(ge=1)]
+Weight = Literal["uniform", "wet", "changing"]
 
 
 class MovingMNISTConfig(BaseModel):
@@ -74,8 +75,14 @@ class DataConfig(BaseModel):
             "auto", the first of these that fits.
         fractions: parts of train, validation and test; a part of 0 leaves that split out. Labels override them.
         stride: frames between the starts of training windows in long sequences.
+        crop: side, or (height, width), of the parts of frames that are trained and scored on, pixels; null for whole
+            frames. Training cuts them at random places, anew in each epoch; validation and test on a fixed grid.
+        crops: crops that a window of whole frames counts for in an epoch; null for as many as fit side by side.
+        crop_weight: "uniform"; "wet", places with many pixels above crop_threshold more often; "changing", places that
+            change much. See `framecast.data.crops.weighed`.
+        crop_threshold: above which a pixel is wet, raw units; null for 15 dBZ, 0.3 mm/h, else the middle of the range.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
-            turns, square frames only).
+            turns, square frames or crops only).
         moving_mnist: the generator's settings, used where source is "moving-mnist".
     """
 
@@ -94,6 +101,10 @@ class DataConfig(BaseModel):
     split_by: Literal["auto", "file", "sequence", "time"] = "auto"
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     stride: Count = 1
+    crop: Count | tuple[Count, Count] | None = None
+    crops: Count | None = None
+    crop_weight: Weight = "uniform"
+    crop_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 
@@ -119,8 +130,16 @@ class DataConfig(BaseModel):
         return value
 
     @model_validator(mode="after")
+    def _cropped(self) -> DataConfig:
+        if self.crop is None and (self.crops is not None or self.crop_weight != "uniform"):
+            raise ValueError("got crops or crop_weight without crop, expected the size of a crop, as in crop: 140")
+        if self.crop_threshold is not None and self.crop_weight != "wet":
+            raise ValueError(f"got crop_threshold with crop_weight {self.crop_weight}, expected it with wet only")
+        return self
+
+    @model_validator(mode="after")
     def _used(self) -> DataConfig:
-        names = ("dims", "variable", "times", "range", "missing", "units", "step_minutes")
+        names = ("dims", "variable", "times", "range", "missing", "units", "step_minutes", "crop")
         unused = [name for name in names if getattr(self, name) is not None]
         unused += [name for name, usual in (("colour", "auto"), ("shrink", 1)) if getattr(self, name) != usual]
         if self.source == MOVING_MNIST and unused:

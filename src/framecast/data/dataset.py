@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from framecast.data.arrays import ArraySource
 from framecast.data.config import MOVING_MNIST, DataConfig, MovingMNISTConfig
+from framecast.data.crops import Crops, crops_of
 from framecast.data.fingerprint import DIGITS
 from framecast.data.moving_mnist import MovingMNIST
 from framecast.data.source import Source
@@ -33,11 +36,12 @@ class DataSet:
         context: frames that a forecast is given.
         horizon: frames that it is asked for.
         notes: what was found or assumed, one line each.
-        split_hash: 16 hex digits; equal hashes mean the same evaluation windows (of files: training windows too).
+        split_hash: 16 hex digits; equal hashes mean the same evaluation windows (of files: training windows too, but
+            for the places of random crops).
         fingerprint: 16 hex digits of the data.
         has_missing: whether windows carry masks.
         augment: changes that `training_batches` applies.
-        counts: windows in each split.
+        counts: windows in each split; each crop is one.
         read: (split, epoch, index) to the window.
         grid: where pixels lie and what channels are, for those who write.
     """
@@ -74,7 +78,7 @@ class DataSet:
 
         Args:
             split: "train", "val" or "test".
-            epoch: matters only for generated training sequences, which are fresh in each epoch.
+            epoch: matters for training only, where generated sequences and random crops are fresh in each epoch.
             index: 0..count(split)-1.
 
         Raises:
@@ -105,7 +109,7 @@ def open_data(config: DataConfig, *, context: int, horizon: int, seed: int) -> D
         context: frames that a forecast is given.
         horizon: frames that it is asked for; validation and test windows start so many frames apart, so that each
             frame is forecast once.
-        seed: of generated training sequences; nothing else depends on it.
+        seed: of generated training sequences and of random crops; nothing else depends on it.
 
     Raises:
         InputError: data that cannot be used, or too few frames.
@@ -118,7 +122,9 @@ def open_data(config: DataConfig, *, context: int, horizon: int, seed: int) -> D
     data = opened(config, context, horizon, seed)
     if "turn" in config.augment and data.spec.height != data.spec.width:
         got = f"frames of {data.spec.height} x {data.spec.width}"
-        raise UsageError("augment: turn", got=got, expected="square frames", fix="use flip only")
+        raise UsageError(
+            "augment: turn", got=got, expected="square frames or crops", fix="use flip only, or a square crop"
+        )
     return data
 
 
@@ -131,6 +137,33 @@ class _StoredWindows:
     def __call__(self, split: str, epoch: int, index: int) -> Window:
         sequence, start = self.windows[split][index]
         return self.source.read(sequence, start, start + self.frames)
+
+
+class _CroppedWindows:
+    """The same in crops: each window counts for several."""
+
+    def __init__(self, source: Source, windows: Windows, frames: int, crops: Crops) -> None:
+        self.source, self.windows, self.frames, self.crops = source, windows, frames, crops
+        scored = {place for name in SPLITS[1:] for place in windows[name]}
+        first = dict(sorted(scored, reverse=True))
+        self.grids = {sequence: crops.grid(sequence, start) for sequence, start in first.items()}
+        sizes = {name: [len(self.grids[sequence]) for sequence, _ in windows[name]] for name in SPLITS[1:]}
+        sizes["train"] = [crops.count(sequence) for sequence, _ in windows["train"]]
+        self.ends = {name: np.cumsum(sizes[name], dtype=np.int64) for name in SPLITS}
+
+    def __call__(self, split: str, epoch: int, index: int) -> Window:
+        ends = self.ends[split]
+        number = int(np.searchsorted(ends, index, side="right"))
+        sequence, start = self.windows[split][number]
+        stop = start + self.frames
+        if split == "train":
+            area = self.crops.drawn(sequence, start, stop, epoch, index)
+        else:
+            area = self.grids[sequence][index - (int(ends[number - 1]) if number else 0)]
+        return self.source.read(sequence, start, stop, area)
+
+    def counts(self) -> dict[str, int]:
+        return {name: int(ends[-1]) if len(ends) else 0 for name, ends in self.ends.items()}
 
 
 @dataclass(frozen=True)
@@ -149,7 +182,7 @@ def _stored(config: DataConfig, context: int, horizon: int, seed: int) -> DataSe
     source = ArraySource(config)
     frames = context + horizon
     parts = split(source, config, frames, eval_stride=horizon)
-    return DataSet(
+    whole = DataSet(
         spec=source.spec,
         context=context,
         horizon=horizon,
@@ -161,6 +194,29 @@ def _stored(config: DataConfig, context: int, horizon: int, seed: int) -> DataSe
         counts={name: len(windows) for name, windows in parts.windows.items()},
         read=_StoredWindows(source, parts.windows, frames),
         grid=source.grid,
+    )
+    crops = crops_of(source, config, seed)
+    return whole if crops is None else _cropped(whole, _CroppedWindows(source, parts.windows, frames, crops))
+
+
+def _cropped(whole: DataSet, read: _CroppedWindows) -> DataSet:
+    crops, counts = read.crops, read.counts()
+    height, width = crops.size
+    fixed = [whole.split_hash, crops.size, counts, sorted(read.grids.items())]
+    chosen = {"uniform": "", "wet": f", wet ones (above {crops.threshold:g}) more often"}
+    how = chosen.get(crops.weight, ", changing ones more often")
+    return replace(
+        whole,
+        spec=whole.spec.model_copy(update={"height": height, "width": width}),
+        notes=(
+            *whole.notes,
+            f"crops: {height} x {width}; {counts['train']} in an epoch at random places{how}; "
+            f"{counts['val']} val and {counts['test']} test on a fixed grid",
+        ),
+        split_hash=hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:DIGITS],
+        counts=counts,
+        read=read,
+        grid=whole.grid.model_copy(update={"y": (), "x": ()}),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from framecast.types import FrameSpec, Grid, Window
+from framecast.types import Area, FrameSpec, Grid, Window
 
 
 @runtime_checkable
@@ -29,6 +29,10 @@ class Source(Protocol):
         """Frames in each sequence."""
 
     @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Rows and columns of the frames of each sequence."""
+
+    @property
     def labels(self) -> Sequence[str] | None:
         """Split of each sequence ("train", "val" or "test") if the file says so."""
 
@@ -40,8 +44,8 @@ class Source(Protocol):
     def notes(self) -> list[str]:
         """What was found or assumed, one short line each: nothing is guessed silently."""
 
-    def read(self, sequence: int, start: int, stop: int) -> Window:
-        """Frames start..stop-1 of a sequence, raw units.
+    def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
+        """Frames start..stop-1 of a sequence, raw units; of all pixels, or of an area.
 
         Raises:
             InputError: no such frames, or they cannot be read.
