@@ -12,6 +12,7 @@ import torch
 from framecast import atomic, kernels, plots
 from framecast.baselines import BASELINES, USUAL
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
+from framecast.data.units import PICTURE_UNITS
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.forecaster import Forecaster
@@ -27,12 +28,11 @@ from framecast.run_folder import RunFolder, next_free
 from framecast.scoreboard import Scoreboard
 from framecast.types import FrameSpec
 
+WHOLE = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_threshold": None}
 ALL = "all"
 """In place of a split: every window of the data."""
 RADAR_THRESHOLDS = (15.0, 25.0, 35.0)
 """dBZ; scored where nothing else is asked for."""
-PICTURE_UNITS = ("1", "grey level")
-"""Units of frames that are pictures rather than measurements."""
 
 
 class Question(NamedTuple):
@@ -41,8 +41,8 @@ class Question(NamedTuple):
     split: str | None = None
     metrics: Sequence[str] | None = None
     thresholds: Sequence[float] | None = None
-    context: int | None = None
-    horizon: int | None = None
+    context: int | str | None = None
+    horizon: int | str | None = None
     limit: int | None = None
     batch_size: int = 8
     baselines: Sequence[str] | None = None
@@ -55,6 +55,8 @@ class Question(NamedTuple):
     """Windows in a row that are drawn together for intervals."""
     seed: int = 0
     """Of the intervals."""
+    whole: bool = False
+    """Whether whole frames are scored, also where training cut crops."""
 
 
 EVERYTHING = Question()
@@ -64,11 +66,11 @@ def contest(
     run: str,
     data: dict[str, Any],
     question: Question = EVERYTHING,
-    *,
     out: Path | None = None,
     device: str = "auto",
     precision: str | None = None,
     model: type[ModelConfig] | None = None,
+    *,
     quiet: bool = False,
 ) -> tuple[Scoreboard, Path]:
     """Score a model and baselines on the same windows; write scores.json and pictures.
@@ -95,13 +97,15 @@ def contest(
     recipe = recipe_of(run, model)
     kernels.set_precision(precision or recipe.train.precision)
     trained = None if forecaster is None else forecaster.context
-    context, horizon = question.context or trained or recipe.context, question.horizon or recipe.horizon
+    lengths = question.context or trained or recipe.context_, question.horizon or recipe.horizon_
     config = _data_config(run, recipe, data)
+    config = config.model_copy(update=WHOLE) if question.whole else config
     asked = question.split or (ALL if _is_foreign(config, recipe) else None)
     if asked == ALL:
-        config = config.model_copy(update={"split_by": "time", "fractions": (1.0, 0.0, 0.0), "stride": horizon})
-    dataset = _open(config, context, horizon, recipe.seed, forecaster)
-    split = "train" if asked == ALL else _split(asked, dataset)
+        config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
+    dataset = _open(config, lengths, recipe.seed, forecaster)
+    context, horizon = dataset.context, dataset.horizon
+    split = "test" if asked == ALL else _split(asked, dataset)
     folder = out or next_free(*_default_folder(run, asked or split))
     atomic.new(folder)
     converted = question.in_dbz and dataset.spec.units != "dBZ"
@@ -185,10 +189,11 @@ def _data_config(run: str, recipe: Recipe, data: dict[str, Any]) -> DataConfig:
 
 
 def seen_alike(recipe: Recipe, data: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a DataConfig; pictures are grey and pixels averaged as in training, unless something else is said."""
+    """Fields of a DataConfig: grey, averaged and in dBZ as in training, unless something else is said."""
     if data.get("source") == MOVING_MNIST:
         return data
-    return {"colour": recipe.data.colour, "shrink": recipe.data.shrink, **data}
+    own = recipe.data
+    return {"colour": own.colour, "shrink": own.shrink, "scale": own.scale, "z_r": own.z_r, **data}
 
 
 def recipe_of(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
@@ -207,8 +212,11 @@ def _is_foreign(config: DataConfig, recipe: Recipe) -> bool:
     return ArraySource(config).labels is None
 
 
-def _open(config: DataConfig, context: int, horizon: int, seed: int, forecaster: Forecaster | None) -> DataSet:
+def _open(
+    config: DataConfig, lengths: tuple[int | str, int | str], seed: int, forecaster: Forecaster | None
+) -> DataSet:
     """The data on the model's scale."""
+    context, horizon = lengths
     dataset = open_data(config, context=context, horizon=horizon, seed=seed)
     if forecaster is None:
         return dataset

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from framecast import atomic
 from framecast.data import ArraySource
+from framecast.data.duration import in_frames
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
 from framecast.types import FrameSpec, Grid
@@ -39,9 +40,9 @@ class Forecast(NamedTuple):
 def forecast(
     forecaster: Forecaster,
     source: ArraySource,
-    horizon: int,
+    horizon: int | str,
     *,
-    context: int | None = None,
+    context: int | str | None = None,
     batch_size: int = 8,
     device: str = "cpu",
     progress: Callable[[int], None] | None = None,
@@ -51,19 +52,21 @@ def forecast(
     Args:
         forecaster: the model.
         source: frames, raw units.
-        horizon: K, frames to predict; any number.
-        context: J, how many of the last frames are used; by default as many as in training, or all there are.
+        horizon: K, frames to predict, any number; or a time as in 90min.
+        context: J, how many of the last frames are used, or how much time; by default as many as in training, or all.
         batch_size: sequences at a time.
         device: where to compute.
         progress: called with the number of sequences done.
 
     Raises:
         InputError: frames that the model was not made for, or too few of them.
+        UsageError: no frame to predict, or a time that is no whole number of steps.
     """
     check_values(forecaster.spec, source.spec)
-    latest = source.latest
+    step, latest = source.spec.step_minutes, source.latest
+    horizon = in_frames(horizon, step, "horizon")
     shortest = min(source.lengths[n] for n in latest)
-    used = min(forecaster.context or shortest, shortest) if context is None else context
+    used = min(forecaster.context or shortest, shortest) if context is None else in_frames(context, step, "context")
     if not 1 <= used <= shortest:
         raise InputError(
             "context", got=f"{used} frames", expected=f"1 to {shortest}, the frames of the shortest sequence"
@@ -85,6 +88,17 @@ def forecast(
     known = all(time is not None for time in times)
     starts = np.array(times, dtype="datetime64[s]") if known else None
     return Forecast(np.concatenate(pasts), np.concatenate(futures), starts, source.dims, source.grid)
+
+
+def clipped(result: Forecast, spec: FrameSpec) -> Forecast:
+    """A forecast of which values beyond the model's value range have become its ends; NaN stays.
+
+    Args:
+        result: what was predicted.
+        spec: of the model. Its range is what the user said in training; else what the units are taken to span (0 to 70
+            dBZ, 0 to 255 of bytes); else what was found in the data then.
+    """
+    return result._replace(frames=result.frames.clip(spec.low, spec.high))
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:

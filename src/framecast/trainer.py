@@ -251,7 +251,12 @@ def validation_metrics(recipe: Recipe, dataset: DataSet) -> list[Metric]:
 def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
     """A Forecaster with fresh weights for this recipe and these data."""
     return Forecaster(
-        recipe.model, dataset.spec, dataset.normalizer(), recipe.patch, fill=recipe.fill, context=recipe.context
+        recipe.model,
+        dataset.spec,
+        dataset.normalizer(recipe.normalize),
+        recipe.patch,
+        fill=recipe.fill,
+        context=recipe.context,
     )
 
 

@@ -10,15 +10,18 @@ import typer
 from framecast.cli import options
 from framecast.errors import UsageError
 
+Clip = Annotated[
+    bool, typer.Option("--clip", help="Cut what is predicted to the model's value range (of --range, units or data).")
+]
+
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run or a model's folder.")],
     file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
     out: Annotated[Path, typer.Option("--out", help="New .npy, .npz or .zarr.")],
-    horizon: Annotated[int, typer.Option(help="Frames to predict; any number.", min=1)] = 10,
-    context: Annotated[
-        int | None, typer.Option(help="How many of the last frames to use. [default: as trained]", min=1)
-    ] = None,
+    horizon: Annotated[str, typer.Option(help="Frames to predict, any number; or time, e.g. 90min.")] = "10",
+    context: options.Context = None,
+    clip: Clip = False,
     gif: Annotated[Path | None, typer.Option(help="Animation of one sequence.")] = None,
     strip: Annotated[Path | None, typer.Option(help="Picture of one sequence, PNG.")] = None,
     sequence: Annotated[int, typer.Option(help="Which sequence the pictures show.", min=0)] = 0,
@@ -32,6 +35,7 @@ def predict(
     step_minutes: options.Step = None,
     grey: options.Grey = False,
     shrink: options.Shrink = None,
+    frames: options.Frames = None,
     model: options.Model = None,
     device: options.Device = "auto",
     precision: options.Precision = None,
@@ -44,23 +48,24 @@ def predict(
     from framecast.data import ArraySource
     from framecast.model_folder import load
     from framecast.place import resolve_device
-    from framecast.predict import check_new, draw_forecast, forecast, write_forecast
+    from framecast.predict import check_new, clipped, draw_forecast, forecast, write_forecast
     from framecast.progress import progress
 
     check_new(out, gif, strip)
-    place = resolve_device(device)
     kernels.set_precision(precision or "auto")
     kind = options.imported(model)
     forecaster = load(run, model=kind)
     fields = options.data_fields(
-        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink
+        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
     source = ArraySource(options.data_config(seen_alike(recipe_of(run, kind), fields)))
     _check_sequence(sequence, len(source.latest))
+    place = resolve_device(device)
     with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
         result = forecast(
             forecaster, source, horizon, context=context, batch_size=batch_size, device=place, progress=show.update
         )
+    result = clipped(result, forecaster.spec) if clip else result
     axes, shape = write_forecast(out, result, forecaster.spec)
     draw_forecast(result, forecaster.spec, sequence, gif=gif, strip=strip)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from framecast.data.cache import FrameCache
 from framecast.data.config import DataConfig
-from framecast.data.fingerprint import fingerprint
+from framecast.data.extent import Piece, last_of_groups, pieces
+from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.layout import layout
 from framecast.data.npy import MAPPED_LIMIT
 from framecast.data.npz import CONTENT_LIMIT
@@ -23,8 +25,9 @@ from framecast.data.series import stack_fingerprint
 from framecast.data.shrink import shrunk
 from framecast.data.stored import Stored
 from framecast.data.timeline import Timeline
-from framecast.data.units import DBZ_UNITS, canonical
+from framecast.data.units import DBZ_UNITS, RATE_UNITS, canonical
 from framecast.errors import InputError
+from framecast.normalize import DBZ
 from framecast.types import Area, FrameSpec, Grid, Window
 
 DBZ_RANGE = (0.0, 70.0)
@@ -59,9 +62,9 @@ class ArraySource:
     def __init__(
         self, config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content_limit: int = CONTENT_LIMIT
     ) -> None:
-        self._path = Path(config.source)
+        self._path = Path(config.path)
         stored = open_stored(config, mapped_limit=mapped_limit, content_limit=content_limit)
-        name, said = config.source, stored.attributes
+        name, said = config.path, stored.attributes
         self.about: str = stored.about
         self.timeline: Timeline | None = stored.timeline
         self._files = stored.files
@@ -73,12 +76,12 @@ class ArraySource:
         self._missing = said.missing if config.missing is None else config.missing
         units, self._scale, self._offset = self._units(config.units, stored)
         self._scan = self._scanned(stored.grain, name)
+        self._reflectivity = self._to_dbz(config, units)
+        units = units if self._reflectivity is None else DBZ_UNITS
         low, high = self._range(config.range, units, name)
         self.has_missing: bool = self._finds_missing()
-        self.lengths: Sequence[int] = self._layout.lengths
-        self.labels: Sequence[str] | None = self._per_sequence(said.split, "split", name)
+        labels = self._per_sequence(said.split, "split", name)
         self._times = self._per_sequence(said.start_time, "start_time", name)
-        self.latest: Sequence[int] = stored.timeline.latest if stored.timeline else range(len(self.lengths))
         self.grid: Grid = stored.grid.coarse(config.shrink)
         self.spec = FrameSpec(
             channels=self._layout.size("c"),
@@ -89,6 +92,14 @@ class ArraySource:
             high=high,
             step_minutes=said.step_minutes if config.step_minutes is None else config.step_minutes,
         )
+        self._wanted = config.frames
+        self.pieces: Sequence[Piece] = self._chosen(name)
+        self.lengths: Sequence[int] = [piece.length for piece in self.pieces]
+        self.labels: Sequence[str] | None = labels and [labels[piece.sequence] for piece in self.pieces]
+        latest = self.timeline.latest if self.timeline else range(len(self._layout.lengths))
+        self.latest: Sequence[int] = last_of_groups(self.pieces, latest)
+        ends = latest if self.timeline else [len(self._layout.lengths)]
+        self.groups: Sequence[int] = np.searchsorted(ends, [piece.sequence for piece in self.pieces]).tolist()
         self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
 
     def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
@@ -101,16 +112,18 @@ class ArraySource:
             length = self.lengths[sequence] if 0 <= sequence < len(self.lengths) else None
             expected = f"sequences 0..{len(self.lengths) - 1}" if length is None else f"frames 0..{length - 1}"
             raise InputError(str(self._path), got=f"sequence {sequence}, frames {start}..{stop - 1}", expected=expected)
+        piece = self.pieces[sequence]
+        first, last = piece.first + start, piece.first + stop
         read = self._load if self._cache is None else self._at_hand
-        frames = read(sequence, start, stop, area)
+        frames = read(piece.sequence, first, last, area)
         valid = np.isfinite(frames) if self.has_missing else None
-        return Window(frames, valid, self._time(sequence, start))
+        return Window(frames, valid, self._time(piece.sequence, first))
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
-        times = [self._time(sequence, at) for at in range(self.lengths[sequence])]
-        known = [time for time in times if time is not None]
-        return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
+        piece = self.pieces[sequence]
+        times = self._stored_times(piece.sequence)
+        return None if times is None else times[piece.first : piece.first + piece.length]
 
     @property
     def dims(self) -> str:
@@ -119,12 +132,30 @@ class ArraySource:
         return dims if "n" in dims or len(self.latest) == 1 else f"n{dims}"
 
     def fingerprint(self) -> str:
-        """16 hex digits of a sha256 over the contents of the file or files."""
-        return self._fingerprint
+        """16 hex digits of a sha256 over the contents of the file or files, and which frames of them are used."""
+        if self._wanted is None:
+            return self._fingerprint
+        return hashlib.sha256(f"{self._fingerprint} {[tuple(p) for p in self.pieces]}".encode()).hexdigest()[:DIGITS]
 
     @cached_property
     def _fingerprint(self) -> str:
         return stack_fingerprint(self._files, self._path) if self._files else fingerprint(self._path)
+
+    def _chosen(self, name: str) -> list[Piece]:
+        lengths = self._layout.lengths
+        firsts = [run[0] for run in self.timeline.runs] if self.timeline else [0] * len(lengths)
+        found = pieces(lengths, firsts, self._stored_times, self._wanted, name)
+        if self._wanted is not None:
+            self.notes.append(f"frames: {sum(p.length for p in found)} of {sum(lengths)} are used")
+        return found
+
+    def _stored_times(self, sequence: int) -> NDArray[Any] | None:
+        if self.timeline is not None:
+            first, length = self.timeline.runs[sequence]
+            return None if self.timeline.times is None else self.timeline.times[first : first + length]
+        times = [self._time(sequence, at) for at in range(self._layout.lengths[sequence])]
+        known = [time for time in times if time is not None]
+        return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
 
     def _load(self, sequence: int, start: int, stop: int, area: Area | None) -> NDArray[np.float32]:
         """Frames out of the file, raw units, NaN where missing."""
@@ -133,7 +164,8 @@ class ArraySource:
         frames = self._raw(stored)
         if self.has_missing:
             frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
-        return shrunk(frames, self._shrink) if self._shrink > 1 else frames
+        frames = shrunk(frames, self._shrink) if self._shrink > 1 else frames
+        return frames if self._reflectivity is None else self._reflectivity.as_dbz(frames)
 
     def _at_hand(self, sequence: int, start: int, stop: int, area: Area | None) -> NDArray[np.float32]:
         """The same, with frames that were read lately taken from the cache, which holds whole ones."""
@@ -197,6 +229,17 @@ class ArraySource:
             self.notes.append(f"units: {spelled} turned into {units}, values times {factor:g}")
         return units, said.scale * factor, said.offset * factor
 
+    def _to_dbz(self, config: DataConfig, units: str) -> DBZ | None:
+        if config.scale is None or units == DBZ_UNITS:
+            return None
+        if units != RATE_UNITS:
+            fix = "name them, as in units: mm per 5 min"
+            raise InputError(f"{config.path}: scale dBZ", got=f"units {units}", expected=RATE_UNITS, fix=fix)
+        relation = DBZ(rain_rate=True, z_r=config.z_r)
+        a, b = relation.coefficients
+        self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {relation.high:g} dBZ")
+        return relation
+
     def _scanned(self, grain: tuple[int, ...], name: str) -> Scan | None:
         """Look at the values, unless they are plain bytes, of which none can be missing."""
         if self._plain_bytes and self._missing is None:
@@ -249,8 +292,8 @@ class ArraySource:
         return ends[0], ends[1]
 
     def _per_sequence(self, values: Any, key: str, name: str) -> Any:
-        if values is not None and len(values) != len(self.lengths):
-            raise InputError(
-                f"{name}: {key}", got=f"{len(values)} values", expected=f"{len(self.lengths)}, one for each sequence"
-            )
+        count = len(self._layout.lengths)
+        if values is not None and len(values) != count:
+            expected = f"{count}, one for each sequence"
+            raise InputError(f"{name}: {key}", got=f"{len(values)} values", expected=expected)
         return values

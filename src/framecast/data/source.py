@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+from numpy.typing import NDArray
 
 from framecast.types import Area, FrameSpec, Grid, Window
 
@@ -33,6 +35,10 @@ class Source(Protocol):
         """Rows and columns of the frames of each sequence."""
 
     @property
+    def groups(self) -> Sequence[int]:
+        """Number of the file (or folder, or video) that each sequence comes from; one for all sequences of an array."""
+
+    @property
     def labels(self) -> Sequence[str] | None:
         """Split of each sequence ("train", "val" or "test") if the file says so."""
 
@@ -50,6 +56,9 @@ class Source(Protocol):
         Raises:
             InputError: no such frames, or they cannot be read.
         """
+
+    def frame_times(self, sequence: int) -> NDArray[Any] | None:
+        """Time of each frame of a sequence, UTC; None where unknown."""
 
     def fingerprint(self) -> str:
         """16 hex digits that change when the data do."""
