@@ -136,7 +136,7 @@ def dataset(frames: Tensor, valid: Tensor) -> DataSet:
     def read(split: str, epoch: int, index: int) -> Window:
         return Window(torch.where(valid, frames, torch.nan)[index].float().numpy(), valid[index].numpy())
 
-    return DataSet(SPEC, CONTEXT, HORIZON, (), "", "", True, (), {"val": len(frames)}, read)
+    return DataSet(SPEC, CONTEXT, HORIZON, (), "", "", True, (), {"val": len(frames)}, read, list, {})
 
 
 class Lying:

@@ -14,6 +14,7 @@ from framecast.baselines import BASELINES, USUAL
 from framecast.channels import divided
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
 from framecast.data.roles import said_of
+from framecast.data.units import PICTURE_UNITS
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.forecaster import Forecaster
@@ -30,12 +31,11 @@ from framecast.run_folder import RunFolder, next_free
 from framecast.scoreboard import Scoreboard
 from framecast.types import FrameSpec
 
+WHOLE = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_threshold": None}
 ALL = "all"
 """In place of a split: every window of the data."""
 RADAR_THRESHOLDS = (15.0, 25.0, 35.0)
 """dBZ; scored where nothing else is asked for."""
-PICTURE_UNITS = ("1", "grey level")
-"""Units of frames that are pictures rather than measurements."""
 
 
 class Question(NamedTuple):
@@ -44,8 +44,8 @@ class Question(NamedTuple):
     split: str | None = None
     metrics: Sequence[str] | None = None
     thresholds: Sequence[float] | None = None
-    context: int | None = None
-    horizon: int | None = None
+    context: int | str | None = None
+    horizon: int | str | None = None
     limit: int | None = None
     batch_size: int = 8
     baselines: Sequence[str] | None = None
@@ -58,6 +58,8 @@ class Question(NamedTuple):
     """Windows in a row that are drawn together for intervals."""
     seed: int = 0
     """Of the intervals."""
+    whole: bool = False
+    """Whether whole frames are scored, also where training cut crops."""
 
 
 EVERYTHING = Question()
@@ -67,11 +69,11 @@ def contest(
     run: str,
     data: dict[str, Any],
     question: Question = EVERYTHING,
-    *,
     out: Path | None = None,
     device: str = "auto",
     precision: str | None = None,
     model: type[ModelConfig] | None = None,
+    *,
     quiet: bool = False,
 ) -> tuple[Scoreboard, Path]:
     """Score a model and baselines on the same windows; write scores.json and pictures.
@@ -98,13 +100,15 @@ def contest(
     recipe = recipe_of(run, model)
     kernels.set_precision(precision or recipe.train.precision)
     trained = None if forecaster is None else forecaster.context
-    context, horizon = question.context or trained or recipe.context, question.horizon or recipe.horizon
+    lengths = question.context or trained or recipe.context_, question.horizon or recipe.horizon_
     config = _data_config(run, recipe, data, None if forecaster is None else forecaster.spec)
+    config = config.model_copy(update=WHOLE) if question.whole else config
     asked = question.split or (ALL if _is_foreign(config, recipe) else None)
     if asked == ALL:
-        config = config.model_copy(update={"split_by": "time", "fractions": (1.0, 0.0, 0.0), "stride": horizon})
-    dataset = _open(config, context, horizon, recipe.seed, forecaster)
-    split = "train" if asked == ALL else _split(asked, dataset)
+        config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
+    dataset = _open(config, lengths, recipe.seed, forecaster)
+    context, horizon = dataset.context, dataset.horizon
+    split = "test" if asked == ALL else _split(asked, dataset)
     folder = out or next_free(*_default_folder(run, asked or split))
     atomic.new(folder)
     converted = question.in_dbz and dataset.spec.units != "dBZ"
@@ -199,7 +203,7 @@ def _data_config(run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpe
 def seen_alike(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None) -> dict[str, Any]:
     """Fields of a DataConfig: seen as in training, unless something else is said.
 
-    Pictures are grey, pixels averaged, frames left out and channels used as there.
+    Pictures are grey, pixels averaged, rain in dBZ, frames left out and channels used as there.
 
     Args:
         recipe: of the training.
@@ -209,7 +213,7 @@ def seen_alike(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = N
     if data.get("source") == MOVING_MNIST:
         return data
     said = recipe.data
-    alike: dict[str, Any] = {"colour": said.colour, "shrink": said.shrink, "max_missing": said.max_missing}
+    alike = {name: getattr(said, name) for name in ("colour", "shrink", "scale", "z_r", "max_missing")}
     channels = {"targets": said.targets, "covariates": said.covariates, "calendar": said.calendar}
     channels = channels if model is None else said_of(model)
     if any(channels.values()) and said.variable is not None:
@@ -233,8 +237,11 @@ def _is_foreign(config: DataConfig, recipe: Recipe) -> bool:
     return ArraySource(config).labels is None
 
 
-def _open(config: DataConfig, context: int, horizon: int, seed: int, forecaster: Forecaster | None) -> DataSet:
+def _open(
+    config: DataConfig, lengths: tuple[int | str, int | str], seed: int, forecaster: Forecaster | None
+) -> DataSet:
     """The data on the model's scale."""
+    context, horizon = lengths
     dataset = open_data(config, context=context, horizon=horizon, seed=seed)
     if forecaster is None:
         return dataset

@@ -12,10 +12,11 @@ from framecast.data import DataConfig, MovingMNISTConfig
 from framecast.learning_rate import OneCycle
 from framecast.models import PredRNN
 from framecast.place import Place
-from framecast.recipe import Recipe, TrainConfig, ValidateConfig
+from framecast.recipe import Recipe
 from framecast.schedules import ScheduledSampling
 from framecast.scoreboard import Scoreboard
 from framecast.train import start
+from framecast.train_config import TrainConfig, ValidateConfig
 
 STEPS = 900
 TEST_SEQUENCES = 64

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from framecast.channels import divided
 from framecast.data import ArraySource, DataConfig, FutureCovariates
+from framecast.data.duration import in_frames
 from framecast.data.fingerprint import DIGITS
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
@@ -27,9 +28,9 @@ TOLD = ("step", "source", "converted_from")
 def forecast(
     forecaster: Forecaster,
     source: ArraySource,
-    horizon: int,
+    horizon: int | str,
     *,
-    context: int | None = None,
+    context: int | str | None = None,
     batch_size: int = 8,
     device: str = "cpu",
     covariates: DataConfig | None = None,
@@ -40,8 +41,8 @@ def forecast(
     Args:
         forecaster: the model.
         source: frames, raw units.
-        horizon: K, frames to predict; any number.
-        context: J, how many of the last frames are used; by default as many as in training, or all there are.
+        horizon: K, frames to predict, any number; or a time as in 90min.
+        context: J, how many of the last frames are used, or how much time; by default as many as in training, or all.
         batch_size: sequences at a time.
         device: where to compute.
         covariates: a file of covariates of the future, for a model whose covariates nothing else tells.
@@ -49,12 +50,14 @@ def forecast(
 
     Raises:
         InputError: frames that the model was not made for, or too few of them; covariates that nothing tells.
+        UsageError: no frame to predict, or a time that is no whole number of steps.
     """
     check_values(forecaster.spec, source.spec)
     spec = _spec(forecaster.spec, source.spec)
-    latest = source.latest
+    step, latest = source.spec.step_minutes, source.latest
+    horizon = in_frames(horizon, step, "horizon")
     shortest = min(source.lengths[n] for n in latest)
-    used = min(forecaster.context or shortest, shortest) if context is None else context
+    used = min(forecaster.context or shortest, shortest) if context is None else in_frames(context, step, "context")
     if not 1 <= used <= shortest:
         raise InputError(
             "context", got=f"{used} frames", expected=f"1 to {shortest}, the frames of the shortest sequence"
@@ -88,7 +91,7 @@ def _beside(
     """The covariates of a model; None if it has none."""
     if not spec.covariates:
         if file is not None:
-            raise UsageError("--covariates", got=file.source, expected="nothing: this model has no covariates")
+            raise UsageError("--covariates", got=file.path, expected="nothing: this model has no covariates")
         return None
     contexts = [_context(source, n, used) for n in source.latest]
     return FutureCovariates(spec, contexts, horizon, source.spec.step_minutes, file)
@@ -107,6 +110,17 @@ def _followed(
     future = torch.as_tensor(forecaster.predict(past, horizon, observed, covariates)).float().cpu()
     known = knowable(observed)[:, :, : spec.targets]
     return past[:, :, : spec.targets].numpy(), torch.where(known, future, torch.nan).numpy()
+
+
+def clipped(result: Forecast, spec: FrameSpec) -> Forecast:
+    """A forecast of which values beyond the model's value range have become its ends; NaN stays.
+
+    Args:
+        result: what was predicted.
+        spec: of the model. Its range is what the user said in training; else what the units are taken to span (0 to 70
+            dBZ, 0 to 255 of bytes); else what was found in the data then.
+    """
+    return result._replace(frames=result.frames.clip(spec.low, spec.high))
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:

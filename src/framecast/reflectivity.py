@@ -36,7 +36,7 @@ def in_dbz(dataset: DataSet) -> DataSet:
     if spec.units != RATE_UNITS:
         expected = f"{RATE_UNITS} or {DBZ_UNITS}"
         raise UsageError("scale dBZ", got=f"data in {spec.units}", expected=expected, fix="name them with --units")
-    a, b = _SCALE.z_r
+    a, b = _SCALE.coefficients
     return replace(
         dataset,
         spec=spec.model_copy(update={"units": DBZ_UNITS, "low": 0.0, "high": _SCALE.high}),

@@ -258,7 +258,7 @@ def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
     return Forecaster(
         recipe.model,
         dataset.spec,
-        dataset.normalizer(),
+        dataset.normalizer(recipe.normalize),
         recipe.patch,
         fill=recipe.fill,
         mask_channel=recipe.mask_channel,

@@ -119,6 +119,29 @@ class Grid(BaseModel):
         return self.model_copy(update={"y": blocks[0], "x": blocks[1]})
 
 
+class Area(NamedTuple):
+    """Rows top..top + height - 1 and columns left..left + width - 1 of a frame, pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        """Its rows."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """Its columns."""
+        return slice(self.left, self.left + self.width)
+
+    def times(self, factor: int) -> Area:
+        """The same area in pixels that are `factor` times smaller."""
+        return Area(*(factor * number for number in self))
+
+
 class Window(NamedTuple):
     """Consecutive frames in raw units: where `data` ends and a forecast begins."""
 

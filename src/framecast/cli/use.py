@@ -10,15 +10,18 @@ import typer
 from framecast.cli import options
 from framecast.errors import UsageError
 
+Clip = Annotated[
+    bool, typer.Option("--clip", help="Cut what is predicted to the model's value range (of --range, units or data).")
+]
+
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run or a model's folder.")],
     file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
     out: options.Outs,
-    horizon: Annotated[int, typer.Option(help="Frames to predict; any number.", min=1)] = 10,
-    context: Annotated[
-        int | None, typer.Option(help="How many of the last frames to use. [default: as trained]", min=1)
-    ] = None,
+    horizon: Annotated[str, typer.Option(help="Frames to predict, any number; or time, e.g. 90min.")] = "10",
+    context: options.Context = None,
+    clip: Clip = False,
     gif: options.GIF = None,
     strip: options.Strip = None,
     sequence: options.Sequence = 0,
@@ -33,6 +36,7 @@ def predict(
     step_minutes: options.Step = None,
     grey: options.Grey = False,
     shrink: options.Shrink = None,
+    frames: options.Frames = None,
     model: options.Model = None,
     device: options.Device = "auto",
     precision: options.Precision = None,
@@ -45,26 +49,26 @@ def predict(
     from framecast.data import ArraySource
     from framecast.model_folder import load
     from framecast.place import resolve_device
-    from framecast.predict import forecast, provenance
+    from framecast.predict import clipped, forecast, provenance
     from framecast.progress import progress
 
     writers.check(out, gif, strip)
-    place = resolve_device(device)
     kernels.set_precision(precision or "auto")
     kind = options.imported(model)
     forecaster = load(run, model=kind)
     fields = options.data_fields(
-        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink
+        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
     config = options.data_config(seen_alike(recipe_of(run, kind), fields, forecaster.spec))
-    source = ArraySource(config)
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
+    source, place = ArraySource(config), resolve_device(device)
     _check_sequence(sequence, len(source.latest))
-    for note in () if as_json else source.notes:
-        print(note, flush=True)
+    if not as_json:
+        print(*source.notes, sep="\n", flush=True)
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
         result = forecast(forecaster, source, horizon, progress=show.update, **said)
+    result = clipped(result, forecaster.spec) if clip else result
     written = writers.write_all(out, result, about := provenance(run, result), gif=gif, strip=strip, sequence=sequence)
     if as_json:
         notes = [*source.notes, *result.notes]

@@ -148,12 +148,12 @@ class FutureCovariates:
 
 def _named(file: DataConfig, channels: Sequence[Channel]) -> ArraySource:
     """Open a file of these covariates: by name, or all its channels in their order where they have numbers only."""
-    fields = {"range": (0.0, 1.0), "covariates": (), "calendar": ()}
+    fields: dict[str, Any] = {"range": (0.0, 1.0), "covariates": (), "calendar": (), "frames": None, "scale": None}
     if all(channel.name.isdecimal() for channel in channels):
         source = ArraySource(file.model_copy(update={**fields, "targets": None}))
         if source.spec.channels != len(channels):
             expected = f"{len(channels)}: covariates {', '.join(channel.name for channel in channels)}"
-            raise InputError(file.source, got=f"{source.spec.channels} channels", expected=expected)
+            raise InputError(file.path, got=f"{source.spec.channels} channels", expected=expected)
         return source
     names = tuple(channel.name for channel in channels)
     variable = ",".join(dict.fromkeys(name.split("[")[0] for name in names))

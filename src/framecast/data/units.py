@@ -6,6 +6,8 @@ import re
 
 DBZ_UNITS = "dBZ"
 RATE_UNITS = "mm/h"
+PICTURE_UNITS = ("1", "grey level")
+"""Units of frames that are pictures rather than measurements."""
 
 _RATES = {"mm/h", "mm/hr", "mm/hour", "mm h-1", "mm hr-1", "mm h^-1", "mm h**-1", "mm per hour", "mm per h"}
 _DEPTH = re.compile(r"mm\s*(?:per|/)\s*(\d{1,4}(?:\.\d{1,4})?)\s*min(?:utes?)?", re.IGNORECASE)
