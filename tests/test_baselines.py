@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from framecast.baselines import BASELINES, Extrapolation, Mean, Persistence
+from framecast.baselines import BASELINES, Diurnal, Extrapolation, Mean, Persistence
 from framecast.errors import InputError, UsageError
 from framecast.types import FrameSpec
 
-SPEC = FrameSpec(channels=1, height=64, width=64, units="dBZ", low=0.0, high=70.0)
+SPEC = FrameSpec(channels=1, height=64, width=64, units="dBZ", low=0.0, high=70.0, step_minutes=5)
 
 
 def drifting(shift: tuple[int, int], frames: int = 14) -> Tensor:
@@ -100,7 +100,7 @@ def test_a_missing_extra_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, name
 def test_extrapolation_prints_nothing_and_is_loaded_only_when_used() -> None:
     code = (
         "import sys, framecast.baselines as b, framecast as f\n"
-        "spec = f.FrameSpec(channels=1, height=9, width=9)\n"
+        "spec = f.FrameSpec(channels=1, height=9, width=9, step_minutes=60)\n"
         "others = [kind(spec) for name, kind in b.BASELINES.items() if name != 'extrapolation']\n"
         "assert not {'pysteps', 'cv2', 'scipy', 'matplotlib'} & set(sys.modules)\n"
         "f.Extrapolation(spec)\n"
@@ -114,3 +114,21 @@ def test_extrapolation_prints_nothing_and_is_loaded_only_when_used() -> None:
 def test_frames_of_another_shape_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"frames: got shape \(1, 3, 2, 64, 64\)"):
         BASELINES[name](SPEC).predict(torch.zeros(1, 3, 2, 64, 64), 2)
+
+
+def test_diurnal_repeats_the_last_day() -> None:
+    spec = FrameSpec(channels=1, height=1, width=1, low=-1.0, step_minutes=360)
+    frames = torch.arange(6.0).reshape(1, 6, 1, 1, 1)
+    assert Diurnal(spec).predict(frames, 6).flatten().tolist() == [2, 3, 4, 5, 2, 3]
+    valid = torch.ones(1, 6, 1, 1, 1, dtype=torch.bool)
+    valid[0, 3] = False
+    assert Diurnal(spec).predict(frames, 3, valid).flatten().tolist() == [2, -1, 4]
+
+
+def test_diurnal_needs_a_day_and_a_step_that_divides_it() -> None:
+    spec = FrameSpec(channels=1, height=1, width=1, step_minutes=360)
+    with pytest.raises(InputError, match="got 3 frames, expected 4 or more"):
+        Diurnal(spec).predict(torch.zeros(1, 3, 1, 1, 1), 2)
+    for step in (None, 7 * 60.0):
+        with pytest.raises(UsageError, match="expected one that divides a day"):
+            Diurnal(spec.model_copy(update={"step_minutes": step}))

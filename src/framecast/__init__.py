@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framecast.baselines import Blank, Extrapolation, Mean, Persistence
+    from framecast.baselines import Blank, Diurnal, Extrapolation, Mean, Persistence
     from framecast.cell import Cell, Step
     from framecast.data import DataConfig, open_data
     from framecast.errors import FramecastError
@@ -31,6 +31,7 @@ _HOME = {
     "Blank": "baselines",
     "Cell": "cell",
     "DataConfig": "data",
+    "Diurnal": "baselines",
     "Extrapolation": "baselines",
     "Forecaster": "forecaster",
     "FrameSpec": "types",
@@ -55,6 +56,7 @@ __all__ = [
     "Blank",
     "Cell",
     "DataConfig",
+    "Diurnal",
     "Extrapolation",
     "Forecaster",
     "FrameSpec",

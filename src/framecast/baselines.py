@@ -18,6 +18,8 @@ from torch import Tensor
 from framecast.errors import InputError, UsageError
 from framecast.types import Frames, FrameSpec, Valid
 
+DAY = 24 * 60
+"""Minutes."""
 TRACKED = 4
 """Frames, the last ones, from which `extrapolation` takes the motion."""
 
@@ -28,14 +30,16 @@ class Baseline(ABC):
     """A forecast without a network.
 
     Args:
-        spec: the frames; `spec.low` stands for what is missing.
+        spec: the frames, of which it sees the targets; `spec.low` stands for what is missing.
     """
 
     def __init__(self, spec: FrameSpec) -> None:
         self.spec = spec
 
-    def predict(self, frames: Frames, horizon: int, valid: Valid | None = None) -> Tensor:
-        """Predict (B, K, C, H, W) from (B, J, C, H, W), raw units.
+    def predict(
+        self, frames: Frames, horizon: int, valid: Valid | None = None, covariates: Tensor | None = None
+    ) -> Tensor:
+        """Predict (B, K, targets, H, W) from (B, J, C, H, W), raw units; covariates are not looked at.
 
         Raises:
             InputError: frames of another shape, or too few of them.
@@ -44,7 +48,8 @@ class Baseline(ABC):
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
             raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected=expected)
         frames = frames if frames.is_floating_point() else frames.float()
-        return self.future(frames, horizon, valid)
+        cut = self.spec.targets
+        return self.future(frames[:, :, :cut], horizon, None if valid is None else valid[:, :, :cut])
 
     @abstractmethod
     def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
@@ -86,6 +91,36 @@ class Blank(_Still):
     def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
         """All `spec.low`."""
         return torch.full_like(frames[:, -1], self.spec.low)
+
+
+class Diurnal(Baseline):
+    """The day before repeats itself, hour by hour: what a forecast of temperature must beat.
+
+    Raises:
+        UsageError: the time step is unknown, or does not divide a day.
+    """
+
+    def __init__(self, spec: FrameSpec) -> None:
+        super().__init__(spec)
+        step = spec.step_minutes
+        if step is None or DAY % step:
+            got = "an unknown time step" if step is None else f"a time step of {step:g} minutes"
+            fix = "name it with --step-minutes, or leave this baseline out"
+            raise UsageError("baseline diurnal", got=got, expected="one that divides a day", fix=fix)
+        self._day = round(DAY / step)
+
+    def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
+        """The frames of the last day given, again and again; `spec.low` where one is missing.
+
+        Raises:
+            InputError: less than a day is given.
+        """
+        if frames.shape[1] < self._day:
+            got, fix = f"{frames.shape[1]} frames", "give more context, or leave this baseline out"
+            raise InputError("baseline diurnal", got=got, expected=f"{self._day} or more, a day", fix=fix)
+        seen = frames if valid is None else torch.where(valid, frames, self.spec.low)
+        hours = torch.arange(horizon, device=frames.device) % self._day
+        return seen[:, -self._day :][:, hours]
 
 
 @final
@@ -167,6 +202,7 @@ BASELINES: dict[str, type[Baseline]] = {
     "persistence": Persistence,
     "mean": Mean,
     "blank": Blank,
+    "diurnal": Diurnal,
     "extrapolation": Extrapolation,
 }
 USUAL = ("persistence", "mean", "blank")

@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 
 import torch
 
-from framecast import atomic, kernels, plots
+from framecast import animation, atomic, kernels, plots
 from framecast.baselines import BASELINES, USUAL
+from framecast.channels import divided
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
+from framecast.data.roles import said_of
 from framecast.data.units import PICTURE_UNITS
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.forecaster import Forecaster
 from framecast.metrics import SCALES, Metric, Scores, metrics
+from framecast.missing import knowable
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
@@ -98,7 +101,7 @@ def contest(
     kernels.set_precision(precision or recipe.train.precision)
     trained = None if forecaster is None else forecaster.context
     lengths = question.context or trained or recipe.context_, question.horizon or recipe.horizon_
-    config = _data_config(run, recipe, data)
+    config = _data_config(run, recipe, data, None if forecaster is None else forecaster.spec)
     config = config.model_copy(update=WHOLE) if question.whole else config
     asked = question.split or (ALL if _is_foreign(config, recipe) else None)
     if asked == ALL:
@@ -163,12 +166,21 @@ def draw_window(
     index: int = 0,
 ) -> None:
     """Draw one window of a split: input, truth, prediction, error; a GIF if the path ends so."""
-    window = dataset.window(split, 0, index)
-    past = torch.from_numpy(window.frames[None, :context]).to(device)
-    valid = None if window.valid is None else torch.from_numpy(window.valid[None, :context]).to(device)
-    prediction = forecast.predict(past, horizon, valid)[0].cpu().numpy()
-    draw = plots.gif if path.suffix == ".gif" else plots.strip
-    draw(path, window.frames[:context], prediction, dataset.spec, window.frames[context:])
+    window, targets = dataset.window(split, 0, index), dataset.spec.targets
+    valid = None if window.valid is None else torch.from_numpy(window.valid[None])
+    parts = divided(torch.from_numpy(window.frames[None]), valid, dataset.spec)
+    past, observed = (None if part is None else part[:, :context].to(device) for part in parts[:2])
+    beside = {} if parts.covariates is None else {"covariates": parts.covariates.to(device)}
+    prediction = torch.as_tensor(forecast.predict(past, horizon, observed, **beside)).cpu()
+    if observed is not None:
+        prediction = torch.where(knowable(observed.cpu())[:, :, :targets], prediction, torch.nan)
+    frames, predicted = window.frames[:, :targets], prediction[0].numpy()
+    if path.suffix == ".gif":
+        times = window.times(dataset.spec.step_minutes)
+        shown = animation.pictures(frames[:context], predicted, dataset.spec, frames[context:], times)
+        animation.save_gif(path, shown)
+    else:
+        plots.strip(path, frames[:context], predicted, dataset.spec, frames[context:])
 
 
 def _recipe(run: str, name: str | None) -> Recipe:
@@ -177,23 +189,37 @@ def _recipe(run: str, name: str | None) -> Recipe:
     return read_run_recipe(folder.recipe, model=name) if folder.recipe.is_file() else Recipe()
 
 
-def _data_config(run: str, recipe: Recipe, data: dict[str, Any]) -> DataConfig:
+def _data_config(run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpec | None) -> DataConfig:
     own = RunFolder(run).recipe.is_file()
     if "source" not in data and not own:
         raise UsageError(
             "--data", got="nothing", expected="moving-mnist or a file, as this is no run with data of its own"
         )
     if not own or data.get("source", recipe.data.source) != recipe.data.source:
-        return checked(DataConfig, seen_alike(recipe, data), "data")
+        return checked(DataConfig, seen_alike(recipe, data, model), "data")
     return checked(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data")
 
 
-def seen_alike(recipe: Recipe, data: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a DataConfig: grey, averaged and in dBZ as in training, unless something else is said."""
+def seen_alike(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None) -> dict[str, Any]:
+    """Fields of a DataConfig: seen as in training, unless something else is said.
+
+    Pictures are grey, pixels averaged, rain rates in dBZ, frames left out and channels used as there.
+
+    Args:
+        recipe: of the training.
+        data: what is said.
+        model: what the model takes; None for a baseline, which takes what the recipe says.
+    """
     if data.get("source") == MOVING_MNIST:
         return data
-    own = recipe.data
-    return {"colour": own.colour, "shrink": own.shrink, "scale": own.scale, "z_r": own.z_r, **data}
+    said = recipe.data
+    same = ("colour", "shrink", "scale", "z_r", "max_missing")
+    alike: dict[str, Any] = {name: getattr(said, name) for name in same}
+    channels = {"targets": said.targets, "covariates": said.covariates, "calendar": said.calendar}
+    channels = channels if model is None else said_of(model)
+    if any(channels.values()) and said.variable is not None:
+        alike["variable"] = said.variable
+    return {**alike, **channels, **data}
 
 
 def recipe_of(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
@@ -273,4 +299,4 @@ def _forecasts(
     if forecaster is None:
         return {run: BASELINES[run](dataset.spec), **beside}
     model = forecaster.to(device)
-    return {model.config.name: FromDBZ(model) if converted else model, **beside}  # type: ignore[attr-defined]
+    return {model.config.name: FromDBZ(model, model.spec.targets) if converted else model, **beside}  # type: ignore[attr-defined]

@@ -99,7 +99,7 @@ class Inspection(NamedTuple):
                 "disorder": 0 if line is None else line.disorder,
                 "looked_at": len(seen.places),
                 "missing_share": float(seen.missing.mean()),
-                "empty_frames": seen.empty,
+                "empty_frames": seen.empty + source.missing_frames,
                 "constant_frames": seen.constant,
                 "repeated_frames": seen.repeated,
                 "low": seen.low,
@@ -153,7 +153,8 @@ class Inspection(NamedTuple):
             gaps = f"{len(line.gaps)} gaps of {line.missing} frames, {line.duplicates} duplicates"
             gaps += f", {line.disorder} out of order"
             found.append(("times", gaps))
-        odd = f"{seen.constant} constant, {seen.empty} without a valid pixel, {seen.repeated} equal to the one before"
+        empty = seen.empty + source.missing_frames
+        odd = f"{seen.constant} constant, {empty} without a valid pixel, {seen.repeated} equal to the one before"
         found.append(("odd", odd + part))
         found.append(("windows", self.windows_note))
         offer = self.proposal

@@ -19,8 +19,8 @@ from framecast.data import DataConfig, DataSet
 from framecast.data.duration import Duration, in_frames
 from framecast.data.normalizing import Choice
 from framecast.errors import UsageError
-from framecast.forecaster import Fill
 from framecast.losses import LossConfig
+from framecast.missing import Fill
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.normalize import Normalizer
 from framecast.schedules import Sampling, ScheduledSampling
@@ -54,6 +54,7 @@ class Recipe(Section):
     horizon_: Duration = Field(default=10, alias="horizon")
     normalize: Choice | Normalizer = "auto"
     fill: Fill = "low"
+    mask_channel: bool = False
     sampling: Sampling = ScheduledSampling()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()

@@ -116,7 +116,7 @@ class EventLog:
         if length is not None:
             self._file.truncate(min(length, path.stat().st_size))
             self._file.seek(0, os.SEEK_END)
-        atomic.flush_directory(path.parent)
+        atomic.flush(path.parent)
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event."""

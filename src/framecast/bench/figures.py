@@ -49,7 +49,8 @@ def speed(path: Path, results: Results, setting: str) -> None:
         axis.set_xticks(range(len(models)), models, fontsize=7)
         axis.set_title(f"{task}, batch {batch}", fontsize=9)
         axis.grid(axis="y", alpha=0.3)
-        axis.legend(frameon=False, fontsize=7)
+        axis.set_ylim(0, 1.18 * axis.get_ylim()[1])  # room for the legend
+        axis.legend(frameon=False, fontsize=7, loc="upper right")
     figure.axes[0].set_ylabel("times faster; black: target", fontsize=8)
     figure.tight_layout()
     _save(figure, path)

@@ -19,8 +19,8 @@ Split = Annotated[
 Baseline = Annotated[
     str | None,
     typer.Option(
-        help="What stands beside: persistence, mean, blank, extrapolation (which needs framecast[radar]), or none. "
-        "[default: persistence,mean,blank beside a model, none beside a baseline]"
+        help="What stands beside: persistence, mean, blank, diurnal (the day before), extrapolation (needs "
+        "framecast[radar]), or none. [default: persistence,mean,blank beside a model, none beside a baseline]"
     ),
 ]
 Metrics = Annotated[

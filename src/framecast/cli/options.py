@@ -63,6 +63,21 @@ Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="
 Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
 Units = Annotated[str | None, typer.Option("--units", help="Units of the values; over what the file says.")]
 
+Outs = Annotated[
+    list[Path],
+    typer.Option(
+        "--out",
+        help="New path; repeatable. CF: .nc, .zarr; arrays: .npy, .npz; a file for each frame in a folder: .tif, .png; "
+        "films: .gif, .mp4.",
+    ),
+]
+GIF = Annotated[Path | None, typer.Option("--gif", help="The same as --out of a .gif.")]
+Strip = Annotated[Path | None, typer.Option("--strip", help="Picture of one sequence, PNG.")]
+Sequence = Annotated[int, typer.Option("--sequence", help="Which sequence films and strips show.", min=0)]
+Covariates = Annotated[
+    Path | None, typer.Option("--covariates", help="Covariates of the frames to be predicted, if the model needs them.")
+]
+
 Model = Annotated[
     str | None,
     typer.Option("--model", metavar="package.module:Class", help="Class of a network that is not framecast's own."),

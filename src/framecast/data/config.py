@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from framecast.data.calendar import Cycle
 from framecast.data.duration import Gap
 from framecast.errors import UsageError
 from framecast.normalize import ZR
@@ -128,6 +129,15 @@ class DataConfig(BaseModel):
         crop_weight: "uniform"; "wet", places with many pixels above crop_threshold more often; "changing", places that
             change much. See `framecast.data.crops.weighed`.
         crop_threshold: above which a pixel is wet, raw units; null for 15 dBZ, 0.3 mm/h, else the middle of the range.
+        targets: names or numbers of the channels that are forecast, scored and written; null for all that are no
+            covariates. Other channels are known in the past only: the network forecasts them too, for its own use.
+        covariates: names or numbers of the channels that are known of the future too (orography, a land mask, a
+            numerical forecast): given to the network with the time that it predicts, never forecast.
+        calendar: covariates that are computed from the times, UTC: "hour" of the day, "day" of the year, each as sine
+            and cosine.
+        max_missing: a frame of which a larger share of the targets is missing counts as a gap, which no window crosses.
+            Null for frames of which nothing is there, as far as all values are looked at when the data are opened
+            (4 GiB of an array, 512 MiB of files); with a share all are, whatever it takes.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
             turns, square frames or crops only).
         moving_mnist: the generator's settings, used where source is "moving-mnist".
@@ -156,6 +166,10 @@ class DataConfig(BaseModel):
     crops: Count | None = None
     crop_weight: Weight = "uniform"
     crop_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    targets: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
+    covariates: tuple[str | int, ...] = ()
+    calendar: tuple[Cycle, ...] = ()
+    max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 
@@ -199,13 +213,14 @@ class DataConfig(BaseModel):
 
     @model_validator(mode="after")
     def _used(self) -> DataConfig:
-        names = ("frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop")
+        names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
+        names += ["targets", "max_missing"]
         if self.scale is None and self.z_r != "marshall-palmer":
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
         unused = [name for name in names if getattr(self, name) is not None]
-        unused += [
-            name for name, usual in (("colour", "auto"), ("shrink", 1), ("gap", 0)) if getattr(self, name) != usual
-        ]
+        unused += [name for name in ("covariates", "calendar") if getattr(self, name)]
+        usual = {"colour": "auto", "shrink": 1, "gap": 0}
+        unused += [name for name, value in usual.items() if getattr(self, name) != value]
         if self.source == MOVING_MNIST and unused:
             raise ValueError(f"got {', '.join(unused)} with source {MOVING_MNIST}, expected them with a file only")
         return self

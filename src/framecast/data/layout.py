@@ -40,6 +40,12 @@ class Layout(NamedTuple):
             return [int(n) for n in self.clips[:, :, 1].sum(1)]
         return [self.size("t")] * self.size("n")
 
+    def places(self, sequence: int) -> NDArray[np.int64]:
+        """Where the frames of a sequence lie along t."""
+        if self.clips is None:
+            return np.arange(self.size("t"))
+        return np.concatenate([np.arange(first, first + length) for first, length in self.clips[sequence].tolist()])
+
     def read(self, array: Array, sequence: int, start: int, stop: int, area: Area | None = None) -> NDArray[Any]:
         """Stored values of frames start..stop-1 of a sequence, (T, C, H, W); of all pixels, or of an area."""
         if self.clips is None:
