@@ -203,7 +203,7 @@ def _data_config(run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpe
 def seen_alike(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None) -> dict[str, Any]:
     """Fields of a DataConfig: seen as in training, unless something else is said.
 
-    Pictures are grey, pixels averaged, rain in dBZ, frames left out and channels used as there.
+    Pictures are grey, pixels averaged, rain rates in dBZ, frames left out and channels used as there.
 
     Args:
         recipe: of the training.
@@ -213,7 +213,8 @@ def seen_alike(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = N
     if data.get("source") == MOVING_MNIST:
         return data
     said = recipe.data
-    alike = {name: getattr(said, name) for name in ("colour", "shrink", "scale", "z_r", "max_missing")}
+    same = ("colour", "shrink", "scale", "z_r", "max_missing")
+    alike: dict[str, Any] = {name: getattr(said, name) for name in same}
     channels = {"targets": said.targets, "covariates": said.covariates, "calendar": said.calendar}
     channels = channels if model is None else said_of(model)
     if any(channels.values()) and said.variable is not None:

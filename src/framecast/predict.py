@@ -54,7 +54,7 @@ def forecast(
     """
     check_values(forecaster.spec, source.spec)
     spec = _spec(forecaster.spec, source.spec)
-    step, latest = source.spec.step_minutes, source.latest
+    latest, step = source.latest, spec.step_minutes
     horizon = in_frames(horizon, step, "horizon")
     shortest = min(source.lengths[n] for n in latest)
     used = min(forecaster.context or shortest, shortest) if context is None else in_frames(context, step, "context")
@@ -112,15 +112,16 @@ def _followed(
     return past[:, :, : spec.targets].numpy(), torch.where(known, future, torch.nan).numpy()
 
 
-def clipped(result: Forecast, spec: FrameSpec) -> Forecast:
+def clipped(result: Forecast) -> Forecast:
     """A forecast of which values beyond the model's value range have become its ends; NaN stays.
+
+    The range is what the user said in training; else what the units are taken to span (0 to 70 dBZ, 0 to 255 of bytes);
+    else what was found in the data then.
 
     Args:
         result: what was predicted.
-        spec: of the model. Its range is what the user said in training; else what the units are taken to span (0 to 70
-            dBZ, 0 to 255 of bytes); else what was found in the data then.
     """
-    return result._replace(frames=result.frames.clip(spec.low, spec.high))
+    return result._replace(frames=result.frames.clip(result.spec.low, result.spec.high))
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:

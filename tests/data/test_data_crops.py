@@ -149,7 +149,7 @@ def test_the_hash_tells_grids_apart(path):
 
 
 def test_what_is_wet_is_drawn_as_often_as_stated(tmp_path):
-    width, wet, draws = 12, 3, 1000
+    width, wet, draws = 12, 3, 500
     values = np.zeros((2, 1, width), np.float32)
     values[..., :wet] = 20
     np.save(tmp_path / "rain.npy", values)
@@ -192,6 +192,24 @@ def test_weights_by_hand(values, threshold):
     assert weighed(ends, "uniform", threshold, 50.0) == pytest.approx(share * FLOOR)
     assert weighed(ends, "wet", threshold, 50.0) == pytest.approx(share * (FLOOR + wet))
     assert weighed(ends, "changing", threshold, 50.0) == pytest.approx(share * (FLOOR + change), rel=1e-6)
+
+
+def test_weights_look_at_targets_only(tmp_path):
+    values = np.zeros((6, 2, 1, 9), np.float32)
+    values[:, 0, :, 4] = 30
+    values[:, 1] = 1000 * np.arange(54).reshape(6, 1, 9)
+    np.save(tmp_path / "two.npy", values)
+    said = {
+        "source": str(tmp_path / "two.npy"),
+        "dims": "tchw",
+        "covariates": [1],
+        "units": "dBZ",
+        "fractions": (1, 0, 0),
+    }
+    said |= {"crop": 1, "crop_weight": "wet", "crops": 150, "fractions": (1, 0, 0)}
+    dataset = open_data(checked(DataConfig, said, "test"), context=1, horizon=1, seed=0)
+    found = np.mean([dataset.window("train", 0, index).frames[0, 0].max() > 15 for index in range(150)])
+    assert found > 0.4, "one place of nine is wet; covariates, wet everywhere, would make it a ninth"
 
 
 def test_crops_that_do_not_fit(path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from framecast.data import ArraySource, DataConfig, open_data
 from framecast.data import scan as scanning
 from framecast.data.layout import Layout
-from framecast.data.pieces import Piece, cut, last_of_groups
+from framecast.data.pieces import pieces
 
 
 def film(frames: int, *, height: int = 4, width: int = 5) -> np.ndarray:
@@ -30,28 +30,20 @@ def test_no_piece_holds_a_missing_frame_and_none_is_lost(lost: list[list[float]]
     shares = np.array(lost)
     gone = shares >= 1 if most is None else shares > most
     layout = Layout("nthw", (len(lost), 6, 1, 1), None)
-    latest = range(len(lost))
-    left, missing = cut([Piece(number, 0, 6) for number in latest], layout, latest, shares, most)
-    used = [(p.sequence, p.first + t) for p in left for t in range(p.length) if not gone[p.sequence].all()]
+    cut = pieces(layout, range(len(lost)), shares, most)
+    if not gone.any():
+        assert cut is None
+        return
+    assert cut is not None
+    used = [(p.sequence, p.first + t) for p in cut.pieces for t in range(p.length) if not gone[p.sequence].all()]
     assert sorted(used) == sorted((int(s), int(t)) for s, t in zip(*np.nonzero(~gone), strict=True))
     assert len(used) == len(set(used))
-    assert missing.frames == [(int(s), int(t)) for s, t in zip(*np.nonzero(gone), strict=True)]
-    ends = last_of_groups(left, latest)
-    assert [left[number].sequence for number in ends] == list(latest)
-    for number in ends:
-        piece = left[number]
-        good = np.flatnonzero(~gone[piece.sequence])
-        assert not len(good) or piece.first + piece.length - 1 == good[-1]
-
-
-def test_missing_frames_among_some_that_are_wanted(tmp_path: Path) -> None:
-    frames = film(30)
-    frames[[2, 12, 25]] = np.nan
-    np.save(tmp_path / "a.npy", frames)
-    found = source(tmp_path / "a.npy", dims="thw", frames=(5, 20))
-    assert list(found.lengths) == [7, 7]
-    assert found.missing_frames == 1
-    np.testing.assert_array_equal(found.read(1, 0, 7).frames[:, 0], frames[13:20])
+    assert cut.missing == [(int(s), int(t)) for s, t in zip(*np.nonzero(gone), strict=True)]
+    assert [cut.pieces[number].sequence for number in cut.latest] == list(range(len(lost)))
+    for number in cut.latest:
+        piece = cut.pieces[number]
+        ends = np.flatnonzero(~gone[piece.sequence])
+        assert not len(ends) or piece.first + piece.length - 1 == ends[-1]
 
 
 def test_no_window_crosses_a_missing_frame(tmp_path: Path) -> None:

@@ -117,6 +117,12 @@ def test_fitted_to_training_alone_and_to_what_is_observed(path, choice, crop):
             assert np.nanmax(later[:, channel]) > 3 * normalizer.high[channel]
 
 
+def test_covariates_are_left_to_their_own_ranges(path):
+    normalizer = data(path, covariates=[0]).normalizer("standard")
+    training = np.load(path)[:40, 1].astype(np.float64)
+    assert normalizer.mean == (pytest.approx(np.nanmean(training)),)
+
+
 def test_a_fitted_normalizer_travels_with_the_model(path, tmp_path):
     dataset = data(path)
     normalizer = dataset.normalizer("standard")

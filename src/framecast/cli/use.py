@@ -54,21 +54,21 @@ def predict(
 
     writers.check(out, gif, strip)
     kernels.set_precision(precision or "auto")
-    kind = options.imported(model)
+    place, kind = resolve_device(device), options.imported(model)
     forecaster = load(run, model=kind)
     fields = options.data_fields(
         str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
     config = options.data_config(seen_alike(recipe_of(run, kind), fields, forecaster.spec))
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
-    source, place = ArraySource(config), resolve_device(device)
+    source = ArraySource(config)
     _check_sequence(sequence, len(source.latest))
-    if not as_json:
-        print(*source.notes, sep="\n", flush=True)
+    for note in () if as_json else source.notes:
+        print(note, flush=True)
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
         result = forecast(forecaster, source, horizon, progress=show.update, **said)
-    result = clipped(result, forecaster.spec) if clip else result
+    result = clipped(result) if clip else result
     written = writers.write_all(out, result, about := provenance(run, result), gif=gif, strip=strip, sequence=sequence)
     if as_json:
         notes = [*source.notes, *result.notes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,21 +16,20 @@ from numpy.typing import NDArray
 from framecast.data.cache import FrameCache
 from framecast.data.calendar import calendar, calendar_channels
 from framecast.data.config import DataConfig
-from framecast.data.dbz import to_dbz
-from framecast.data.extent import chosen
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.layout import layout
 from framecast.data.npy import MAPPED_LIMIT
 from framecast.data.npz import CONTENT_LIMIT
 from framecast.data.opening import open_stored
-from framecast.data.pieces import Piece, cut, last_of_groups
+from framecast.data.pieces import pieces
+from framecast.data.placement import Placement
 from framecast.data.roles import roles
-from framecast.data.scan import Scan, is_code, raw_range, scan
+from framecast.data.scan import Scan, is_code, scan
 from framecast.data.series import stack_fingerprint
 from framecast.data.shrink import shrunk
-from framecast.data.stored import Stored
+from framecast.data.stored import Attributes, Stored
 from framecast.data.timeline import Timeline
-from framecast.data.units import DBZ_UNITS, canonical
+from framecast.data.units import DBZ_UNITS, canonical, reflectivity_of
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
@@ -74,11 +74,18 @@ class ArraySource:
         self._missing = said.missing if config.missing is None else config.missing
         units, self._scale, self._offset = self._units(config.units, self._of_targets(stored))
         self._scan = self._scanned(stored.grain, name, everything=config.max_missing is not None)
-        self._reflectivity = to_dbz(config, units, self.notes)
-        units = units if self._reflectivity is None else DBZ_UNITS
+        self._reflectivity = None if config.scale is None else reflectivity_of(units, config.z_r, name)
+        if self._reflectivity is not None:
+            a, b = self._reflectivity.coefficients
+            self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {DBZ_RANGE[1]:g} dBZ")
+            units = DBZ_UNITS
         low, high = self._range(config.range, units, name)
         self.has_missing: bool = self._finds_missing()
-        self._times = self._per_sequence(said.start_time, "start_time", name)
+        self.missing_frames = 0
+        self._chosen = config.frames is not None
+        self._placement = placement = self._placed(config, said, name)
+        self.pieces, self.lengths, self.labels = placement.pieces, placement.lengths, placement.labels
+        self.latest, self.groups = placement.latest, placement.groups
         self.grid: Grid = stored.grid.coarse(config.shrink)
         if self._roles is not None:
             self.grid = self.grid.of(self._roles.targets)
@@ -92,8 +99,7 @@ class ArraySource:
             step_minutes=said.step_minutes if config.step_minutes is None else config.step_minutes,
             **self._beside(name),
         )
-        self._wanted = config.frames
-        self._lie(self._per_sequence(said.split, "split", name), config.max_missing, name)
+        self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
 
     def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
         """Frames start..stop-1 of a sequence, raw units; of all pixels, or of an area of them.
@@ -105,21 +111,20 @@ class ArraySource:
             length = self.lengths[sequence] if 0 <= sequence < len(self.lengths) else None
             expected = f"sequences 0..{len(self.lengths) - 1}" if length is None else f"frames 0..{length - 1}"
             raise InputError(str(self._path), got=f"sequence {sequence}, frames {start}..{stop - 1}", expected=expected)
-        at, first, _ = self.pieces[sequence]
-        begin, end = first + start, first + stop
+        at, begin, end = self.pieces[sequence].sequence, *self._placement.stored(sequence, start, stop)
         if self._cache is None:
             frames = self._load(at, begin, end, area)
         else:
             frames = self._cache.read(at, begin, end, area, self._load)
         if self._roles is not None and self._roles.calendar:
-            frames = self._dated(frames, at, begin)
+            frames = self._dated(frames, sequence, start)
         valid = np.isfinite(frames) if self.has_missing else None
-        return Window(frames, valid, self._time(at, begin))
+        return Window(frames, valid, self._placement.time(sequence, start))
 
     def _dated(self, frames: NDArray[np.float32], sequence: int, start: int) -> NDArray[np.float32]:
         """The same with the channels that are computed from the times."""
         assert self._roles is not None
-        moments = [self._time(sequence, start + t) for t in range(len(frames))]
+        moments = [self._placement.time(sequence, start + t) for t in range(len(frames))]
         if any(moment is None for moment in moments):
             fix = "give their pattern with --times, or leave data.calendar out"
             raise InputError(str(self._path), got="frames without times", expected="times, for data.calendar", fix=fix)
@@ -128,9 +133,7 @@ class ArraySource:
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
-        at, first, length = self.pieces[sequence]
-        times = self._stored_times(at)
-        return None if times is None else times[first : first + length]
+        return self._placement.times(sequence)
 
     @property
     def dims(self) -> str:
@@ -139,8 +142,8 @@ class ArraySource:
         return dims if "n" in dims or len(self.latest) == 1 else f"n{dims}"
 
     def fingerprint(self) -> str:
-        """16 hex digits of a sha256 over the contents of the file or files, and which frames of them are used."""
-        if self._wanted is None:
+        """16 hex digits of a sha256 over the contents of the file or files, and which frames of them are asked for."""
+        if not self._chosen:
             return self._fingerprint
         return hashlib.sha256(f"{self._fingerprint} {[tuple(p) for p in self.pieces]}".encode()).hexdigest()[:DIGITS]
 
@@ -148,15 +151,7 @@ class ArraySource:
     def _fingerprint(self) -> str:
         return stack_fingerprint(self._files, self._path) if self._files else fingerprint(self._path)
 
-    def _stored_times(self, sequence: int) -> NDArray[Any] | None:
-        if self.timeline is not None:
-            first, length = self.timeline.runs[sequence]
-            return None if self.timeline.times is None else self.timeline.times[first : first + length]
-        times = [self._time(sequence, at) for at in range(self._layout.lengths[sequence])]
-        known = [time for time in times if time is not None]
-        return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
-
-    def _load(self, sequence: int, start: int, stop: int, area: Area | None) -> NDArray[np.float32]:
+    def _load(self, sequence: int, start: int, stop: int, area: Area | None = None) -> NDArray[np.float32]:
         """Frames out of the file, raw units, NaN where missing."""
         part = None if area is None else area.times(self._shrink)
         stored = self._layout.read(self._array, sequence, start, stop, part)
@@ -168,8 +163,8 @@ class ArraySource:
             frames = frames[:, order] * self._factors[order][:, None, None]
         frames = shrunk(frames, self._shrink) if self._shrink > 1 else frames
         if self._reflectivity is not None:
-            targets = frames.shape[1] if self._roles is None else len(self._roles.targets)
-            frames[:, :targets] = self._reflectivity.as_dbz(frames[:, :targets])
+            targets = slice(None) if self._roles is None else slice(len(self._roles.targets))
+            frames[:, targets] = self._reflectivity.as_dbz(frames[:, targets])
         return frames
 
     def _shrunk_size(self, letter: str, name: str) -> int:
@@ -188,16 +183,6 @@ class ArraySource:
                 return stored.astype(np.float32, order="C")
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(stored * np.float64(self._scale) + self._offset, np.float32)
-
-    def _time(self, sequence: int, start: int) -> np.datetime64 | None:
-        if self.timeline is not None:
-            first = self.timeline.runs[sequence][0]
-            return None if self.timeline.times is None else self.timeline.times[first + start]
-        if self._times is None or np.isnat(self._times[sequence]):
-            return None
-        if start and self.spec.step_minutes is None:
-            return None
-        return self._times[sequence] + np.timedelta64(round(start * (self.spec.step_minutes or 0) * 60), "s")
 
     def _of_targets(self, stored: Stored) -> Stored:
         """The same with the units of the targets, where channels have units of their own."""
@@ -238,7 +223,16 @@ class ArraySource:
         counting = None if self._roles is None else self._roles.targets
         dims = self._layout.dims
         found = scan(self._array, grain, self._missing, dims, counting, whole=whole, samples=samples, block=block)
-        self.notes += found.notes(self._missing, name)
+        part = "" if found.whole else f" in a sample of {found.seen} values"
+        if found.not_finite:
+            self.notes.append(f"missing: {found.not_finite} values are NaN or infinite{part}")
+        if found.coded:
+            share = 100 * found.coded / found.seen
+            self.notes.append(f"missing: {found.coded} values ({share:.3g} %) hold the code {self._missing:g}{part}")
+        if found.low > found.high:
+            raise InputError(name, got=f"no valid value{part}", expected="some pixels that are not missing")
+        if not part and not found.coded and self._missing is not None:
+            self.notes.append(f"missing: no value holds the code {self._missing:g}")
         return found
 
     def _finds_missing(self) -> bool:
@@ -269,9 +263,19 @@ class ArraySource:
         """Range of the raw values of some channels, by default the targets, as float32 holds them."""
         if channels is None:
             channels = range(self._layout.size("c")) if self._roles is None else self._roles.targets
-        stored = [BYTE_RANGE if self._scan is None else self._scan.ranges[channel] for channel in channels]
-        factors = [1.0 if self._factors is None else float(self._factors[channel]) for channel in channels]
-        return raw_range(stored, factors, self._scale, self._offset, name)
+        ends: list[float] = []
+        for channel in channels:
+            stored = BYTE_RANGE if self._scan is None else self._scan.ranges[channel]
+            if stored[0] > stored[1]:
+                continue
+            factor = 1.0 if self._factors is None else float(self._factors[channel])
+            with np.errstate(over="ignore"):
+                ends += [float(np.float32((value * self._scale + self._offset) * factor)) for value in stored]
+        if not ends:
+            raise InputError(name, got="a channel without a valid value", expected="some pixels that are not missing")
+        if not (math.isfinite(min(ends)) and math.isfinite(max(ends))):
+            raise InputError(name, got="values beyond 3.4e38", expected="values that float32 can hold")
+        return min(ends), max(ends)
 
     def _beside(self, name: str) -> dict[str, Any]:
         """What a FrameSpec says of the channels where they play different parts."""
@@ -289,32 +293,20 @@ class ArraySource:
             "covariates": (*map(channel, found.covariates), *calendar_channels(found.calendar)),
         }
 
-    def _lie(self, labels: Any, most: float | None, name: str) -> None:
-        """Find where sequences lie: the frames that are wanted, but for those that are missing as a whole."""
-        layout, timeline, scanned = self._layout, self.timeline, self._scan
-        firsts = [run[0] for run in timeline.runs] if timeline else [0] * len(layout.lengths)
-        pieces = chosen(layout.lengths, firsts, self._stored_times, self._wanted, name)
-        if self._wanted is not None:
-            used = sum(piece.length for piece in pieces)
-            self.notes.append(f"frames: {used} of {sum(layout.lengths)} are used")
-        latest = timeline.latest if timeline else range(len(layout.lengths))
-        self.missing_frames = 0
-        if scanned is not None and not scanned.whole and self.has_missing:
+    def _placed(self, config: DataConfig, said: Attributes, name: str) -> Placement:
+        """Find where sequences lie, once frames that are missing as a whole and those not asked for are taken out."""
+        step = said.step_minutes if config.step_minutes is None else config.step_minutes
+        placement, found = Placement(self._layout, self.timeline, said, step, name), self._scan
+        if found is not None and not found.whole and self.has_missing:
             self.notes.append("gaps: not all frames were looked at for missing ones; data.max_missing=0.99 does so")
-        elif scanned is not None and scanned.whole:
-            pieces, missing = cut(pieces, layout, latest, scanned.lost, most)
-            self.notes += missing.notes
-            self.missing_frames = len(missing.frames)
-        self.pieces: Sequence[Piece] = pieces
-        self.lengths: Sequence[int] = [piece.length for piece in pieces]
-        self.labels: Sequence[str] | None = labels and [labels[piece.sequence] for piece in pieces]
-        self.latest: Sequence[int] = last_of_groups(pieces, latest)
-        ends = latest if timeline else [len(layout.lengths)]
-        self.groups: Sequence[int] = np.searchsorted(ends, [piece.sequence for piece in pieces]).tolist()
-        self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(pieces)
-
-    def _per_sequence(self, values: Any, key: str, name: str) -> Any:
-        if values is not None and len(values) != (count := len(self._layout.lengths)):
-            expected = f"{count}, one for each sequence"
-            raise InputError(f"{name}: {key}", got=f"{len(values)} values", expected=expected)
-        return values
+        whole = found is not None and found.whole
+        cut = pieces(self._layout, placement.latest, found.lost, config.max_missing) if found and whole else None
+        if cut is not None:
+            self.notes.append(cut.note)
+            placement.without(cut)
+            self.missing_frames = len(cut.missing)
+        if config.frames is not None:
+            before = sum(placement.lengths)
+            placement.only(config.frames)
+            self.notes.append(f"frames: {sum(placement.lengths)} of {before} are used")
+        return placement

@@ -123,6 +123,12 @@ class DataConfig(BaseModel):
             their times are known.
         fractions: parts of train, validation and test; a part of 0 leaves that split out. Labels override them.
         stride: frames between the starts of training windows in long sequences.
+        crop: side, or (height, width), of the parts of frames that are trained and scored on, pixels; null for whole
+            frames. Training cuts them at random places, anew in each epoch; validation and test on a fixed grid.
+        crops: crops that a window of whole frames counts for in an epoch; null for as many as fit side by side.
+        crop_weight: "uniform"; "wet", places with many pixels above crop_threshold more often; "changing", places that
+            change much. See `framecast.data.crops.weighed`.
+        crop_threshold: above which a pixel is wet, raw units; null for 15 dBZ, 0.3 mm/h, else the middle of the range.
         targets: names or numbers of the channels that are forecast, scored and written; null for all that are no
             covariates. Other channels are known in the past only: the network forecasts them too, for its own use.
         covariates: names or numbers of the channels that are known of the future too (orography, a land mask, a
@@ -132,12 +138,6 @@ class DataConfig(BaseModel):
         max_missing: a frame of which a larger share of the targets is missing counts as a gap, which no window crosses.
             Null for frames of which nothing is there, as far as all values are looked at when the data are opened
             (4 GiB of an array, 512 MiB of files); with a share all are, whatever it takes.
-        crop: side, or (height, width), of the parts of frames that are trained and scored on, pixels; null for whole
-            frames. Training cuts them at random places, anew in each epoch; validation and test on a fixed grid.
-        crops: crops that a window of whole frames counts for in an epoch; null for as many as fit side by side.
-        crop_weight: "uniform"; "wet", places with many pixels above crop_threshold more often; "changing", places that
-            change much. See `framecast.data.crops.weighed`.
-        crop_threshold: above which a pixel is wet, raw units; null for 15 dBZ, 0.3 mm/h, else the middle of the range.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
             turns, square frames or crops only).
         moving_mnist: the generator's settings, used where source is "moving-mnist".
@@ -162,14 +162,14 @@ class DataConfig(BaseModel):
     gap: Gap = 0
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     stride: Count = 1
-    targets: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
-    covariates: tuple[str | int, ...] = ()
-    calendar: tuple[Cycle, ...] = ()
-    max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     crop: Count | tuple[Count, Count] | None = None
     crops: Count | None = None
     crop_weight: Weight = "uniform"
     crop_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    targets: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
+    covariates: tuple[str | int, ...] = ()
+    calendar: tuple[Cycle, ...] = ()
+    max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 
@@ -213,10 +213,11 @@ class DataConfig(BaseModel):
 
     @model_validator(mode="after")
     def _used(self) -> DataConfig:
+        names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
+        names += ["targets", "max_missing"]
         if self.scale is None and self.z_r != "marshall-palmer":
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
-        names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
-        unused = [name for name in [*names, "targets", "max_missing"] if getattr(self, name) is not None]
+        unused = [name for name in names if getattr(self, name) is not None]
         unused += [name for name in ("covariates", "calendar") if getattr(self, name)]
         usual = {"colour": "auto", "shrink": 1, "gap": 0}
         unused += [name for name, value in usual.items() if getattr(self, name) != value]

@@ -148,7 +148,7 @@ class FutureCovariates:
 
 def _named(file: DataConfig, channels: Sequence[Channel]) -> ArraySource:
     """Open a file of these covariates: by name, or all its channels in their order where they have numbers only."""
-    fields: dict[str, Any] = {"range": (0.0, 1.0), "covariates": (), "calendar": (), "frames": None, "scale": None}
+    fields = {"range": (0.0, 1.0), "covariates": (), "calendar": (), "frames": None, "scale": None}
     if all(channel.name.isdecimal() for channel in channels):
         source = ArraySource(file.model_copy(update={**fields, "targets": None}))
         if source.spec.channels != len(channels):

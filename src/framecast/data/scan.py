@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.stored import Array
-from framecast.errors import InputError
 
 BLOCK = 8 << 20
 """Values that are looked at together, about."""
@@ -37,56 +36,6 @@ class Scan(NamedTuple):
     """low and high of each channel."""
     lost: NDArray[np.float64]
     """(sequences, T), share of missing values in each frame, of the channels that count; 0 where not looked at."""
-
-    def notes(self, code: float | None, name: str) -> list[str]:
-        """What was found to be missing, a line each.
-
-        Args:
-            code: stored value of missing pixels.
-            name: the source, for errors.
-
-        Raises:
-            InputError: all is missing.
-        """
-        part = "" if self.whole else f" in a sample of {self.seen} values"
-        if self.low > self.high:
-            raise InputError(name, got=f"no valid value{part}", expected="some pixels that are not missing")
-        told = []
-        if self.not_finite:
-            told.append(f"missing: {self.not_finite} values are NaN or infinite{part}")
-        if self.coded:
-            share = 100 * self.coded / self.seen
-            told.append(f"missing: {self.coded} values ({share:.3g} %) hold the code {code:g}{part}")
-        if not part and not self.coded and code is not None:
-            told.append(f"missing: no value holds the code {code:g}")
-        return told
-
-
-def raw_range(
-    stored: Sequence[tuple[float, float]], factors: Sequence[float], scale: float, offset: float, name: str
-) -> tuple[float, float]:
-    """Range of raw values, (stored x scale + offset) x factor, as float32 holds them.
-
-    Args:
-        stored: low and high of each channel; low > high where a channel has no valid value.
-        factors: of each channel.
-        scale: of all.
-        offset: of all.
-        name: the source, for errors.
-
-    Raises:
-        InputError: no valid value, or values that float32 cannot hold.
-    """
-    ends: list[float] = []
-    for (low, high), factor in zip(stored, factors, strict=True):
-        if low <= high:
-            with np.errstate(over="ignore"):
-                ends += [float(np.float32((value * scale + offset) * factor)) for value in (low, high)]
-    if not ends:
-        raise InputError(name, got="a channel without a valid value", expected="some pixels that are not missing")
-    if not (math.isfinite(min(ends)) and math.isfinite(max(ends))):
-        raise InputError(name, got="values beyond 3.4e38", expected="values that float32 can hold")
-    return min(ends), max(ends)
 
 
 def scan(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from framecast.errors import InputError
+from framecast.normalize import DBZ, ZR
+
 DBZ_UNITS = "dBZ"
 RATE_UNITS = "mm/h"
 PICTURE_UNITS = ("1", "grey level")
@@ -27,3 +30,17 @@ def canonical(units: str) -> tuple[str, float]:
     if depth and float(depth[1]) > 0:
         return RATE_UNITS, 60 / float(depth[1])
     return text or "1", 1.0
+
+
+def reflectivity_of(units: str, z_r: ZR, name: str) -> DBZ | None:
+    """How values become dBZ; None for those that are.
+
+    Raises:
+        InputError: they are neither reflectivity nor rain rates.
+    """
+    if units == DBZ_UNITS:
+        return None
+    if units != RATE_UNITS:
+        fix = "name them, as in units: mm per 5 min"
+        raise InputError(f"{name}: scale dBZ", got=f"units {units}", expected=RATE_UNITS, fix=fix)
+    return DBZ(rain_rate=True, z_r=z_r)
