@@ -20,7 +20,7 @@ Baseline = Annotated[
     str | None,
     typer.Option(
         help="What stands beside: persistence, mean, blank, diurnal (the day before), extrapolation (needs "
-        "framecast[radar]), or none. [default: persistence,mean,blank beside a model, none beside a baseline]"
+        "the extra radar), or none. [default: persistence,mean,blank beside a model, none beside a baseline]"
     ),
 ]
 Metrics = Annotated[
