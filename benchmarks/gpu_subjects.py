@@ -40,7 +40,7 @@ class Way(NamedTuple):
         """Within it, everything computes in this way."""
         kernels.set_precision("highest" if self.arithmetic == "fp32" else "high")
         kernels.set_backend(Deferred() if self.deferred else Direct())
-        graphs.set_graphs("auto" if self.graphs else "off")
+        graphs.set_graphs("on" if self.graphs else "off")  # an error, rather than a row that did not record
         try:
             with kernels.fusing() if self.fused else nullcontext():
                 yield

@@ -47,8 +47,8 @@ class ConvGRU(ConvConfig):
 
     name: Literal["convgru"] = "convgru"
 
-    def build(self, channels: int, height: int, width: int) -> Network:
-        below = (channels, *self.hidden)
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
+        below = (channels + extra, *self.hidden)  # extra: covariates and mask, where there are any
         cells = [ConvGRUCell(b, n, self.kernel_size) for b, n in zip(below, self.hidden, strict=False)]
         return Network(cells, pixel_head(self.hidden[-1], channels))
 

@@ -163,10 +163,10 @@ def test_predict_any_horizon_and_size(run: Path, tmp_path: Path) -> None:
         done = framecast(
             "predict", run, tmp_path / "x.npy", "--dims", "tnhw", "--horizon", 9, "--out", out, *pictures, "--quiet"
         )
-        assert "axes tnhw, shape 9x2x45x37" in done.stdout
+        assert ("sequence 2, lead_time 9" if suffix == "zarr" else "axes tnhw, shape 9x2x45x37") in done.stdout
         assert all(picture.stat().st_size > 500 for picture in pictures[1::2])
     assert np.load(tmp_path / "future.npy").shape == (9, 2, 45, 37)
-    back = ArraySource(DataConfig(source=str(tmp_path / "future.zarr")))
+    back = ArraySource(DataConfig(source=str(tmp_path / "future.npz")))
     assert (back.dims, back.spec.units, list(back.lengths)) == ("tnhw", "grey level", [9, 9])
     np.testing.assert_array_equal(back.read(1, 0, 9).frames[:, 0], np.load(tmp_path / "future.npy")[:, 1])
 
@@ -269,6 +269,8 @@ WRONG = {
     "unwritable": (["train", "convlstm", *TINY, "--out", "/proc/run"], 2, "/proc"),
     "out exists": (["predict", "absent", "four.npy", "--out", "four.npy"], 2, "exists"),
     "wrong suffix": (["predict", "absent", "four.npy", "--out", "y.mp3"], 2, "suffix"),
+    "no folder": (["predict", "absent", "four.npy", "--out", "new/y.nc"], 2, "make it first"),
+    "twice": (["predict", "absent", "four.npy", "--out", "y.nc", "--out", "y.nc"], 2, "twice"),
     "wrong range": (["evaluate", "blank", "--data", "four.npy", "--dims", "nthw", "--range", "7"], 2, "LOW,HIGH"),
     "no data": (["evaluate", "blank"], 2, "--data"),
     "no run to report": (["report", "absent"], 2, "recipe.yaml"),

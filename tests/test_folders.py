@@ -180,9 +180,9 @@ def test_locks_and_names(tmp_path: Path) -> None:
     with folder.lock(), pytest.raises(RunInUse, match="in use"), RunFolder(tmp_path / "run").lock():
         pass
     with folder.lock():
-        folder.create("model: predrnn\n", {})
+        folder.create("model: predrnn\n", {}, {})
         with pytest.raises(UsageError, match="a run that exists"):
-            folder.create("model: predrnn\n", {})
+            folder.create("model: predrnn\n", {}, {})
     assert next_free(tmp_path, "run") == tmp_path / "run-1"
     (tmp_path / "run-1").mkdir()
     assert next_free(tmp_path, "run") == tmp_path / "run-2"

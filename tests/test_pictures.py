@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from framecast import plots
+from framecast import animation, plots
 from framecast.colour_scales import RAIN_CLASSES
 from framecast.types import FrameSpec
 
@@ -53,15 +53,39 @@ def test_strips_of_measurements_have_a_colour_bar(tmp_path: Path, units: str, wi
 
 
 @pytest.mark.parametrize("truth", [True, False])
-def test_strip_and_gif(tmp_path: Path, truth: bool) -> None:
+def test_strip_and_film(tmp_path: Path, truth: bool) -> None:
     future = frames(5) if truth else None
     plots.strip(tmp_path / "strip.png", frames(3), frames(5), GREY, future, "title")
-    plots.gif(tmp_path / "moving.gif", frames(3), frames(5), GREY, future)
+    animation.save_gif(tmp_path / "moving.gif", animation.pictures(frames(3), frames(5), GREY, future))
     with Image.open(tmp_path / "strip.png") as picture:
         assert picture.size[0] > 400
-    with Image.open(tmp_path / "moving.gif") as animation:
-        assert animation.n_frames == 8
-        assert animation.size[0] == 192 // 12 * 12 * (2 if truth else 1) + (4 if truth else 0)
+    with Image.open(tmp_path / "moving.gif") as film:
+        assert film.n_frames == 8
+        assert film.size[0] == 22 * 12 * (2 if truth else 1) + (animation.GAP if truth else 0)
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [(None, ["-1", "0", "+1"]), (5.0, ["-5 min", "0 min", "+5 min"]), (60.0, ["-1 h", "0 h", "+1 h"])],
+)
+def test_times_are_written_over_each_picture(monkeypatch, step: float | None, words: list[str]) -> None:
+    seen: list[tuple[str, ...]] = []
+    drawn = animation._labelled
+    monkeypatch.setattr(animation, "_labelled", lambda picture, *lines: seen.append(lines) or drawn(picture, *lines))
+    times = np.datetime64("2020-01-01T00:55", "ms") + np.arange(3) * np.timedelta64(5, "m")
+    spec = GREY.model_copy(update={"units": "dBZ", "step_minutes": step})
+    made = list(animation.pictures(frames(2), frames(1), spec, times=times))
+    assert [lines[0].split(" ", 1)[1] for lines in seen] == words
+    assert [lines[1] for lines in seen] == [f"2020-01-01 {clock}:00 UTC" for clock in ("00:55", "01:00", "01:05")]
+    assert len({picture.shape for picture in made}) == 1
+
+
+def test_large_frames_are_thinned_and_narrow_ones_hold_their_text() -> None:
+    spec = GREY.model_copy(update={"units": "K"})
+    for shape, height in (((1, 1, 3500, 7000), 350), ((1, 1, 500, 4), 500)):
+        (picture,) = animation.pictures(np.zeros(shape, np.float32), np.zeros((0, *shape[1:]), np.float32), spec)
+        assert picture.shape[0] == height + animation.LINE + 2
+        assert picture.shape[1] <= animation.LARGE + animation.GAP + animation.BAR_WIDTH
 
 
 def test_curves(tmp_path: Path) -> None:

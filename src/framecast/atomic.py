@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -35,8 +38,34 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    flush_directory(path.parent)
+    flush(path.parent)
     return digest
+
+
+@contextmanager
+def staged(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    """A temporary path beside a new one, for libraries that open files themselves; renamed once it is filled.
+
+    Args:
+        path: where the file or folder shall be in the end.
+        folder: whether it is a folder; an empty one is made.
+
+    Raises:
+        UsageError: something is at the path by then.
+    """
+    place = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    temporary = place if folder else place / path.name
+    try:
+        yield temporary
+        for part in (p for p in place.rglob("*") if p.is_file()):
+            flush(part)
+        if folder:
+            temporary.chmod(0o755)
+        new(path)
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    flush(path.parent)
 
 
 def write_text(path: Path, text: str) -> str:
@@ -44,8 +73,8 @@ def write_text(path: Path, text: str) -> str:
     return write(path, lambda file: file.write(text.encode()))
 
 
-def flush_directory(path: Path) -> None:
-    """Make renames in a directory survive a power cut."""
+def flush(path: Path) -> None:
+    """Make what was written to a file, or renamed in a directory, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -30,14 +30,16 @@ class Baseline(ABC):
     """A forecast without a network.
 
     Args:
-        spec: the frames; `spec.low` stands for what is missing.
+        spec: the frames, of which it sees the targets; `spec.low` stands for what is missing.
     """
 
     def __init__(self, spec: FrameSpec) -> None:
         self.spec = spec
 
-    def predict(self, frames: Frames, horizon: int, valid: Valid | None = None) -> Tensor:
-        """Predict (B, K, C, H, W) from (B, J, C, H, W), raw units.
+    def predict(
+        self, frames: Frames, horizon: int, valid: Valid | None = None, covariates: Tensor | None = None
+    ) -> Tensor:
+        """Predict (B, K, targets, H, W) from (B, J, C, H, W), raw units; covariates are not looked at.
 
         Raises:
             InputError: frames of another shape, or too few of them.
@@ -46,7 +48,8 @@ class Baseline(ABC):
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
             raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected=expected)
         frames = frames if frames.is_floating_point() else frames.float()
-        return self.future(frames, horizon, valid)
+        cut = self.spec.targets
+        return self.future(frames[:, :, :cut], horizon, None if valid is None else valid[:, :, :cut])
 
     @abstractmethod
     def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:

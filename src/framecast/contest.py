@@ -5,129 +5,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from framecast import atomic, kernels, plots
+from framecast import atomic, kernels
 from framecast.baselines import BASELINES, USUAL
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
+from framecast.data.roles import said_of
+from framecast.data.units import PICTURE_UNITS
 from framecast.errors import InputError, UsageError
-from framecast.evaluate import Predictor, evaluate
+from framecast.evaluate import Predictor
 from framecast.forecaster import Forecaster
-from framecast.metrics import SCALES, Metric, metrics
+from framecast.match import EVERYTHING, Match, Question
+from framecast.metrics import Metric, metrics
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
 from framecast.predict import check_values
-from framecast.progress import progress
 from framecast.recipe import Recipe, checked, read_run_recipe
 from framecast.reflectivity import FromDBZ, in_dbz
 from framecast.run_folder import RunFolder, next_free
 from framecast.scoreboard import Scoreboard
 from framecast.types import FrameSpec
 
+__all__ = ["EVERYTHING", "Match", "Question", "arrange", "contest"]
+
+WHOLE = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_threshold": None}
 ALL = "all"
 """In place of a split: every window of the data."""
 RADAR_THRESHOLDS = (15.0, 25.0, 35.0)
 """dBZ; scored where nothing else is asked for."""
-Array = NDArray[np.float32]
-PICTURE_UNITS = ("1", "grey level")
-"""Units of frames that are pictures rather than measurements."""
-
-
-class Question(NamedTuple):
-    """What is to be scored; None means as the run, or the data, have it."""
-
-    split: str | None = None
-    metrics: Sequence[str] | None = None
-    thresholds: Sequence[float] | None = None
-    context: int | None = None
-    horizon: int | None = None
-    limit: int | None = None
-    batch_size: int = 8
-    baselines: Sequence[str] | None = None
-    """What stands beside; none beside a baseline, unless said."""
-    scales: Sequence[int] = SCALES
-    """Of fss, pixels."""
-    in_dbz: bool = False
-    """Whether rain rates are turned into reflectivity before anything is scored."""
-    block: int = 1
-    """Windows in a row that are drawn together for intervals."""
-    seed: int = 0
-    """Of the intervals."""
-
-
-EVERYTHING = Question()
-
-
-class Match(NamedTuple):
-    """Forecasts of the same windows, before they are scored."""
-
-    forecasts: dict[str, Predictor]
-    """The first is the one in question."""
-    dataset: DataSet
-    split: str
-    """Where the windows are in the data set."""
-    asked: str
-    """What the split is called: its name, or all."""
-    context: int
-    horizon: int
-    metrics: list[Metric]
-    question: Question
-    device: str
-
-    def score(self, *, quiet: bool = False) -> Scoreboard:
-        """Score all forecasts."""
-        total = min(self.dataset.count(self.split), self.question.limit or self.dataset.count(self.split))
-        scores = {}
-        with progress("scoring", total * len(self.forecasts), quiet=quiet) as show:
-            for number, (name, forecast) in enumerate(self.forecasts.items()):
-                scores[name] = evaluate(
-                    forecast,
-                    self.dataset,
-                    self.split,
-                    self.metrics,
-                    context=self.context,
-                    horizon=self.horizon,
-                    batch_size=self.question.batch_size,
-                    limit=self.question.limit,
-                    device=self.device,
-                    progress=lambda done, before=number * total: show.update(before + done),  # type: ignore[misc]
-                    keep=True,
-                )
-        question = self.question
-        return Scoreboard(scores, self.dataset, self.asked, self.context, self.horizon, question.block, question.seed)
-
-    def window(self, name: str, index: int) -> tuple[Array, Array]:
-        """One window, (T, C, H, W), NaN where missing, and a forecast of it, (K, C, H, W); raw units."""
-        window = self.dataset.window(self.split, 0, index)
-        past = torch.from_numpy(window.frames[None, : self.context]).to(self.device)
-        valid = None if window.valid is None else torch.from_numpy(window.valid[None, : self.context]).to(self.device)
-        with torch.inference_mode():
-            prediction = self.forecasts[name].predict(past, self.horizon, valid)[0]
-        return window.frames, prediction.float().cpu().numpy()
-
-    def write(self, board: Scoreboard, folder: Path) -> None:
-        """Write scores.json and pictures; the first window of the first forecast is drawn."""
-        board.write(folder / "scores.json")
-        board.draw(folder / "scores.png")
-        frames, prediction = self.window(next(iter(self.forecasts)), 0)
-        for draw, name in ((plots.strip, "strip.png"), (plots.gif, "forecast.gif")):
-            draw(folder / name, frames[: self.context], prediction, self.dataset.spec, frames[self.context :])
 
 
 def contest(
     run: str,
     data: dict[str, Any],
     question: Question = EVERYTHING,
-    *,
     out: Path | None = None,
     device: str = "auto",
     precision: str | None = None,
     model: type[ModelConfig] | None = None,
+    *,
     quiet: bool = False,
 ) -> tuple[Scoreboard, Path]:
     """Score a model and baselines on the same windows; write scores.json and pictures.
@@ -171,18 +88,19 @@ def arrange(
     recipe = recipe_of(run, model)
     kernels.set_precision(precision or recipe.train.precision)
     trained = None if forecaster is None else forecaster.context
-    context, horizon = question.context or trained or recipe.context, question.horizon or recipe.horizon
-    config = _data_config(run, recipe, data)
+    lengths = question.context or trained or recipe.context_, question.horizon or recipe.horizon_
+    config = _data_config(run, recipe, data, None if forecaster is None else forecaster.spec)
+    config = config.model_copy(update=WHOLE) if question.whole else config
     asked = question.split or (ALL if _is_foreign(config, recipe) else None)
     if asked == ALL:
-        config = config.model_copy(update={"split_by": "time", "fractions": (1.0, 0.0, 0.0), "stride": horizon})
-    dataset = _open(config, context, horizon, recipe.seed, forecaster)
-    split = "train" if asked == ALL else _split(asked, dataset)
+        config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
+    dataset = _open(config, lengths, recipe.seed, forecaster)
+    split = "test" if asked == ALL else _split(asked, dataset)
     converted = question.in_dbz and dataset.spec.units != "dBZ"
     dataset = in_dbz(dataset) if converted else dataset
     forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
     chosen = _metrics(question, dataset.spec)
-    return Match(forecasts, dataset, split, asked or split, context, horizon, chosen, question, device)
+    return Match(forecasts, dataset, split, asked or split, chosen, question, device)
 
 
 def _recipe(run: str, name: str | None) -> Recipe:
@@ -191,25 +109,37 @@ def _recipe(run: str, name: str | None) -> Recipe:
     return read_run_recipe(folder.recipe, model=name) if folder.recipe.is_file() else Recipe()
 
 
-def _data_config(run: str, recipe: Recipe, data: dict[str, Any]) -> DataConfig:
+def _data_config(run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpec | None) -> DataConfig:
     own = RunFolder(run).recipe.is_file()
     if "source" not in data and not own:
         raise UsageError(
             "--data", got="nothing", expected="moving-mnist or a file, as this is no run with data of its own"
         )
     if not own or data.get("source", recipe.data.source) != recipe.data.source:
-        return checked(DataConfig, seen_alike(recipe, data), "data")
+        return checked(DataConfig, seen_alike(recipe, data, model), "data")
     return checked(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data")
 
 
-def seen_alike(recipe: Recipe, data: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a DataConfig; frames are seen as in training, unless something else is said.
+def seen_alike(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None) -> dict[str, Any]:
+    """Fields of a DataConfig: seen as in training, unless something else is said.
 
-    That is in grey or in colour, averaged, and in which units.
+    Pictures are grey, pixels averaged, rain rates in dBZ, frames left out and channels used as there.
+
+    Args:
+        recipe: of the training.
+        data: what is said.
+        model: what the model takes; None for a baseline, which takes what the recipe says.
     """
     if data.get("source") == MOVING_MNIST:
         return data
-    return {name: getattr(recipe.data, name) for name in ("colour", "shrink", "to_units")} | data
+    said = recipe.data
+    same = ("colour", "shrink", "scale", "z_r", "max_missing")
+    alike: dict[str, Any] = {name: getattr(said, name) for name in same}
+    channels = {"targets": said.targets, "covariates": said.covariates, "calendar": said.calendar}
+    channels = channels if model is None else said_of(model)
+    if any(channels.values()) and said.variable is not None:
+        alike["variable"] = said.variable
+    return {**alike, **channels, **data}
 
 
 def recipe_of(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
@@ -228,8 +158,11 @@ def _is_foreign(config: DataConfig, recipe: Recipe) -> bool:
     return ArraySource(config).labels is None
 
 
-def _open(config: DataConfig, context: int, horizon: int, seed: int, forecaster: Forecaster | None) -> DataSet:
+def _open(
+    config: DataConfig, lengths: tuple[int | str, int | str], seed: int, forecaster: Forecaster | None
+) -> DataSet:
     """The data on the model's scale."""
+    context, horizon = lengths
     dataset = open_data(config, context=context, horizon=horizon, seed=seed)
     if forecaster is None:
         return dataset
@@ -286,4 +219,4 @@ def _forecasts(
     if forecaster is None:
         return {run: BASELINES[run](dataset.spec), **beside}
     model = forecaster.to(device)
-    return {model.config.name: FromDBZ(model) if converted else model, **beside}  # type: ignore[attr-defined]
+    return {model.config.name: FromDBZ(model, model.spec.targets) if converted else model, **beside}  # type: ignore[attr-defined]

@@ -8,16 +8,18 @@ from pathlib import Path
 from rich.console import Console
 
 from framecast import atomic
-from framecast.contest import Question, arrange
+from framecast.contest import arrange
 from framecast.data import DataConfig, MovingMNISTConfig
 from framecast.learning_rate import OneCycle
+from framecast.match import Question
 from framecast.models import PredRNN
 from framecast.place import Place
-from framecast.recipe import Recipe, TrainConfig, ValidateConfig
+from framecast.recipe import Recipe
 from framecast.report import write_report
 from framecast.schedules import ScheduledSampling
 from framecast.scoreboard import Scoreboard
 from framecast.train import start
+from framecast.train_config import TrainConfig, ValidateConfig
 
 STEPS = 900
 TEST_SEQUENCES = 64

@@ -8,8 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from framecast.channels import divided
 from framecast.data import DataSet, evaluation_batches
 from framecast.metrics import Metric, Scores
+from framecast.missing import knowable
 from framecast.transfer import sent
 from framecast.types import FrameSpec
 
@@ -19,7 +21,7 @@ class Predictor(Protocol):
     """A Forecaster or a baseline."""
 
     def predict(self, frames: Any, horizon: int, valid: Any = None) -> Any:
-        """(B, J, C, H, W) to (B, K, C, H, W), raw units."""
+        """(B, J, C, H, W) to (B, K, targets, H, W), raw units; where data have covariates, `covariates=` is given too."""
         ...
 
 
@@ -27,6 +29,21 @@ def scaled(frames: Tensor, spec: FrameSpec) -> Tensor:
     """Raw units to the scale of the scores, on which the value range is [0, 1]; float64, not clipped."""
     frames = frames.cpu() if frames.device.type == "mps" else frames  # which has no float64
     return (frames.double() - spec.low) / (spec.high - spec.low)
+
+
+def scored(valid: Tensor, context: int) -> Tensor:
+    """Which pixels of the future count: those that were observed, then and in some frame of the context.
+
+    What nobody can know is missing in a forecast, and not scored.
+
+    Args:
+        valid: (B, J + K, C, H, W), False where missing.
+        context: J.
+
+    Returns:
+        (B, K, C, H, W).
+    """
+    return valid[:, context:] & knowable(valid[:, :context])
 
 
 def evaluate(
@@ -71,15 +88,16 @@ def evaluate(
     """
     total = min(dataset.count(split), limit or dataset.count(split))
     scores = Scores(list(metrics), horizon, device, keep=total if keep else 0)
-    done = 0
+    done, targets = 0, dataset.spec.targets
     with torch.inference_mode():
         for batch in evaluation_batches(dataset, split, batch_size, rank=rank, world_size=world_size, limit=limit):
-            frames, valid = batch.frames, batch.valid
+            frames, valid, covariates = divided(batch.frames, batch.valid, dataset.spec)
             past = None if valid is None else valid[:, :context]
-            future = None if valid is None else sent(valid[:, context:], device)
             # Frames go in from the CPU, where their pixels can be checked without waiting for a device.
-            prediction = sent(predictor.predict(frames[:, :context], horizon, past), device)
-            truth = scaled(sent(frames[:, context:], device), dataset.spec).clamp(0, 1)
+            beside = {} if covariates is None else {"covariates": covariates}
+            prediction = sent(predictor.predict(frames[:, :context], horizon, past, **beside), device)
+            future = None if valid is None else sent(scored(valid, context)[:, :, :targets], device)
+            truth = scaled(sent(frames[:, context:, :targets], device), dataset.spec).clamp(0, 1)
             places = [rank + world_size * place for place in range(done, done + len(frames))]
             scores.update(scaled(prediction, dataset.spec), truth, future, places if keep else None)
             done += len(frames)

@@ -14,21 +14,32 @@ from rich.console import Console
 
 from framecast.cost import cost
 from framecast.data import ArraySource, DataConfig
+from framecast.data.crops import WET
+from framecast.data.duration import in_frames
+from framecast.data.split_record import told
 from framecast.data.splits import split
 from framecast.data.survey import Survey, survey
+from framecast.data.units import PICTURE_UNITS
 from framecast.errors import InputError
 from framecast.models import MODELS
 from framecast.plain import plain
 from framecast.recipe import Recipe
+from framecast.types import FrameSpec
 
 SECONDS = 10.0
 """An iteration that takes longer is not proposed, if anything smaller is left."""
 BUDGET = 3600.0
 """Seconds of training that the proposed line asks for, about."""
+CROP = 128
+"""Side of the crops that are proposed for measurements on frames at least twice as large, pixels."""
 MEMORY = 0.5
 """Share of the free memory that a training may take."""
 BARS = 30
 """Width of the histogram, characters."""
+
+
+Size = tuple[str, list[int] | None, int, int, int | None]
+"""Model, hidden channels (None for its default), batch size, shrink, crop."""
 
 
 class Proposal(NamedTuple):
@@ -39,6 +50,7 @@ class Proposal(NamedTuple):
     """None for the network's default."""
     batch_size: int
     shrink: int
+    crop: int | None
     context: int
     horizon: int
     fractions: list[float] | None
@@ -87,7 +99,7 @@ class Inspection(NamedTuple):
                 "disorder": 0 if line is None else line.disorder,
                 "looked_at": len(seen.places),
                 "missing_share": float(seen.missing.mean()),
-                "empty_frames": seen.empty,
+                "empty_frames": seen.empty + source.missing_frames,
                 "constant_frames": seen.constant,
                 "repeated_frames": seen.repeated,
                 "low": seen.low,
@@ -141,7 +153,8 @@ class Inspection(NamedTuple):
             gaps = f"{len(line.gaps)} gaps of {line.missing} frames, {line.duplicates} duplicates"
             gaps += f", {line.disorder} out of order"
             found.append(("times", gaps))
-        odd = f"{seen.constant} constant, {seen.empty} without a valid pixel, {seen.repeated} equal to the one before"
+        empty = seen.empty + source.missing_frames
+        odd = f"{seen.constant} constant, {empty} without a valid pixel, {seen.repeated} equal to the one before"
         found.append(("odd", odd + part))
         found.append(("windows", self.windows_note))
         offer = self.proposal
@@ -168,8 +181,8 @@ def inspect(config: DataConfig, said: dict[str, Any], recipe: Recipe | None = No
         InputError: data that cannot be used, and why.
         UsageError: a library for them is not installed.
     """
-    recipe = recipe or Recipe()
     source = ArraySource(config)
+    recipe = _in_frames(recipe or Recipe(), source.spec.step_minutes)
     begin = time.perf_counter()
     seen = survey(source)
     frame_seconds = (time.perf_counter() - begin) / max(1, len(seen.places))
@@ -177,11 +190,19 @@ def inspect(config: DataConfig, said: dict[str, Any], recipe: Recipe | None = No
     try:
         parts = split(source, config, frames, eval_stride=recipe.horizon)
         windows: dict[str, int] | None = {name: len(members) for name, members in parts.windows.items()}
-        note = parts.how
+        note = "; ".join([parts.how, *told(parts, source), f"hash {parts.hash}"])
     except InputError as error:
         windows, note = None, str(error)
     offer = _proposal(source, recipe, enough=windows is not None)
-    return Inspection(config.source, source, seen, windows, note, frame_seconds, offer, _command(config, said, offer))
+    command = _command(config, said, offer, rain=source.spec.units in WET)
+    return Inspection(config.path, source, seen, windows, note, frame_seconds, offer, command)
+
+
+def _in_frames(recipe: Recipe, step_minutes: float | None) -> Recipe:
+    lengths = {"context": recipe.context_, "horizon": recipe.horizon_}
+    return recipe.model_copy(
+        update={f"{name}_": in_frames(length, step_minutes, name) for name, length in lengths.items()}
+    )
 
 
 def draw(found: Inspection, path: Path) -> None:
@@ -205,33 +226,41 @@ def _proposal(source: ArraySource, recipe: Recipe, *, enough: bool) -> Proposal:
         context = horizon = max(1, longest // 6)
         fractions = None if longest >= 6 else [1.0, 0.0, 0.0]
     speed, free = _speed(), _free_memory()
-    sizes: list[tuple[str, list[int] | None, int, int]] = [("predrnn", None, 8, 1), ("predrnn", None, 2, 1)]
-    sizes += [("predrnn", [32, 32], 2, 1), ("convlstm", [16, 16], 2, 1), ("convlstm", [16, 16], 1, 1)]
-    sizes += [
-        ("convlstm", [16, 16], 1, shrink) for shrink in (2, 4, 8, 16) if shrink * 16 <= min(spec.height, spec.width)
-    ]
     offer = None
-    for model, hidden, batch, shrink in sizes:
+    for model, hidden, batch, shrink, crop in _sizes(spec):
         config = MODELS[model]() if hidden is None else MODELS[model].model_validate({"hidden": hidden})
-        size = (spec.channels, spec.height // shrink, spec.width // shrink)
-        counted = cost(config, *size, patch=recipe.patch, frames=context + horizon)
+        height, width = (crop, crop) if crop else (spec.height // shrink, spec.width // shrink)
+        counted = cost(config, spec.channels, height, width, patch=recipe.patch, frames=context + horizon)
         seconds = 3 * batch * counted.multiply_adds / speed
         memory = batch * counted.training_bytes + 4 * counted.weights_bytes
         steps = int(min(recipe.train.steps, max(100, 100 * round(BUDGET / seconds / 100))))
-        offer = Proposal(model, hidden, batch, shrink, context, horizon, fractions, steps, seconds, memory)
+        offer = Proposal(model, hidden, batch, shrink, crop, context, horizon, fractions, steps, seconds, memory)
         if seconds <= SECONDS and memory <= MEMORY * free:
             break
     assert offer is not None
     return offer
 
 
-def _command(config: DataConfig, said: dict[str, Any], offer: Proposal) -> str:
+def _sizes(spec: FrameSpec) -> list[Size]:
+    """From large to small. Of measurements on large frames crops, pictures coarser."""
+    sizes: list[Size] = [("predrnn", None, 8, 1, None), ("predrnn", None, 2, 1, None)]
+    if min(spec.height, spec.width) >= 2 * CROP and spec.units not in PICTURE_UNITS:
+        sizes += [("predrnn", None, 4, 1, CROP), ("predrnn", [32, 32], 2, 1, CROP), ("convlstm", [16, 16], 2, 1, CROP)]
+        return [*sizes, ("convlstm", [16, 16], 1, 1, CROP // 2)]
+    sizes += [("predrnn", [32, 32], 2, 1, None), ("convlstm", [16, 16], 2, 1, None), ("convlstm", [16, 16], 1, 1, None)]
+    room = min(spec.height, spec.width) // 16
+    return sizes + [("convlstm", [16, 16], 1, shrink, None) for shrink in (2, 4, 8, 16) if shrink <= room]
+
+
+def _command(config: DataConfig, said: dict[str, Any], offer: Proposal, *, rain: bool) -> str:
     flags = {"dims": "--dims", "variable": "--var", "times": "--times", "units": "--units", "missing": "--missing"}
-    words = ["framecast", "train", offer.model, "--data", config.source]
+    words = ["framecast", "train", offer.model, "--data", config.path]
     for field, flag in {**flags, "step_minutes": "--step-minutes"}.items():
         words += [flag, str(said[field])] if field in said else []
     if "range" in said:
         words.append(f"--range={said['range'][0]:g},{said['range'][1]:g}")
+    if "frames" in said:
+        words += ["--frames", ",".join(str(edge) for edge in said["frames"])]
     words += ["--grey"] if config.colour == "grey" else []
     shrink = offer.shrink * config.shrink
     words += ["--shrink", str(shrink)] if shrink > 1 else []
@@ -242,11 +271,14 @@ def _command(config: DataConfig, said: dict[str, Any], offer: Proposal) -> str:
     changes += [f"model.hidden={offer.hidden}".replace(" ", "")] if offer.hidden else []
     if offer.batch_size != default.train.batch_size:
         changes.append(f"train.batch_size={offer.batch_size}")
+    if offer.crop:
+        changes.append(f"data.crop={offer.crop}")
+        changes += ["data.crop_weight=wet"] if rain else []
     if offer.fractions:
         changes.append(f"data.fractions={offer.fractions}".replace(" ", ""))
     for change in changes:
         words += ["--set", change]
-    words += ["--steps", str(offer.steps), "--out", f"runs/{Path(config.source).name.split('.')[0] or 'mine'}"]
+    words += ["--steps", str(offer.steps), "--out", f"runs/{Path(config.path).name.split('.')[0] or 'mine'}"]
     return " ".join(shlex.quote(word) for word in words)
 
 

@@ -53,6 +53,7 @@ def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, A
         "normalizer": forecaster.normalizer.model_dump(mode="json"),
         "patch": forecaster.patch,
         "fill": forecaster.fill,
+        "mask_channel": forecaster.mask_channel,
         "context": forecaster.context,
         "weights": final.name,
         "sha256": digest,
@@ -144,6 +145,7 @@ def _built(about: dict[str, Any], folder: Path, model: type[ModelConfig] | None)
                 TypeAdapter(Normalizer).validate_python(about["normalizer"]),
                 int(about["patch"]),
                 fill=about["fill"],
+                mask_channel=bool(about.get("mask_channel", False)),
                 context=about["context"],
             )
     except (KeyError, ValidationError, FramecastError) as error:

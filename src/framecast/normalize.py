@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-MARSHALL_PALMER = (200.0, 1.6)
-"""Z = a R^b for stratiform rain (Marshall, Palmer 1948): a, b."""
+Z_R = {
+    "marshall-palmer": (200.0, 1.6),
+    "wsr-88d": (300.0, 1.4),
+    "fmi": (223.0, 1.53),
+    "knmi": (200.0, 1.6),
+}
+"""Relations Z = a R^b of reflectivity (mm6/m3) and rain rate (mm/h): a, b. "marshall-palmer": stratiform rain,
+J. S. Marshall, W. M. Palmer, J. Meteorol. 5 (1948); "wsr-88d": the radars of the USA, R. A. Fulton et al., Weather
+Forecast. 13 (1998); "fmi": rain in Finland, J. Leinonen et al., J. Appl. Meteorol. Climatol. 51 (2012); "knmi": the Dutch
+radars, A. Overeem et al., J. Appl. Meteorol. Climatol. 48 (2009)."""
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ZR = Literal["marshall-palmer", "wsr-88d", "fmi", "knmi"] | tuple[Positive, Positive]
+"""The name of a relation, or a and b."""
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Normalizer(BaseModel):
@@ -38,39 +54,106 @@ class Identity(_Normalizer):
         return values
 
 
+def _by_channel(numbers: Sequence[float], like: Tensor) -> Tensor:
+    # Filled where they are needed: a copy from the host would make it wait, and cannot be recorded.
+    return torch.stack([like.new_full((), number) for number in numbers])[:, None, None]
+
+
 class Range(_Normalizer):
-    """[low, high] to [0, 1], linearly; values outside the range stay outside."""
+    """[low, high] to [0, 1], linearly; values outside the range stay outside.
+
+    One range for all channels, or one for each; channels are the third axis from the end.
+    """
 
     kind: Literal["range"] = "range"
-    low: float
-    high: float
+    low: Finite | tuple[Finite, ...]
+    high: Finite | tuple[Finite, ...]
 
     @model_validator(mode="after")
     def _ordered(self) -> Range:
+        lows, highs = ((end,) if isinstance(end, float) else end for end in (self.low, self.high))
+        alike = isinstance(self.low, float) == isinstance(self.high, float) and len(lows) == len(highs) > 0
+        if not (alike and all(low < high for low, high in zip(lows, highs, strict=True))):
+            raise ValueError(f"value range: got low {self.low}, high {self.high}, expected low < high, as many of each")
+        return self
+
+    @property
+    def channels(self) -> int | None:
+        """How many there must be; None for any number."""
+        return None if isinstance(self.low, float) else len(self.low)
+
+    def _ends(self, values: Tensor) -> tuple[Any, Any]:
+        if isinstance(self.low, tuple) and isinstance(self.high, tuple):
+            spans = [high - low for low, high in zip(self.low, self.high, strict=True)]
+            return _by_channel(self.low, values), _by_channel(spans, values)
+        assert not isinstance(self.low, tuple)
+        assert not isinstance(self.high, tuple)
+        return self.low, self.high - self.low
+
+    def normalize(self, values: Tensor) -> Tensor:
+        """(x - low) / (high - low)."""
+        low, span = self._ends(values)
+        return (values - low) / span
+
+    def denormalize(self, values: Tensor) -> Tensor:
+        """Low + y (high - low)."""
+        low, span = self._ends(values)
+        return values * span + low
+
+
+class Log(_Normalizer):
+    """[low, high] to [0, 1] by y = log(1 + (x - low) / offset) / log(1 + (high - low) / offset).
+
+    Values far below `offset` above `low` are seen linearly, those far above it by their logarithm: for amounts that range
+    over decades. What is below `low` becomes 0.
+    """
+
+    kind: Literal["log"] = "log"
+    low: Finite
+    high: Finite
+    offset: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Log:
         if not self.low < self.high:
             raise ValueError(f"value range: got low {self.low}, high {self.high}, expected low < high")
         return self
 
+    @property
+    def _scale(self) -> float:
+        return math.log1p((self.high - self.low) / self.offset)
+
     def normalize(self, values: Tensor) -> Tensor:
-        """(x - low) / (high - low)."""
-        return (values - self.low) / (self.high - self.low)
+        """log(1 + (x - low) / offset), divided by its value at `high`."""
+        return torch.log1p((values - self.low).clamp_min(0) / self.offset) / self._scale
 
     def denormalize(self, values: Tensor) -> Tensor:
-        """Low + y (high - low)."""
-        return values * (self.high - self.low) + self.low
+        """Low + offset (exp(y log(1 + (high - low) / offset)) - 1)."""
+        return torch.expm1(values * self._scale) * self.offset + self.low
 
 
 class Standard(_Normalizer):
     """Each channel to mean 0 and standard deviation 1; channels are the third axis from the end."""
 
     kind: Literal["standard"] = "standard"
-    mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...]
+    mean: tuple[Finite, ...]
+    std: tuple[Positive, ...]
+
+    @model_validator(mode="after")
+    def _alike(self) -> Standard:
+        if not len(self.mean) == len(self.std) > 0:
+            raise ValueError(
+                f"got {len(self.mean)} means and {len(self.std)} deviations, expected one for each channel"
+            )
+        return self
+
+    @property
+    def channels(self) -> int:
+        """How many there must be."""
+        return len(self.mean)
 
     def _moments(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        # Filled where they are needed: a copy from the host would make it wait, and cannot be recorded.
-        mean, std = (torch.stack([values.new_full((), number) for number in m]) for m in (self.mean, self.std))
-        return mean[:, None, None], std[:, None, None]
+        return _by_channel(self.mean, values), _by_channel(self.std, values)
 
     def normalize(self, values: Tensor) -> Tensor:
         """(x - mean) / std, by channel."""
@@ -86,18 +169,28 @@ class Standard(_Normalizer):
 class DBZ(_Normalizer):
     """Radar reflectivity, [0, high] dBZ to [0, 1]; what is below 0 dBZ (no echo) becomes 0, what is above `high` 1.
 
-    With `rain_rate`, raw units are mm/h and dBZ = 10 log10(a R^b) with `z_r` = (a, b).
+    With `rain_rate`, raw units are mm/h and dBZ = 10 log10(a R^b) with a and b of `z_r`, see `Z_R`.
     """
 
     kind: Literal["dbz"] = "dbz"
-    high: Annotated[float, Field(gt=0)] = 70.0
+    high: Positive = 70.0
     rain_rate: bool = False
-    z_r: tuple[float, float] = MARSHALL_PALMER
+    z_r: ZR = "marshall-palmer"
+
+    @property
+    def coefficients(self) -> tuple[float, float]:
+        """The relation's a and b."""
+        return Z_R[self.z_r] if isinstance(self.z_r, str) else self.z_r
+
+    def as_dbz(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Raw units to dBZ, cut to [0, high]; NaN stays."""
+        reflectivity: NDArray[np.float32] = (self.normalize(torch.from_numpy(values)) * self.high).numpy()
+        return reflectivity
 
     def normalize(self, values: Tensor) -> Tensor:
         """DBZ / high, cut to [0, 1]."""
         if self.rain_rate:
-            a, b = self.z_r
+            a, b = self.coefficients
             values = 10 * torch.log10((a * values.clamp_min(0) ** b).clamp_min(1e-12))
         return (values / self.high).clamp(0, 1)
 
@@ -105,9 +198,9 @@ class DBZ(_Normalizer):
         """Y high in dBZ; with `rain_rate`, the rain in mm/h that gives this reflectivity (0 where dBZ <= 0)."""
         values = values * self.high
         if self.rain_rate:
-            a, b = self.z_r
+            a, b = self.coefficients
             values = torch.where(values > 0, (10 ** (values / 10) / a) ** (1 / b), 0.0)
         return values
 
 
-Normalizer = Annotated[Identity | Range | Standard | DBZ, Field(discriminator="kind")]
+Normalizer = Annotated[Identity | Range | Standard | Log | DBZ, Field(discriminator="kind")]

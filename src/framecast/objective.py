@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from framecast.channels import divided
 from framecast.errors import UsageError
 from framecast.forecaster import Forecaster
 from framecast.kernels import rollout_scope
@@ -40,18 +41,21 @@ class Objective(nn.Module):
         """The share of these sequences in the loss of the whole batch.
 
         Args:
-            frames: (B, T, C, H, W), raw units.
-            valid: (B, T, C, H, W), False where missing.
+            frames: (B, T, C + E, H, W), raw units, covariates last.
+            valid: (B, T, C + E, H, W), False where missing.
             known: (B, T-1), which steps are fed true frames.
             pixels: observed pixels of the whole batch.
             share: of these sequences among those of the whole batch.
         """
         forecaster = self.forecaster
-        height, width = frames.shape[-2:]
+        frames, valid, covariates = divided(frames, valid, forecaster.spec)
+        (height, width), steps = frames.shape[-2:], frames.shape[1] - 1
         patches = forecaster.encode(frames, valid)
-        result = rollout(forecaster.network, patches, frames.shape[1] - 1, known, aux=self.loss.decoupling > 0)
+        beside = None if covariates is None else covariates[:, 1:]
+        extra = forecaster.extra(frames, valid, steps, beside, known=known)
+        result = rollout(forecaster.network, patches, steps, known, extra=extra, aux=self.loss.decoupling > 0)
         prediction = unpatchify(result.frames, forecaster.patch)[..., :height, :width]
-        loss = reconstruction(self.loss, prediction, forecaster.normalizer.normalize(frames), valid, pixels)
+        loss = reconstruction(self.loss, prediction, forecaster.normalize(frames), valid, pixels)
         if self.loss.decoupling:
             assert forecaster.network.regularizer is not None
             with rollout_scope():  # its weight serves all steps, too

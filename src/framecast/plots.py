@@ -17,7 +17,6 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from framecast.colour_scales import colour_scale
 from framecast.types import FrameSpec
@@ -78,7 +77,7 @@ def strip(
     if truth is not None:
         rows.append(("error", {i + 1: error_colours(prediction[i], truth[i], spec) for i in future}))
     columns = max(len(past), len(future))
-    bar = 0.9 if spec.channels != 3 and spec.units != "grey level" else 0.0
+    bar = 0.9 if spec.targets != 3 and spec.units != "grey level" else 0.0
     width = columns * 0.9 + 0.9 + bar
     figure = _figure(width, len(rows) * 1.0 + 0.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)
@@ -102,42 +101,6 @@ def strip(
     if bar:
         _draw_scales(figure, grid, spec, error=truth is not None)
     _save(figure, path)
-
-
-def gif(
-    path: Path,
-    context: Array,
-    prediction: Array,
-    spec: FrameSpec,
-    truth: Array | None = None,
-    *,
-    milliseconds: int = 150,
-) -> None:
-    """An animation: the truth (if any) beside the prediction, the input first on both sides.
-
-    Args:
-        path: of the GIF.
-        context: (J, C, H, W).
-        prediction: (K, C, H, W).
-        spec: units and value range.
-        truth: (K, C, H, W) or None.
-        milliseconds: between frames.
-    """
-    sides = [("prediction", prediction)] if truth is None else [("truth", truth), ("prediction", prediction)]
-    scale = max(1, 192 // context.shape[-1])
-    pictures = []
-    for t in range(len(context) + len(prediction)):
-        lead = t + 1 - len(context)
-        panels = []
-        for name, future in sides:
-            frame = context[t] if lead <= 0 else future[lead - 1]
-            picture = np.kron(colours(frame, spec), np.ones((scale, scale, 1), np.uint8))
-            panels.append(_labelled(picture, "input" if lead <= 0 else f"{name} {lead:+d}"))
-        gap = np.full((panels[0].shape[0], 4, 3), 255, np.uint8)
-        whole = panels[0] if len(panels) == 1 else np.concatenate([panels[0], gap, panels[1]], 1)
-        pictures.append(Image.fromarray(whole))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
 
 
 def loss_curve(
@@ -182,14 +145,6 @@ def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: 
 def _thinned(count: int) -> list[int]:
     """All frames, or evenly spaced ones if they are many; the first and the last always."""
     return sorted({round(i * (count - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)})
-
-
-def _labelled(picture: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
-    """The picture with a line of text above it."""
-    image = Image.new("RGB", (picture.shape[1], picture.shape[0] + 14), "white")
-    image.paste(Image.fromarray(picture), (0, 14))
-    ImageDraw.Draw(image).text((2, 1), text, fill="black")
-    return np.asarray(image)
 
 
 def _figure(width: float, height: float) -> Figure:

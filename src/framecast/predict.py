@@ -1,49 +1,39 @@
-"""A file of frames in, a file of frames that nobody has seen yet out."""
+"""A file of frames in, frames that nobody has seen yet out; `writers` write them."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import hashlib
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from framecast import atomic
-from framecast.data import ArraySource
+from framecast.channels import divided
+from framecast.data import ArraySource, DataConfig, FutureCovariates
+from framecast.data.duration import in_frames
+from framecast.data.fingerprint import DIGITS
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
-from framecast.types import FrameSpec, Grid
+from framecast.missing import knowable
+from framecast.model_folder import describe
+from framecast.types import Forecast, FrameSpec, Window
 
-SUFFIXES = (".npy", ".npz", ".zarr")
-
-
-class Forecast(NamedTuple):
-    """Of every sequence of a file."""
-
-    context: NDArray[np.float32]
-    """(N, J, C, H, W), the frames that were used, raw units; NaN where missing."""
-    frames: NDArray[np.float32]
-    """(N, K, C, H, W), raw units; NaN where no frame of the context was observed."""
-    start_time: NDArray[np.datetime64] | None
-    """(N,), valid time of the first predicted frame, where known."""
-    dims: str
-    """Axes of the input file, letters of n t c h w; the output has the same."""
-    grid: Grid = Grid()
-    """Where the pixels lie and what the channels are, for those who write the forecast."""
+TOLD = ("step", "source", "converted_from")
+"""Of what model.json says of a training."""
 
 
 def forecast(
     forecaster: Forecaster,
     source: ArraySource,
-    horizon: int,
+    horizon: int | str,
     *,
-    context: int | None = None,
+    context: int | str | None = None,
     batch_size: int = 8,
     device: str = "cpu",
+    covariates: DataConfig | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Forecast:
     """Predict what follows each sequence of a source; where its times have gaps, what follows the last frame.
@@ -51,40 +41,87 @@ def forecast(
     Args:
         forecaster: the model.
         source: frames, raw units.
-        horizon: K, frames to predict; any number.
-        context: J, how many of the last frames are used; by default as many as in training, or all there are.
+        horizon: K, frames to predict, any number; or a time as in 90min.
+        context: J, how many of the last frames are used, or how much time; by default as many as in training, or all.
         batch_size: sequences at a time.
         device: where to compute.
+        covariates: a file of covariates of the future, for a model whose covariates nothing else tells.
         progress: called with the number of sequences done.
 
     Raises:
-        InputError: frames that the model was not made for, or too few of them.
+        InputError: frames that the model was not made for, or too few of them; covariates that nothing tells.
+        UsageError: no frame to predict, or a time that is no whole number of steps.
     """
     check_values(forecaster.spec, source.spec)
-    latest = source.latest
+    spec = _spec(forecaster.spec, source.spec)
+    latest, step = source.latest, spec.step_minutes
+    horizon = in_frames(horizon, step, "horizon")
     shortest = min(source.lengths[n] for n in latest)
-    used = min(forecaster.context or shortest, shortest) if context is None else context
+    used = min(forecaster.context or shortest, shortest) if context is None else in_frames(context, step, "context")
     if not 1 <= used <= shortest:
         raise InputError(
             "context", got=f"{used} frames", expected=f"1 to {shortest}, the frames of the shortest sequence"
         )
     forecaster = forecaster.to(device)
     pasts, futures, times = [], [], []
+    beside = _beside(forecaster.spec, source, used, horizon, covariates)
     for first in range(0, len(latest), batch_size):
         numbers = latest[first : first + batch_size]
-        windows = [source.read(n, source.lengths[n] - used, source.lengths[n]) for n in numbers]
-        past = np.stack([window.frames for window in windows])
-        valid = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
-        future = forecaster.predict(torch.from_numpy(past), horizon, torch.from_numpy(valid))
-        unknown = ~valid.any(1, keepdims=True)
-        futures.append(np.where(unknown, np.nan, torch.as_tensor(future).float().cpu().numpy()))
+        windows = [_context(source, n, used) for n in numbers]
+        starts = [_after(window.time, used, spec) for window in windows]
+        known = None if beside is None else np.stack([beside.of(first + n, start) for n, start in enumerate(starts)])
+        past, future = _followed(forecaster, windows, horizon, known)
+        futures.append(future)
         pasts.append(past)
-        times += [_after(window.time, used, source.spec) for window in windows]
+        times += starts
         if progress is not None:
             progress(first + len(windows))
-    known = all(time is not None for time in times)
-    starts = np.array(times, dtype="datetime64[s]") if known else None
-    return Forecast(np.concatenate(pasts), np.concatenate(futures), starts, source.dims, source.grid)
+    start = None if None in times else np.array(times, dtype="datetime64[ms]")
+    notes = () if beside is None else tuple(beside.notes)
+    return Forecast(np.concatenate(pasts), np.concatenate(futures), start, source.dims, source.grid, spec, notes)
+
+
+def _context(source: ArraySource, sequence: int, used: int) -> Window:
+    return source.read(sequence, source.lengths[sequence] - used, source.lengths[sequence])
+
+
+def _beside(
+    spec: FrameSpec, source: ArraySource, used: int, horizon: int, file: DataConfig | None
+) -> FutureCovariates | None:
+    """The covariates of a model; None if it has none."""
+    if not spec.covariates:
+        if file is not None:
+            raise UsageError("--covariates", got=file.path, expected="nothing: this model has no covariates")
+        return None
+    contexts = [_context(source, n, used) for n in source.latest]
+    return FutureCovariates(spec, contexts, horizon, source.spec.step_minutes, file)
+
+
+def _followed(
+    forecaster: Forecaster, windows: list[Window], horizon: int, beside: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Targets of the contexts and of what is predicted to follow, NaN where missing."""
+    spec = forecaster.spec
+    valid = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
+    whole = torch.from_numpy(np.stack([window.frames for window in windows]))
+    past, observed, _ = divided(whole, torch.from_numpy(valid), spec)
+    assert observed is not None
+    covariates = None if beside is None else torch.from_numpy(beside)
+    future = torch.as_tensor(forecaster.predict(past, horizon, observed, covariates)).float().cpu()
+    known = knowable(observed)[:, :, : spec.targets]
+    return past[:, :, : spec.targets].numpy(), torch.where(known, future, torch.nan).numpy()
+
+
+def clipped(result: Forecast) -> Forecast:
+    """A forecast of which values beyond the model's value range have become its ends; NaN stays.
+
+    The range is what the user said in training; else what the units are taken to span (0 to 70 dBZ, 0 to 255 of bytes);
+    else what was found in the data then.
+
+    Args:
+        result: what was predicted.
+    """
+    return result._replace(frames=result.frames.clip(result.spec.low, result.spec.high))
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:
@@ -96,6 +133,12 @@ def check_values(model: FrameSpec, data: FrameSpec) -> None:
     if data.channels != model.channels:
         raise InputError(
             "data", got=f"{data.channels} channels", expected=f"{model.channels}, as the model was trained"
+        )
+    got, expected = ([c.name for c in spec.covariates] for spec in (data, model))
+    if got != expected:
+        text = ", ".join(expected) or "none"
+        raise InputError(
+            "data", got=f"covariates {', '.join(got) or 'none'}", expected=f"{text}, as the model was trained"
         )
     if "1" not in (data.units, model.units) and data.units != model.units:
         fix = "convert the values, or name their units with --units if the file is wrong"
@@ -115,103 +158,41 @@ def check_values(model: FrameSpec, data: FrameSpec) -> None:
         )
 
 
-def write_forecast(path: Path, result: Forecast, spec: FrameSpec) -> tuple[str, tuple[int, ...]]:
-    """Write a forecast as .npy, .npz or .zarr, with the axes of the input file.
+def provenance(run: Path, result: Forecast) -> dict[str, str]:
+    """Where a forecast comes from, name to text, for those who write it.
 
     Args:
-        path: a new file.
-        result: what to write, float32; NaN is missing.
-        spec: units and time step.
+        run: the folder of the run or the model.
+        result: the forecast.
 
     Returns:
-        the axes and the shape that were written.
-
-    Raises:
-        UsageError: the path exists, cannot be written to, or has another suffix.
+        framecast's version, the network, its weights' sha256, how long it was trained on what, and a fingerprint of the
+        frames that were used.
     """
-    array = _arranged(result.frames, result.dims)
-    attributes: dict[str, Any] = {"dims": result.dims, "units": spec.units}
-    if spec.step_minutes is not None:
-        attributes["step_minutes"] = spec.step_minutes
-    if path.suffix == ".zarr":
-        _write_zarr(path, array, attributes, result.start_time)
-    elif path.suffix == ".npz":
-        arrays: dict[str, Any] = {"frames": array, **attributes}
-        if result.start_time is not None:
-            arrays["start_time"] = result.start_time
-        atomic.write(path, lambda file: np.savez_compressed(file, **arrays))
-    else:
-        atomic.write(path, lambda file: np.save(file, array))
-    return result.dims, array.shape
+    about = describe(run / "model" if (run / "model" / "model.json").is_file() else run)
+    told = {name: str(about["about"][name]) for name in TOLD if name in about.get("about", {})}
+    return {
+        "framecast_version": version("framecast"),
+        "model": str(about["model"].get("name", "of one's own")),
+        "model_sha256": str(about["sha256"]),
+        **told,
+        "input_fingerprint": hashlib.sha256(np.ascontiguousarray(result.context).data).hexdigest()[:DIGITS],
+    }
 
 
-def check_new(out: Path, gif: Path | None, strip: Path | None) -> None:
-    """Whether a forecast and its pictures can be written, before anything is computed.
-
-    Raises:
-        UsageError: a path exists, cannot be written to, or has another suffix.
-    """
-    for path, suffixes in ((out, SUFFIXES), (gif, (".gif",)), (strip, (".png",))):
-        if path is None:
-            continue
-        if path.suffix not in suffixes:
-            raise UsageError(str(path), got=f"suffix {path.suffix or 'none'}", expected=f"one of {', '.join(suffixes)}")
-        atomic.new(path)
-
-
-def draw_forecast(result: Forecast, spec: FrameSpec, sequence: int, *, gif: Path | None, strip: Path | None) -> None:
-    """Draw one sequence with what is predicted to follow, as a GIF or a strip or both.
-
-    Args:
-        result: of all sequences.
-        spec: units and value range.
-        sequence: which one.
-        gif: where to, or None.
-        strip: where to, or None.
-    """
-    if gif is None and strip is None:
-        return
-    from framecast import plots
-
-    context, frames = result.context[sequence], result.frames[sequence]
-    if gif is not None:
-        plots.gif(gif, context, frames, spec)
-    if strip is not None:
-        plots.strip(strip, context, frames, spec)
+def _spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
+    """What the predicted frames are; a single frame has no step of its own, and is taken to have the model's."""
+    return data.model_copy(
+        update={
+            "low": model.low,
+            "high": model.high,
+            "units": model.units if data.units == "1" else data.units,
+            "step_minutes": model.step_minutes if data.step_minutes is None else data.step_minutes,
+        }
+    )
 
 
 def _after(time: np.datetime64 | None, frames: int, spec: FrameSpec) -> np.datetime64 | None:
     if time is None or spec.step_minutes is None:
         return None
-    return time + np.timedelta64(round(frames * spec.step_minutes * 60), "s")
-
-
-def _arranged(frames: NDArray[np.float32], dims: str) -> NDArray[np.float32]:
-    """(N, K, C, H, W) with the axes of `dims`; an axis that is not among them has length 1."""
-    absent = tuple(axis for axis, letter in enumerate("ntchw") if letter not in dims)
-    present = [letter for letter in "ntchw" if letter in dims]
-    return np.ascontiguousarray(frames.squeeze(absent).transpose([present.index(letter) for letter in dims]))
-
-
-def _write_zarr(path: Path, array: NDArray[np.float32], attributes: dict[str, Any], times: NDArray[Any] | None) -> None:
-    import zarr
-
-    if times is not None:
-        attributes["start_time"] = [str(time) for time in times]
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    out = zarr.create_array(
-        temporary,
-        shape=array.shape,
-        chunks=(1, *array.shape[1:]),
-        dtype="float32",
-        compressors=[zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()],
-        fill_value=float("nan"),
-        attributes=attributes,
-        overwrite=True,
-    )
-    try:
-        out[...] = array
-        temporary.chmod(0o755)
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    return time + np.timedelta64(round(frames * spec.step_minutes * 60_000), "ms")

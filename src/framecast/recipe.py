@@ -10,115 +10,51 @@ import difflib
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from framecast.data import DataConfig
+from framecast.data import DataConfig, DataSet
+from framecast.data.duration import Duration, in_frames
+from framecast.data.normalizing import Choice
 from framecast.errors import UsageError
-from framecast.forecaster import Fill
-from framecast.graphs import Mode
-from framecast.learning_rate import Constant, LearningRate
 from framecast.losses import LossConfig
+from framecast.missing import Fill
 from framecast.models import MODELS, ModelConfig, PredRNN
+from framecast.normalize import Normalizer
 from framecast.schedules import Sampling, ScheduledSampling
-
-Count = Annotated[int, Field(ge=1)]
-_FREE = (
-    "workers",
-    "accumulate",
-    "memory",
-    "cuda_graphs",
-    "log_every",
-    "checkpoint_every",
-    "checkpoint_minutes",
-    "keep",
-)
-"""Keys of `train` that do not decide the numbers."""
-
+from framecast.train_config import FREE, Count, Section, TrainConfig, ValidateConfig
 
 Config = TypeVar("Config", bound=BaseModel)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrainConfig(_Section):
-    """How to train.
+class Recipe(Section):
+    """A whole training.
 
     Args:
-        steps: iterations; with time_reversal "step" each makes two updates, as in the official code.
-        batch_size: sequences per iteration over all processes and micro-batches.
-        accumulate: micro-batches per iteration and process, for less memory.
-        lr: base learning rate of Adam.
-        lr_schedule: its course over the iterations.
-        betas: of Adam.
-        eps: of Adam.
-        clip: largest norm of the gradient; null for none, as published.
-        ema: decay of a running average of the weights, which is then validated and saved; null for none.
-        time_reversal: "off"; "step", a second update on the same batch backward in time (official); "augment", each
-            sequence backward with probability 1/2.
-        dtype: arithmetic of the forward pass: fp32, bf16 or fp16 (autocast; weights stay fp32).
-        precision: of fp32: "highest"; "high", fast kernels or TF32; "auto", "high" on a CPU and "highest" on a GPU.
-        memory: "fast"; "low" keeps states only and computes gates again in the backward pass: less memory, same bits.
-        cuda_graphs: whether launches are recorded once and replayed on a CUDA device: "auto", where it can be done
-            (one process, not fp16); "on", an error where it cannot; "off".
-        workers: processes that prepare batches; they change no number.
-        log_every: iterations between lines of events.jsonl.
-        checkpoint_every: iterations between checkpoints.
-        checkpoint_minutes: time after which one is saved anyway, so that slow iterations are not lost either.
-        keep: how many checkpoints to keep; the older ones of this run are removed.
+        model: the network.
+        patch: pixels of a patch's side.
+        context: frames in, or a time as in 50min; in the recipe of a run always frames.
+        horizon: frames out, or a time.
+        normalize: from raw units to the network's: the name of a kind whose numbers come from the data, or one of
+            `framecast.normalize`; what was fitted stands in the recipe of a run.
+        fill: what the network sees at missing pixels.
+        sampling: which frames it is fed in training.
+        loss: what training makes small.
+        train: how to train.
+        validate: when to look at the validation split.
+        data: what to train on.
+        seed: of all that is random.
     """
-
-    steps: Count = 10_000
-    batch_size: Count = 8
-    accumulate: Count = 1
-    lr: Annotated[float, Field(gt=0)] = 3e-4
-    lr_schedule: LearningRate = Constant()
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    clip: Annotated[float, Field(gt=0)] | None = None
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
-    time_reversal: Literal["off", "step", "augment"] = "off"
-    dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
-    precision: Literal["auto", "highest", "high"] = "auto"
-    memory: Literal["fast", "low"] = "fast"
-    cuda_graphs: Mode = "auto"
-    workers: Annotated[int, Field(ge=0)] = 0
-    log_every: Count = 10
-    checkpoint_every: Count = 500
-    checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0
-    keep: Annotated[int, Field(ge=3)] = 3
-
-
-class ValidateConfig(_Section):
-    """When to look at the validation split, and what follows.
-
-    Args:
-        every: iterations between validations.
-        sequences: how many of its windows to score; null for all.
-        metric: one whose mean over lead times decides which model is the best; csi and its kin with one threshold.
-        thresholds: of csi and its kin, in raw units; all are written to the log.
-        patience: validations without a better score after which training ends; null for never.
-    """
-
-    every: Count = 500
-    sequences: Count | None = 64
-    metric: str = "sse"
-    thresholds: tuple[float, ...] = ()
-    patience: Count | None = None
-
-
-class Recipe(_Section):
-    """A whole training."""
 
     model: SerializeAsAny[ModelConfig] = PredRNN()
     patch: Count = 4
-    context: Count = 10
-    horizon: Count = 10
+    context_: Duration = Field(default=10, alias="context")
+    horizon_: Duration = Field(default=10, alias="horizon")
+    normalize: Choice | Normalizer = "auto"
     fill: Fill = "low"
+    mask_channel: bool = False
     sampling: Sampling = ScheduledSampling()
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
@@ -138,12 +74,40 @@ class Recipe(_Section):
         self.sampling.check(self.train.steps)
         return self
 
+    @property
+    def context(self) -> int:
+        """Frames in.
+
+        Raises:
+            UsageError: it is a time, and no data have said yet how many frames that is.
+        """
+        return in_frames(self.context_, None, "context")
+
+    @property
+    def horizon(self) -> int:
+        """Frames out.
+
+        Raises:
+            UsageError: as for `context`.
+        """
+        return in_frames(self.horizon_, None, "horizon")
+
+    def resolved(self, dataset: DataSet) -> Recipe:
+        """The same with what these data decide: times in frames, and numbers that are fitted to training."""
+        update: dict[str, Any] = {"context_": dataset.context, "horizon_": dataset.horizon}
+        normalizer = dataset.normalizer(self.normalize)
+        if getattr(normalizer, "channels", None) is not None:
+            update["normalize"] = normalizer
+        return self.model_copy(update=update)
+
     def identity(self) -> dict[str, Any]:
         """What decides the numbers of a training; the rest may change when it is resumed."""
         content = self.model_dump(mode="json", by_alias=True)
-        for key in _FREE:
+        for key in FREE:
             del content["train"][key]
-        del content["data"]["source"]  # its fingerprint counts
+        source = content["data"].pop("source")  # its fingerprint counts, and what is said of each file
+        if not isinstance(source, str):
+            content["data"]["files"] = [{**file, "path": None} for file in source]
         return content
 
     def yaml(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,22 +36,24 @@ def in_dbz(dataset: DataSet) -> DataSet:
     if spec.units != RATE_UNITS:
         expected = f"{RATE_UNITS} or {DBZ_UNITS}"
         raise UsageError("scale dBZ", got=f"data in {spec.units}", expected=expected, fix="name them with --units")
-    a, b = _SCALE.z_r
+    a, b = _SCALE.coefficients
     return replace(
         dataset,
         spec=spec.model_copy(update={"units": DBZ_UNITS, "low": 0.0, "high": _SCALE.high}),
         notes=(*dataset.notes, f"scale: mm/h turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {_SCALE.high:g} dBZ"),
-        read=_Read(dataset.read),
+        read=_Read(dataset.read, spec.targets),
     )
 
 
 @dataclass(frozen=True)
 class _Read:
     read: Callable[[str, int, int], Window]
+    targets: int
 
     def __call__(self, split: str, epoch: int, index: int) -> Window:
         window = self.read(split, epoch, index)
-        return window._replace(frames=to_dbz(torch.from_numpy(window.frames)).numpy())
+        rates, others = np.split(window.frames, [self.targets], axis=1)
+        return window._replace(frames=np.concatenate([to_dbz(torch.from_numpy(rates)).numpy(), others], 1))
 
 
 class FromDBZ:
@@ -58,12 +61,14 @@ class FromDBZ:
 
     Args:
         predictor: of mm/h.
+        targets: how many channels are rates, the first ones; None for all.
     """
 
-    def __init__(self, predictor: Any) -> None:
-        self.predictor = predictor
+    def __init__(self, predictor: Any, targets: int | None = None) -> None:
+        self.predictor, self.targets = predictor, targets
 
-    def predict(self, frames: Tensor, horizon: int, valid: Tensor | None = None) -> Tensor:
-        """(B, J, C, H, W) to (B, K, C, H, W), dBZ; below 0 dBZ there is no rain."""
-        rates = _SCALE.denormalize(frames / _SCALE.high)
-        return to_dbz(torch.as_tensor(self.predictor.predict(rates, horizon, valid)))
+    def predict(self, frames: Tensor, horizon: int, valid: Tensor | None = None, **beside: Tensor) -> Tensor:
+        """(B, J, C, H, W) to (B, K, targets, H, W), dBZ; below 0 dBZ there is no rain."""
+        cut = frames.shape[2] if self.targets is None else self.targets
+        rates = torch.cat([_SCALE.denormalize(frames[:, :, :cut] / _SCALE.high), frames[:, :, cut:]], 2)
+        return to_dbz(torch.as_tensor(self.predictor.predict(rates, horizon, valid, **beside)))

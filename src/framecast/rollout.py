@@ -34,6 +34,7 @@ def rollout(
     known: Known | None = None,
     state: NetworkState | None = None,
     *,
+    extra: Tensor | None = None,
     aux: bool = False,
 ) -> Rollout:
     """Run a network through time, feeding true frames where known and its own predictions elsewhere.
@@ -48,24 +49,26 @@ def rollout(
             which is the rollout of a forecast: nothing of the future is needed. Its values are checked on the CPU
             only: to read them from a GPU would make the host wait.
         state: where to go on from; None for the start of a sequence.
+        extra: (B, steps, E, H, W), channels that each step is given behind those of the frame and that are not
+            predicted, network units.
         aux: whether to collect the cells' reports.
 
     Raises:
-        InputError: no frames or steps, `known` has another shape, or asks for a frame that is not there.
+        InputError: no frames or steps, `known` or `extra` has another shape, or a frame is asked for that is not there.
     """
-    _check(frames, steps, known)
+    _check(frames, steps, known, extra)
     available = frames.shape[1]
     mask = None if known is None else sent(known, frames.device)[:, :, None, None, None]
     predictions: list[Tensor] = []
     reports: list[Aux] = []
     frame = frames[:, 0]
-    with rollout_scope(), _steps(network, frame, state, steps, aux=aux) as step:
+    with rollout_scope(), _steps(network, _entering(frame, extra, 0), state, steps, aux=aux) as step:
         for t in range(steps):
             if t > 0:
                 frame = frames[:, t] if t < available and mask is None else predictions[-1]
                 if t < available and mask is not None:
                     frame = torch.where(mask[:, t], frames[:, t], frame)
-            prediction, state, report = step(frame, state)
+            prediction, state, report = step(_entering(frame, extra, t), state)
             predictions.append(prediction)
             if aux:
                 reports.append(report)
@@ -74,16 +77,22 @@ def rollout(
     return Rollout(torch.stack(predictions, 1), state, reports)
 
 
+def _entering(frame: Tensor, extra: Tensor | None, t: int) -> Tensor:
+    return frame if extra is None else torch.cat([frame, extra[:, t]], 1)
+
+
 def _steps(
     network: Network, frame: Tensor, state: NetworkState | None, steps: int, *, aux: bool
 ) -> AbstractContextManager[Stepper]:
     return nullcontext(Stepper(network)) if aux else stepper(network, frame, state, steps)
 
 
-def _check(frames: Tensor, steps: int, known: Tensor | None) -> None:
+def _check(frames: Tensor, steps: int, known: Tensor | None, extra: Tensor | None) -> None:
     batch, available = frames.shape[:2]
     if available < 1 or steps < 1:
         raise InputError("rollout", got=f"{available} frames, {steps} steps", expected="at least one of each")
+    if extra is not None and extra.shape[:2] != (batch, steps):
+        raise InputError("extra", got=f"{tuple(extra.shape[:2])}", expected=f"{(batch, steps)} (batch, steps)")
     if known is None:
         return
     if known.shape != (batch, steps):

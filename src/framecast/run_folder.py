@@ -2,6 +2,7 @@
 
 recipe.yaml     the resolved recipe
 data.json       what the data was: spec, split, hashes
+split.json      which frames are for training, validation and test
 events.jsonl    one line per event; the same bits however often the run was interrupted
 timing.jsonl    wall-clock times, versions and devices, which are not
 checkpoints/    to resume from
@@ -35,6 +36,7 @@ class RunFolder:
         self.path = Path(path)
         self.recipe = self.path / "recipe.yaml"
         self.data = self.path / "data.json"
+        self.split = self.path / "split.json"
         self.events = self.path / "events.jsonl"
         self.timing = self.path / "timing.jsonl"
         self.checkpoints = self.path / "checkpoints"
@@ -52,12 +54,13 @@ class RunFolder:
         if not self.path.is_dir() or any(p.name != "lock" for p in self.path.iterdir()):
             atomic.new(self.path)
 
-    def create(self, recipe: str, data: dict[str, Any]) -> None:
+    def create(self, recipe: str, data: dict[str, Any], split: dict[str, Any]) -> None:
         """Write down what a new run is; the recipe last, which makes it one.
 
         Args:
             recipe: the resolved recipe, YAML.
             data: what the data are.
+            split: what is in which split.
 
         Raises:
             UsageError: as `check_free`.
@@ -65,6 +68,7 @@ class RunFolder:
         self.check_free()
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         atomic.write_text(self.data, json.dumps(plain(data), indent=2) + "\n")
+        atomic.write_text(self.split, json.dumps(plain(split)) + "\n")
         atomic.write_text(self.recipe, recipe)
 
     def opened(self) -> RunFolder:
@@ -113,7 +117,7 @@ class EventLog:
         if length is not None:
             self._file.truncate(min(length, path.stat().st_size))
             self._file.seek(0, os.SEEK_END)
-        atomic.flush_directory(path.parent)
+        atomic.flush(path.parent)
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event."""

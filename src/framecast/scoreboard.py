@@ -133,7 +133,7 @@ class Scoreboard:
         return said
 
     def _place(self, index: int) -> tuple[str, int, int]:
-        split = self.split if self.split in self.dataset.counts else "train"
+        split = self.split if self.split in self.dataset.counts else "test"
         return split, 0, index % self.dataset.count(split)
 
     def about_samples(self) -> str:

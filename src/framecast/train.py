@@ -50,13 +50,14 @@ def start(recipe: Recipe, path: str | Path, place: Place = HERE, *, quiet: bool 
     """
     recipe = _anchored(recipe)
     dataset, folder = _open(recipe), RunFolder(path)
+    recipe = recipe.resolved(dataset)
     fabric = new_fabric(recipe, place)
     if place.rank == 0 and not folder.recipe.exists():
         folder.check_free()
     with _held(folder, place):
         trainer = _trainer(recipe, dataset, fabric)
         if place.rank == 0:
-            folder.create(recipe.yaml(), _described(dataset))
+            folder.create(recipe.yaml(), _described(dataset), dataset.record)
         return _run(trainer, folder, quiet)
 
 
@@ -115,17 +116,15 @@ def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> Trainer:
 
 def _anchored(recipe: Recipe) -> Recipe:
     """The recipe with absolute paths, so that a run can be resumed from anywhere."""
-    data = recipe.data
-    if data.source != MOVING_MNIST:
-        data = data.model_copy(update={"source": str(Path(data.source).absolute())})
-    elif data.moving_mnist.digits_file is not None:
+    data = recipe.data.placed(lambda path: str(Path(path).absolute()))
+    if data.source == MOVING_MNIST and data.moving_mnist.digits_file is not None:
         digits = str(Path(data.moving_mnist.digits_file).absolute())
         data = data.model_copy(update={"moving_mnist": data.moving_mnist.model_copy(update={"digits_file": digits})})
     return recipe.model_copy(update={"data": data})
 
 
 def _open(recipe: Recipe) -> DataSet:
-    return open_data(recipe.data, context=recipe.context, horizon=recipe.horizon, seed=recipe.seed)
+    return open_data(recipe.data, context=recipe.context_, horizon=recipe.horizon_, seed=recipe.seed)
 
 
 def _held(folder: RunFolder, place: Place) -> AbstractContextManager[None]:

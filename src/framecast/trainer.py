@@ -94,7 +94,7 @@ class Trainer:
             context=self.recipe.context,
             frames=self.recipe.context + self.recipe.horizon,
         )
-        pixels = float(sum(observed(b.frames, b.valid) for b in batches))
+        pixels = float(sum(self._observed(batch) for batch in batches))
         if self.dataset.has_missing:
             pixels = self.over_processes(pixels, "sum")
         else:  # as many in every process: no need to ask
@@ -123,6 +123,11 @@ class Trainer:
         if self.average is not None:
             self.average.update()
         return mean, norm
+
+    def _observed(self, batch: Batch) -> int:
+        """Pixels of a batch that count in the loss; covariates do not."""
+        cut = self.dataset.spec.channels
+        return observed(batch.frames[:, :, :cut], None if batch.valid is None else batch.valid[:, :, :cut])
 
     def inputs(self, batch: Batch, known: Tensor, pixels: float) -> Inputs:
         """What the objective takes, on its way to the device."""
@@ -251,7 +256,13 @@ def validation_metrics(recipe: Recipe, dataset: DataSet) -> list[Metric]:
 def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
     """A Forecaster with fresh weights for this recipe and these data."""
     return Forecaster(
-        recipe.model, dataset.spec, dataset.normalizer(), recipe.patch, fill=recipe.fill, context=recipe.context
+        recipe.model,
+        dataset.spec,
+        dataset.normalizer(recipe.normalize),
+        recipe.patch,
+        fill=recipe.fill,
+        mask_channel=recipe.mask_channel,
+        context=recipe.context,
     )
 
 

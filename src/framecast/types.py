@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,12 +23,30 @@ Known = Bool[Tensor, "B S"]
 """True where step s of a rollout is fed the true frame, False where it is fed the network's own last output."""
 
 
+class Channel(BaseModel):
+    """A channel beside the targets, which has a scale of its own: its range becomes [0, 1]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """As the file has it, or its number there."""
+    low: float
+    high: float
+    """Ends of its range, in its own units; low < high."""
+    calendar: bool = False
+    """Whether it is computed from the times."""
+
+
 class FrameSpec(BaseModel):
-    """What a frame is: the contract between data and model, which every saved model carries."""
+    """What a frame is: the contract between data and model, which every saved model carries.
+
+    The channels of data are the targets, then `past`, then `covariates`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int = Field(ge=1)
+    """How many are forecast: the targets, then those of `past`."""
     height: int = Field(ge=1)
     width: int = Field(ge=1)
     units: str = "1"
@@ -37,6 +56,17 @@ class FrameSpec(BaseModel):
     """Upper end of the value range, in `units`."""
     step_minutes: float | None = None
     """Minutes between frames, where known."""
+    names: tuple[str, ...] = ()
+    """Of the targets, where channels were chosen."""
+    past: tuple[Channel, ...] = ()
+    """Channels that are known in the past only and are no targets: the network forecasts them for its own use."""
+    covariates: tuple[Channel, ...] = ()
+    """Channels that are known of the future too: given to the network, never forecast."""
+
+    @property
+    def targets(self) -> int:
+        """How many channels are scored and written: the first ones."""
+        return self.channels - len(self.past)
 
 
 class Grid(BaseModel):
@@ -67,8 +97,16 @@ class Grid(BaseModel):
     """Attributes of the CF grid mapping, where the file has one."""
     calendar: str = "standard"
     """CF calendar of the times."""
+    time_origin: str | None = None
+    """Where numpy's times and those of a calendar that numpy does not have agree: YYYY-MM-DD hh:mm:ss in both."""
     missing: str = "no pixel is marked as missing"
     """What was taken as missing, in words."""
+
+    def of(self, channels: Sequence[int]) -> Grid:
+        """The same with these channels only, by their numbers, in this order."""
+        names = ("variables", "units", "standard_names")
+        picked = {name: tuple(getattr(self, name)[c] for c in channels) for name in names if getattr(self, name)}
+        return self.model_copy(update=picked)
 
     def coarse(self, factor: int) -> Grid:
         """The same with blocks of factor x factor pixels as one; what is left over at the lower and right edge is cut."""
@@ -81,12 +119,86 @@ class Grid(BaseModel):
         return self.model_copy(update={"y": blocks[0], "x": blocks[1]})
 
 
+class Area(NamedTuple):
+    """Rows top..top + height - 1 and columns left..left + width - 1 of a frame, pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        """Its rows."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """Its columns."""
+        return slice(self.left, self.left + self.width)
+
+    def times(self, factor: int) -> Area:
+        """The same area in pixels that are `factor` times smaller."""
+        return Area(*(factor * number for number in self))
+
+
 class Window(NamedTuple):
     """Consecutive frames in raw units: where `data` ends and a forecast begins."""
 
     frames: NDArray[np.float32]
-    """(T, C, H, W), raw units; missing pixels hold NaN."""
+    """(T, C, H, W), raw units; missing pixels hold NaN. C counts the covariates too."""
     valid: NDArray[np.bool_] | None
     """(T, C, H, W), True where observed; None where nothing is missing."""
     time: np.datetime64 | None = None
     """Time of the first frame, where known."""
+
+    def times(self, step_minutes: float | None) -> NDArray[Any] | None:
+        """(T,), time of each frame, milliseconds, UTC; None where unknown."""
+        if self.time is None or step_minutes is None:
+            return None
+        return _after(self.time, np.arange(len(self.frames)), step_minutes)
+
+
+def _after(start: np.datetime64 | NDArray[Any], steps: NDArray[np.integer[Any]], minutes: float) -> NDArray[Any]:
+    """Times so many steps after another, milliseconds."""
+    return start.astype("datetime64[ms]") + np.rint(steps * minutes * 60_000).astype("timedelta64[ms]")
+
+
+class Forecast(NamedTuple):
+    """What is predicted to follow each sequence of a file: where writers begin."""
+
+    context: NDArray[np.float32]
+    """(N, J, targets, H, W), the frames that were used, raw units; NaN where missing."""
+    frames: NDArray[np.float32]
+    """(N, K, targets, H, W), raw units; NaN where no frame of the context was observed."""
+    start_time: NDArray[Any] | None
+    """(N,), valid time of the first predicted frame, UTC; where it is known, so is the step of `spec`."""
+    dims: str
+    """Axes of the input file, letters of n t c h w; arrays that are written have the same."""
+    grid: Grid
+    """Where the pixels lie and what the channels are."""
+    spec: FrameSpec
+    """Units and step of the data, value range of the model."""
+    notes: tuple[str, ...] = ()
+    """What was assumed, one line each."""
+
+    def only(self, sequence: int) -> Forecast:
+        """The forecast of one sequence, (1, ...)."""
+        one = slice(sequence, sequence + 1)
+        start = None if self.start_time is None else self.start_time[one]
+        return self._replace(context=self.context[one], frames=self.frames[one], start_time=start)
+
+    @property
+    def times(self) -> NDArray[Any] | None:
+        """(N, K), valid time of each predicted frame, milliseconds, UTC; None where unknown."""
+        return self._times(0, self.frames.shape[1])
+
+    @property
+    def past_times(self) -> NDArray[Any] | None:
+        """(N, J), time of each frame that was used, milliseconds, UTC; None where unknown."""
+        return self._times(-self.context.shape[1], 0)
+
+    def _times(self, begin: int, end: int) -> NDArray[Any] | None:
+        if self.start_time is None or self.spec.step_minutes is None:
+            return None
+        return _after(self.start_time[:, None], np.arange(begin, end), self.spec.step_minutes)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import VARIANTS, frames, network
+from networks import CHANNELS, HEIGHT, VARIANTS, WIDTH, frames, network
 from torch.utils._pytree import tree_flatten, tree_map
 
 from framecast import kernels
@@ -147,3 +147,30 @@ def test_a_cell_never_calls_torch_convolutions_itself(name: str) -> None:
     source = inspect.getsource(sys.modules[MODELS[name.split("/")[0]].__module__])
     assert "conv2d" not in source
     assert "nn.Conv" not in source
+
+
+def test_channels_that_are_given_go_in_and_do_not_come_out(name: str) -> None:
+    torch.manual_seed(0)
+    net = VARIANTS[name].build(CHANNELS, HEIGHT, WIDTH, 2).double()
+    x, extra = frames(), torch.rand(3, 6, 2, HEIGHT, WIDTH, dtype=torch.float64)
+    whole = rollout(net, x, 6, extra=extra)
+    assert whole.frames.shape == (3, 6, CHANNELS, HEIGHT, WIDTH)
+    whole.frames.square().sum().backward()
+    first = next(iter(net.cells.parameters()))
+    assert first.grad is not None
+    assert first.grad.abs().max() > 0
+    for t in range(6):
+        other = extra.clone()
+        other[:, t] += 1
+        changed = (rollout(net, x, 6, extra=other).frames != whole.frames).flatten(2).any(2).any(0)
+        assert changed.tolist() == [step >= t for step in range(6)], "a step is given its own channels, not another's"
+    state, outputs = None, []
+    for t in range(4):
+        step = rollout(net, x[:, t : t + 1], 1, state=state, extra=extra[:, t : t + 1])
+        state = step.state
+        outputs.append(step.frames[:, 0])
+    assert torch.equal(torch.stack(outputs, 1), whole.frames[:, :4])
+    sizes = {key: value.shape for key, value in net.state_dict().items()}
+    plain = {key: value.shape for key, value in network(name).state_dict().items()}
+    assert sizes.keys() == plain.keys()
+    assert sum(sizes[key] != plain[key] for key in sizes) <= 2, "only what takes the frame grows"

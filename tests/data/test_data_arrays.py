@@ -184,7 +184,8 @@ def test_radar_of_fmi():
     data = open_data(DataConfig(source=str(path)), context=5, horizon=5, seed=0)
     assert [data.count(s) for s in ("train", "val", "test")] == [22, 6, 0]
     assert data.normalizer() == DBZ(high=70)
-    assert "labels in the file" in data.notes[-1]
+    assert any("labels in the file" in note for note in data.notes)
+    assert data.notes[-1] == f"split hash: {data.split_hash}"
 
 
 def test_radar_of_knmi_becomes_a_rain_rate():

@@ -1,12 +1,13 @@
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from framecast.data import DataConfig
 from framecast.data.splits import split
-from framecast.errors import InputError
+from framecast.errors import InputError, UsageError
 from framecast.types import FrameSpec, Grid, Window
 
 
@@ -21,8 +22,22 @@ class Lengths(NamedTuple):
     spec: FrameSpec = FrameSpec(channels=1, height=1, width=1)
     grid: Grid = Grid()
     latest: tuple[int, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
+    files: list[int] | None = None
+    starts: list[int] | None = None
+    """Steps of 5 minutes from the first frame of all."""
 
-    def read(self, sequence: int, start: int, stop: int) -> Window:
+    @property
+    def groups(self) -> list[int]:
+        return self.files or [0] * len(self.lengths)
+
+    def frame_times(self, sequence: int):
+        if self.starts is None:
+            return None
+        steps = self.starts[sequence] + np.arange(self.lengths[sequence])
+        return np.datetime64("2020-01-01", "ms") + steps * np.timedelta64(5, "m")
+
+    def read(self, sequence: int, start: int, stop: int, area: object = None) -> Window:
         raise NotImplementedError
 
     def fingerprint(self) -> str:
@@ -148,8 +163,83 @@ def test_hash_follows_data_and_windows():
         (Lengths([10, 10]), {"split_by": "file"}, 10, "no labels"),
         (Lengths([12, 9], ["train", "val"]), {}, 10, "9 frames in the longest sequence of val"),
         (Lengths([12], ["val"]), {}, 10, "no sequence labelled train"),
+        (Lengths([34]), {"gap": 3}, 10, "at least 36: 3 splits of 10 frames, 3 apart"),
+        (Lengths([10] * 9), {"split_by": "event", "gap": 3}, 10, "data whose times are unknown"),
+        (
+            Lengths([10, 10], files=[0, 1]),
+            {"split_by": "file"},
+            10,
+            "got 2 files that are long enough, expected at least 3",
+        ),
     ],
 )
 def test_too_little(source: Lengths, said: dict, frames: int, words: str):
     with pytest.raises(InputError, match=words):
         split(source, config(**said), frames)
+
+
+STEP = FrameSpec(channels=1, height=1, width=1, step_minutes=5)
+
+
+@given(
+    pieces=st.lists(st.tuples(st.integers(1, 40), st.integers(1, 12)), min_size=1, max_size=12),
+    by=st.sampled_from(["auto", "sequence", "time", "event"]),
+    fractions=st.sampled_from(FRACTIONS),
+    frames=st.integers(1, 6),
+    gap=st.integers(0, 9),
+)
+def test_frames_of_different_splits_are_a_gap_apart(pieces, by, fractions, frames, gap):
+    lengths, breaks = [length for length, _ in pieces], [length for _, length in pieces]
+    starts = [sum(lengths[:n]) + sum(breaks[:n]) for n in range(len(lengths))]
+    source = Lengths(lengths, starts=starts, spec=STEP)
+    try:
+        got = split(source, config(split_by=by, fractions=fractions, gap=gap), frames)
+    except InputError:
+        return
+    moments = {
+        name: sorted({starts[sequence] + t for sequence, t in used(windows, frames)})
+        for name, windows in got.windows.items()
+    }
+    for one in moments:
+        for other in moments:
+            if one < other and moments[one] and moments[other]:
+                nearest = min(abs(a - b) for a in moments[one] for b in moments[other])
+                assert nearest > gap
+    assert got == split(source, config(split_by=by, fractions=fractions, gap=gap), frames)
+
+
+def test_a_gap_lies_between_the_blocks_of_a_sequence():
+    got = split(Lengths([100]), config(split_by="time", fractions=(0.6, 0.2, 0.2), gap=10), 5, eval_stride=5)
+    assert got.windows["train"] == [(0, s) for s in range(44)]
+    assert got.windows["val"] == [(0, s) for s in (58, 63, 68)]
+    assert got.windows["test"] == [(0, s) for s in (84, 89, 94)]
+    assert "splits 10 frames apart" in got.how
+
+
+def test_a_gap_in_time():
+    source = Lengths([100], spec=STEP)
+    assert split(source, config(gap="1h"), 5).windows == split(source, config(gap=12), 5).windows
+    with pytest.raises(UsageError, match="multiple of the step, 5 min; give 1 or 2 frames"):
+        split(source, config(gap="7min"), 5)
+    with pytest.raises(UsageError, match="time step is unknown"):
+        split(Lengths([100]), config(gap="1h"), 5)
+
+
+def test_events_stay_whole():
+    # three runs of one storm, a frame missing between them, then nine others an hour apart
+    lengths = [10] * 12
+    starts = [0, 11, 22] + [100 + 30 * n for n in range(9)]
+    source = Lengths(lengths, starts=starts, spec=STEP)
+    got = split(source, config(split_by="event", gap="1h"), 10)
+    where = {sequence: name for name, windows in got.windows.items() for sequence, _ in windows}
+    assert where[0] == where[1] == where[2]
+    assert len(where) == 12
+    assert [len({s for s, _ in got.windows[name]} - {1, 2}) for name in ("train", "val", "test")] == [8, 1, 1]
+
+
+def test_whole_files_where_there_are_no_labels():
+    source = Lengths([20] * 12, files=[n // 3 for n in range(12)])
+    got = split(source, config(split_by="file", fractions=(0.5, 0.25, 0.25)), 10)
+    files = {name: {sequence // 3 for sequence, _ in windows} for name, windows in got.windows.items()}
+    assert [len(files[name]) for name in ("train", "val", "test")] == [2, 1, 1]
+    assert not files["train"] & files["val"] | files["train"] & files["test"] | files["val"] & files["test"]

@@ -249,31 +249,3 @@ def test_frames_are_kept_at_hand(tmp_path: Path, monkeypatch):
     np.testing.assert_array_equal(found.read(0, 1, 3).frames, first.frames[1:])
     with pytest.raises(InputError):
         found.read(0, 1, 5)
-
-
-def test_rain_rates_turn_into_reflectivity_where_asked_for() -> None:
-    rates = frames_of(source(RADAR / "knmi_hdf5"))
-    turned = source(RADAR / "knmi_hdf5", to_units="dBZ")
-    found = frames_of(turned)
-    assert (turned.spec.units, turned.spec.low, turned.spec.high) == ("dBZ", 0, 70)
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(rates))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        expected = np.where(rates > 0, 10 * np.log10(200 * rates.astype(np.float64) ** 1.6), 0).clip(0)
-    np.testing.assert_allclose(found, np.where(np.isnan(rates), np.nan, expected), rtol=1e-5, atol=1e-4)
-    assert np.nanmax(found) > 30
-
-
-def test_rain_is_averaged_before_it_is_turned() -> None:
-    mean = frames_of(source(RADAR / "knmi_hdf5", shrink=2)).astype(np.float64)
-    found = frames_of(source(RADAR / "knmi_hdf5", shrink=2, to_units="dBZ"))
-    with np.errstate(divide="ignore"):
-        np.testing.assert_allclose(found, np.maximum(10 * np.log10(200 * mean**1.6), 0), rtol=1e-5, atol=1e-4)
-
-
-def test_what_is_in_dbz_stays_and_what_is_no_rain_is_refused(tmp_path: Path) -> None:
-    np.testing.assert_array_equal(
-        frames_of(source(RADAR / "fmi_pgm", to_units="dBZ")), frames_of(source(RADAR / "fmi_pgm"))
-    )
-    np.save(tmp_path / "a.npy", np.random.default_rng(0).random((4, 8, 8), np.float32))
-    with pytest.raises(InputError, match="to_units: got data in K, expected mm/h or dBZ"):
-        source(tmp_path / "a.npy", units="K", to_units="dBZ")

@@ -1,6 +1,8 @@
 """With the native library and without it."""
 
+import ctypes
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,9 +60,10 @@ def test_a_library_of_another_version_is_not_used(fresh: None, tmp_path: Path, m
 
 
 def test_the_fast_kernels_are_in_use_where_they_are() -> None:
-    """The package's own build made them, wherever a compiler is; CI has one."""
-    if module.library().handle is None:
+    """The package's own build made them, wherever a compiler is."""
+    if not any(map(shutil.which, ("cc", "gcc", "clang"))) and module.library().handle is None:
         pytest.skip(module.library().reason)
+    assert module.library().handle is not None, module.library().reason
     kernels.set_precision("highest")
     direct = prediction()
     kernels.set_precision("auto")
@@ -68,6 +71,68 @@ def test_the_fast_kernels_are_in_use_where_they_are() -> None:
     assert not torch.equal(fast, direct)
     torch.testing.assert_close(fast, direct, rtol=1e-4, atol=1e-6)
     assert kernels.describe().startswith("fast (Winograd, ")
+
+
+def test_what_is_being_built_is_not_loaded(fresh: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".building-libframecast.so").write_text("half of it")
+    (tmp_path / "libframecast.new").write_text("half of it")
+    monkeypatch.setattr(module, "NATIVE", tmp_path)
+    assert "not built" in kernels.describe()
+
+
+def test_describing_the_kernels_changes_nothing() -> None:
+    if module.library().handle is None:
+        pytest.skip(module.library().reason)
+    try:
+        module.use_instructions("portable")
+        assert "portable" in kernels.describe()
+        assert "portable" in kernels.describe()
+    finally:
+        module.use_instructions()
+
+
+def test_a_compiler_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    real = shutil.which("cc") or shutil.which("gcc")
+    if real is None:
+        pytest.skip("no C compiler")
+    folder = tmp_path / "my tools"
+    folder.mkdir()
+    (folder / "cc").write_text(f'#!/bin/sh\nexec {real} "$@"\n')
+    (folder / "cc").chmod(0o755)
+    copy = tmp_path / "native"
+    shutil.copytree(BUILD.parent, copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    environment = {**os.environ, "CC": str(folder / "cc")}
+    words = [sys.executable, str(copy / "build.py")]
+    result = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert (copy / "libframecast.so").stat().st_size > 10_000
+
+
+def test_an_old_compiler_makes_the_instructions_that_it_knows(tmp_path: Path) -> None:
+    real = shutil.which("cc") or shutil.which("gcc")
+    if real is None:
+        pytest.skip("no C compiler")
+    old = tmp_path / "cc"
+    old.write_text(f'#!/bin/sh\ncase "$*" in *avx512*) echo "unknown option" >&2; exit 1;; esac\nexec {real} "$@"\n')
+    old.chmod(0o755)
+    copy = tmp_path / "native"
+    shutil.copytree(BUILD.parent, copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    environment = {**os.environ, "CC": str(old)}
+    result = subprocess.run([sys.executable, str(copy / "build.py")], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    made = ctypes.CDLL(str(copy / "libframecast.so"))
+    assert made.fc_best() < 2
+
+
+def test_a_compiler_that_does_not_run_is_one_clear_line(tmp_path: Path) -> None:
+    wrong = tmp_path / "cc"
+    wrong.write_bytes(b"\x00\x01")
+    wrong.chmod(0o755)
+    environment = {**os.environ, "CC": str(wrong)}
+    result = subprocess.run([sys.executable, str(BUILD)], env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "does not run" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_no_compiler_is_one_clear_line(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ from framecast.errors import UsageError
 from framecast.kernels import describe
 
 _HOUSE = Path(__file__).resolve().parents[1]
-_MEASURED = ("kernels", "models", "conv", "network", "rollout", "forecaster", "objective", "losses", "patches")
+_MEASURED = (
+    *("kernels", "models", "cell", "conv", "network", "rollout", "stepper", "graphs", "transfer"),
+    *("forecaster", "normalize", "objective", "losses", "patches"),
+)
 _SOURCES = (".py", ".c", ".h")
 
 

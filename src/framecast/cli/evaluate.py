@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from framecast.cli import options
+
+if TYPE_CHECKING:
+    from framecast.scoreboard import Scoreboard
 
 Split = Annotated[
     str | None,
@@ -17,7 +20,7 @@ Baseline = Annotated[
     str | None,
     typer.Option(
         help="What stands beside: persistence, mean, blank, diurnal (the day before), extrapolation (needs "
-        "framecast[radar]), or none. [default: persistence,mean,blank beside a model, none beside a baseline]"
+        "the extra radar), or none. [default: persistence,mean,blank beside a model, none beside a baseline]"
     ),
 ]
 Metrics = Annotated[
@@ -33,6 +36,7 @@ Scale = Annotated[
     str | None, typer.Option(help="dBZ: turn mm/h into reflectivity (Z = 200 R^1.6) before anything is scored.")
 ]
 Block = Annotated[int, typer.Option(help="Windows in a row that are one event: drawn together for intervals.", min=1)]
+Whole = Annotated[bool, typer.Option("--whole", help="Score whole frames, also where training cut crops.")]
 ByLead = Annotated[bool, typer.Option("--by-lead", help="A table by lead time for each metric, too.")]
 
 
@@ -45,12 +49,13 @@ def evaluate(
     thresholds: Thresholds = None,
     scales: Scales = "4,16",
     scale: Scale = None,
-    context: Annotated[int | None, typer.Option(help="Frames in. [default: as trained]", min=1)] = None,
-    horizon: Annotated[int | None, typer.Option(help="Frames out. [default: as trained]", min=1)] = None,
+    context: options.Context = None,
+    horizon: options.Horizon = None,
     limit: Annotated[int | None, typer.Option(help="Score at most so many windows.", min=1)] = None,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
     block: Block = 1,
     by_lead: ByLead = False,
+    whole: Whole = False,
     out: Annotated[Path | None, typer.Option("--out", help="New folder. [default: RUN/evaluations/SPLIT-N]")] = None,
     dims: options.Dims = None,
     variable: options.Variable = None,
@@ -61,6 +66,7 @@ def evaluate(
     step_minutes: options.Step = None,
     grey: options.Grey = False,
     shrink: options.Shrink = None,
+    frames: options.Frames = None,
     model: options.Model = None,
     device: options.Device = "auto",
     precision: options.Precision = None,
@@ -74,23 +80,29 @@ def evaluate(
         split,
         options.words(metrics) if metrics else None,
         options.numbers(thresholds, "--thresholds") if thresholds else None,
-        context,
-        horizon,
+        options.length(context),
+        options.length(horizon),
         limit,
         batch_size,
         baselines=None if baseline is None else [] if baseline == "none" else options.words(baseline),
         scales=options.whole(scales, "--scales"),
         in_dbz=options.is_dbz(scale),
         block=block,
+        whole=whole,
     )
-    fields = options.data_fields(data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
-    network = options.imported(model)
+    fields = options.data_fields(
+        data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
+    )
     board, folder = contest(
-        run, fields, question, out=out, device=device, precision=precision, model=network, quiet=quiet or as_json
+        run, fields, question, out, device, precision, options.imported(model), quiet=quiet or as_json
     )
     if as_json:
         options.say_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
-        return
+    else:
+        _tell(board, folder, by_lead=by_lead)
+
+
+def _tell(board: Scoreboard, folder: Path, *, by_lead: bool) -> None:
     console = options.console()
     for note in board.dataset.notes:
         console.print(note, style="dim", markup=False)

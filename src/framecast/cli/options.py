@@ -47,9 +47,36 @@ Grey = Annotated[bool, typer.Option("--grey", help="Pictures and videos in grey:
 Shrink = Annotated[
     int | None, typer.Option("--shrink", help="Average blocks of so many pixels in each direction.", min=1)
 ]
+Frames = Annotated[
+    str | None,
+    typer.Option("--frames", metavar="A,B", help="Frames A to B-1 only: numbers from 0, or times 2016-09-28T14:45,..."),
+]
+Context = Annotated[
+    str | None,
+    typer.Option("--context", help="Frames in, or time, e.g. 50min, 2h, 1d. [default: as trained; 10 for a new model]"),
+]
+Horizon = Annotated[
+    str | None,
+    typer.Option("--horizon", help="Frames out, any number, or time, e.g. 90min. [default: as trained; else 10]"),
+]
 Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
 Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
 Units = Annotated[str | None, typer.Option("--units", help="Units of the values; over what the file says.")]
+
+Outs = Annotated[
+    list[Path],
+    typer.Option(
+        "--out",
+        help="New path; repeatable. CF: .nc, .zarr; arrays: .npy, .npz; a file for each frame in a folder: .tif, .png; "
+        "films: .gif, .mp4.",
+    ),
+]
+GIF = Annotated[Path | None, typer.Option("--gif", help="The same as --out of a .gif.")]
+Strip = Annotated[Path | None, typer.Option("--strip", help="Picture of one sequence, PNG.")]
+Sequence = Annotated[int, typer.Option("--sequence", help="Which sequence films and strips show.", min=0)]
+Covariates = Annotated[
+    Path | None, typer.Option("--covariates", help="Covariates of the frames to be predicted, if the model needs them.")
+]
 
 Model = Annotated[
     str | None,
@@ -68,6 +95,7 @@ def data_fields(
     step_minutes: float | None = None,
     grey: bool = False,
     shrink: int | None = None,
+    frames: str | None = None,
 ) -> dict[str, Any]:
     """The fields of a DataConfig that were said on the command line."""
     fields = {
@@ -81,6 +109,7 @@ def data_fields(
         "step_minutes": step_minutes,
         "colour": "grey" if grey else None,
         "shrink": shrink,
+        "frames": None if frames is None else extent(frames),
     }
     return {key: value for key, value in fields.items() if value is not None}
 
@@ -119,6 +148,19 @@ def is_dbz(scale: str | None) -> bool:
     if scale is not None and scale.lower() != "dbz":
         raise UsageError("--scale", got=scale, expected="dBZ", fix="leave it out for the units of the data")
     return scale is not None
+
+
+def extent(text: str) -> list[int] | list[str]:
+    """Two numbers of frames, or two times."""
+    ends = words(text)
+    if len(ends) != 2:
+        raise UsageError("--frames", got=text, expected="A,B, for example 0,20")
+    return [int(end) for end in ends] if all(end.isdecimal() for end in ends) else ends
+
+
+def length(text: str | None) -> int | str | None:
+    """A number of frames, or a time as in 50min."""
+    return int(text) if text is not None and text.isdecimal() else text
 
 
 def interval(text: str) -> tuple[float, float]:

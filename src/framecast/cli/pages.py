@@ -10,7 +10,7 @@ import typer
 from framecast.cli import options
 
 if TYPE_CHECKING:
-    from framecast.contest import Question
+    from framecast.match import Question
     from framecast.report.comparison import Comparison
 
 Split = Annotated[str | None, typer.Option(help="train, val or test. [default: test, else val]")]
@@ -127,7 +127,7 @@ def _question(
     limit: int | None,
     block: int,
 ) -> Question:
-    from framecast.contest import Question
+    from framecast.match import Question
 
     return Question(
         split,

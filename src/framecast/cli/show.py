@@ -64,18 +64,27 @@ def inspect(
     step_minutes: options.Step = None,
     grey: options.Grey = False,
     shrink: options.Shrink = None,
+    frames: options.Frames = None,
+    context: Annotated[
+        str, typer.Option(help="Frames in, or time, e.g. 50min, of the windows that are counted.")
+    ] = "10",
+    horizon: Annotated[str, typer.Option(help="Frames out, or time.")] = "10",
     as_json: options.Json = False,
 ) -> None:
     """Look at data: what it is, gaps, missing pixels, values, windows, cost, and how to train on it."""
     from framecast import atomic
     from framecast.inspection import draw
     from framecast.inspection import inspect as look
+    from framecast.recipe import Recipe, checked
 
     if picture is not None:
         atomic.new(picture)
-    fields = options.data_fields(path, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
+    fields = options.data_fields(
+        path, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
+    )
     said = {**fields, "source": path}
-    found = look(options.data_config(said), said)
+    recipe = checked(Recipe, {"context": options.length(context), "horizon": options.length(horizon)}, "inspect")
+    found = look(options.data_config(said), said, recipe)
     if not no_picture:
         picture = picture or _free_picture(Path(path).name.split(".")[0])
         draw(found, picture)

@@ -45,6 +45,8 @@ def train(
         int | None, typer.Option(help="Training iterations; short for --set train.steps=N.", min=1)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.", min=0)] = None,
+    context: options.Context = None,
+    horizon: options.Horizon = None,
     overrides: options.Set = None,
     dims: options.Dims = None,
     variable: options.Variable = None,
@@ -55,6 +57,7 @@ def train(
     step_minutes: options.Step = None,
     grey: options.Grey = False,
     shrink: options.Shrink = None,
+    frames: options.Frames = None,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
     as_json: options.Json = False,
@@ -65,8 +68,11 @@ def train(
     from framecast.run_folder import next_free
     from framecast.train import start
 
-    fields = options.data_fields(data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
+    fields = options.data_fields(
+        data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
+    )
     short = {"train.steps": steps, "seed": seed, **{f"data.{key}": value for key, value in fields.items()}}
+    short |= {"context": options.length(context), "horizon": options.length(horizon)}
     said = read_recipe(recipe, overrides or (), {key: value for key, value in short.items() if value is not None})
     place = options.place(device)
     path = out or next_free(RUNS, Path(recipe).stem.replace(":", "-"))

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from framecast.cli import options
 from framecast.errors import UsageError
 
+Clip = Annotated[
+    bool, typer.Option("--clip", help="Cut what is predicted to the model's value range (of --range, units or data).")
+]
+
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run or a model's folder.")],
     file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
-    out: Annotated[Path, typer.Option("--out", help="New .npy, .npz or .zarr.")],
-    horizon: Annotated[int, typer.Option(help="Frames to predict; any number.", min=1)] = 10,
-    context: Annotated[
-        int | None, typer.Option(help="How many of the last frames to use. [default: as trained]", min=1)
-    ] = None,
-    gif: Annotated[Path | None, typer.Option(help="Animation of one sequence.")] = None,
-    strip: Annotated[Path | None, typer.Option(help="Picture of one sequence, PNG.")] = None,
-    sequence: Annotated[int, typer.Option(help="Which sequence the pictures show.", min=0)] = 0,
+    out: options.Outs,
+    horizon: Annotated[str, typer.Option(help="Frames to predict, any number; or time, e.g. 90min.")] = "10",
+    context: options.Context = None,
+    clip: Clip = False,
+    gif: options.GIF = None,
+    strip: options.Strip = None,
+    sequence: options.Sequence = 0,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
+    covariates: options.Covariates = None,
     dims: options.Dims = None,
     variable: options.Variable = None,
     value_range: options.Range = None,
@@ -32,6 +36,7 @@ def predict(
     step_minutes: options.Step = None,
     grey: options.Grey = False,
     shrink: options.Shrink = None,
+    frames: options.Frames = None,
     model: options.Model = None,
     device: options.Device = "auto",
     precision: options.Precision = None,
@@ -39,36 +44,37 @@ def predict(
     as_json: options.Json = False,
 ) -> None:
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
-    from framecast import kernels
+    from framecast import kernels, writers
     from framecast.contest import recipe_of, seen_alike
     from framecast.data import ArraySource
     from framecast.model_folder import load
     from framecast.place import resolve_device
-    from framecast.predict import check_new, draw_forecast, forecast, write_forecast
+    from framecast.predict import clipped, forecast, provenance
     from framecast.progress import progress
 
-    check_new(out, gif, strip)
-    place = resolve_device(device)
+    writers.check(out, gif, strip)
     kernels.set_precision(precision or "auto")
-    kind = options.imported(model)
+    place, kind = resolve_device(device), options.imported(model)
     forecaster = load(run, model=kind)
     fields = options.data_fields(
-        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink
+        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
-    source = ArraySource(options.data_config(seen_alike(recipe_of(run, kind), fields)))
+    config = options.data_config(seen_alike(recipe_of(run, kind), fields, forecaster.spec))
+    beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
+    source = ArraySource(config)
     _check_sequence(sequence, len(source.latest))
+    for note in () if as_json else source.notes:
+        print(note, flush=True)
+    said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
-        result = forecast(
-            forecaster, source, horizon, context=context, batch_size=batch_size, device=place, progress=show.update
-        )
-    axes, shape = write_forecast(out, result, forecaster.spec)
-    draw_forecast(result, forecaster.spec, sequence, gif=gif, strip=strip)
+        result = forecast(forecaster, source, horizon, progress=show.update, **said)
+    result = clipped(result) if clip else result
+    written = writers.write_all(out, result, about := provenance(run, result), gif=gif, strip=strip, sequence=sequence)
     if as_json:
-        options.say_json({"out": str(out), "dims": axes, "shape": shape, "notes": source.notes})
+        notes = [*source.notes, *result.notes]
+        options.say_json({"out": written, "shape": result.frames.shape, "notes": notes, **about})
         return
-    for note in source.notes:
-        print(note)
-    print(f"{out}: axes {axes}, shape {'x'.join(map(str, shape))}, {forecaster.spec.units}")
+    print(*result.notes, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
 
 
 def convert(

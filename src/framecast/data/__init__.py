@@ -4,6 +4,7 @@ from framecast.data.arrays import ArraySource
 from framecast.data.config import MOVING_MNIST, DataConfig, MovingMNISTConfig
 from framecast.data.dataset import DataSet, open_data
 from framecast.data.frozen import freeze
+from framecast.data.future import FutureCovariates
 from framecast.data.loader import Batch, evaluation_batches, training_batches
 from framecast.data.moving_mnist import MovingMNIST
 
@@ -13,6 +14,7 @@ __all__ = [
     "Batch",
     "DataConfig",
     "DataSet",
+    "FutureCovariates",
     "MovingMNIST",
     "MovingMNISTConfig",
     "evaluation_batches",

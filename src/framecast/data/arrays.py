@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.cache import FrameCache
+from framecast.data.calendar import calendar, calendar_channels
 from framecast.data.config import DataConfig
-from framecast.data.fingerprint import fingerprint
+from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.layout import layout
 from framecast.data.npy import MAPPED_LIMIT
 from framecast.data.npz import CONTENT_LIMIT
 from framecast.data.opening import open_stored
+from framecast.data.pieces import pieces
+from framecast.data.placement import Placement
+from framecast.data.roles import roles
 from framecast.data.scan import Scan, is_code, scan
 from framecast.data.series import stack_fingerprint
 from framecast.data.shrink import shrunk
-from framecast.data.stored import Stored
+from framecast.data.stored import Attributes, Stored
 from framecast.data.timeline import Timeline
-from framecast.data.units import DBZ_UNITS, RATE_UNITS, canonical, reflectivity
+from framecast.data.units import DBZ_UNITS, canonical, reflectivity_of
 from framecast.errors import InputError
-from framecast.types import FrameSpec, Grid, Window
+from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
 DBZ_RANGE = (0.0, 70.0)
 BYTE_RANGE = (0.0, 255.0)
@@ -33,19 +39,12 @@ SERIES = (512 << 20, 16, 1 << 20)
 """Of files that are unpacked: bytes up to which all are looked at, how many blocks of larger ones, values of a block."""
 
 
-class _Span(NamedTuple):
-    """Frames of a sequence that were not at hand."""
-
-    begin: int
-    end: int
-
-
 class ArraySource:
     """Sequences in one array or in many files: raw value = stored value x scale + offset, in raw units.
 
     A .npy is mapped, an .npz is unpacked into memory, everything else is read when frames are asked for. Pixels that
     hold the missing code, NaN or infinity are missing. Where files know their times, each stretch without a gap is a
-    sequence of its own.
+    sequence of its own; a frame that is missing as a whole is a gap, too.
 
     Args:
         config: source (the path) and what the user says about it.
@@ -59,9 +58,9 @@ class ArraySource:
     def __init__(
         self, config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content_limit: int = CONTENT_LIMIT
     ) -> None:
-        self._path = Path(config.source)
+        self._path = Path(config.path)
         stored = open_stored(config, mapped_limit=mapped_limit, content_limit=content_limit)
-        name, said = config.source, stored.attributes
+        name, said = config.path, stored.attributes
         self.about: str = stored.about
         self.timeline: Timeline | None = stored.timeline
         self._files = stored.files
@@ -70,30 +69,40 @@ class ArraySource:
         self._array = stored.array
         self._layout, notes = layout(stored, config.dims, name)
         self.notes: list[str] = [*stored.notes, *notes]
+        self._roles = roles(config, stored.grid.variables, self._layout.size("c"))
+        self._factors: NDArray[np.float32] | None = None
         self._missing = said.missing if config.missing is None else config.missing
-        units, self._scale, self._offset = self._units(config.units, stored)
-        self._turned = self._turns(units, config.to_units, name)
-        units = config.to_units or units
-        self._scan = self._scanned(stored.grain, name)
+        units, self._scale, self._offset = self._units(config.units, self._of_targets(stored))
+        self._scan = self._scanned(stored.grain, name, everything=config.max_missing is not None)
+        self._reflectivity = None if config.scale is None else reflectivity_of(units, config.z_r, name)
+        if self._reflectivity is not None:
+            a, b = self._reflectivity.coefficients
+            self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {DBZ_RANGE[1]:g} dBZ")
+            units = DBZ_UNITS
         low, high = self._range(config.range, units, name)
         self.has_missing: bool = self._finds_missing()
-        self.lengths: Sequence[int] = self._layout.lengths
-        self.labels: Sequence[str] | None = self._per_sequence(said.split, "split", name)
-        self._times = self._per_sequence(said.start_time, "start_time", name)
-        self.latest: Sequence[int] = stored.timeline.latest if stored.timeline else range(len(self.lengths))
+        self.missing_frames = 0
+        self._chosen = config.frames is not None
+        self._placement = placement = self._placed(config, said, name)
+        self.pieces, self.lengths, self.labels = placement.pieces, placement.lengths, placement.labels
+        self.latest, self.groups = placement.latest, placement.groups
         self.grid: Grid = stored.grid.coarse(config.shrink)
+        if self._roles is not None:
+            self.grid = self.grid.of(self._roles.targets)
         self.spec = FrameSpec(
-            channels=self._layout.size("c"),
+            channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
             height=self._shrunk_size("h", name),
             width=self._shrunk_size("w", name),
             units=units,
             low=low,
             high=high,
             step_minutes=said.step_minutes if config.step_minutes is None else config.step_minutes,
+            **self._beside(name),
         )
+        self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
 
-    def read(self, sequence: int, start: int, stop: int) -> Window:
-        """Frames start..stop-1 of a sequence, raw units.
+    def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
+        """Frames start..stop-1 of a sequence, raw units; of all pixels, or of an area of them.
 
         Raises:
             InputError: no such frames, or they cannot be read.
@@ -102,15 +111,29 @@ class ArraySource:
             length = self.lengths[sequence] if 0 <= sequence < len(self.lengths) else None
             expected = f"sequences 0..{len(self.lengths) - 1}" if length is None else f"frames 0..{length - 1}"
             raise InputError(str(self._path), got=f"sequence {sequence}, frames {start}..{stop - 1}", expected=expected)
-        frames = self._at_hand(sequence, start, stop) if self._cache is not None else self._load(sequence, start, stop)
+        at, begin, end = self.pieces[sequence].sequence, *self._placement.stored(sequence, start, stop)
+        if self._cache is None:
+            frames = self._load(at, begin, end, area)
+        else:
+            frames = self._cache.read(at, begin, end, area, self._load)
+        if self._roles is not None and self._roles.calendar:
+            frames = self._dated(frames, sequence, start)
         valid = np.isfinite(frames) if self.has_missing else None
-        return Window(frames, valid, self._time(sequence, start))
+        return Window(frames, valid, self._placement.time(sequence, start))
+
+    def _dated(self, frames: NDArray[np.float32], sequence: int, start: int) -> NDArray[np.float32]:
+        """The same with the channels that are computed from the times."""
+        assert self._roles is not None
+        moments = [self._placement.time(sequence, start + t) for t in range(len(frames))]
+        if any(moment is None for moment in moments):
+            fix = "give their pattern with --times, or leave data.calendar out"
+            raise InputError(str(self._path), got="frames without times", expected="times, for data.calendar", fix=fix)
+        waves = calendar(np.array(moments, "datetime64[ms]"), self._roles.calendar)[:, :, None, None]
+        return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
-        times = [self._time(sequence, at) for at in range(self.lengths[sequence])]
-        known = [time for time in times if time is not None]
-        return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
+        return self._placement.times(sequence)
 
     @property
     def dims(self) -> str:
@@ -119,42 +142,30 @@ class ArraySource:
         return dims if "n" in dims or len(self.latest) == 1 else f"n{dims}"
 
     def fingerprint(self) -> str:
-        """16 hex digits of a sha256 over the contents of the file or files."""
-        return self._fingerprint
+        """16 hex digits of a sha256 over the contents of the file or files, and which frames of them are asked for."""
+        if not self._chosen:
+            return self._fingerprint
+        return hashlib.sha256(f"{self._fingerprint} {[tuple(p) for p in self.pieces]}".encode()).hexdigest()[:DIGITS]
 
     @cached_property
     def _fingerprint(self) -> str:
         return stack_fingerprint(self._files, self._path) if self._files else fingerprint(self._path)
 
-    def _load(self, sequence: int, start: int, stop: int) -> NDArray[np.float32]:
+    def _load(self, sequence: int, start: int, stop: int, area: Area | None = None) -> NDArray[np.float32]:
         """Frames out of the file, raw units, NaN where missing."""
-        stored = self._layout.read(self._array, sequence, start, stop)
+        part = None if area is None else area.times(self._shrink)
+        stored = self._layout.read(self._array, sequence, start, stop, part)
         frames = self._raw(stored)
         if self.has_missing:
             frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
+        if self._roles is not None and self._factors is not None:
+            order = self._roles.order
+            frames = frames[:, order] * self._factors[order][:, None, None]
         frames = shrunk(frames, self._shrink) if self._shrink > 1 else frames
-        return reflectivity(frames) if self._turned else frames
-
-    def _at_hand(self, sequence: int, start: int, stop: int) -> NDArray[np.float32]:
-        """The same, with frames that were read lately taken from the cache."""
-        cache = self._cache
-        assert cache is not None
-        out = np.empty((stop - start, self.spec.channels, self.spec.height, self.spec.width), np.float32)
-        lacking: list[_Span] = []
-        for at in range(start, stop):
-            frame = cache.get((sequence, at))
-            if frame is not None:
-                out[at - start] = frame
-            elif lacking and lacking[-1].end == at:
-                lacking[-1] = _Span(lacking[-1].begin, at + 1)
-            else:
-                lacking.append(_Span(at, at + 1))
-        for begin, end in lacking:
-            fresh = self._load(sequence, begin, end)
-            out[begin - start : end - start] = fresh
-            for at in range(begin, end):
-                cache.put((sequence, at), fresh[at - begin].copy())
-        return out
+        if self._reflectivity is not None:
+            targets = slice(None) if self._roles is None else slice(len(self._roles.targets))
+            frames[:, targets] = self._reflectivity.as_dbz(frames[:, targets])
+        return frames
 
     def _shrunk_size(self, letter: str, name: str) -> int:
         size = self._layout.size(letter)
@@ -173,15 +184,16 @@ class ArraySource:
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(stored * np.float64(self._scale) + self._offset, np.float32)
 
-    def _time(self, sequence: int, start: int) -> np.datetime64 | None:
-        if self.timeline is not None:
-            first = self.timeline.runs[sequence][0]
-            return None if self.timeline.times is None else self.timeline.times[first + start]
-        if self._times is None or np.isnat(self._times[sequence]):
-            return None
-        if start and self.spec.step_minutes is None:
-            return None
-        return self._times[sequence] + np.timedelta64(round(start * (self.spec.step_minutes or 0) * 60), "s")
+    def _of_targets(self, stored: Stored) -> Stored:
+        """The same with the units of the targets, where channels have units of their own."""
+        if self._roles is None or len(stored.grid.units) != self._layout.size("c"):
+            return stored
+        self.notes = [note for note in self.notes if not note.startswith("units: ")]
+        units = {stored.grid.units[place] for place in self._roles.targets}
+        if len(units) > 1:
+            self.notes.append(f"units: {', '.join(sorted(units))} by target; one value range serves them all")
+        said = stored.attributes._replace(units=units.pop() if len(units) == 1 else None)
+        return stored._replace(attributes=said)
 
     def _units(self, given: str | None, stored: Stored) -> tuple[str, float, float]:
         """Units, scale and offset in those units."""
@@ -194,24 +206,23 @@ class ArraySource:
             self.notes.append(f"units: {given} as given; the file says {said.units}")
         if factor != 1:
             self.notes.append(f"units: {spelled} turned into {units}, values times {factor:g}")
+        if self._roles is not None:
+            own = stored.grid.units if len(stored.grid.units) == self._layout.size("c") else ()
+            self._factors = np.full(self._layout.size("c"), factor, np.float32)
+            for channel in (*self._roles.past, *self._roles.covariates) if own else ():
+                self._factors[channel] = canonical(own[channel])[1]
+            factor = 1.0
         return units, said.scale * factor, said.offset * factor
 
-    def _turns(self, units: str, wanted: str | None, name: str) -> bool:
-        """Whether rain rates are to be turned into reflectivity."""
-        if wanted in (None, units):
-            return False
-        if units != RATE_UNITS:
-            fix = "name the file's units if they are not said there"
-            raise InputError(f"{name}: to_units", got=f"data in {units}", expected=f"{RATE_UNITS} or {wanted}", fix=fix)
-        self.notes.append(f"units: {RATE_UNITS} turned into {wanted} by Z = 200 R^1.6, at least 0")
-        return True
-
-    def _scanned(self, grain: tuple[int, ...], name: str) -> Scan | None:
+    def _scanned(self, grain: tuple[int, ...], name: str, *, everything: bool) -> Scan | None:
         """Look at the values, unless they are plain bytes, of which none can be missing."""
         if self._plain_bytes and self._missing is None:
             return None
         whole, samples, block = SERIES if self._files else (None, None, None)
-        found = scan(self._array, grain, self._missing, whole=whole, samples=samples, block=block)
+        whole = sys.maxsize if everything else whole
+        counting = None if self._roles is None else self._roles.targets
+        dims = self._layout.dims
+        found = scan(self._array, grain, self._missing, dims, counting, whole=whole, samples=samples, block=block)
         part = "" if found.whole else f" in a sample of {found.seen} values"
         if found.not_finite:
             self.notes.append(f"missing: {found.not_finite} values are NaN or infinite{part}")
@@ -248,18 +259,54 @@ class ArraySource:
         self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part}")
         return low, high
 
-    def _found_range(self, name: str) -> tuple[float, float]:
-        """Range of the raw values as float32 holds them."""
-        stored = BYTE_RANGE if self._scan is None else (self._scan.low, self._scan.high)
-        with np.errstate(over="ignore"):
-            ends = sorted(float(np.float32(value * self._scale + self._offset)) for value in stored)
-        if not (math.isfinite(ends[0]) and math.isfinite(ends[1])):
+    def _found_range(self, name: str, channels: Sequence[int] | None = None) -> tuple[float, float]:
+        """Range of the raw values of some channels, by default the targets, as float32 holds them."""
+        if channels is None:
+            channels = range(self._layout.size("c")) if self._roles is None else self._roles.targets
+        ends: list[float] = []
+        for channel in channels:
+            stored = BYTE_RANGE if self._scan is None else self._scan.ranges[channel]
+            if stored[0] > stored[1]:
+                continue
+            factor = 1.0 if self._factors is None else float(self._factors[channel])
+            with np.errstate(over="ignore"):
+                ends += [float(np.float32((value * self._scale + self._offset) * factor)) for value in stored]
+        if not ends:
+            raise InputError(name, got="a channel without a valid value", expected="some pixels that are not missing")
+        if not (math.isfinite(min(ends)) and math.isfinite(max(ends))):
             raise InputError(name, got="values beyond 3.4e38", expected="values that float32 can hold")
-        return ends[0], ends[1]
+        return min(ends), max(ends)
 
-    def _per_sequence(self, values: Any, key: str, name: str) -> Any:
-        if values is not None and len(values) != len(self.lengths):
-            raise InputError(
-                f"{name}: {key}", got=f"{len(values)} values", expected=f"{len(self.lengths)}, one for each sequence"
-            )
-        return values
+    def _beside(self, name: str) -> dict[str, Any]:
+        """What a FrameSpec says of the channels where they play different parts."""
+        if self._roles is None:
+            return {}
+
+        def channel(place: int) -> Channel:
+            low, high = self._found_range(name, [place])
+            return Channel(name=found.names[place], low=low, high=high if low < high else low + 1)
+
+        found = self._roles
+        return {
+            "names": tuple(found.names[place] for place in found.targets),
+            "past": tuple(map(channel, found.past)),
+            "covariates": (*map(channel, found.covariates), *calendar_channels(found.calendar)),
+        }
+
+    def _placed(self, config: DataConfig, said: Attributes, name: str) -> Placement:
+        """Find where sequences lie, once frames that are missing as a whole and those not asked for are taken out."""
+        step = said.step_minutes if config.step_minutes is None else config.step_minutes
+        placement, found = Placement(self._layout, self.timeline, said, step, name), self._scan
+        if found is not None and not found.whole and self.has_missing:
+            self.notes.append("gaps: not all frames were looked at for missing ones; data.max_missing=0.99 does so")
+        whole = found is not None and found.whole
+        cut = pieces(self._layout, placement.latest, found.lost, config.max_missing) if found and whole else None
+        if cut is not None:
+            self.notes.append(cut.note)
+            placement.without(cut)
+            self.missing_frames = len(cut.missing)
+        if config.frames is not None:
+            before = sum(placement.lengths)
+            placement.only(config.frames)
+            self.notes.append(f"frames: {sum(placement.lengths)} of {before} are used")
+        return placement

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,10 +60,21 @@ def coordinate(data: Any, dim: str, name: str) -> tuple[tuple[float, ...], str]:
     return tuple(values.tolist()), str(array.attrs.get("units", ""))
 
 
-def calendar_times(data: Any, dim: str | None, name: str) -> tuple[NDArray[Any] | None, str, tuple[str, ...]]:
-    """Times along a dimension, the calendar, and notes.
+class Times(NamedTuple):
+    """Times along a dimension."""
 
-    Dates of calendars that numpy does not have keep their distances, from the date of the first frame on.
+    values: NDArray[Any] | None
+    """UTC; None where there are none."""
+    calendar: str = "standard"
+    origin: str | None = None
+    """Of calendars that numpy does not have: the date on which both agree."""
+    notes: tuple[str, ...] = ()
+
+
+def calendar_times(data: Any, dim: str | None, name: str) -> Times:
+    """Times along a dimension.
+
+    Dates of calendars that numpy does not have keep their distances, from the first of the month of the first frame on.
 
     Raises:
         InputError: times that cannot be read.
@@ -71,10 +82,10 @@ def calendar_times(data: Any, dim: str | None, name: str) -> tuple[NDArray[Any] 
     key = dim if dim in data.variables else next((k for k in ("time", "valid_time") if k in data.variables), None)
     array = None if key is None else data.variables[key]
     if array is None or array.ndim > 1 or array.size > SERIES_LIMIT or array.dtype.kind not in "fiu":
-        return None, "standard", ()
+        return Times(None)
     units, calendar = str(array.attrs.get("units", "")), str(array.attrs.get("calendar", "standard")).lower()
     if " since " not in units:
-        return None, calendar, ()
+        return Times(None, calendar)
     raw = np.atleast_1d(np.asarray(array.values))
     if raw.dtype.kind == "f" and not np.isfinite(raw).all():
         raise InputError(f"{name}: {key}", got="a time that is missing", expected="a time for each frame")
@@ -84,10 +95,10 @@ def calendar_times(data: Any, dim: str | None, name: str) -> tuple[NDArray[Any] 
             moments = cftime.num2date(
                 raw, units, calendar, only_use_cftime_datetimes=False, only_use_python_datetimes=True
             )
-            return np.array(moments, "datetime64[ms]"), calendar, ()
+            return Times(np.array(moments, "datetime64[ms]"), calendar)
         moments = cftime.num2date(raw, units, calendar)
-        first = min(moments)
-        seconds = np.array([round((moment - first).total_seconds() * 1000) for moment in moments], "timedelta64[ms]")
-        begin = np.datetime64(f"{first.year:04}-{first.month:02}-{min(first.day, 28):02}", "ms")
-        begin += np.timedelta64(first.hour * 3600 + first.minute * 60 + first.second, "s")
-        return begin + seconds, calendar, (f"calendar: {calendar}; dates after the first frame are counted in days",)
+        first = min(moments).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        passed = np.array([round((moment - first).total_seconds() * 1000) for moment in moments], "timedelta64[ms]")
+        origin = f"{first.year:04}-{first.month:02}-01 00:00:00"
+        notes = (f"calendar: {calendar}; days are counted from {origin[:10]} on",)
+        return Times(np.datetime64(origin.replace(" ", "T"), "ms") + passed, calendar, origin, notes)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data import hdf5
-from framecast.data.axes import AXES, axis_of, calendar_times, coordinate
+from framecast.data.axes import AXES, Times, axis_of, calendar_times, coordinate
 from framecast.data.damage import FRAME_LIMIT, RATIO_LIMIT, SERIES_LIMIT, SMALL, damage, library
 from framecast.data.family import Leaf, Wish
 from framecast.data.stored import NUMBERS
@@ -45,7 +45,7 @@ class _Axes(NamedTuple):
 
 
 class CFGrids:
-    """Variables on one grid with one axis of time.
+    """Variables on one grid with one axis of time; those without (orography, a land mask) are the same in all frames.
 
     Args:
         wish: variable, one name, or several with commas between them, which become channels.
@@ -65,17 +65,20 @@ class CFGrids:
         with self._opened(path) as data:
             variables = self._variables(data, str(path))
             axes = [_axes(data, data[key], str(path)) for key in variables]
-            if len(set(axes)) > 1 or (len(variables) > 1 and axes[0].c is not None):
+            lead = next((found for found in axes if found.t is not None), axes[0])
+            apart = any(found not in (lead, lead._replace(t=None)) for found in axes)
+            if apart or (len(variables) > 1 and lead.c is not None):
                 got = "; ".join(f"{key} ({', '.join(data[key].dims)})" for key in variables)
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
-            return _leaf(data, variables, axes[0], str(path))
+            return _leaf(data, variables, lead, str(path))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read frames; fill values are NaN, scale and offset applied."""
         with self._opened(path) as data:
             variables = self._variables(data, str(path))
-            axes = _axes(data, data[variables[0]], str(path))
-            frames = [_frames(data[key], axes, indices) for key in variables]
+            axes = [_axes(data, data[key], str(path)) for key in variables]
+            frames = [_frames(data[key], own, indices) for key, own in zip(variables, axes, strict=True)]
+            frames = [np.repeat(part, len(indices), 0) if len(part) < len(indices) else part for part in frames]
             return frames[0] if len(frames) == 1 else np.concatenate(frames, axis=1)
 
     def _variables(self, data: Any, name: str) -> list[str]:
@@ -168,7 +171,7 @@ def _axes(data: Any, array: Any, name: str) -> _Axes:
 
 
 def _leaf(data: Any, variables: list[str], axes: _Axes, name: str) -> Leaf:
-    first = data[variables[0]]
+    first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
     count = first.sizes[axes.t] if axes.t else 1
     height, width = first.sizes[axes.y], first.sizes[axes.x]
     levels = first.sizes[axes.c] if axes.c else 1
@@ -178,14 +181,16 @@ def _leaf(data: Any, variables: list[str], axes: _Axes, name: str) -> Leaf:
         raise InputError(name, got=got, expected=f"at most {SERIES_LIMIT} frames of {FRAME_LIMIT} values")
     dtype = np.result_type(*(data[key].dtype for key in variables))
     _check_packed(data, variables, name)
-    times, calendar, notes = calendar_times(data, axes.t, name)
-    grid = _grid(data, variables, axes, levels, calendar, name)
+    times = calendar_times(data, axes.t, name)
+    grid, notes = _grid(data, variables, axes, levels, times, name), times.notes
     units = grid.units[0] if len(set(grid.units)) == 1 else None
     if units is None:
         notes = (*notes, f"units: {', '.join(grid.units)} by channel; one value range serves them all")
     chunks = first.encoding.get("preferred_chunks", {})
     grain = int(chunks.get(axes.t, 1)) if axes.t else 1
-    return Leaf((channels, height, width), dtype, count, times, None, None, units or None, None, grid, grain, notes)
+    return Leaf(
+        (channels, height, width), dtype, count, times.values, None, None, units or None, None, grid, grain, notes
+    )
 
 
 def _check_packed(data: Any, variables: list[str], name: str) -> None:
@@ -211,7 +216,7 @@ def _frames(array: Any, axes: _Axes, indices: Sequence[int]) -> NDArray[Any]:
     return values if axes.c is not None else values[:, None]
 
 
-def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, calendar: str, name: str) -> Grid:
+def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: Times, name: str) -> Grid:
     arrays = [data[key] for key in variables]
     mapping = _mapping(data, arrays[0])
     y, y_units = coordinate(data, axes.y, name)
@@ -231,7 +236,8 @@ def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, calendar: s
         axis_units="degrees" if degrees else y_units or "1",
         crs=crs or ("EPSG:4326" if degrees and not mapping else None),
         mapping=mapping,
-        calendar=calendar,
+        calendar=times.calendar,
+        time_origin=times.origin,
         missing="NaN" if packed is None else f"fill value {packed}",
     )
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from framecast.data.calendar import Cycle
+from framecast.data.duration import Gap
+from framecast.errors import UsageError
+from framecast.normalize import ZR
 
 MOVING_MNIST = "moving-mnist"
 """The source that is generated rather than read."""
@@ -13,6 +20,19 @@ DIGIT_SIDE = 28
 """Rows and columns of an MNIST digit."""
 
 Count = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0, strict=True)]
+Weight = Literal["uniform", "wet", "changing"]
+
+
+def _forward(frames: tuple[Any, Any]) -> tuple[Any, Any]:
+    if isinstance(frames[0], datetime):
+        frames = tuple(time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time for time in frames)
+    if not frames[0] < frames[1]:
+        raise ValueError(f"frames: got {frames[0]} to {frames[1]}, expected the first before the last")
+    return frames
+
+
+Frames = Annotated[tuple[NotNegative, NotNegative] | tuple[datetime, datetime], AfterValidator(_forward)]
 
 
 class MovingMNISTConfig(BaseModel):
@@ -53,12 +73,36 @@ class MovingMNISTConfig(BaseModel):
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
 
+class FileConfig(BaseModel):
+    """One of several sources, and what is said about it alone.
+
+    Args:
+        path: as `source` of DataConfig.
+        frames: over those of DataConfig.
+        split: of all its frames: train, val or test; for each file or for none.
+        variable: over that of DataConfig.
+        units: over those of DataConfig.
+        missing: over that of DataConfig.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Annotated[str, Field(min_length=1)]
+    frames: Frames | None = None
+    split: Literal["train", "val", "test"] | None = None
+    variable: str | None = None
+    units: str | None = None
+    missing: float | None = None
+
+
 class DataConfig(BaseModel):
     """Where frames come from, what their values mean and how they are split.
 
     Args:
         source: "moving-mnist", or a path: a .npy, .npz, .zarr, NetCDF, HDF5, GRIB, PGM, video or GIF, or a folder of
-            pictures, GeoTIFFs or such files.
+            pictures, GeoTIFFs or such files; or several, each a path or a FileConfig.
+        frames: only those from the first up to, not with, the second: numbers from 0 in the order of time (of
+            independent sequences: in each), or times as in [2016-09-28T14:45, 2016-09-28T16:25], UTC; null for all.
         dims: the axes of a plain array in order, letters of n (sequences), t (time), c (channels), h (rows), w (columns).
         variable: name of the array, variable, quantity or field inside; of CF grids also several with commas between
             them, which become channels.
@@ -69,21 +113,40 @@ class DataConfig(BaseModel):
             and most normalizers use it.
         missing: the stored value, before scale and offset, that stands for a missing pixel.
         units: physical units of the values; over what the file says.
-        to_units: "dBZ" turns rain rates into reflectivity as they are read (Z = 200 R^1.6), so that a network can learn
-            from both; data in dBZ stay as they are.
+        scale: "dBZ", rain rates are turned into reflectivity once read (what is in dBZ stays as it is); null for as is.
+        z_r: how: the name of a relation in `framecast.normalize.Z_R`, or (a, b) of Z = a R^b.
         step_minutes: minutes between frames; over what the file says.
-        split_by: "file", labels in the file; "sequence", whole sequences; "time", consecutive blocks of each sequence;
-            "auto", the first of these that fits.
+        split_by: "file", labels in the file or of files, else whole files; "sequence", whole sequences; "event", whole
+            events, which are sequences less than `gap` apart; "time", consecutive blocks of each sequence; "auto",
+            labels, else sequences where there are many, else time.
+        gap: least distance between frames of different splits, frames or time as in 2h. Between sequences it holds where
+            their times are known.
         fractions: parts of train, validation and test; a part of 0 leaves that split out. Labels override them.
         stride: frames between the starts of training windows in long sequences.
+        crop: side, or (height, width), of the parts of frames that are trained and scored on, pixels; null for whole
+            frames. Training cuts them at random places, anew in each epoch; validation and test on a fixed grid.
+        crops: crops that a window of whole frames counts for in an epoch; null for as many as fit side by side.
+        crop_weight: "uniform"; "wet", places with many pixels above crop_threshold more often; "changing", places that
+            change much. See `framecast.data.crops.weighed`.
+        crop_threshold: above which a pixel is wet, raw units; null for 15 dBZ, 0.3 mm/h, else the middle of the range.
+        targets: names or numbers of the channels that are forecast, scored and written; null for all that are no
+            covariates. Other channels are known in the past only: the network forecasts them too, for its own use.
+        covariates: names or numbers of the channels that are known of the future too (orography, a land mask, a
+            numerical forecast): given to the network with the time that it predicts, never forecast.
+        calendar: covariates that are computed from the times, UTC: "hour" of the day, "day" of the year, each as sine
+            and cosine.
+        max_missing: a frame of which a larger share of the targets is missing counts as a gap, which no window crosses.
+            Null for frames of which nothing is there, as far as all values are looked at when the data are opened
+            (4 GiB of an array, 512 MiB of files); with a share all are, whatever it takes.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
-            turns, square frames only).
+            turns, square frames or crops only).
         moving_mnist: the generator's settings, used where source is "moving-mnist".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: Annotated[str, Field(min_length=1)] = MOVING_MNIST
+    source: Annotated[str, Field(min_length=1)] | tuple[FileConfig, ...] = MOVING_MNIST
+    frames: Frames | None = None
     dims: str | None = None
     variable: str | None = None
     times: str | None = None
@@ -92,13 +155,32 @@ class DataConfig(BaseModel):
     range: tuple[float, float] | None = None
     missing: float | None = None
     units: str | None = None
-    to_units: Literal["dBZ"] | None = None
+    scale: Literal["dBZ"] | None = None
+    z_r: ZR = "marshall-palmer"
     step_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    split_by: Literal["auto", "file", "sequence", "time"] = "auto"
+    split_by: Literal["auto", "file", "sequence", "event", "time"] = "auto"
+    gap: Gap = 0
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     stride: Count = 1
+    crop: Count | tuple[Count, Count] | None = None
+    crops: Count | None = None
+    crop_weight: Weight = "uniform"
+    crop_threshold: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    targets: Annotated[tuple[str | int, ...], Field(min_length=1)] | None = None
+    covariates: tuple[str | int, ...] = ()
+    calendar: tuple[Cycle, ...] = ()
+    max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _files(cls, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            return value
+        if not value:
+            raise ValueError("source: got no file, expected at least one")
+        return [{"path": file} if isinstance(file, str) else file for file in value]
 
     @field_validator("dims")
     @classmethod
@@ -122,13 +204,53 @@ class DataConfig(BaseModel):
         return value
 
     @model_validator(mode="after")
+    def _cropped(self) -> DataConfig:
+        if self.crop is None and (self.crops is not None or self.crop_weight != "uniform"):
+            raise ValueError("got crops or crop_weight without crop, expected the size of a crop, as in crop: 140")
+        if self.crop_threshold is not None and self.crop_weight != "wet":
+            raise ValueError(f"got crop_threshold with crop_weight {self.crop_weight}, expected it with wet only")
+        return self
+
+    @model_validator(mode="after")
     def _used(self) -> DataConfig:
-        names = ("dims", "variable", "times", "range", "missing", "units", "to_units", "step_minutes")
+        names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
+        names += ["targets", "max_missing"]
+        if self.scale is None and self.z_r != "marshall-palmer":
+            raise ValueError("got z_r without scale, expected scale: dBZ with it")
         unused = [name for name in names if getattr(self, name) is not None]
-        unused += [name for name, usual in (("colour", "auto"), ("shrink", 1)) if getattr(self, name) != usual]
+        unused += [name for name in ("covariates", "calendar") if getattr(self, name)]
+        usual = {"colour": "auto", "shrink": 1, "gap": 0}
+        unused += [name for name, value in usual.items() if getattr(self, name) != value]
         if self.source == MOVING_MNIST and unused:
             raise ValueError(f"got {', '.join(unused)} with source {MOVING_MNIST}, expected them with a file only")
         return self
+
+    @property
+    def path(self) -> str:
+        """The source, where one path is needed.
+
+        Raises:
+            UsageError: there are several.
+        """
+        if isinstance(self.source, str):
+            return self.source
+        raise UsageError("source", got=f"{len(self.source)} files", expected="one path here")
+
+    def of(self, file: FileConfig) -> DataConfig:
+        """The configuration of one of several files."""
+        own = {
+            key: value for key, value in file if value is not None and key in ("frames", "variable", "units", "missing")
+        }
+        return self.model_copy(update={**own, "source": file.path})
+
+    def placed(self, place: Callable[[str], str]) -> DataConfig:
+        """The same with other paths, those of generated data left alone."""
+        if self.source == MOVING_MNIST:
+            return self
+        if isinstance(self.source, str):
+            return self.model_copy(update={"source": place(self.source)})
+        files = tuple(file.model_copy(update={"path": place(file.path)}) for file in self.source)
+        return self.model_copy(update={"source": files})
 
 
 def good_dims(dims: str) -> bool:

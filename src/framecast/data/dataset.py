@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
-from framecast.data.arrays import ArraySource
+import numpy as np
+from numpy.typing import NDArray
+
 from framecast.data.config import MOVING_MNIST, DataConfig, MovingMNISTConfig
+from framecast.data.crops import Crops, crops_of
+from framecast.data.duration import in_frames
 from framecast.data.fingerprint import DIGITS
 from framecast.data.moving_mnist import MovingMNIST
+from framecast.data.normalizing import Choice, fitted
+from framecast.data.several import open_source
 from framecast.data.source import Source
+from framecast.data.split_record import frames_of, record, told
 from framecast.data.splits import Windows, split
 from framecast.data.stored import SPLITS
 from framecast.data.streams import checked_seed
-from framecast.data.units import DBZ_UNITS, RATE_UNITS
 from framecast.errors import UsageError
-from framecast.normalize import DBZ, Normalizer, Range
+from framecast.normalize import Normalizer
 from framecast.types import FrameSpec, Grid, Window
 
+SAMPLE = 500
+"""Generated training sequences that a normalizer is fitted to."""
 EVALUATION_SEED = 0
 """Generated validation and test sequences are the same for every seed of a training."""
 
@@ -33,12 +43,16 @@ class DataSet:
         context: frames that a forecast is given.
         horizon: frames that it is asked for.
         notes: what was found or assumed, one line each.
-        split_hash: 16 hex digits; equal hashes mean the same evaluation windows (of files: training windows too).
+        split_hash: 16 hex digits; equal hashes mean the same evaluation windows (of files: training windows too, but
+            for the places of random crops).
         fingerprint: 16 hex digits of the data.
         has_missing: whether windows carry masks.
         augment: changes that `training_batches` applies.
-        counts: windows in each split.
+        counts: windows in each split; each crop is one.
         read: (split, epoch, index) to the window.
+        training: gives the frames of the training split once each, (T, C, H, W), raw units, whole, in pieces; of very
+            many, and of generated ones, a sample.
+        record: of what is in which split, plain values.
         grid: where pixels lie and what channels are, for those who write.
     """
 
@@ -52,6 +66,8 @@ class DataSet:
     augment: tuple[str, ...]
     counts: dict[str, int]
     read: Callable[[str, int, int], Window]
+    training: Callable[[], Iterable[NDArray[np.float32]]]
+    record: dict[str, Any]
     grid: Grid = field(default_factory=Grid)
 
     @property
@@ -74,7 +90,7 @@ class DataSet:
 
         Args:
             split: "train", "val" or "test".
-            epoch: matters only for generated training sequences, which are fresh in each epoch.
+            epoch: matters for training only, where generated sequences and random crops are fresh in each epoch.
             index: 0..count(split)-1.
 
         Raises:
@@ -87,39 +103,39 @@ class DataSet:
             )
         return self.read(split, epoch, index)
 
-    def normalizer(self) -> Normalizer:
-        """Reflectivity and rain rates on the dBZ scale, everything else linear over its range."""
-        spec = self.spec
-        if spec.units == DBZ_UNITS and spec.low == 0:
-            return DBZ(high=spec.high)
-        if spec.units == RATE_UNITS:
-            return DBZ(rain_rate=True)
-        return Range(low=spec.low, high=spec.high)
+    def normalizer(self, choice: Choice | Normalizer = "auto") -> Normalizer:
+        """The way from raw units to a network's; see `framecast.data.normalizing.fitted`, which may read all of training.
+
+        Raises:
+            UsageError: a normalizer that these data cannot have.
+            InputError: a channel of one value only.
+        """
+        return fitted(choice, self.spec, self.grid.units, self.training)
 
 
-def open_data(config: DataConfig, *, context: int, horizon: int, seed: int) -> DataSet:
+def open_data(config: DataConfig, *, context: int | str, horizon: int | str, seed: int) -> DataSet:
     """Open a source and divide it.
 
     Args:
         config: the source and what is said about it.
-        context: frames that a forecast is given.
-        horizon: frames that it is asked for; validation and test windows start so many frames apart, so that each
-            frame is forecast once.
-        seed: of generated training sequences; nothing else depends on it.
+        context: frames that a forecast is given, or a time as in 50min.
+        horizon: frames, or time, that it is asked for; validation and test windows start so far apart, so that each frame
+            is forecast once.
+        seed: of generated training sequences and of random crops; nothing else depends on it.
 
     Raises:
         InputError: data that cannot be used, or too few frames.
-        UsageError: numbers that do not fit.
+        UsageError: numbers that do not fit, or a time that is no whole number of steps.
     """
-    if context < 1 or horizon < 1:
-        raise UsageError("context, horizon", got=f"{context}, {horizon}", expected="at least 1 each")
     checked_seed(seed)
     opened = _generated if config.source == MOVING_MNIST else _stored
-    data = opened(config, context, horizon, seed)
+    data = opened(config, (context, horizon), seed)
     if "turn" in config.augment and data.spec.height != data.spec.width:
         got = f"frames of {data.spec.height} x {data.spec.width}"
-        raise UsageError("augment: turn", got=got, expected="square frames", fix="use flip only")
-    return data
+        raise UsageError(
+            "augment: turn", got=got, expected="square frames or crops", fix="use flip only, or a square crop"
+        )
+    return replace(data, notes=(*data.notes, f"split hash: {data.split_hash}"))
 
 
 @dataclass(frozen=True)
@@ -131,6 +147,33 @@ class _StoredWindows:
     def __call__(self, split: str, epoch: int, index: int) -> Window:
         sequence, start = self.windows[split][index]
         return self.source.read(sequence, start, start + self.frames)
+
+
+class _CroppedWindows:
+    """The same in crops: each window counts for several."""
+
+    def __init__(self, source: Source, windows: Windows, frames: int, crops: Crops) -> None:
+        self.source, self.windows, self.frames, self.crops = source, windows, frames, crops
+        scored = {place for name in SPLITS[1:] for place in windows[name]}
+        first = dict(sorted(scored, reverse=True))
+        self.grids = {sequence: crops.grid(sequence, start) for sequence, start in first.items()}
+        sizes = {name: [len(self.grids[sequence]) for sequence, _ in windows[name]] for name in SPLITS[1:]}
+        sizes["train"] = [crops.count(sequence) for sequence, _ in windows["train"]]
+        self.ends = {name: np.cumsum(sizes[name], dtype=np.int64) for name in SPLITS}
+
+    def __call__(self, split: str, epoch: int, index: int) -> Window:
+        ends = self.ends[split]
+        number = int(np.searchsorted(ends, index, side="right"))
+        sequence, start = self.windows[split][number]
+        stop = start + self.frames
+        if split == "train":
+            area = self.crops.drawn(sequence, start, stop, epoch, index)
+        else:
+            area = self.grids[sequence][index - (int(ends[number - 1]) if number else 0)]
+        return self.source.read(sequence, start, stop, area)
+
+    def counts(self) -> dict[str, int]:
+        return {name: int(ends[-1]) if len(ends) else 0 for name, ends in self.ends.items()}
 
 
 @dataclass(frozen=True)
@@ -145,43 +188,90 @@ class _GeneratedWindows:
         return self.evaluation.sequence(split, index, self.frames)
 
 
-def _stored(config: DataConfig, context: int, horizon: int, seed: int) -> DataSet:
-    source = ArraySource(config)
+def _lengths(said: tuple[int | str, int | str], spec: FrameSpec) -> tuple[int, int]:
+    """Context and horizon in frames."""
+    context, horizon = (
+        in_frames(length, spec.step_minutes, what) for length, what in zip(said, ("context", "horizon"), strict=True)
+    )
+    if context < 1 or horizon < 1:
+        raise UsageError("context, horizon", got=f"{context}, {horizon}", expected="at least 1 each")
+    return context, horizon
+
+
+def _stored(config: DataConfig, lengths: tuple[int | str, int | str], seed: int) -> DataSet:
+    source = open_source(config)
+    context, horizon = _lengths(lengths, source.spec)
     frames = context + horizon
     parts = split(source, config, frames, eval_stride=horizon)
-    return DataSet(
+    whole = DataSet(
         spec=source.spec,
         context=context,
         horizon=horizon,
-        notes=(*source.notes, parts.how),
+        notes=(*source.notes, parts.how, *told(parts, source)),
         split_hash=parts.hash,
         fingerprint=source.fingerprint(),
         has_missing=source.has_missing,
         augment=config.augment,
         counts={name: len(windows) for name, windows in parts.windows.items()},
         read=_StoredWindows(source, parts.windows, frames),
+        training=partial(frames_of, source, parts.blocks["train"]),
+        record=record(parts, source),
         grid=source.grid,
+    )
+    crops = crops_of(source, config, seed)
+    return whole if crops is None else _cropped(whole, _CroppedWindows(source, parts.windows, frames, crops))
+
+
+def _cropped(whole: DataSet, read: _CroppedWindows) -> DataSet:
+    crops, counts = read.crops, read.counts()
+    height, width = crops.size
+    fixed = [whole.split_hash, crops.size, counts, sorted(read.grids.items())]
+    chosen = {"uniform": "", "wet": f", wet ones (above {crops.threshold:g}) more often"}
+    how = chosen.get(crops.weight, ", changing ones more often")
+    digest = hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:DIGITS]
+    return replace(
+        whole,
+        spec=whole.spec.model_copy(update={"height": height, "width": width}),
+        notes=(
+            *whole.notes,
+            f"crops: {height} x {width}; {counts['train']} in an epoch at random places{how}; "
+            f"{counts['val']} val and {counts['test']} test on a fixed grid",
+        ),
+        split_hash=digest,
+        counts=counts,
+        read=read,
+        record={**whole.record, "hash": digest, "windows": counts, "crop": crops.size, "grids": read.grids},
+        grid=whole.grid.model_copy(update={"y": (), "x": ()}),
     )
 
 
-def _generated(config: DataConfig, context: int, horizon: int, seed: int) -> DataSet:
+def _generated(config: DataConfig, lengths: tuple[int | str, int | str], seed: int) -> DataSet:
     settings = config.moving_mnist
     training, evaluation = MovingMNIST(settings, seed), MovingMNIST(settings, EVALUATION_SEED)
+    context, horizon = _lengths(lengths, training.spec)
     frames = context + horizon
     counts = dict(zip(SPLITS, (settings.length, settings.validation, settings.test), strict=True))
     fixed = [training.fingerprint(), frames, EVALUATION_SEED, counts["val"], counts["test"]]
+    digest = hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:DIGITS]
+    read = _GeneratedWindows(training, evaluation, frames)
     return DataSet(
         spec=training.spec,
         context=context,
         horizon=horizon,
         notes=_moving_mnist_notes(settings),
-        split_hash=hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:DIGITS],
+        split_hash=digest,
         fingerprint=training.fingerprint(),
         has_missing=False,
         augment=config.augment,
         counts=counts,
-        read=_GeneratedWindows(training, evaluation, frames),
+        read=read,
+        training=partial(_first_sequences, read, min(SAMPLE, settings.length)),
+        record={"hash": digest, "how": "digits of train, val and test are disjoint", "windows": counts},
     )
+
+
+def _first_sequences(read: _GeneratedWindows, count: int) -> Iterator[NDArray[np.float32]]:
+    return (read("train", 0, index).frames for index in range(count))
 
 
 def _moving_mnist_notes(settings: MovingMNISTConfig) -> tuple[str, ...]:

@@ -103,6 +103,11 @@ def _moment(text: object, name: str) -> datetime | None:
         return datetime(int(year), number, int(day), int(hour), int(minute), int(float(second)), tzinfo=UTC)
 
 
+def _metric(projection: str) -> str:
+    """PROJ takes the axes of the earth in metres, while these files have them in kilometres."""
+    return re.sub(r"\+([ab])=(\d{4}(?:\.\d*)?)(?=\s|$)", lambda m: f"+{m[1]}={1000 * float(m[2]):.10g}", projection)
+
+
 def _grid(file: Any, quantity: str, units: str, codes: Sequence[float], height: int, width: int, name: str) -> Grid:
     place = hdf5.said(hdf5.member(file, "geographic", name))
     projection = hdf5.said(hdf5.member(file, "geographic/map_projection", name)).get("projection_proj4_params")
@@ -122,6 +127,6 @@ def _grid(file: Any, quantity: str, units: str, codes: Sequence[float], height: 
         y=y,
         x=x,
         axis_units=_LENGTH.get(dimension.upper(), "1"),
-        crs=projection if isinstance(projection, str) else None,
+        crs=_metric(projection) if isinstance(projection, str) else None,
         missing=f"codes {', '.join(f'{code:g}' for code in codes)}, outside coverage" if codes else "no code is given",
     )

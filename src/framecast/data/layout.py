@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from framecast.data.stored import Array, Stored
 from framecast.errors import InputError
+from framecast.types import Area
 
 FRAMES_LIMIT = 10_000_000
 """Frames of all sequences together."""
@@ -39,17 +40,25 @@ class Layout(NamedTuple):
             return [int(n) for n in self.clips[:, :, 1].sum(1)]
         return [self.size("t")] * self.size("n")
 
-    def read(self, array: Array, sequence: int, start: int, stop: int) -> NDArray[Any]:
-        """Stored values of frames start..stop-1 of a sequence, (T, C, H, W)."""
+    def places(self, sequence: int) -> NDArray[np.int64]:
+        """Where the frames of a sequence lie along t."""
         if self.clips is None:
-            return self._part(array, sequence, start, stop)
+            return np.arange(self.size("t"))
+        return np.concatenate([np.arange(first, first + length) for first, length in self.clips[sequence].tolist()])
+
+    def read(self, array: Array, sequence: int, start: int, stop: int, area: Area | None = None) -> NDArray[Any]:
+        """Stored values of frames start..stop-1 of a sequence, (T, C, H, W); of all pixels, or of an area."""
+        if self.clips is None:
+            return self._part(array, sequence, start, stop, area)
         (first, first_length), (second, second_length) = self.clips[sequence].tolist()
         parts = [(first + start, first + min(stop, first_length))]
         parts += [(second + max(0, start - first_length), second + min(stop - first_length, second_length))]
-        return np.concatenate([self._part(array, 0, begin, end) for begin, end in parts if begin < end])
+        return np.concatenate([self._part(array, 0, begin, end, area) for begin, end in parts if begin < end])
 
-    def _part(self, array: Array, sequence: int, start: int, stop: int) -> NDArray[Any]:
+    def _part(self, array: Array, sequence: int, start: int, stop: int, area: Area | None) -> NDArray[Any]:
         key = {"n": sequence, "t": slice(start, stop)}
+        if area is not None:
+            key |= {"h": area.rows, "w": area.columns}
         values = np.asarray(array[tuple(key.get(letter, slice(None)) for letter in self.dims)])
         left = self.dims.replace("n", "")
         if "c" not in left:

@@ -49,7 +49,7 @@ def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content
         InputError: nothing there that can be read, or files that do not belong together.
         UsageError: the library for this kind is not installed.
     """
-    path, wish = Path(config.source), Wish(config.variable, config.colour)
+    path, wish = Path(config.path), Wish(config.variable, config.colour)
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from framecast.types import FrameSpec, Grid, Window
+from numpy.typing import NDArray
+
+from framecast.types import Area, FrameSpec, Grid, Window
 
 
 @runtime_checkable
@@ -29,6 +31,14 @@ class Source(Protocol):
         """Frames in each sequence."""
 
     @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Rows and columns of the frames of each sequence."""
+
+    @property
+    def groups(self) -> Sequence[int]:
+        """Number of the file (or folder, or video) that each sequence comes from; one for all sequences of an array."""
+
+    @property
     def labels(self) -> Sequence[str] | None:
         """Split of each sequence ("train", "val" or "test") if the file says so."""
 
@@ -40,12 +50,15 @@ class Source(Protocol):
     def notes(self) -> list[str]:
         """What was found or assumed, one short line each: nothing is guessed silently."""
 
-    def read(self, sequence: int, start: int, stop: int) -> Window:
-        """Frames start..stop-1 of a sequence, raw units.
+    def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
+        """Frames start..stop-1 of a sequence, raw units; of all pixels, or of an area.
 
         Raises:
             InputError: no such frames, or they cannot be read.
         """
+
+    def frame_times(self, sequence: int) -> NDArray[Any] | None:
+        """Time of each frame of a sequence, UTC; None where unknown."""
 
     def fingerprint(self) -> str:
         """16 hex digits that change when the data do."""

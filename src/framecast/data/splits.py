@@ -7,7 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from framecast.data.apart import Block, Blocks, events, kept_apart
 from framecast.data.config import DataConfig
+from framecast.data.duration import in_frames
 from framecast.data.fingerprint import DIGITS
 from framecast.data.source import Source
 from framecast.data.stored import SPLITS
@@ -21,17 +23,6 @@ Windows = dict[str, list[tuple[int, int]]]
 """By split: (sequence, first frame) of each window."""
 
 
-class Block(NamedTuple):
-    """Frames begin..end-1 of a sequence, which belong to one split."""
-
-    sequence: int
-    begin: int
-    end: int
-
-
-Blocks = dict[str, list[Block]]
-
-
 class Split(NamedTuple):
     """Windows by split."""
 
@@ -40,22 +31,27 @@ class Split(NamedTuple):
     """One line for people: how the frames were divided."""
     hash: str
     """16 hex digits over the data's fingerprint and all windows: equal hashes mean equal splits."""
+    blocks: Blocks
+    """The frames that windows may use."""
+    gap: int
+    """Least distance between frames of different splits, frames."""
 
 
 def split(
     source: Source, config: DataConfig, frames: int, *, stride: int | None = None, eval_stride: int | None = None
 ) -> Split:
-    """Divide a source into windows of `frames` frames. No frame is in two splits.
+    """Divide a source into windows of `frames` frames. No frame is in two splits, or nearer to another than the gap.
 
     Args:
         source: the sequences.
-        config: split_by, fractions and stride.
+        config: split_by, fractions, gap and stride.
         frames: context + horizon.
         stride: frames between starts of training windows; None for the config's.
         eval_stride: the same for validation and test; None for `frames`, windows that share nothing.
 
     Raises:
         InputError: the sequences are too short or too few for a window in each split, or have no labels.
+        UsageError: a gap that is no whole number of frames.
     """
     longest = max(source.lengths)
     if longest < frames:
@@ -65,32 +61,52 @@ def split(
             expected=f"at least {frames}, context + horizon",
             fix="choose a smaller context or horizon",
         )
-    blocks, how = _divide(source, config, frames)
+    gap = in_frames(config.gap, source.spec.step_minutes, "data.gap")
+    blocks, how = _divide(source, config, frames, gap)
+    blocks = _apart(source, blocks, gap, frames)
     strides = {"train": stride or config.stride, "val": eval_stride or frames, "test": eval_stride or frames}
     windows = {name: _windows(blocks[name], frames, strides[name]) for name in SPLITS}
     short = sum(length < frames for length in source.lengths)
     counts = ", ".join(f"{len(windows[name])} {name}" for name in SPLITS)
     how = f"split {how}: {counts} windows of {frames} frames"
+    how += f", splits {gap} frames apart" if gap else ""
     how += f"; {short} of {len(source.lengths)} sequences are too short and left out" if short else ""
     content = json.dumps([source.fingerprint(), frames, windows], sort_keys=True)
-    return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS])
+    return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS], blocks, gap)
+
+
+def _apart(source: Source, blocks: Blocks, gap: int, frames: int) -> Blocks:
+    kept = kept_apart(source, blocks, gap)
+    for name, members in kept.items():
+        before, after = (sum(b.end - b.begin >= frames for b in some) for some in (blocks[name], members))
+        if before and not after:
+            fix = "choose a smaller gap, split_by: time, or fractions of 0 for splits you do without"
+            raise InputError(
+                "data.gap", got=f"{gap} frames, which leave no window for {name}", expected="less", fix=fix
+            )
+    return kept
 
 
 def _windows(blocks: list[Block], frames: int, stride: int) -> list[tuple[int, int]]:
     return [(b.sequence, start) for b in blocks for start in range(b.begin, b.end - frames + 1, stride)]
 
 
-def _divide(source: Source, config: DataConfig, frames: int) -> tuple[Blocks, str]:
+def _divide(source: Source, config: DataConfig, frames: int, gap: int) -> tuple[Blocks, str]:
     usable = [index for index, length in enumerate(source.lengths) if length >= frames]
     by: str = config.split_by
     if by == "auto":
-        by = _automatic(source, config, usable, frames)
-    if by == "file":
+        by = _automatic(source, config, usable, frames, gap)
+    files = [
+        [sequence for sequence in usable if source.groups[sequence] == group] for group in sorted(set(source.groups))
+    ]
+    if by == "file" and (source.labels is not None or len(files) == 1):
         return _by_label(source.labels, source.lengths, frames), "by the labels in the file"
-    percent = "/".join(f"{100 * part:g}" for part in config.fractions)
-    if by == "sequence":
-        return _by_sequence(usable, source.lengths, config.fractions), f"by whole sequences, {percent} %"
-    blocks = _by_time(usable, source.lengths, config.fractions, frames)
+    if by != "time":
+        units = {"file": files, "event": events(source, usable, gap if by == "event" else 0)}
+        members = units.get(by, [[sequence] for sequence in usable])
+        percent = "/".join(f"{100 * part:g}" for part in config.fractions)
+        return _by_units(by, members, source.lengths, config.fractions), f"by whole {by}s, {percent} %"
+    blocks = _by_time(usable, source.lengths, config.fractions, frames, gap)
     uncut = (
         len(usable) - len({b.sequence for name in SPLITS[1:] for b in blocks[name]}) if config.fractions[0] < 1 else 0
     )
@@ -101,11 +117,11 @@ def _divide(source: Source, config: DataConfig, frames: int) -> tuple[Blocks, st
     return blocks, f"by time within each sequence, {shares} %{rest}"
 
 
-def _automatic(source: Source, config: DataConfig, usable: list[int], frames: int) -> str:
+def _automatic(source: Source, config: DataConfig, usable: list[int], frames: int, gap: int) -> str:
     if source.labels is not None:
         return "file"
     parts = sum(part > 0 for part in config.fractions)
-    by_time = any(source.lengths[index] >= parts * frames for index in usable)
+    by_time = any(source.lengths[index] >= parts * frames + (parts - 1) * gap for index in usable)
     return "time" if len(usable) < ENOUGH and (by_time or len(usable) < parts) else "sequence"
 
 
@@ -126,44 +142,49 @@ def _by_label(labels: Sequence[str] | None, lengths: Sequence[int], frames: int)
     return blocks
 
 
-def _by_sequence(usable: list[int], lengths: Sequence[int], fractions: tuple[float, float, float]) -> Blocks:
+def _by_units(by: str, units: list[list[int]], lengths: Sequence[int], fractions: tuple[float, float, float]) -> Blocks:
+    """Whole units (sequences, events or files), each a list of sequences, shuffled always alike."""
     parts = sum(part > 0 for part in fractions)
-    if len(usable) < parts:
+    units = [unit for unit in units if unit]
+    if len(units) < parts:
         raise InputError(
-            "split by sequence",
-            got=f"{len(usable)} sequences that are long enough",
+            f"split by {by}",
+            got=f"{len(units)} {by}s that are long enough",
             expected=f"at least {parts}, one for each split",
             fix="use split_by: time, set fractions of 0 for splits you do without, or a smaller context or horizon",
         )
-    order = stream(Purpose.SPLIT, 0).permutation(len(usable)).tolist()
-    sizes = _shares(len(usable), fractions, 1)
+    order = stream(Purpose.SPLIT, 0).permutation(len(units)).tolist()
+    sizes = _shares(len(units), fractions, 1)
     blocks: Blocks = {}
     for name, size in zip(SPLITS, sizes, strict=True):
         chosen, order = order[:size], order[size:]
-        blocks[name] = [Block(usable[i], 0, lengths[usable[i]]) for i in sorted(chosen)]
+        blocks[name] = [Block(sequence, 0, lengths[sequence]) for i in sorted(chosen) for sequence in units[i]]
     return blocks
 
 
-def _by_time(usable: list[int], lengths: Sequence[int], fractions: tuple[float, float, float], frames: int) -> Blocks:
+def _by_time(
+    usable: list[int], lengths: Sequence[int], fractions: tuple[float, float, float], frames: int, gap: int
+) -> Blocks:
     """Cut each sequence into blocks in the order train, val, test; one too short to be cut is for training."""
     parts = sum(part > 0 for part in fractions)
-    longest = max(lengths)
-    if longest < parts * frames:
+    longest, least = max(lengths), parts * frames + (parts - 1) * gap
+    if longest < least:
         raise InputError(
             "split by time",
             got=f"{longest} frames in the longest sequence",
-            expected=f"at least {parts * frames}: {parts} splits of {frames} frames",
+            expected=f"at least {least}: {parts} splits of {frames} frames" + (f", {gap} apart" if gap else ""),
             fix="choose a smaller context or horizon, set fractions of 0 for splits you do without, or give more data",
         )
     blocks: Blocks = {name: [] for name in SPLITS}
     for index in usable:
         length = lengths[index]
-        sizes = _shares(length, fractions, frames) if length >= parts * frames else (length, 0, 0)
+        cut = length >= least
+        sizes = _shares(length - (parts - 1) * gap, fractions, frames) if cut else (length, 0, 0)
         begin = 0
         for name, size in zip(SPLITS, sizes, strict=True):
             if size:
                 blocks[name].append(Block(index, begin, begin + size))
-            begin += size
+            begin += size + gap if size else 0
     return blocks
 
 

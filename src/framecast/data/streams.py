@@ -16,6 +16,7 @@ class Purpose(IntEnum):
     ORDER = 2
     AUGMENTATION = 3
     SPLIT = 4
+    CROP = 5
 
 
 def stream(purpose: Purpose, seed: int, *key: int) -> np.random.Generator:

@@ -77,7 +77,7 @@ def survey(source: ArraySource) -> Survey:
         if valid.size:
             ends = float(valid.min()), float(valid.max())
             low, high, constant = min(low, ends[0]), max(high, ends[1]), constant + (ends[0] == ends[1])
-            samples.append(valid[:: max(1, valid.size // PIXELS)])
+            samples.append(valid[:: max(1, valid.size // PIXELS)].copy())  # a view would keep the frame
         neighbours = number > 0 and chosen[number - 1] == place - 1 and places[place - 1][0] == sequence
         repeated += neighbours and before is not None and bool(np.array_equal(frame, before, equal_nan=True))
         before = frame

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-from numpy.typing import NDArray
-
-from framecast.normalize import MARSHALL_PALMER
+from framecast.errors import InputError
+from framecast.normalize import DBZ, ZR
 
 DBZ_UNITS = "dBZ"
 RATE_UNITS = "mm/h"
+PICTURE_UNITS = ("1", "grey level")
+"""Units of frames that are pictures rather than measurements."""
 
 _RATES = {"mm/h", "mm/hr", "mm/hour", "mm h-1", "mm hr-1", "mm h^-1", "mm h**-1", "mm per hour", "mm per h"}
 _DEPTH = re.compile(r"mm\s*(?:per|/)\s*(\d{1,4}(?:\.\d{1,4})?)\s*min(?:utes?)?", re.IGNORECASE)
@@ -32,8 +32,15 @@ def canonical(units: str) -> tuple[str, float]:
     return text or "1", 1.0
 
 
-def reflectivity(rates: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rain rates in mm/h to dBZ by Z = 200 R^1.6 (Marshall, Palmer 1948), 0 where that is less; NaN stays NaN."""
-    a, b = MARSHALL_PALMER
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.maximum(10 * (np.log10(a) + b * np.log10(np.maximum(rates, 0))), 0).astype(np.float32)
+def reflectivity_of(units: str, z_r: ZR, name: str) -> DBZ | None:
+    """How values become dBZ; None for those that are.
+
+    Raises:
+        InputError: they are neither reflectivity nor rain rates.
+    """
+    if units == DBZ_UNITS:
+        return None
+    if units != RATE_UNITS:
+        fix = "name them, as in units: mm per 5 min"
+        raise InputError(f"{name}: scale dBZ", got=f"units {units}", expected=RATE_UNITS, fix=fix)
+    return DBZ(rain_rate=True, z_r=z_r)

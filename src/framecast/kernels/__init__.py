@@ -19,6 +19,7 @@ from framecast.kernels.arithmetic import conv, highway_update, increment, memory
 from framecast.kernels.backend import Backend
 from framecast.kernels.fused import fusing
 from framecast.kernels.library import describe
+from framecast.kernels.pending import computed
 from framecast.kernels.switch import (
     Scope,
     get_memory,
@@ -33,6 +34,7 @@ from framecast.kernels.switch import (
 __all__ = [
     "Backend",
     "Scope",
+    "computed",
     "conv",
     "describe",
     "fusing",

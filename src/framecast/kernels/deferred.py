@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from framecast.kernels import fused
 from framecast.kernels.backend import Activation, Backend
 from framecast.kernels.direct import Direct
+from framecast.kernels.once import once, wanted
 
 LIMIT_BYTES = 256 * 2**20
 """What the pairs of one weight may hold before they are worked off: at 128 channels, batch 8 and a map of 16 x 16 more
@@ -95,7 +95,7 @@ class _Collect(torch.autograd.Function):
         return weight.new_empty(())
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, _: Any) -> Any:
         gradients = ctx.uses.collect()
         return *(g if g is None else g.to(dtype) for g, dtype in zip(gradients, ctx.dtypes, strict=True)), None
@@ -112,13 +112,13 @@ class _Convolve(torch.autograd.Function):
         return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, dy: Tensor | None) -> Any:
         if dy is None:
             return None, None, None, None, None
         x, weight = ctx.saved_tensors
         dx = _gradients(dy, x, weight, "x") if ctx.needs_input_grad[0] else None
-        if ctx.needs_input_grad[1]:
+        if wanted(ctx.next_functions[1][0]):
             ctx.uses.add(x, dy)
         return dx, None, None, None, None
 
@@ -152,7 +152,7 @@ class Deferred(Backend):
     """Direct convolutions with weight gradients that wait, and gates that are fused while `fused.fusing` is open.
 
     Values are those of `Direct`; gradients of weights differ by rounding, as they are summed in another order (and under
-    autocast in float32, where torch sums them in half precision). Second derivatives are refused by autograd.
+    autocast in float32, where torch sums them in half precision). Second derivatives are refused.
 
     Args:
         limit: bytes that the pairs of one weight may hold before they are worked off.

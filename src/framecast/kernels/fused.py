@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from framecast.kernels.backend import Activation
+from framecast.kernels.once import once
 
 Formula = Callable[..., tuple[Tensor | None, ...]]
 
@@ -81,7 +81,7 @@ class _Gate(torch.autograd.Function):
         return _run(formula, constant, inputs)
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
         inputs = ctx.saved_tensors
         if all(gradient is None for gradient in gradients):

@@ -11,8 +11,9 @@ from typing import Literal, NamedTuple, get_args
 import torch
 
 NATIVE = Path(__file__).parent / "native"
-VERSION = 2
+VERSION = 3
 GATES = 3
+NAMES = ("libframecast.so", "libframecast.dylib")
 Instructions = Literal["portable", "avx2", "avx512"]
 INSTRUCTIONS: tuple[Instructions, ...] = get_args(Instructions)
 
@@ -39,6 +40,7 @@ class Op(Structure):
         ("gates", c_int32),
         ("sources", c_int32),
         ("threads", c_int32),
+        ("alone", c_int32),
         ("forget_bias", c_float),
         ("batch", c_int64),
         ("height", c_int64),
@@ -71,16 +73,17 @@ class Library(NamedTuple):
 @cache
 def library() -> Library:
     """Load the native library once per process."""
-    found = sorted(NATIVE.glob("libframecast*"))
-    if not found:
+    path = next((NATIVE / name for name in NAMES if (NATIVE / name).exists()), None)
+    if path is None:
         return Library(None, "not built: no C compiler was there when framecast was installed")
     _share_openmp()
     try:
-        handle = ctypes.CDLL(str(found[0]))
-    except OSError as problem:
-        return Library(None, f"{found[0].name} does not load here: {problem}")
-    if handle.fc_version() != VERSION:
-        return Library(None, f"{found[0].name} is of another version of framecast: install framecast again")
+        handle = ctypes.CDLL(str(path))
+        version = handle.fc_version()
+    except (OSError, AttributeError) as problem:
+        return Library(None, f"{path.name} does not load here: {problem}")
+    if version != VERSION:
+        return Library(None, f"{path.name} is of another version of framecast: install framecast again")
     for function in (handle.fc_forward, handle.fc_backward):
         function.argtypes = [POINTER(Op)]
     handle.fc_held.restype = c_int64
@@ -89,8 +92,9 @@ def library() -> Library:
 
 def _share_openmp() -> None:
     """Make torch's OpenMP visible to the library, which is linked to none: two pools of threads would fight."""
-    own = sorted((Path(torch.__file__).parent / "lib").glob("lib*omp*"))
-    for name in (*map(str, own), "libgomp.so.1", "libomp.so.5"):
+    folder = Path(torch.__file__).parent / "lib"
+    own = [str(path) for name in ("lib*gomp*", "libiomp5*", "libomp*") for path in sorted(folder.glob(name))]
+    for name in (*own, "libgomp.so.1", "libomp.so.5"):
         try:
             ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
         except OSError:
@@ -116,4 +120,5 @@ def describe() -> str:
     if found.handle is None:
         return f"direct (torch's convolutions); fast kernels {found.reason}"
     threads = torch.get_num_threads() if found.handle.fc_threaded() else 1
-    return f"fast (Winograd, {use_instructions()}, threads: {threads}); torch's for float64 and other sizes of kernels"
+    used = INSTRUCTIONS[found.handle.fc_used()]
+    return f"fast (Winograd, {used}, threads: {threads}); torch's for float64 and other sizes of kernels"

@@ -23,10 +23,34 @@ class Term(NamedTuple):
     weight: Weight
     entry: int
     first: int
+    version: int
+    """Of x when it was noted down."""
+
+    @classmethod
+    def of(cls, x: Tensor, weight: Weight, entry: int) -> Term:
+        """All outputs of the weight."""
+        return cls(x, weight, entry, 0, _version(x))
+
+    def check(self) -> None:
+        """Raise if the map was changed since.
+
+        Raises:
+            RuntimeError: as torch does for its own operations.
+        """
+        if _version(self.x) != self.version:
+            raise RuntimeError("a map was changed in place between its convolution and the first use of the result")
+
+
+def _version(x: Tensor) -> int:
+    return 0 if x.is_inference() else x._version
 
 
 class Pending(Tensor):
-    """A sum of convolutions, biases (N,) and maps (B, N, H, W), all float32 on a CPU."""
+    """A sum of convolutions, biases (N,) and maps (B, N, H, W), all float32 on a CPU.
+
+    Once a function other than chunk and + has asked for the values they stay, and the note is no longer extended: what is
+    written into them, and hooks, are not lost.
+    """
 
     terms: tuple[Term, ...]
     biases: tuple[Tensor, ...]
@@ -34,6 +58,10 @@ class Pending(Tensor):
     carry_out: Callable[[Pending], Tensor]
     extent: tuple[int, ...]
     """The shape, without asking torch."""
+    learns: bool
+    """Whether gradients are to come through."""
+    result: Tensor | None
+    """Once they were asked for."""
 
     @staticmethod
     def of(
@@ -47,9 +75,18 @@ class Pending(Tensor):
         like = terms[0].x
         batch, _, height, width = like.shape
         extent = (batch, channels, height, width)
-        pending: Pending = Tensor._make_wrapper_subclass(Pending, extent, dtype=like.dtype, device=like.device)
+        learns = torch.is_grad_enabled() and (
+            any(term.x.requires_grad or term.weight.token.requires_grad for term in terms)
+            or any(tensor.requires_grad for tensor in (*biases, *addends))
+        )
+        pending: Pending = Tensor._make_wrapper_subclass(
+            Pending, extent, dtype=like.dtype, device=like.device, requires_grad=learns
+        )
         pending.terms, pending.biases, pending.addends, pending.carry_out = terms, biases, addends, carry_out
-        pending.extent = extent
+        pending.extent, pending.learns, pending.result = extent, learns, None
+        if learns:
+            with torch._C.DisableTorchFunctionSubclass():
+                pending.register_hook(_astray)
         return pending
 
     @property
@@ -57,12 +94,16 @@ class Pending(Tensor):
         """Edge of the kernels."""
         return self.terms[0].weight.taps
 
+    def splits(self, count: int, dim: int) -> bool:
+        """Whether `blocks` can do what `chunk(count, dim)` does."""
+        return self.result is None and dim == 1 and count > 0 and self.extent[1] % count == 0
+
     def blocks(self, count: int) -> tuple[Pending, ...]:
         """`chunk(count, 1)`; count must divide the channels."""
         n = self.extent[1] // count
         return tuple(
             Pending.of(
-                tuple(Term(x, weight, entry, first + k * n) for x, weight, entry, first in self.terms),
+                tuple(term._replace(first=term.first + k * n) for term in self.terms),
                 n,
                 tuple(bias[k * n : (k + 1) * n] for bias in self.biases),
                 tuple(addend[:, k * n : (k + 1) * n] for addend in self.addends),
@@ -74,7 +115,7 @@ class Pending(Tensor):
     def plus(self, other: Tensor) -> Pending | None:
         """The sum with another note or a map; None where that is no note."""
         if isinstance(other, Pending):
-            if self.extent != other.extent or self.taps != other.taps:
+            if self.extent != other.extent or self.taps != other.taps or other.result is not None:
                 return None
             terms, biases = (*self.terms, *other.terms), (*self.biases, *other.biases)
             return Pending.of(terms, self.extent[1], biases, (*self.addends, *other.addends), self.carry_out)
@@ -89,11 +130,11 @@ class Pending(Tensor):
     ) -> Any:
         """Extend the note if `func` does that; compute it otherwise."""
         kwargs = kwargs or {}
-        if func in _CHUNKS and len(args) == 3 and args[2] == 1 and args[0].extent[1] % args[1] == 0:
+        if func in _CHUNKS and len(args) == 3 and not kwargs and args[0].splits(args[1], args[2]):
             return args[0].blocks(args[1])
         if func in _SUMS and len(args) == 2 and not kwargs and all(isinstance(a, Tensor) for a in args):
             note, other = args if isinstance(args[0], Pending) else args[::-1]
-            if (joined := note.plus(other)) is not None:
+            if note.result is None and (joined := note.plus(other)) is not None:
                 return joined
         if func in _DESCRIPTIONS:
             with torch._C.DisableTorchFunctionSubclass():
@@ -103,7 +144,18 @@ class Pending(Tensor):
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         """Below autograd it is too late to compute the note."""
-        raise AssertionError(f"{func} got convolutions that were not carried out")
+        raise RuntimeError(f"{func}: {_NOT_CARRIED_OUT}")
+
+
+_NOT_CARRIED_OUT = (
+    "got convolutions that were not carried out, expected a tensor; give it framecast.kernels.computed(x) "
+    "instead of x, as autograd functions of your own look past torch's functions"
+)
+
+
+def _astray(gradient: Tensor) -> None:
+    """A gradient came to the note and not to its convolutions."""
+    raise RuntimeError(_NOT_CARRIED_OUT)
 
 
 _CHUNKS = {Tensor.chunk, torch.chunk}
@@ -113,15 +165,25 @@ _DESCRIPTIONS = {
     Tensor.dtype.__get__,  # type: ignore[attr-defined]
     Tensor.device.__get__,
     Tensor.ndim.__get__,  # type: ignore[attr-defined]
+    Tensor.layout.__get__,  # type: ignore[attr-defined]
+    Tensor.is_cuda.__get__,  # type: ignore[attr-defined]
+    Tensor.is_cpu.__get__,  # type: ignore[attr-defined]
+    Tensor.requires_grad.__get__,  # type: ignore[attr-defined]
+    Tensor.is_floating_point,
+    Tensor.is_inference,
     Tensor.size,
     Tensor.dim,
+    Tensor.numel,
 }
 
 
 def computed(value: Any) -> Any:
     """Notes, wherever they are in lists, tuples and dicts, replaced by tensors."""
     if isinstance(value, Pending):
-        return value.carry_out(value)
+        if value.result is None:
+            with torch.set_grad_enabled(value.learns):  # whoever asks first may do so without gradients
+                value.result = value.carry_out(value)
+        return value.result
     if isinstance(value, dict):
         return {key: computed(item) for key, item in value.items()}
     if type(value) in (list, tuple):

@@ -7,7 +7,6 @@ MIM took a half more memory. Blocks of their own, used again from step to step, 
 from __future__ import annotations
 
 import ctypes
-import math
 import mmap
 import weakref
 from collections import defaultdict
@@ -20,17 +19,33 @@ _idle: defaultdict[int, list[mmap.mmap]] = defaultdict(list)
 
 def kept_map(batch: int, channels: int, height: int, width: int) -> Tensor:
     """An uninitialised float32 map (B, N, H, W), channels last, whose memory comes back here when it is freed."""
-    shape = (batch, height, width, channels)
-    size = 4 * math.prod(shape)
+    size = 4 * batch * channels * height * width
     block = _block(size)
+    if block is None:
+        return torch.empty(
+            batch, channels, height, width, dtype=torch.float32, device="cpu", memory_format=torch.channels_last
+        )
     owner = (ctypes.c_char * size).from_buffer(block)
     weakref.finalize(owner, _idle[size].append, block)
-    return torch.frombuffer(owner, dtype=torch.float32).view(shape).permute(0, 3, 1, 2)
+    storage = torch.frombuffer(owner, dtype=torch.float32).untyped_storage()
+    # Set, not viewed: a view that is made inside an autograd function could not be changed in place.
+    strides = (height * width * channels, 1, width * channels, channels)
+    return torch.empty(0, dtype=torch.float32, device="cpu").set_(storage, 0, (batch, channels, height, width), strides)
 
 
-def _block(size: int) -> mmap.mmap:
-    if _idle[size]:
+def release() -> None:
+    """Give back what is idle, for example after a training; what is in use is not touched."""
+    for blocks in list(_idle.values()):
+        blocks.clear()
+
+
+def _block(size: int) -> mmap.mmap | None:
+    """A block that is idle, or a new one; None where the system gives no more, as the number of blocks is limited."""
+    try:
         return _idle[size].pop()
-    for other in [other for other in _idle if other != size]:
-        del _idle[other][:]  # of another batch or network; what is in use is not touched
-    return mmap.mmap(-1, size)
+    except IndexError:
+        release()  # of another batch or network
+    try:
+        return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # private: a fork must not write here
+    except OSError:
+        return None

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from framecast.errors import UsageError
+from framecast.kernels import pool
 from framecast.kernels.backend import Backend
 from framecast.kernels.deferred import Deferred
 from framecast.kernels.direct import Direct
@@ -19,15 +20,15 @@ from framecast.kernels.winograd import Winograd
 
 Precision = Literal["auto", "highest", "high"]
 Saving = Literal["fast", "low"]
-Scope = dict[tuple[Backend, Tensor], Any]
-"""Weights prepared for a rollout."""
+Scope = dict[tuple[Backend, Tensor, bool], Any]
+"""Weights prepared for a rollout, with gradients and without."""
 
 _direct, _fast, _deferred = Direct(), Winograd(), Deferred()
 _chosen: Backend | None = None
 _precision: Precision = "auto"
 _memory: Saving = "fast"
 _applied = False
-"""Whether torch was told: its own default allows TF32 in convolutions."""
+"""Whether torch was told, whose own default allows TF32 in convolutions on a GPU: by the user, or on first use there."""
 _prepared: ContextVar[Scope | None] = ContextVar("prepared", default=None)
 
 
@@ -84,8 +85,11 @@ def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
     """Return the back end that computes with x, and with the weight if there is one."""
     if _chosen is not None:
         return _chosen if _chosen.takes(x, weight) else _direct
-    if x.is_cuda and _deferred.takes(x, weight):
-        return _deferred
+    if x.is_cuda:
+        if not _applied:
+            set_precision(_precision)
+        if _deferred.takes(x, weight):
+            return _deferred
     if _precision != "highest" and _fast.takes(x, weight):
         return _fast
     return _direct
@@ -98,8 +102,8 @@ def rollout_scope(scope: Scope | None = None) -> Iterator[Scope]:
     Args:
         scope: an earlier one to go on with, where a backward pass computes a step again.
     """
-    if not _applied:
-        set_precision(_precision)
+    if not torch.is_grad_enabled():
+        pool.release()
     scope = {} if scope is None else scope
     token = _prepared.set(scope)
     try:
@@ -124,9 +128,12 @@ def recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def prepared(backend: Backend, weight: Tensor) -> Any:
     """Return the weight in a back end's form: the one of the open scope, or a fresh one outside any scope."""
+    if torch.compiler.is_compiling():
+        return backend.prepare(weight)  # torch cannot follow the scope, and finds by itself what is computed twice
     scope = _prepared.get()
     if scope is None:
         return backend.prepare(weight)
-    if (backend, weight) not in scope:
-        scope[backend, weight] = backend.prepare(weight)
-    return scope[backend, weight]
+    key = backend, weight, torch.is_grad_enabled()
+    if key not in scope:
+        scope[key] = backend.prepare(weight)
+    return scope[key]

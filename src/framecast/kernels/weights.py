@@ -10,11 +10,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from framecast.kernels.once import once
 
 
 class Store:
-    """The weight (M, N, k, k), contiguous, and its gradient so far.
+    """The weight (M, N, k, k), contiguous, and its gradient so far in each backward pass.
+
+    Passes over the same graph may follow one another, or break off; each adds up for itself.
 
     Args:
         weight: the parameter.
@@ -24,7 +27,7 @@ class Store:
         self.parameter = weight.detach()
         self.version = 0 if weight.is_inference() else weight._version
         self.data = self.parameter.contiguous()
-        self.gradient: Tensor | None = None
+        self._sums: dict[int, Tensor] = {}
 
     def check(self) -> None:
         """Raise if the weight was changed since the forward pass.
@@ -36,10 +39,17 @@ class Store:
             raise RuntimeError("a weight was changed in place between the forward and the backward pass")
 
     def sum(self) -> Tensor:
-        """Where gradients are added to."""
-        if self.gradient is None:
-            self.gradient = torch.zeros_like(self.data)
-        return self.gradient
+        """Where the backward pass under way adds its gradients to."""
+        number = torch._C._current_graph_task_id()
+        if number not in self._sums:
+            self._sums[number] = torch.zeros_like(self.data)
+        return self._sums[number]
+
+    def collect(self) -> Tensor:
+        """Take the sum of the backward pass under way."""
+        gradient = self.sum()
+        del self._sums[torch._C._current_graph_task_id()]
+        return gradient
 
 
 class Weight(NamedTuple):
@@ -47,6 +57,8 @@ class Weight(NamedTuple):
 
     token: Tensor
     store: Store
+    weight: Tensor
+    """As it was given."""
 
     @property
     def taps(self) -> int:
@@ -61,13 +73,12 @@ class _Token(torch.autograd.Function):
         return weight.new_zeros(1)
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, _: Tensor) -> tuple[Tensor, None]:
-        gradient, ctx.store.gradient = ctx.store.sum(), None
-        return gradient, None
+        return ctx.store.collect(), None
 
 
 def held(weight: Tensor) -> Weight:
     """Hold a weight for a rollout."""
     store = Store(weight)
-    return Weight(_Token.apply(weight, store), store)
+    return Weight(_Token.apply(weight, store), store, weight)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import reduce
-from itertools import accumulate, pairwise
+from itertools import accumulate, combinations, pairwise
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
 from framecast.kernels.backend import Activation, Backend
 from framecast.kernels.direct import Direct
+from framecast.kernels.fitness import fit, plain, traced
 from framecast.kernels.library import GATES, Op, Source, library
+from framecast.kernels.once import once, wanted
 from framecast.kernels.pending import Pending, Term, computed
 from framecast.kernels.pool import kept_map
 from framecast.kernels.weights import Weight, held
@@ -27,7 +28,7 @@ SUM, MEMORY, OUTPUT, OUTPUT_TANH, INCREMENT, HIGHWAY = range(6)
 """`kind` of native/op.h."""
 _SAVED = {SUM: 0, MEMORY: 3, OUTPUT: 1, OUTPUT_TANH: 1, INCREMENT: 2, HIGHWAY: 2}
 """How many activated gates the backward pass needs."""
-TAPS = (1, 3, 5)
+_KERNELS = {torch.Size((edge, edge)) for edge in (1, 3, 5)}
 
 
 _direct = Direct()
@@ -37,13 +38,13 @@ class Winograd(Backend):
     """Fast convolutions; gate updates are fused where all gates are sums of these, else `Direct`'s."""
 
     def takes(self, x: Tensor, weight: Tensor | None) -> bool:
-        """Plain float32 tensors on a CPU, outside compilers and autocast, where the library is."""
+        """Plain float32 tensors on a CPU, outside compilers, transforms and autocast, where the library is."""
         return (
-            type(x) in (Tensor, torch.nn.Parameter, Pending)
-            and x.dtype == torch.float32
-            and x.device.type == "cpu"
-            and (weight is None or (weight.shape[-1] in TAPS and weight.dtype == torch.float32))
-            and not torch.compiler.is_compiling()
+            not traced()
+            and type(x) in (Tensor, torch.nn.Parameter, Pending)
+            and plain(x)
+            and 0 not in x.shape
+            and (weight is None or (plain(weight) and weight.shape[-2:] in _KERNELS))
             and not torch.is_autocast_enabled("cpu")
             and library().handle is not None
         )
@@ -53,26 +54,29 @@ class Winograd(Backend):
         return weight if weight.shape[-1] == 1 else held(weight)
 
     def conv(self, maps: tuple[Tensor, ...], prepared: Any, bias: Tensor | None, kernel_size: int) -> Tensor:
-        """Note what to compute; a matrix product for single pixels."""
+        """Note what to compute; a matrix product for single pixels. What does not fit together is left to torch."""
         maps = computed(maps)
+        weight = prepared if kernel_size == 1 else prepared.weight
+        if not fit(maps, weight, bias):
+            return _direct.conv(maps, weight, bias, kernel_size)
         entries = [0, *accumulate(x.shape[1] for x in maps)]
         if kernel_size == 1:
-            return _pixelwise(maps, entries, prepared, bias)
-        terms = tuple(Term(x, prepared, entry, 0) for x, entry in zip(maps, entries, strict=False))
+            return _pixelwise(maps, entries, weight, bias)
+        terms = tuple(Term.of(x, prepared, entry) for x, entry in zip(maps, entries, strict=False))
         return Pending.of(terms, len(prepared.store.data), () if bias is None else (bias,), (), _carry_out)
 
     def memory_update(
         self, i: Tensor, f: Tensor, g: Tensor, memory: Tensor, forget_bias: float
     ) -> tuple[Tensor, Tensor]:
         """Fused."""
-        if not _fusible(i, f, g):
+        if not _fusible(i, f, g, memory=memory):
             return _direct.memory_update(computed(i), computed(f), computed(g), memory, forget_bias)
         out, delta = _apply(MEMORY, (i, f, g), memory, forget_bias)
         return out, delta
 
     def output_update(self, o: Tensor, memory: Tensor, activation: Activation) -> Tensor:
         """Fused."""
-        if not _fusible(o):
+        if not _fusible(o, memory=memory):
             return _direct.output_update(computed(o), memory, activation)
         return _apply(OUTPUT if activation == "sigmoid" else OUTPUT_TANH, (o,), memory)[0]
 
@@ -82,7 +86,9 @@ class Winograd(Backend):
 
     def highway_update(self, p: Tensor, u: Tensor, z: Tensor) -> Tensor:
         """Fused."""
-        return _apply(HIGHWAY, (p, u), z)[0] if _fusible(p, u) else _direct.highway_update(computed(p), computed(u), z)
+        if not _fusible(p, u, memory=z):
+            return _direct.highway_update(computed(p), computed(u), z)
+        return _apply(HIGHWAY, (p, u), z)[0]
 
 
 def _pixelwise(maps: tuple[Tensor, ...], entries: list[int], weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -95,10 +101,16 @@ def _pixelwise(maps: tuple[Tensor, ...], entries: list[int], weight: Tensor, bia
     return out.permute(0, 3, 1, 2)
 
 
-def _fusible(*gates: Tensor) -> bool:
+def _fusible(*gates: Tensor, memory: Tensor | None = None) -> bool:
+    """Whether all are notes of one size, which nobody has asked for values yet, and the memory is of that size."""
     first = gates[0]
-    return isinstance(first, Pending) and all(
-        isinstance(g, Pending) and g.extent == first.extent and g.taps == first.taps for g in gates
+    return (
+        isinstance(first, Pending)
+        and all(
+            isinstance(g, Pending) and g.result is None and g.extent == first.extent and g.taps == first.taps
+            for g in gates
+        )
+        and (memory is None or (plain(memory) and memory.shape == first.extent))
     )
 
 
@@ -117,6 +129,8 @@ class _Layout(NamedTuple):
     """First input channel of the weight that each source takes."""
     offsets: tuple[int, ...]
     keep: bool
+    alone: bool
+    """Whether weight gradients are added up by one thread, because several blocks add to the same rows."""
 
 
 def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget_bias: float = 0.0) -> Any:
@@ -132,6 +146,8 @@ def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget
             entries[-1][at] = term.first
     offsets = [entry.get(s, -1) for entry in entries for s in range(len(sources))]
     terms = list(sources.values())
+    for term in terms:
+        term.check()
     tensors = [
         *(term.x for term in terms),
         *(term.weight.token for term in terms),
@@ -141,8 +157,27 @@ def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget
     ]
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     weights, starts = tuple(term.weight for term in terms), tuple(term.entry for term in terms)
-    layout = _Layout(kind, forget_bias, gates[0].extent[1], weights, starts, tuple(offsets), keep)
+    channels = gates[0].extent[1]
+    alone = keep and _meet(terms, offsets, channels)
+    layout = _Layout(kind, forget_bias, channels, weights, starts, tuple(offsets), keep, alone)
     return _Gates.apply(layout, *tensors)
+
+
+def _meet(terms: Sequence[Term], offsets: Sequence[int], channels: int) -> bool:
+    """Whether two gates, or two maps, use the same part of one weight."""
+    parts = [
+        (id(terms[at % len(terms)].weight.store), terms[at % len(terms)], first)
+        for at, first in enumerate(offsets)
+        if first >= 0
+    ]
+    return any(
+        store == other and abs(first - second) < channels and _overlap(one, two)
+        for (store, one, first), (other, two, second) in combinations(parts, 2)
+    )
+
+
+def _overlap(one: Term, two: Term) -> bool:
+    return one.entry < two.entry + two.x.shape[1] and two.entry < one.entry + one.x.shape[1]
 
 
 def _total(tensors: tuple[Tensor, ...]) -> Tensor | None:
@@ -196,19 +231,21 @@ class _Gates(torch.autograd.Function):
         return tuple(outputs)
 
     @staticmethod
-    @once_differentiable
+    @once
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        layout, (s, g, kept), wanted = ctx.layout, ctx.counts, ctx.needs_input_grad[1:]
+        layout, (s, g, kept), needed = ctx.layout, ctx.counts, ctx.needs_input_grad[1:]
         *kept_maps, memory = ctx.saved_tensors
         maps, saved = kept_maps[:s], kept_maps[s : s + kept]
-        dmaps = [torch.zeros_like(m) if want else None for m, want in zip(maps, wanted[:s], strict=True)]
-        tokens = [torch.zeros(1) if want else None for want in wanted[s : 2 * s]]
-        dbiases = [torch.zeros(layout.channels) if want else None for want in wanted[2 * s : 2 * s + g]]
-        daddends = [_new(maps[0], layout.channels) if w else None for w in wanted[2 * s + g : 2 * s + 2 * g]]
-        dmemory = torch.empty_like(memory) if wanted[-1] else None
+        # Of the weights only where this pass comes to their tokens: a saliency map does not.
+        learned = [wanted(node) for node, _ in ctx.next_functions[s : 2 * s]]
+        dmaps = [torch.zeros_like(m) if want else None for m, want in zip(maps, needed[:s], strict=True)]
+        tokens = [maps[0].new_zeros(1) if want else None for want in needed[s : 2 * s]]
+        dbiases = [maps[0].new_zeros(layout.channels) if want else None for want in needed[2 * s : 2 * s + g]]
+        daddends = [_new(maps[0], layout.channels) if want else None for want in needed[2 * s + g : 2 * s + 2 * g]]
+        dmemory = torch.empty_like(memory) if needed[-1] else None
         douts = [None if d is None else _map(d) for d in gradients]
         op = _op(layout, maps, memory)
-        for i, (weight, want) in enumerate(zip(layout.weights, wanted[s : 2 * s], strict=True)):
+        for i, (weight, want) in enumerate(zip(layout.weights, learned, strict=True)):
             weight.store.check()
             op.source[i].dx = _address(dmaps[i])
             op.source[i].dweight = _entry(weight.store.sum(), layout.entries[i]) if want else None
@@ -225,7 +262,9 @@ def _kept(like: Tensor, channels: int) -> Tensor:
 
 def _new(like: Tensor, channels: int) -> Tensor:
     batch, _, height, width = like.shape
-    return torch.empty(batch, channels, height, width, memory_format=torch.channels_last)
+    return torch.empty(
+        batch, channels, height, width, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )
 
 
 def _op(layout: _Layout, maps: Sequence[Tensor], memory: Tensor | None) -> Op:
@@ -237,6 +276,7 @@ def _op(layout: _Layout, maps: Sequence[Tensor], memory: Tensor | None) -> Op:
         gates=len(layout.offsets) // count,
         sources=count,
         threads=torch.get_num_threads(),
+        alone=layout.alone,
         forget_bias=layout.forget_bias,
         batch=batch,
         height=height,

@@ -27,13 +27,14 @@ class ModelConfig(BaseModel):
         return getattr(self, "layer_norm", None) == "chw"
 
     @abstractmethod
-    def build(self, channels: int, height: int, width: int) -> Network:
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """Build the network with fresh weights, drawn from torch's global generator.
 
         Args:
-            channels: channels of a (patchified) frame.
+            channels: channels of a (patchified) frame, which go in and come out.
             height: rows of the map.
             width: columns of the map.
+            extra: channels that go in beside them and do not come out (covariates, a mask).
         """
 
 

@@ -119,7 +119,7 @@ class ConvLSTM(ConvConfig):
         """With full peepholes or "chw" norms."""
         return self.peephole == "full" or super().fixed_size
 
-    def build(self, channels: int, height: int, width: int) -> Network:
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """See `ModelConfig.build`. The head has no bias."""
         cells = [
             ConvLSTMCell(
@@ -132,6 +132,6 @@ class ConvLSTM(ConvConfig):
                 layer_norm=self.layer_norm,
                 size=(height, width),
             )
-            for below, n in zip((channels, *self.hidden), self.hidden, strict=False)
+            for below, n in zip((channels + extra, *self.hidden), self.hidden, strict=False)
         ]
         return Network(cells, pixel_head(self.hidden[-1], channels))

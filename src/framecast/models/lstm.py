@@ -96,8 +96,8 @@ class LSTM(ModelConfig):
         """Always: the weights have the size of the frame."""
         return True
 
-    def build(self, channels: int, height: int, width: int) -> Network:
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """See `ModelConfig.build`."""
-        sizes = (channels * height * width, *self.hidden)
+        sizes = ((channels + extra) * height * width, *self.hidden)
         cells = [LSTMCell(below, n, forget_bias=self.forget_bias) for below, n in zip(sizes, self.hidden, strict=False)]
         return Network(cells, FrameHead(self.hidden[-1], channels, height, width))

@@ -100,11 +100,11 @@ class MemoryFlow(ConvConfig):
 
     _equal = field_validator("hidden")(equal)
 
-    def build(self, channels: int, height: int, width: int) -> Network:
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """See `ModelConfig.build`. The head has no bias."""
         cells = [
             MemoryFlowCell(
-                channels if layer == 0 else None,
+                channels + extra if layer == 0 else None,
                 n,
                 self.kernel_size,
                 bias=self.bias,

@@ -288,7 +288,7 @@ class MIM(ConvConfig):
         """Always: the peepholes are maps."""
         return True
 
-    def build(self, channels: int, height: int, width: int) -> Network:
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """See `ModelConfig.build`."""
         bias = self.variant == "official" if self.bias is None else self.bias
         options: dict[str, Any] = {
@@ -299,7 +299,7 @@ class MIM(ConvConfig):
             "size": (height, width),
         }
         n, bottom = self.hidden[0], SharedSTLSTMCell if self.variant == "official" else STLSTMCell
-        first = Differencing(bottom(channels, n, **options))
+        first = Differencing(bottom(channels + extra, n, **options))
         blocks = [MIMBlock(n, difference=self.difference, **options) for _ in self.hidden[1:]]
         network = Network([first, *blocks], pixel_head(n, channels, bias=bias))
         if self.init == "official":

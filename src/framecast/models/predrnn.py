@@ -129,6 +129,7 @@ class PredRNN(STLSTMConfig):
 
     name: Literal["predrnn"] = "predrnn"
 
-    def build(self, channels: int, height: int, width: int) -> Network:
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """See `ModelConfig.build`."""
-        return Network(self.cells(channels, height, width), pixel_head(self.hidden[-1], channels, bias=self.bias))
+        cells = self.cells(channels + extra, height, width)
+        return Network(cells, pixel_head(self.hidden[-1], channels, bias=self.bias))

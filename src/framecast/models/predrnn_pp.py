@@ -180,10 +180,10 @@ class PredRNNPP(ConvConfig):
     layer_norm: Norm | None = None
     init: Literal["torch", "official"] = "torch"
 
-    def build(self, channels: int, height: int, width: int) -> Network:
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """See `ModelConfig.build`."""
         options: dict[str, Any] = {"bias": self.bias, "layer_norm": self.layer_norm, "size": (height, width)}
-        below, memory = (channels, *self.hidden), (self.hidden[-1], *self.hidden)
+        below, memory = (channels + extra, *self.hidden), (self.hidden[-1], *self.hidden)
         cells: list[Cell] = [
             CausalLSTMCell(below[layer], memory[layer], n, self.kernel_size, forget_bias=self.forget_bias, **options)
             for layer, n in enumerate(self.hidden)

@@ -65,8 +65,8 @@ class PredRNNV2(STLSTMConfig):
 
     name: Literal["predrnn_v2"] = "predrnn_v2"
 
-    def build(self, channels: int, height: int, width: int) -> Network:
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """See `ModelConfig.build`."""
-        cells = self.cells(channels, height, width, report=True)
+        cells = self.cells(channels + extra, height, width, report=True)
         head = pixel_head(self.hidden[-1], channels, bias=self.bias)
         return Network(cells, head, regularizer=Decoupling(self.hidden[0]))

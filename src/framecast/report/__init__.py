@@ -12,8 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from framecast import atomic
-from framecast.contest import EVERYTHING, Match, Question, arrange
+from framecast.contest import arrange
 from framecast.errors import CheckpointError, InputError
+from framecast.match import EVERYTHING, Match, Question
 from framecast.report import page
 from framecast.report.about import about, network
 from framecast.report.blocks import Page, Section, Text
@@ -93,7 +94,7 @@ def _scored(record: Record, match: Match, board: Scoreboard, pictures: Path | No
         forecast: {key: one.score for key, one in found.items()} for forecast, found in board.summaries.items()
     }
     return [
-        frames(shown, spec, match.context, about_order),
+        frames(shown, spec, match.dataset.context, about_order),
         lead_times(board.metrics, estimates, spec.step_minutes, notes),
     ]
 
@@ -108,5 +109,5 @@ def _chosen_on(record: Record, board: Scoreboard) -> list[str]:
 
 
 def _subtitle(record: Record, scored: tuple[Match, Scoreboard] | None) -> str:
-    said = f"{network(record)} on {Path(record.recipe.data.source).name}, {record.iterations} iterations"
+    said = f"{network(record)} on {record.source}, {record.iterations} iterations"
     return said if scored is None else f"{said}; scored on {scored[1].sequences} sequences of split {scored[1].split}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 from framecast.report.blocks import Block, Facts, Folded, Section
@@ -68,7 +67,7 @@ def _data(record: Record) -> list[tuple[str, str]]:
     size = f"{spec['channels']} x {spec['height']} x {spec['width']}, {spec['low']:g} to {spec['high']:g}{unit}{step}"
     counts = ", ".join(f"{windows[split]} {split}" for split in ("train", "val", "test"))
     return [
-        ("Data", Path(record.recipe.data.source).name),
+        ("Data", record.source),
         ("Frames", size),
         ("Windows", counts),
         ("Hash of the data", record.data["fingerprint"]),
@@ -84,8 +83,9 @@ def _notes(record: Record) -> str:
 
 def _cost(record: Record) -> list[tuple[str, str]]:
     found = record.cost()
+    beside = ", without covariates" if record.data["spec"].get("covariates") else ""
     rows = [
-        ("Parameters", f"{found.parameters:,}"),
+        ("Parameters", f"{found.parameters:,}{beside}"),
         ("Multiply-adds", f"{found.multiply_adds / 1e9:.3g} G forward for each sequence"),
     ]
     if record.timing:

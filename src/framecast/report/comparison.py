@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from framecast.baselines import BASELINES
-from framecast.contest import EVERYTHING, Match, Question, arrange
+from framecast.contest import arrange
 from framecast.errors import InputError, UsageError
+from framecast.match import EVERYTHING, Match, Question
 from framecast.metrics import Estimate, Paired
 from framecast.plain import plain
 from framecast.report.about import duration, network
@@ -136,7 +137,7 @@ def compare(
     now, then = matches[0].dataset.fingerprint, first.data["fingerprint"]
     if now != then:
         fix = "compare where the data are as they were in training"
-        raise InputError(str(first.recipe.data.source), got=f"hash {now}", expected=f"{then}, as trained", fix=fix)
+        raise InputError(first.source, got=f"hash {now}", expected=f"{then}, as trained", fix=fix)
     forecasts = {name: next(iter(match.forecasts.values())) for name, match in zip(records, matches, strict=True)}
     beside = dict(list(matches[0].forecasts.items())[1:])
     match = matches[0]._replace(forecasts=forecasts | beside)

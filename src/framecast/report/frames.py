@@ -16,7 +16,7 @@ from PIL import Image
 
 from framecast import atomic, plots
 from framecast.colour_scales import colour_scale
-from framecast.contest import Array, Match
+from framecast.match import Array, Match
 from framecast.metrics import Scores, lead_mean
 from framecast.report.blocks import Film, Player, Sample, Section, Text
 from framecast.report.lead_times import clock
@@ -117,8 +117,8 @@ def write_frames(folder: Path, shown: Sequence[Shown], spec: FrameSpec) -> None:
 def _shown(match: Match, names: Sequence[str], index: int, title: str) -> Shown:
     forecasts = {}
     for name in names:
-        truth, forecasts[name] = match.window(name, index)
-    return Shown(index + 1, title, truth, forecasts)
+        window, forecasts[name] = match.window(name, index)
+    return Shown(index + 1, title, window.frames, forecasts)
 
 
 def _fitted(shown: Sequence[Shown], spec: FrameSpec, context: int) -> tuple[int, list[Sample]]:
@@ -162,7 +162,7 @@ def _film(name: str, pictures: Sequence[NDArray[np.uint8]], first: int, what: st
 
 def _scales(spec: FrameSpec) -> list[tuple[str, str, str, str]]:
     bars = []
-    if spec.channels != 3:
+    if spec.targets != 3:
         scale = colour_scale(spec)
         values = scale.colormap(scale.norm(np.linspace(spec.low, spec.high, 256)))[None, :, :3]
         bar = Image.fromarray((255 * values).round().astype(np.uint8))

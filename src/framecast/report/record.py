@@ -39,6 +39,12 @@ class Record(NamedTuple):
         return self.folder.path.resolve().name
 
     @property
+    def source(self) -> str:
+        """The data, by the names of their files."""
+        said = self.recipe.data.source
+        return ", ".join(Path(path).name for path in ([said] if isinstance(said, str) else [one.path for one in said]))
+
+    @property
     def iterations(self) -> int:
         """How many the log holds."""
         return max((int(event["step"]) for event in self.training), default=0)

@@ -47,10 +47,10 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
         _runs(found),
         lead_times(board.metrics, found.estimates, spec.step_minutes, notes),
         *_differences(found),
-        frames(choose(found.match, board, shown), spec, found.match.context, order),
+        frames(choose(found.match, board, shown), spec, found.match.dataset.context, order),
         training(found.records, found.styles),
     ]
-    said = f"{Path(next(iter(found.records.values())).recipe.data.source).name}, split {board.split}"
+    said = f"{next(iter(found.records.values())).source}, split {board.split}"
     names = ", ".join(found.groups)
     atomic.write_text(folder / NUMBERS, json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n")
     return page.write(path, Page(f"Comparison: {names}", f"{said}. {found.budget}.", sections))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -45,39 +46,52 @@ def build(target: Path = LIBRARY) -> Path:
             try:
                 _compile(compiler, made, openmp)
                 break
+            except OSError as problem:
+                raise NoCompiler(f"the compiler does not run: {problem}") from problem
             except NoCompiler:
                 if not openmp:
                     raise
-        beside = target.with_suffix(".new")
-        shutil.copy2(made, beside)
-        os.replace(beside, target)
+        beside = target.with_name(f".building-{target.name}")
+        try:
+            shutil.copy2(made, beside)
+            os.replace(beside, target)
+        except OSError as problem:
+            raise NoCompiler(f"the library cannot be put into place: {problem}") from problem
     return target
 
 
 def _compiler() -> list[str]:
     named = os.environ.get("CC") or next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), "")
-    if not named or shutil.which(named.split()[0]) is None or sys.platform == "win32":
+    words = [named] if shutil.which(named) else shlex.split(named)  # a path with spaces, or a compiler with flags
+    if not words or shutil.which(words[0]) is None or sys.platform == "win32":
         raise NoCompiler(f"no C compiler found ({named or 'cc, gcc, clang'})")
-    return named.split()
+    return words
 
 
 def _compile(compiler: list[str], made: Path, openmp: tuple[str, ...]) -> None:
     x86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
-    objects = [made.with_suffix(".main.o")]
-    define = ("-DFC_X86",) if x86 else ()
-    jobs = [[*compiler, *FLAGS, *openmp, *define, "-c", "framecast.c", "-o", str(objects[0])]]
-    for name, flags in (X86 if x86 else PORTABLE).items():
-        objects.append(made.with_suffix(f".{name}.o"))
-        jobs.append([*compiler, *FLAGS, *openmp, *flags, f"-DISA={name}", "-c", "isa.c", "-o", str(objects[-1])])
-    processes = [subprocess.Popen(job, cwd=HERE, stderr=subprocess.PIPE, text=True) for job in jobs]
-    said = [process.communicate()[1] for process in processes]
-    if any(process.returncode for process in processes):
-        raise NoCompiler("the compiler failed:\n" + "".join(said)[-2000:])
+    sets = X86 if x86 else PORTABLE
+    jobs = {}
+    for name, flags in sets.items():
+        command = [*compiler, *FLAGS, *openmp, *flags, f"-DISA={name}", "-c", "isa.c", "-o", _object(made, name)]
+        jobs[name] = subprocess.Popen(command, cwd=HERE, stderr=subprocess.PIPE, text=True)
+    said = {name: process.communicate()[1] for name, process in jobs.items()}
+    good = [name for name, process in jobs.items() if process.returncode == 0]
+    if "portable" not in good:
+        raise NoCompiler("the compiler failed:\n" + said["portable"][-2000:])
+    # An old compiler may not know the newest instructions; the others are none the worse for it.
+    define = [f"-DFC_{name.upper()}" for name in good]
+    main = [*compiler, *FLAGS, *openmp, *define, "-c", "framecast.c", "-o", _object(made, "main")]
     loose = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
-    link = [*compiler, "-shared", *loose, *map(str, objects), "-o", str(made)]
-    linked = subprocess.run(link, stderr=subprocess.PIPE, text=True, check=False)
-    if linked.returncode:
-        raise NoCompiler("the linker failed:\n" + linked.stderr[-2000:])
+    link = [*compiler, "-shared", *loose, *(_object(made, name) for name in (*good, "main")), "-o", str(made)]
+    for command in (main, link):
+        done = subprocess.run(command, cwd=HERE, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise NoCompiler("the compiler failed:\n" + done.stderr[-2000:])
+
+
+def _object(made: Path, name: str) -> str:
+    return str(made.with_suffix(f".{name}.o"))
 
 
 def wheel_tag() -> str:

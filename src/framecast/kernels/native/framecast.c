@@ -1,5 +1,6 @@
 /* What Python calls: which instruction set this machine has, the scratch memory, and the two passes. */
 #define _DEFAULT_SOURCE
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -10,30 +11,40 @@
     void fc_forward_##isa(const fc_op *, const fc_plan *, float *);       \
     void fc_backward_##isa(const fc_op *, const fc_plan *, float *);
 DECLARE(portable)
-#ifdef FC_X86
+#ifdef FC_AVX2
 DECLARE(avx2)
+#else
+#define fc_forward_avx2 NULL
+#define fc_backward_avx2 NULL
+#endif
+#ifdef FC_AVX512
 DECLARE(avx512)
+#else
+#define fc_forward_avx512 NULL
+#define fc_backward_avx512 NULL
 #endif
 
 enum { PORTABLE, AVX2, AVX512 };
 typedef void (*fc_pass)(const fc_op *, const fc_plan *, float *);
 
-#ifdef FC_X86
 static const fc_pass forwards[] = {fc_forward_portable, fc_forward_avx2, fc_forward_avx512};
 static const fc_pass backwards[] = {fc_backward_portable, fc_backward_avx2, fc_backward_avx512};
-#else
-static const fc_pass forwards[] = {fc_forward_portable};
-static const fc_pass backwards[] = {fc_backward_portable};
-#endif
 
-/* The best instruction set of this machine: 0 portable, 1 AVX2 with FMA, 2 AVX-512. */
-int fc_best(void) {
-#ifdef FC_X86
+static int runs_here(int isa) {
+#if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return AVX512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return AVX2;
+    if (isa == AVX512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl");
+    if (isa == AVX2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
+    return isa == PORTABLE;
+}
+
+/* The best instruction set of this machine that was compiled: 0 portable, 1 AVX2 with FMA, 2 AVX-512. */
+int fc_best(void) {
+    for (int isa = AVX512; isa > PORTABLE; isa--)
+        if (forwards[isa] && runs_here(isa)) return isa;
     return PORTABLE;
 }
 
@@ -42,12 +53,15 @@ static int chosen = -1;
 /* Choose an instruction set, at most the best; returns the one in use. */
 int fc_use(int isa) {
     const int best = fc_best();
-    chosen = isa < 0 || isa > best ? best : isa;
+    chosen = isa < 0 || isa > best || !forwards[isa] ? best : isa;
     return chosen;
 }
 
+/* The instruction set in use. */
+int fc_used(void) { return chosen < 0 ? fc_use(-1) : chosen; }
+
 /* Raised whenever fc_op changes, so that a stale library is noticed. */
-int fc_version(void) { return 2; }
+int fc_version(void) { return 3; }
 
 /* Whether the kernels use more than one thread. */
 int fc_threaded(void) {
@@ -102,17 +116,24 @@ fc_plan fc_plan_of(const fc_op *op, int32_t *space) {
     return plan;
 }
 
-/* Scratch of this thread; grows, and is used again. */
+/* Scratch of this thread; grows, is used again, and is freed when the thread ends. */
 static _Thread_local float *arena;
 static _Thread_local int64_t arena_floats;
+static pthread_key_t ending;
+static pthread_once_t begun = PTHREAD_ONCE_INIT;
+
+static void begin(void) { pthread_key_create(&ending, free); }
 
 static float *scratch(int64_t floats) {
     if (floats > arena_floats) {
+        pthread_once(&begun, begin);
         free(arena);
+        arena = NULL;
         arena_floats = 0;
         const size_t page = 2 << 20, bytes = (floats * sizeof(float) + page - 1) / page * page;
         arena = aligned_alloc(page, bytes);
         if (arena) arena_floats = floats;
+        pthread_setspecific(ending, arena);
 #ifdef MADV_HUGEPAGE
         if (arena) madvise(arena, bytes, MADV_HUGEPAGE); /* the panels lie pages apart */
 #endif
@@ -125,6 +146,7 @@ int64_t fc_held(void) { return arena_floats * 4; }
 
 static int run(const fc_op *op, const fc_pass *passes) {
     if (chosen < 0) fc_use(-1);
+    if (op->batch < 1 || op->height < 1 || op->width < 1) return 0;
     int64_t panels = 0;
     for (int s = 0; s < op->sources; s++) panels += fc_panels(op->source[s].channels);
     int32_t space[2 * panels];

@@ -20,6 +20,7 @@ typedef struct {
 
 typedef struct {
     int32_t kind, taps, gates, sources, threads;
+    int32_t alone; /* whether one thread adds up the weight gradients: sources or gates share rows of one */
     float forget_bias;
     int64_t batch, height, width, channels; /* channels of one gate */
     const fc_source *source;

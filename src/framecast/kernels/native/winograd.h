@@ -248,7 +248,7 @@ static void NAMED(weights_back)(const fc_op *op, const fc_plan *plan, const fc_c
                                 const float *v) {
     const int total = op->gates * plan->gate_panels;
     const int64_t points = chunk->stride * PANEL, size = AREA * PANEL * PANEL;
-#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(op->threads)
+#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(op->threads) if (!op->alone)
     for (int q0 = 0; q0 < total; q0 += FC_WIDE)
         for (int j0 = 0; j0 < plan->count; j0 += FC_DEEP) {
             const int js = plan->count - j0 < FC_DEEP ? plan->count - j0 : FC_DEEP;

@@ -1,0 +1,65 @@
+"""How long: in frames, or in time as in 50min, 2h, 1d."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from framecast.errors import UsageError
+
+MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0, "d": 1440.0}
+_FORM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h|d)")
+NEARLY = 1e-6
+"""Share of a step by which a time may miss a whole number of frames."""
+
+
+FORMS = "90s, 50min, 2h, 1d"
+
+
+def _at_least(least: int) -> AfterValidator:
+    def checked(length: int | str) -> int | str:
+        if isinstance(length, str) and length.isdecimal():
+            length = int(length)
+        if not (_FORM.fullmatch(length) if isinstance(length, str) else length >= least):
+            raise ValueError(f"expected {least} or more frames, or a time as in {FORMS}")
+        return length
+
+    return AfterValidator(checked)
+
+
+Duration = Annotated[int | str, _at_least(1)]
+"""At least one frame, or a time."""
+Gap = Annotated[int | str, _at_least(0)]
+"""Any number of frames, or a time."""
+
+
+def in_frames(length: int | str, step_minutes: float | None, what: str) -> int:
+    """A length in frames.
+
+    Args:
+        length: frames, or a time as in 50min; a number in text is frames too.
+        step_minutes: minutes between frames, where known.
+        what: names it in errors.
+
+    Raises:
+        UsageError: no such form, a time where the step is unknown, or one that is no whole number of frames.
+    """
+    if isinstance(length, int):
+        return length
+    if length.isdecimal():
+        return int(length)
+    form = _FORM.fullmatch(length)
+    if form is None:
+        raise UsageError(what, got=repr(length), expected=f"frames, or a time as in {FORMS}")
+    if step_minutes is None:
+        fix = "say how long a step is with --step-minutes (data.step_minutes), or give frames"
+        raise UsageError(what, got=f"{length} of data whose time step is unknown", expected="frames", fix=fix)
+    exact = float(form[1]) * MINUTES[form[2]] / step_minutes
+    frames = round(exact)
+    if math.isclose(exact, frames, abs_tol=NEARLY):
+        return frames
+    near = f"{math.floor(exact)} or {math.ceil(exact)} frames"
+    raise UsageError(what, got=length, expected=f"a multiple of the step, {step_minutes:g} min", fix=f"give {near}")

@@ -1,0 +1,129 @@
+"""Where the sequences of a file lie in it, which of their frames are used, and of what time they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.layout import Layout
+from framecast.data.pieces import Piece, Pieces
+from framecast.data.stored import Attributes
+from framecast.data.timeline import Timeline
+from framecast.errors import InputError
+
+Extent = tuple[int, int] | tuple[datetime, datetime]
+"""From the first up to, not with, the last: numbers, or times in UTC."""
+
+
+class Placement:
+    """The sequences of a file: at first all, each whole.
+
+    Args:
+        layout: where they lie.
+        timeline: of files that know their times.
+        said: labels and times of the sequences of an array.
+        step_minutes: minutes between frames, where known.
+        name: the source, for errors.
+
+    Raises:
+        InputError: labels or times of another number than the sequences.
+    """
+
+    def __init__(
+        self, layout: Layout, timeline: Timeline | None, said: Attributes, step_minutes: float | None, name: str
+    ) -> None:
+        self._lengths, self._timeline, self._step, self._name = layout.lengths, timeline, step_minutes, name
+        self._labels = self._of_each(said.split, "split")
+        self._starts = self._of_each(said.start_time, "start_time")
+        self.pieces = [Piece(number, 0, length) for number, length in enumerate(self._lengths)]
+        self.latest: Sequence[int] = timeline.latest if timeline else range(len(self._lengths))
+        """Sequences after which nothing more is known; those between two of them belong to the second."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Frames that are used of each."""
+        return [piece.length for piece in self.pieces]
+
+    @property
+    def labels(self) -> list[str] | None:
+        """Split of each, if the file says so."""
+        return None if self._labels is None else [self._labels[piece.sequence] for piece in self.pieces]
+
+    @property
+    def groups(self) -> list[int]:
+        """Number of the file (or folder, or video) of each; one for all sequences of an array."""
+        ends = self._timeline.latest if self._timeline else [len(self._lengths)]
+        return [int(group) for group in np.searchsorted(ends, [piece.sequence for piece in self.pieces])]
+
+    def without(self, cut: Pieces) -> None:
+        """Leave out frames that are missing as a whole; no window crosses one."""
+        self.pieces, self.latest = cut.pieces, cut.latest
+
+    def only(self, wanted: Extent) -> None:
+        """Use some frames only: numbers are counted in the order of time of a file with times, else in each sequence.
+
+        Raises:
+            InputError: times where none are known, or no frame that is wanted.
+        """
+        groups = np.searchsorted(self.latest, range(len(self.pieces))).tolist()
+        found: list[tuple[int, Piece]] = []
+        for number, (piece, group) in enumerate(zip(self.pieces, groups, strict=True)):
+            begin, end = self._edges(number, wanted)
+            if begin < end:
+                found.append((group, Piece(piece.sequence, piece.first + begin, end - begin)))
+        if not found:
+            last = max(self._first(piece) + piece.length for piece in self.pieces) - 1
+            got = " to ".join(str(edge) for edge in wanted)
+            expected = f"some of frames 0 to {last}, or their times"
+            raise InputError(f"{self._name}: frames", got=got, expected=expected)
+        last_of = {group: at for at, (group, _) in enumerate(found)}
+        self.pieces, self.latest = [piece for _, piece in found], sorted(last_of.values())
+
+    def stored(self, sequence: int, *at: int) -> list[int]:
+        """Numbers of frames as they lie in the file."""
+        return [self.pieces[sequence].first + number for number in at]
+
+    def time(self, sequence: int, at: int) -> np.datetime64 | None:
+        """Time of a frame, UTC; None where unknown."""
+        number, (place,) = self.pieces[sequence].sequence, self.stored(sequence, at)
+        if self._timeline is not None:
+            times = self._timeline.times
+            return None if times is None else times[self._timeline.runs[number][0] + place]
+        if self._starts is None or np.isnat(self._starts[number]) or (place and self._step is None):
+            return None
+        first: np.datetime64 = self._starts[number]
+        return first + np.timedelta64(round(place * (self._step or 0) * 60), "s")
+
+    def times(self, sequence: int) -> NDArray[Any] | None:
+        """Time of each frame of a sequence, UTC; None where unknown."""
+        times = [self.time(sequence, at) for at in range(self.pieces[sequence].length)]
+        known = [time for time in times if time is not None]
+        return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
+
+    def _edges(self, sequence: int, wanted: Extent) -> tuple[int, int]:
+        """First frame that is wanted, and the one after the last, counted in the piece."""
+        piece = self.pieces[sequence]
+        if not isinstance(wanted[0], datetime):
+            begin, end = (min(max(int(edge) - self._first(piece), 0), piece.length) for edge in wanted)
+            return begin, end
+        moments = self.times(sequence)
+        if moments is None:
+            fix = "give the numbers of frames, as in frames: [0, 20]"
+            expected = "data that know their times"
+            raise InputError(f"{self._name}: frames", got="a span of time", expected=expected, fix=fix)
+        begin, end = np.searchsorted(moments, np.array(wanted, "datetime64[ms]")).tolist()
+        return begin, end
+
+    def _first(self, piece: Piece) -> int:
+        return piece.first + (self._timeline.runs[piece.sequence][0] if self._timeline else 0)
+
+    def _of_each(self, values: Any, key: str) -> Any:
+        count = len(self._lengths)
+        if values is not None and len(values) != count:
+            expected = f"{count}, one for each sequence"
+            raise InputError(f"{self._name}: {key}", got=f"{len(values)} values", expected=expected)
+        return values

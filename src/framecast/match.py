@@ -1,0 +1,113 @@
+"""Forecasts of the same windows: scored, drawn, shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from framecast import animation, plots
+from framecast.channels import divided
+from framecast.data import DataSet
+from framecast.evaluate import Predictor, evaluate
+from framecast.metrics import SCALES, Metric
+from framecast.missing import knowable
+from framecast.progress import progress
+from framecast.scoreboard import Scoreboard
+from framecast.types import Window
+
+Array = NDArray[np.float32]
+
+
+class Question(NamedTuple):
+    """What is to be scored; None means as the run, or the data, have it."""
+
+    split: str | None = None
+    metrics: Sequence[str] | None = None
+    thresholds: Sequence[float] | None = None
+    context: int | str | None = None
+    horizon: int | str | None = None
+    limit: int | None = None
+    batch_size: int = 8
+    baselines: Sequence[str] | None = None
+    """What stands beside; none beside a baseline, unless said."""
+    scales: Sequence[int] = SCALES
+    """Of fss, pixels."""
+    in_dbz: bool = False
+    """Whether rain rates are turned into reflectivity before anything is scored."""
+    block: int = 1
+    """Windows in a row that are drawn together for intervals."""
+    seed: int = 0
+    """Of the intervals."""
+    whole: bool = False
+    """Whether whole frames are scored, also where training cut crops."""
+
+
+EVERYTHING = Question()
+
+
+class Match(NamedTuple):
+    """Forecasts of the same windows, before they are scored."""
+
+    forecasts: dict[str, Predictor]
+    """The first is the one in question."""
+    dataset: DataSet
+    split: str
+    """Where the windows are in the data set."""
+    asked: str
+    """What the split is called: its name, or all."""
+    metrics: list[Metric]
+    question: Question
+    device: str
+
+    def score(self, *, quiet: bool = False) -> Scoreboard:
+        """Score all forecasts."""
+        total = min(self.dataset.count(self.split), self.question.limit or self.dataset.count(self.split))
+        scores = {}
+        with progress("scoring", total * len(self.forecasts), quiet=quiet) as show:
+            for number, (name, forecast) in enumerate(self.forecasts.items()):
+                scores[name] = evaluate(
+                    forecast,
+                    self.dataset,
+                    self.split,
+                    self.metrics,
+                    context=self.dataset.context,
+                    horizon=self.dataset.horizon,
+                    batch_size=self.question.batch_size,
+                    limit=self.question.limit,
+                    device=self.device,
+                    progress=lambda done, before=number * total: show.update(before + done),  # type: ignore[misc]
+                    keep=True,
+                )
+        question = self.question
+        return Scoreboard(
+            scores, self.dataset, self.asked, self.dataset.context, self.dataset.horizon, question.block, question.seed
+        )
+
+    def window(self, name: str, index: int) -> tuple[Window, Array]:
+        """One window of the targets, raw units, and a forecast of it, (K, C, H, W), NaN where nobody can know."""
+        spec, context = self.dataset.spec, self.dataset.context
+        window = self.dataset.window(self.split, 0, index)
+        valid = None if window.valid is None else torch.from_numpy(window.valid[None])
+        parts = divided(torch.from_numpy(window.frames[None]), valid, spec)
+        past, observed = (None if part is None else part[:, :context].to(self.device) for part in parts[:2])
+        beside = {} if parts.covariates is None else {"covariates": parts.covariates.to(self.device)}
+        predicted = self.forecasts[name].predict(past, self.dataset.horizon, observed, **beside)
+        prediction = torch.as_tensor(predicted).detach().float().cpu()
+        if observed is not None:
+            prediction = torch.where(knowable(observed.cpu())[:, :, : spec.targets], prediction, torch.nan)
+        return window._replace(frames=window.frames[:, : spec.targets], valid=None), prediction[0].numpy()
+
+    def write(self, board: Scoreboard, folder: Path) -> None:
+        """Write scores.json and pictures; the first window of the first forecast is drawn."""
+        board.write(folder / "scores.json")
+        board.draw(folder / "scores.png")
+        window, prediction = self.window(next(iter(self.forecasts)), 0)
+        spec, past, future = self.dataset.spec, *np.split(window.frames, [self.dataset.context])
+        plots.strip(folder / "strip.png", past, prediction, spec, future)
+        shown = animation.pictures(past, prediction, spec, future, window.times(spec.step_minutes))
+        animation.save_gif(folder / "forecast.gif", shown)

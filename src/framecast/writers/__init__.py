@@ -1,0 +1,113 @@
+"""A forecast as a file: one file of code for each format, which the suffix of the path chooses.
+
+A format is a function `write(path, forecast, about) -> str`: it fills a new path, in the units of the forecast, and says
+in a few words what is in it. `about` is where the forecast comes from, name to text.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from framecast import atomic, plots
+from framecast.errors import UsageError
+from framecast.types import Forecast
+
+Write = Callable[[Path, Forecast, Mapping[str, str]], str]
+
+
+class Format(NamedTuple):
+    """How a path of one suffix is written."""
+
+    home: str
+    """Module and function, imported when such a path is written."""
+    folder: bool = False
+    """Whether the path becomes a folder."""
+    one: bool = False
+    """Whether it shows one sequence only."""
+
+
+FORMATS = {
+    ".nc": Format("cf:netcdf"),
+    ".zarr": Format("cf:zarr", folder=True),
+    ".npy": Format("arrays:npy"),
+    ".npz": Format("arrays:npz"),
+    ".tif": Format("geotiff:series", folder=True),
+    ".png": Format("pictures:series", folder=True),
+    ".gif": Format("films:gif", one=True),
+    ".mp4": Format("films:mp4", one=True),
+}
+"""By suffix. A new format is a function and a line here."""
+
+
+def check(paths: Sequence[Path], gif: Path | None = None, strip: Path | None = None) -> None:
+    """Whether a forecast can be written, before anything is computed.
+
+    Args:
+        paths: of the forecast, suffixes as in FORMATS.
+        gif: of a film, GIF, or None.
+        strip: of a picture, PNG, or None.
+
+    Raises:
+        UsageError: a path twice, one that exists or cannot be written to, a folder that is not there, another suffix, or
+            a format whose library is not installed.
+    """
+    wanted = [(path, tuple(FORMATS)) for path in paths]
+    wanted += [(path, (suffix,)) for path, suffix in ((gif, ".gif"), (strip, ".png")) if path is not None]
+    seen: set[Path] = set()
+    for path, suffixes in wanted:
+        if path.suffix not in suffixes:
+            raise UsageError(str(path), got=f"suffix {path.suffix or 'none'}", expected=f"one of {', '.join(suffixes)}")
+        if path.absolute() in seen:
+            raise UsageError(str(path), got="the same path twice", expected="each once")
+        if not path.absolute().parent.is_dir():
+            got = f"the folder {path.parent}, which is not there"
+            raise UsageError(str(path), got=got, expected="a folder that exists", fix="make it first, or mend its name")
+        seen.add(atomic.new(path).absolute())
+    for path in paths:
+        _function(path)
+
+
+def write(path: Path, forecast: Forecast, about: Mapping[str, str], *, sequence: int = 0) -> str:
+    """Write a forecast; what is there in the end is whole, and nothing that was there is touched.
+
+    Args:
+        path: a new one, suffix as in FORMATS.
+        forecast: of all sequences.
+        about: where it comes from, name to text.
+        sequence: which one a film shows.
+
+    Returns:
+        what was written, in a few words.
+
+    Raises:
+        UsageError: the path exists, or the forecast is not of a kind that the format can hold.
+    """
+    kind, function = FORMATS[path.suffix], _function(path)
+    with atomic.staged(path, folder=kind.folder) as temporary:
+        return function(temporary, forecast.only(sequence) if kind.one else forecast, about)
+
+
+def write_all(
+    paths: Sequence[Path],
+    forecast: Forecast,
+    about: Mapping[str, str],
+    *,
+    gif: Path | None = None,
+    strip: Path | None = None,
+    sequence: int = 0,
+) -> dict[str, str]:
+    """Write a forecast in several forms, with a film and a strip of one sequence if asked; path to what it holds."""
+    every = [*paths, *([] if gif is None else [gif])]
+    said = {str(path): write(path, forecast, about, sequence=sequence) for path in every}
+    if strip is not None:
+        plots.strip(strip, forecast.context[sequence], forecast.frames[sequence], forecast.spec)
+    return said
+
+
+def _function(path: Path) -> Write:
+    module, name = FORMATS[path.suffix].home.split(":")
+    found: Write = getattr(importlib.import_module(f"framecast.writers.{module}"), name)
+    return found

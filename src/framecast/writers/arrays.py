@@ -1,0 +1,44 @@
+"""Plain arrays with the axes of the input: .npy holds values only, .npz their units and times too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.types import Forecast
+
+
+def npy(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+    """Write the values, float32; NaN is missing."""
+    array = _arranged(forecast.frames, forecast.dims)
+    with path.open("wb") as file:
+        np.save(file, array)
+    return _said(array, forecast)
+
+
+def npz(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+    """Write `frames`, `dims`, `units`, where known `step_minutes` and `start_time`, and where it comes from."""
+    array = _arranged(forecast.frames, forecast.dims)
+    arrays: dict[str, Any] = {**about, "frames": array, "dims": forecast.dims, "units": forecast.spec.units}
+    if forecast.spec.step_minutes is not None:
+        arrays["step_minutes"] = forecast.spec.step_minutes
+    if forecast.start_time is not None:
+        arrays["start_time"] = forecast.start_time
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    return _said(array, forecast)
+
+
+def _said(array: NDArray[np.float32], forecast: Forecast) -> str:
+    return f"axes {forecast.dims}, shape {'x'.join(map(str, array.shape))}, {forecast.spec.units}"
+
+
+def _arranged(frames: NDArray[np.float32], dims: str) -> NDArray[np.float32]:
+    """(N, K, C, H, W) with the axes of `dims`, as a view; an axis that is not among them has length 1."""
+    absent = tuple(axis for axis, letter in enumerate("ntchw") if letter not in dims)
+    present = [letter for letter in "ntchw" if letter in dims]
+    return frames.squeeze(absent).transpose([present.index(letter) for letter in dims])

@@ -1,0 +1,158 @@
+"""NetCDF and Zarr by the CF conventions 1.11 (https://cfconventions.org), through xarray.
+
+One sequence has the axes (time, y, x): valid times, with `lead_time` along them and one `forecast_reference_time`, that
+of the last frame that was used. Several sequences have (sequence, lead_time, y, x), each with its own times; frames
+without a date have (lead_time, y, x). A channel is a variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.damage import library
+from framecast.types import Forecast
+from framecast.writers.names import channels
+from framecast.writers.place import axis_attributes, mapping
+
+CONVENTIONS = "CF-1.11"
+BLOCK = 1024
+"""Rows and columns of a chunk, at most."""
+EPOCH = "1970-01-01 00:00:00"
+
+library("h5netcdf", "grids")
+xarray = library("xarray", "grids")
+
+
+def netcdf(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+    """Write NetCDF 4, packed without loss."""
+    data = dataset(forecast, about)
+    packed = {"zlib": True, "complevel": 4, "shuffle": True}
+    encoding = {name: {**packed, "chunksizes": _chunks(data[name])} for name in _frames(data)}
+    data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    return _said(data)
+
+
+def zarr(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+    """Write a Zarr 3 group, each chunk with a checksum."""
+    codecs = library("zarr.codecs", "grids")
+    data = dataset(forecast, about)
+    packed = [codecs.ZstdCodec(), codecs.Crc32cCodec()]
+    encoding = {name: {"chunks": _chunks(data[name]), "compressors": packed} for name in _frames(data)}
+    data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
+    return _said(data)
+
+
+def dataset(forecast: Forecast, about: Mapping[str, str]) -> Any:
+    """The forecast as an xarray.Dataset whose attributes are CF's; its values are those of the forecast, not a copy."""
+    count = forecast.frames.shape[0]
+    dated = forecast.start_time is not None
+    first = ("time",) if count == 1 and dated else ("lead_time",)
+    axes = (*(("sequence",) if count > 1 else ()), *first, forecast.grid.y_name, forecast.grid.x_name)
+    crs = mapping(forecast.grid)
+    variables: dict[str, Any] = {}
+    for number, channel in enumerate(channels(forecast)):
+        values = forecast.frames[:, :, number] if count > 1 else forecast.frames[0, :, number]
+        said = {"long_name": channel.long_name, "units": channel.units}
+        said |= {"standard_name": channel.standard_name} if channel.standard_name else {}
+        said |= {"grid_mapping": "crs"} if crs else {}
+        variables[channel.name] = xarray.Variable(axes, values, said, {"_FillValue": np.float32(np.nan)})
+    if crs:
+        variables["crs"] = xarray.Variable((), np.int32(0), crs, {"coordinates": None})
+    made = xarray.Dataset(variables, attrs=_provenance(about))
+    return made.assign_coords({**_times(forecast, first[0]), **_places(forecast)})
+
+
+def _places(forecast: Forecast) -> dict[str, Any]:
+    grid = forecast.grid
+    sides = (("y", grid.y_name, grid.y), ("x", grid.x_name, grid.x))
+    sizes = dict(zip("yx", forecast.frames.shape[-2:], strict=True))
+    return {
+        name: xarray.Variable(name, np.array(values), axis_attributes(grid, letter), {"_FillValue": None})
+        for letter, name, values in sides
+        if len(values) == sizes[letter]
+    }
+
+
+def _times(forecast: Forecast, along: str) -> dict[str, Any]:
+    """Valid times, lead times and reference times."""
+    count, frames = forecast.frames.shape[:2]
+    unit, lead = _lead(forecast.spec.step_minutes, frames)
+    found = {"lead_time": _coordinate((along,), lead, long_name="time ahead of the last frame that was used", **unit)}
+    if count > 1:
+        found["sequence"] = _coordinate(("sequence",), np.arange(count), long_name="sequence of the input", units="1")
+    if forecast.times is None or forecast.past_times is None:
+        return found
+    grid = forecast.grid
+    moment = {"units": f"seconds since {grid.time_origin or EPOCH}", "calendar": grid.calendar}
+    valid, last = (_seconds(times, grid.time_origin or EPOCH) for times in (forecast.times, forecast.past_times[:, -1]))
+    reference = {"standard_name": "forecast_reference_time", "long_name": "time of the last frame that was used"}
+    valid_time = {"standard_name": "time", "long_name": "valid time"}
+    if count > 1:
+        found["time"] = _coordinate(("sequence", "lead_time"), valid, **valid_time, **moment)
+        found["forecast_reference_time"] = _coordinate(("sequence",), last, **reference, **moment)
+    else:
+        found["time"] = _coordinate(("time",), valid[0], **valid_time, **moment, axis="T")
+        found["forecast_reference_time"] = _coordinate((), last[0], **reference, **moment)
+    return found
+
+
+def _lead(step: float | None, frames: int) -> tuple[dict[str, str], NDArray[Any]]:
+    """Lead times with their units: hours, minutes, else seconds; numbers of frames where no step is known."""
+    numbers = np.arange(1, frames + 1)
+    if step is None:
+        return {"units": "1"}, numbers
+    unit, length = next(
+        ((unit, step / minutes) for unit, minutes in (("hours", 60.0), ("minutes", 1.0)) if step % minutes == 0),
+        ("seconds", step * 60),
+    )
+    values = numbers * length
+    return {"units": unit, "standard_name": "forecast_period"}, _whole(values)
+
+
+def _seconds(times: NDArray[Any], origin: str) -> NDArray[Any]:
+    return _whole((times - np.datetime64(origin.replace(" ", "T"), "ms")) / np.timedelta64(1, "s"))
+
+
+def _whole(values: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    """As integers if all are."""
+    rounded = np.rint(values)
+    return rounded.astype(np.int64) if np.allclose(values, rounded, rtol=0, atol=1e-6) else values
+
+
+def _coordinate(axes: tuple[str, ...], values: Any, **said: str) -> Any:
+    return xarray.Variable(axes, values, said, {"_FillValue": None})
+
+
+def _provenance(about: Mapping[str, str]) -> dict[str, str]:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    version = about.get("framecast_version", "")
+    return {
+        "Conventions": CONVENTIONS,
+        "title": "forecast by framecast",
+        "source": f"framecast {version}, {about.get('model', 'a model')}".replace("  ", " "),
+        "history": f"{now} framecast predict",
+        **about,
+    }
+
+
+def _frames(data: Any) -> list[str]:
+    return [name for name in data.data_vars if name != "crs"]
+
+
+def _chunks(array: Any) -> tuple[int, ...]:
+    """One frame, or a block of it where it is large."""
+    return (*(1 for _ in array.shape[:-2]), *(min(BLOCK, size) for size in array.shape[-2:]))
+
+
+def _said(data: Any) -> str:
+    names = _frames(data)
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    first = data[names[0]]
+    sizes = ", ".join(f"{name} {size}" for name, size in first.sizes.items())
+    return f"{shown} ({sizes}), {first.attrs['units']}"

@@ -1,0 +1,53 @@
+"""A folder of GeoTIFFs, one for each lead time: float32, a band for each channel, NaN where missing, north up."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from framecast.data.damage import library
+from framecast.types import Forecast
+from framecast.writers.names import channels
+from framecast.writers.naming import leaves
+from framecast.writers.place import is_south_up, system, told, transform
+
+TILE = 256
+"""Rows and columns of a tile."""
+
+rasterio = library("rasterio", "geo")
+library("pyproj", "grids")
+
+
+def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+    """Write them; the tags of each tell its valid time, lead time and reference time, and where it comes from."""
+    grid = forecast.grid
+    crs, bands = system(grid), channels(forecast)
+    height, width = forecast.frames.shape[-2:]
+    profile = {
+        "driver": "GTiff",
+        "dtype": "float32",
+        "count": len(bands),
+        "height": height,
+        "width": width,
+        "crs": None if crs is None else rasterio.crs.CRS.from_wkt(crs.to_wkt()),
+        "transform": transform(grid, crs),
+        "nodata": np.nan,
+        "compress": "deflate",
+        "predictor": 3,
+    }
+    if min(height, width) >= TILE:
+        profile |= {"tiled": True, "blockxsize": TILE, "blockysize": TILE}
+    count = 0
+    with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        for leaf in leaves(path, forecast, ".tif"):
+            with rasterio.open(leaf.path, "w", **profile) as file:
+                file.write(leaf.frame[:, ::-1] if is_south_up(grid) else leaf.frame)
+                file.update_tags(**leaf.said, **about)
+                file.descriptions = [band.name for band in bands]
+                file.units = [band.units for band in bands]
+            count += 1
+    return f"{count} GeoTIFFs of {', '.join(band.name for band in bands)}, {bands[0].units}; {told(crs)}"

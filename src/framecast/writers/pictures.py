@@ -1,0 +1,40 @@
+"""A folder of PNGs, one for each frame, and nothing else on them: 8-bit values of pictures, else the colour scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from framecast import plots
+from framecast.types import Forecast, FrameSpec
+from framecast.writers.naming import leaves
+
+
+def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+    """Write them; the text in each tells what its values stand for, its times, and where it comes from."""
+    spec = forecast.spec
+    shown = f"{spec.low:g} to {spec.high:g} {spec.units}"
+    kind = "8 bits for" if _is_picture(spec) else "the colour scale of"
+    count = 0
+    for leaf in leaves(path, forecast, ".png"):
+        info = PngInfo()
+        for name, text in {"values": f"{kind} {shown}", **leaf.said, **about}.items():
+            info.add_text(name, text)
+        Image.fromarray(_pixels(leaf.frame, spec)).save(leaf.path, pnginfo=info)
+        count += 1
+    return f"{count} pictures, {kind} {shown}"
+
+
+def _is_picture(spec: FrameSpec) -> bool:
+    return spec.units == "grey level" and spec.targets in (1, 3)
+
+
+def _pixels(frame: NDArray[np.float32], spec: FrameSpec) -> NDArray[np.uint8]:
+    """(H, W) of grey pictures, else (H, W, 3)."""
+    pixels = plots.colours(frame, spec)
+    return pixels[..., 0] if _is_picture(spec) and spec.targets == 1 and not np.isnan(frame).any() else pixels
