@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 
 from framecast.errors import InputError, UsageError
 from framecast.models import ModelConfig
-from framecast.network import NetworkState
+from framecast.network import Aux, Network, NetworkState
 from framecast.normalize import Normalizer
 from framecast.patches import pad, patchify, unpatchify
-from framecast.rollout import rollout
+from framecast.rollout import Rollout, rollout
+from framecast.tiled import Layout, TiledNetwork, check_tile
 from framecast.transfer import sent
 from framecast.types import FrameSpec
 
@@ -29,6 +31,15 @@ def _native(frames: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.ascontiguousarray(frames, dtype=frames.dtype.newbyteorder("="))
 
 
+class Ahead(NamedTuple):
+    """One predicted frame."""
+
+    frame: Tensor
+    """(B, C, H, W), raw units."""
+    aux: Aux
+    """What the step reported."""
+
+
 class Forecaster(nn.Module):
     """A network, the frames it was made for, and the way from raw units to its own and back.
 
@@ -39,6 +50,7 @@ class Forecaster(nn.Module):
         patch: P, pixels; sizes that it does not divide are padded and cropped.
         fill: what the network sees at missing pixels.
         context: how many frames it was trained to see, for information.
+        network: the one that the configuration built; None to build it with fresh weights.
     """
 
     def __init__(
@@ -50,12 +62,23 @@ class Forecaster(nn.Module):
         *,
         fill: Fill = "low",
         context: int | None = None,
+        network: Network | None = None,
     ) -> None:
         super().__init__()
         self.config, self.spec, self.normalizer = config, spec, normalizer
         self.patch, self.fill, self.context = patch, fill, context
-        height, width = -(-spec.height // patch), -(-spec.width // patch)
-        self.network = config.build(spec.channels * patch**2, height, width)
+        height, width = self.cells(spec.height, spec.width)
+        self.network = network or config.build(spec.channels * patch**2, height, width)
+
+    def cells(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the map of a frame of so many pixels."""
+        return -(-height // self.patch), -(-width // self.patch)
+
+    def tiled(self, layout: Layout) -> Forecaster:
+        """The same forecaster, same weights, computing in tiles; a network of one size then takes larger frames."""
+        network = TiledNetwork(self.network, layout, lambda patches: self.decode(patches, (self.patch, 2**62)))
+        parts = (self.config, self.spec, self.normalizer, self.patch)
+        return Forecaster(*parts, fill=self.fill, context=self.context, network=network).train(self.training)
 
     def predict(
         self, frames: Tensor | NDArray[np.generic], horizon: int, valid: Tensor | NDArray[np.bool_] | None = None
@@ -86,6 +109,35 @@ class Forecaster(nn.Module):
             patches = self.encode(frames, mask)
             predicted = rollout(self.network, patches, context + horizon - 1).frames[:, context - 1 :]
             return self.decode(predicted, (size[0], size[1]))
+
+    def ahead(self, past: Iterable[tuple[Tensor, Tensor | None]], horizon: int) -> Iterator[Ahead]:
+        """Predict frame by frame: what `predict` gives, with one frame and the state in memory at a time.
+
+        Args:
+            past: frames (B, C, H, W), raw units, oldest first, each with what is valid of it, see `step`; one or more.
+            horizon: K.
+
+        Raises:
+            InputError: frames that do not fit the model's contract.
+        """
+        if horizon < 1:
+            raise UsageError("horizon", got=horizon, expected="at least 1")
+        found = None
+        for frame, valid in past:
+            frames, mask = frame[:, None], None if valid is None else valid[:, None]
+            self._check(frames, mask)
+            size = (frame.shape[-2], frame.shape[-1])
+            found = self._one_step(self.encode(frames, mask), None if found is None else found.state)
+        if found is None:
+            raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
+        for lead in range(horizon):
+            yield Ahead(self.decode(found.frames, size)[:, 0], found.aux[0] if found.aux else {})
+            if lead + 1 < horizon:
+                found = self._one_step(found.frames, found.state)
+
+    def _one_step(self, patches: Tensor, state: NetworkState | None) -> Rollout:
+        with torch.inference_mode():
+            return rollout(self.network, patches, 1, state=state, aux=isinstance(self.network, TiledNetwork))
 
     def step(
         self, frame: Tensor, state: NetworkState | None = None, valid: Tensor | None = None
@@ -159,7 +211,9 @@ class Forecaster(nn.Module):
             raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
         if frames.shape[2] != spec.channels:
             raise InputError("frames", got=f"{frames.shape[2]} channels", expected=f"{spec.channels}, as trained")
-        if self.config.fixed_size and frames.shape[-2:] != (spec.height, spec.width):
+        if self.config.fixed_size and isinstance(self.network, TiledNetwork):
+            check_tile(self.network.layout.tile, self.cells(*frames.shape[-2:]))
+        elif self.config.fixed_size and frames.shape[-2:] != (spec.height, spec.width):
             raise InputError(
                 "frames",
                 got="x".join(map(str, frames.shape[-2:])),

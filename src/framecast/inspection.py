@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from framecast.data import ArraySource, DataConfig
 from framecast.data.splits import split
 from framecast.data.survey import Survey, survey
 from framecast.errors import InputError
+from framecast.memory import free_bytes
 from framecast.models import MODELS
 from framecast.plain import plain
 from framecast.recipe import Recipe
@@ -204,7 +204,7 @@ def _proposal(source: ArraySource, recipe: Recipe, *, enough: bool) -> Proposal:
     if not enough:
         context = horizon = max(1, longest // 6)
         fractions = None if longest >= 6 else [1.0, 0.0, 0.0]
-    speed, free = _speed(), _free_memory()
+    speed, free = _speed(), free_bytes()
     sizes: list[tuple[str, list[int] | None, int, int]] = [("predrnn", None, 8, 1), ("predrnn", None, 2, 1)]
     sizes += [("predrnn", [32, 32], 2, 1), ("convlstm", [16, 16], 2, 1), ("convlstm", [16, 16], 1, 1)]
     sizes += [
@@ -259,13 +259,6 @@ def _speed() -> float:
         torch.nn.functional.conv2d(image, kernel, padding=2)
         best = min(best, time.perf_counter() - begin)
     return 64**2 * 64**2 * 25 / max(best, 1e-9)
-
-
-def _free_memory() -> float:
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError):
-        return 8.0 * 2**30
 
 
 def _span(source: ArraySource) -> tuple[str | None, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -14,8 +15,10 @@ from numpy.typing import NDArray
 
 from framecast import atomic
 from framecast.data import ArraySource
+from framecast.domain import ANY, Plan, Room, plan
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
+from framecast.tiled import SEAM
 from framecast.types import FrameSpec, Grid
 
 SUFFIXES = (".npy", ".npz", ".zarr")
@@ -34,6 +37,26 @@ class Forecast(NamedTuple):
     """Axes of the input file, letters of n t c h w; the output has the same."""
     grid: Grid = Grid()
     """Where the pixels lie and what the channels are, for those who write the forecast."""
+    plan: Plan | None = None
+    """How it was computed."""
+    seam: NDArray[np.float64] | None = None
+    """(K,), root mean square of the differences between neighbouring tiles, raw units; None without tiles."""
+
+    def computed(self) -> dict[str, Any]:
+        """How it was computed and how tiles agree, plain values."""
+        return {
+            "computed": None if self.plan is None else self.plan.as_dict(),
+            "seam_rms": None if self.seam is None else self.seam.tolist(),
+        }
+
+    def told(self, units: str) -> str:
+        """The same in words."""
+        seam = (
+            ""
+            if self.seam is None
+            else f"; at the seams tiles differ by {self.seam[0]:.2g} to {self.seam.max():.2g} {units} (rms)"
+        )
+        return f"{self.plan}{seam}"
 
 
 def forecast(
@@ -44,6 +67,7 @@ def forecast(
     context: int | None = None,
     batch_size: int = 8,
     device: str = "cpu",
+    room: Room = ANY,
     progress: Callable[[int], None] | None = None,
 ) -> Forecast:
     """Predict what follows each sequence of a source; where its times have gaps, what follows the last frame.
@@ -55,6 +79,7 @@ def forecast(
         context: J, how many of the last frames are used; by default as many as in training, or all there are.
         batch_size: sequences at a time.
         device: where to compute.
+        room: limit of memory, and tiles.
         progress: called with the number of sequences done.
 
     Raises:
@@ -69,22 +94,31 @@ def forecast(
             "context", got=f"{used} frames", expected=f"1 to {shortest}, the frames of the shortest sequence"
         )
     forecaster = forecaster.to(device)
-    pasts, futures, times = [], [], []
-    for first in range(0, len(latest), batch_size):
-        numbers = latest[first : first + batch_size]
+    spec = source.spec
+    shape = (spec.channels, spec.height, spec.width)
+    held = 4 * (len(latest) + 2 * batch_size) * (used + horizon) * math.prod(shape) if device == "cpu" else 0
+    how = plan(forecaster, shape[1:], batch_size=min(batch_size, len(latest)), frames_bytes=held, room=room)
+    model = how.of(forecaster)
+    pasts = np.empty((len(latest), used, *shape), dtype=np.float32)
+    futures = np.empty((len(latest), horizon, *shape), dtype=np.float32)
+    times, seams = [], np.zeros((2, horizon))
+    for first in range(0, len(latest), how.batch_size):
+        numbers = latest[first : first + how.batch_size]
+        here = slice(first, first + len(numbers))
         windows = [source.read(n, source.lengths[n] - used, source.lengths[n]) for n in numbers]
-        past = np.stack([window.frames for window in windows])
+        pasts[here] = [window.frames for window in windows]
         valid = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
-        future = forecaster.predict(torch.from_numpy(past), horizon, torch.from_numpy(valid))
-        unknown = ~valid.any(1, keepdims=True)
-        futures.append(np.where(unknown, np.nan, torch.as_tensor(future).float().cpu().numpy()))
-        pasts.append(past)
-        times += [_after(window.time, used, source.spec) for window in windows]
+        unknown = ~valid.any(1)
+        past = zip(torch.from_numpy(pasts[here]).unbind(1), torch.from_numpy(valid).unbind(1), strict=True)
+        for lead, ahead in enumerate(model.ahead(past, horizon)):
+            futures[here, lead] = np.where(unknown, np.nan, ahead.frame.float().cpu().numpy())
+            if SEAM in ahead.aux:
+                seams[:, lead] += torch.stack(ahead.aux[SEAM]).cpu().numpy()
+        times += [_after(window.time, used, spec) for window in windows]
         if progress is not None:
-            progress(first + len(windows))
-    known = all(time is not None for time in times)
-    starts = np.array(times, dtype="datetime64[s]") if known else None
-    return Forecast(np.concatenate(pasts), np.concatenate(futures), starts, source.dims, source.grid)
+            progress(here.stop)
+    seam = None if how.layout is None else np.sqrt(seams[0] / np.maximum(seams[1], 1))
+    return Forecast(pasts, futures, _known(times), source.dims, source.grid, how, seam)
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:
@@ -184,6 +218,10 @@ def _after(time: np.datetime64 | None, frames: int, spec: FrameSpec) -> np.datet
     if time is None or spec.step_minutes is None:
         return None
     return time + np.timedelta64(round(frames * spec.step_minutes * 60), "s")
+
+
+def _known(times: list[np.datetime64 | None]) -> NDArray[np.datetime64] | None:
+    return np.array(times, dtype="datetime64[s]") if all(time is not None for time in times) else None
 
 
 def _arranged(frames: NDArray[np.float32], dims: str) -> NDArray[np.float32]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from framecast.cli import options
 from framecast.errors import UsageError
+
+if TYPE_CHECKING:
+    from framecast.predict import Forecast
 
 
 def predict(
@@ -23,6 +26,9 @@ def predict(
     strip: Annotated[Path | None, typer.Option(help="Picture of one sequence, PNG.")] = None,
     sequence: Annotated[int, typer.Option(help="Which sequence the pictures show.", min=0)] = 0,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
+    max_memory: options.MaxMemory = None,
+    tile: options.Tile = None,
+    overlap: options.Overlap = None,
     dims: options.Dims = None,
     variable: options.Variable = None,
     value_range: options.Range = None,
@@ -58,17 +64,20 @@ def predict(
     source = ArraySource(options.data_config(seen_alike(recipe_of(run, kind), fields)))
     _check_sequence(sequence, len(source.latest))
     with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
-        result = forecast(
-            forecaster, source, horizon, context=context, batch_size=batch_size, device=place, progress=show.update
-        )
+        steps: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "progress": show.update}
+        result = forecast(forecaster, source, horizon, room=options.room(max_memory, tile, overlap), **steps)
     axes, shape = write_forecast(out, result, forecaster.spec)
     draw_forecast(result, forecaster.spec, sequence, gif=gif, strip=strip)
+    _tell({"out": str(out), "dims": axes, "shape": shape}, result, source.notes, forecaster.spec.units, as_json=as_json)
+
+
+def _tell(about: dict[str, Any], result: Forecast, notes: list[str], units: str, *, as_json: bool) -> None:
     if as_json:
-        options.say_json({"out": str(out), "dims": axes, "shape": shape, "notes": source.notes})
+        options.say_json({**about, "notes": notes, **result.computed()})
         return
-    for note in source.notes:
+    for note in [*notes, result.told(units)]:
         print(note)
-    print(f"{out}: axes {axes}, shape {'x'.join(map(str, shape))}, {forecaster.spec.units}")
+    print(f"{about['out']}: axes {about['dims']}, shape {'x'.join(map(str, about['shape']))}, {units}")
 
 
 def convert(
