@@ -33,13 +33,11 @@ def frames(height: int, width: int, time: int = 3) -> torch.Tensor:
         ("predrnn", 6),
         ("predrnn_v2", 6),
         ("predrnn/bias", None),  # layer norm
-        ("convlstm/chw", None),
-        ("lstm", None),
+        ("predrnn_pp/official", None),
     ],
 )
 def test_reach_by_hand(name: str, cells: int | None) -> None:
-    size = (networks.HEIGHT, networks.WIDTH) if networks.VARIANTS[name].fixed_size else None
-    assert reach(networks.network(name), networks.CHANNELS, size) == cells
+    assert reach(networks.network(name), networks.CHANNELS) == cells
 
 
 @pytest.mark.parametrize("name", networks.VARIANTS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +12,6 @@ from torch.utils._pytree import tree_leaves
 from framecast.errors import UsageError
 from framecast.forecaster import Forecaster
 from framecast.memory import free_bytes, held_bytes, peak_of, written
-from framecast.network import Network
 from framecast.tiled import BLENDED, Layout, covering, reach
 
 SHARE = 0.8
@@ -18,6 +19,8 @@ SHARE = 0.8
 HEAP = 1.5
 """Memory taken from the system, over the bytes of the tensors alive: holes between blocks, copies inside libraries; as
 measured, see docs/tiles.md."""
+SPARE = 32 * 2**20
+"""Bytes that a process takes once: scratch of the kernels, code that was not in memory before."""
 SAMPLE = 16
 """Rows and columns of the map on which the need of a step is counted."""
 
@@ -43,6 +46,43 @@ class Need(NamedTuple):
     """Of a cell of the map."""
     step: float
     """That a step holds at most beside the state it began from, for a cell."""
+
+
+class Frames(NamedTuple):
+    """What frames take where the network computes, bytes."""
+
+    all: int
+    """As long as the forecast lasts."""
+    each: int
+    """For each sequence of a batch."""
+
+
+class Budget(NamedTuple):
+    """What ways to compute would take at their peak, bytes."""
+
+    held: int
+    """By the process already."""
+    frames: Frames
+    need: Need
+    area: int
+    """Cells of the map."""
+
+    def _sum(self, batch: int, tensors: float) -> int:
+        return int(self.held + SPARE + self.frames.all + batch * (self.frames.each + HEAP * tensors))
+
+    def whole(self, batch: int) -> int:
+        """The map at once."""
+        return self._sum(batch, self.area * (self.need.state + self.need.step))
+
+    def tiled(self, batch: int, inside: int, *, on_disk: bool) -> int:
+        """In tiles of `inside` cells; the old and the new state of the map beside them, unless on disk."""
+        state = 0 if on_disk else 2 * self.area * self.need.state
+        return self._sum(batch, state + inside * (self.need.state + self.need.step))
+
+    def largest(self, batch: int, limit: int, *, on_disk: bool) -> int:
+        """Edge of the largest tile within a limit, cells; 0 for none."""
+        left = limit - self.tiled(batch, 0, on_disk=on_disk)
+        return int(max(left / (batch * HEAP * (self.need.state + self.need.step)), 0) ** 0.5)
 
 
 class Plan(NamedTuple):
@@ -74,6 +114,7 @@ class Plan(NamedTuple):
             "tiles": self.tiles,
             "tile": None if layout is None else [self.patch * edge for edge in layout.tile],
             "overlap": None if layout is None else self.patch * layout.overlap,
+            "state_on_disk": layout is not None and layout.on_disk,
             "exact": layout is None or layout.exact(),
             "estimated_bytes": self.need,
             "limit_bytes": self.limit,
@@ -87,45 +128,102 @@ class Plan(NamedTuple):
         rows, columns = (self.patch * edge for edge in self.layout.tile)
         kind = "as the whole would be" if self.layout.exact() else "an approximation of the whole"
         tiles = f"{self.tiles} tiles of {rows}x{columns}, overlap {self.patch * self.layout.overlap}"
-        return f"computed in {tiles}, {kind}; {memory}"
+        disk = ", state on disk" if self.layout.on_disk else ""
+        return f"computed in {tiles}{disk}, {kind}; {memory}"
 
 
-def plan(
-    forecaster: Forecaster, size: tuple[int, int], *, batch_size: int, frames_bytes: int, room: Room = ANY
-) -> Plan:
-    """Choose how to compute: fewer sequences at a time before tiles, the largest tiles that fit.
+def plan(forecaster: Forecaster, size: tuple[int, int], *, batch_size: int, frames: Frames, room: Room = ANY) -> Plan:
+    """Choose how to compute: as a whole, else with fewer sequences at a time, else in tiles, else with the state on disk.
+
+    A network that sees all of its map, by layer norms say, is given tiles of the size that it was trained on, as it would
+    see other statistics on a larger map.
 
     Args:
         forecaster: on its device.
         size: (H, W) of a frame, pixels.
         batch_size: sequences at a time, at most.
-        frames_bytes: what the frames take that are held at the same time, on the same device.
+        frames: what the frames take.
         room: what the user said.
 
     Raises:
         UsageError: a tile or an overlap that cannot be, or too little memory.
     """
-    cells = forecaster.cells(*size)
     device = next(forecaster.parameters()).device
+    cells, trained = forecaster.cells(*size), forecaster.cells(forecaster.spec.height, forecaster.spec.width)
+    one_size = trained if forecaster.config.fixed_size else None
+    far = None if one_size else reach(forecaster.network, channels(forecaster))
+    need = needed(forecaster, one_size)
     held = held_bytes(device)
     limit = room.memory or int(held + SHARE * free_bytes(device))
-    base = held + frames_bytes
-    one_size = forecaster.cells(forecaster.spec.height, forecaster.spec.width) if forecaster.config.fixed_size else None
-    need = needed(forecaster, one_size)
-    area = cells[0] * cells[1]
-    if not room.tile and one_size in (None, cells):
-        batches = [max(1, batch_size >> halvings) for halvings in range(batch_size.bit_length())]
-        for batch in [batch_size] if room.tile == 0 else batches:
-            total = int(base + HEAP * batch * area * (need.state + need.step))
-            if total <= limit or room.tile == 0:
-                return Plan(None, batch, cells, forecaster.patch, total, limit)
-    layout = _layout(forecaster, one_size, room, cells, need, (limit - base) / HEAP)
-    rows, columns = (min(pair) for pair in zip(layout.tile, cells, strict=True))
-    total = int(base + HEAP * (2 * area * need.state + rows * columns * (need.state + need.step)))
-    if total > limit and room.memory is not None:
-        fix = "allow more, give a smaller --tile or --overlap, or predict a part of the domain"
-        raise UsageError("--max-memory", got=written(limit), expected=f"about {written(total)} or more", fix=fix)
-    return Plan(layout, 1, cells, forecaster.patch, total, limit)
+    budget = Budget(held, frames, need, cells[0] * cells[1])
+    tile = None
+    if room.tile or (far is None and (cells[0] > trained[0] or cells[1] > trained[1])):
+        tile = one_size or ((-(-room.tile // forecaster.patch),) * 2 if room.tile else trained)
+    cut = Cut(cells, tile, _overlap(room, forecaster.patch, far, tile), far)
+    choices = list(_whole(batch_size, budget)) if room.tile == 0 or tile is None else []
+    choices += [] if room.tile == 0 else _tiled(batch_size, budget, limit, cut)
+    for layout, batch, total in choices:
+        if total <= limit or (room.tile == 0 and room.memory is None):
+            return Plan(layout, batch, cells, forecaster.patch, total, limit)
+    least = written(min(total for _, _, total in choices))
+    fix = "allow more, give a smaller --tile or --overlap, or predict a part of the domain"
+    raise UsageError("memory", got=f"a limit of {written(limit)}", expected=f"about {least} or more", fix=fix)
+
+
+class Cut(NamedTuple):
+    """What is known of the tiles before their memory is."""
+
+    cells: tuple[int, int]
+    """Of the map."""
+    tile: tuple[int, int] | None
+    """None for any."""
+    overlap: int
+    reach: int | None
+
+    def edges(self, most: int) -> tuple[int, int]:
+        """Of a tile whose edge may be `most` cells; never so small that most of the work is done twice."""
+        edge = max(2 * self.overlap, most, 1)
+        return self.tile or (_trimmed(self.cells[0], edge, self.overlap), _trimmed(self.cells[1], edge, self.overlap))
+
+
+Choice = tuple[Layout | None, int, int]
+"""Layout, sequences at a time, and the estimated peak of the process, bytes."""
+
+
+def _whole(batch_size: int, budget: Budget) -> Iterator[Choice]:
+    for batch in halved(batch_size):
+        yield None, batch, budget.whole(batch)
+
+
+def _tiled(batch_size: int, budget: Budget, limit: int, cut: Cut) -> Iterator[Choice]:
+    for on_disk, batch in product((False, True), halved(batch_size)):
+        edges = cut.edges(budget.largest(batch, limit, on_disk=on_disk))
+        inside = min(edges[0], cut.cells[0]) * min(edges[1], cut.cells[1])
+        yield Layout(edges, cut.overlap, cut.reach, on_disk), batch, budget.tiled(batch, inside, on_disk=on_disk)
+
+
+def _trimmed(length: int, tile: int, overlap: int) -> int:
+    """The smallest tile of which no more are needed."""
+    count = 1 if tile >= length else 1 + -(-(length - tile) // (tile - overlap))
+    return -(-(length + (count - 1) * overlap) // count)
+
+
+def _overlap(room: Room, patch: int, far: int | None, tile: tuple[int, int] | None) -> int:
+    """Cells; by default so many that tiles are exact, else a quarter of a tile."""
+    if room.overlap is not None:
+        overlap = -(-room.overlap // patch)
+    elif far is None:
+        overlap = min(tile or (0, 0)) // 4
+    else:
+        overlap = 2 * far + BLENDED if tile is None else min(2 * far + BLENDED, min(tile) // 2)
+    if tile is not None and overlap >= min(tile):
+        raise UsageError("--overlap", got=f"{room.overlap} pixels", expected=f"less than a tile, {patch * min(tile)}")
+    return overlap
+
+
+def halved(batch_size: int) -> list[int]:
+    """The batch size, half of it, and so on to 1."""
+    return [batch_size >> halvings for halvings in range(batch_size.bit_length())]
 
 
 def needed(forecaster: Forecaster, one_size: tuple[int, int] | None = None) -> Need:
@@ -148,31 +246,3 @@ def needed(forecaster: Forecaster, one_size: tuple[int, int] | None = None) -> N
 def channels(forecaster: Forecaster) -> int:
     """Of a patchified frame."""
     return forecaster.spec.channels * forecaster.patch**2
-
-
-def _layout(
-    forecaster: Forecaster,
-    one_size: tuple[int, int] | None,
-    room: Room,
-    cells: tuple[int, int],
-    need: Need,
-    available: float,
-) -> Layout:
-    network: Network = forecaster.network
-    far = reach(network, channels(forecaster), one_size)
-    patch = forecaster.patch
-    asked = None if room.overlap is None else -(-room.overlap // patch)
-    if one_size is not None:
-        tile = one_size
-    elif room.tile:
-        tile = (-(-room.tile // patch),) * 2
-    else:
-        least = 4 if far is None else 2 * (2 * far + BLENDED if asked is None else asked) + 1
-        left = (available - 2 * cells[0] * cells[1] * need.state) / (need.state + need.step)
-        tile = (max(least, int(max(left, 0) ** 0.5)),) * 2
-    overlap = asked
-    if overlap is None:
-        overlap = min(tile) // 4 if far is None else min(2 * far + BLENDED, min(tile) // 2)
-    if overlap >= min(tile):
-        raise UsageError("--overlap", got=f"{room.overlap} pixels", expected=f"less than a tile, {patch * min(tile)}")
-    return Layout(tile, overlap, far)

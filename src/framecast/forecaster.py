@@ -107,7 +107,7 @@ class Forecaster(nn.Module):
         context, size = frames.shape[1], frames.shape[-2:]
         with torch.inference_mode():
             patches = self.encode(frames, mask)
-            predicted = rollout(self.network, patches, context + horizon - 1).frames[:, context - 1 :]
+            predicted = self._rollout(patches, context + horizon - 1).frames[:, context - 1 :]
             return self.decode(predicted, (size[0], size[1]))
 
     def ahead(self, past: Iterable[tuple[Tensor, Tensor | None]], horizon: int) -> Iterator[Ahead]:
@@ -127,17 +127,18 @@ class Forecaster(nn.Module):
             frames, mask = frame[:, None], None if valid is None else valid[:, None]
             self._check(frames, mask)
             size = (frame.shape[-2], frame.shape[-1])
-            found = self._one_step(self.encode(frames, mask), None if found is None else found.state)
+            found = self._rollout(self.encode(frames, mask), 1, None if found is None else found.state)
         if found is None:
             raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
         for lead in range(horizon):
             yield Ahead(self.decode(found.frames, size)[:, 0], found.aux[0] if found.aux else {})
             if lead + 1 < horizon:
-                found = self._one_step(found.frames, found.state)
+                found = self._rollout(found.frames, 1, found.state)
 
-    def _one_step(self, patches: Tensor, state: NetworkState | None) -> Rollout:
+    def _rollout(self, patches: Tensor, steps: int, state: NetworkState | None = None) -> Rollout:
+        """With reports where there are tiles, whose steps are not recorded: a recording would hold all of them."""
         with torch.inference_mode():
-            return rollout(self.network, patches, 1, state=state, aux=isinstance(self.network, TiledNetwork))
+            return rollout(self.network, patches, steps, state=state, aux=isinstance(self.network, TiledNetwork))
 
     def step(
         self, frame: Tensor, state: NetworkState | None = None, valid: Tensor | None = None
@@ -178,7 +179,7 @@ class Forecaster(nn.Module):
         frames, mask = frame[:, None], None if valid is None else valid[:, None]
         self._check(frames, mask)
         with torch.inference_mode():
-            result = rollout(self.network, self.encode(frames, mask), horizon, state=state)
+            result = self._rollout(self.encode(frames, mask), horizon, state)
             return self.decode(result.frames, (frame.shape[-2], frame.shape[-1])), result.state
 
     def encode(self, frames: Tensor, valid: Tensor | None = None) -> Tensor:

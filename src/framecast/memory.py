@@ -38,7 +38,7 @@ def parsed(text: str) -> int:
     return int(float(found[1]) * (_BINARY if found[3] else _UNITS)[found[2]])
 
 
-def written(size: float) -> str:
+def written(size: int) -> str:
     """A size for people: 1.85 GB."""
     for unit, word in ((10**9, "GB"), (10**6, "MB")):
         if size >= unit:
@@ -133,6 +133,10 @@ class _Alive(TorchDispatchMode):
         super().__init__()
         self.now = self.peak = 0
         self.known: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and to skip the compiler torch would load all of it: 75 MB
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from framecast import atomic
 from framecast.data import ArraySource
-from framecast.domain import ANY, Plan, Room, plan
+from framecast.domain import ANY, Frames, Plan, Room, plan
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
 from framecast.tiled import SEAM
@@ -96,8 +96,8 @@ def forecast(
     forecaster = forecaster.to(device)
     spec = source.spec
     shape = (spec.channels, spec.height, spec.width)
-    held = 4 * (len(latest) + 2 * batch_size) * (used + horizon) * math.prod(shape) if device == "cpu" else 0
-    how = plan(forecaster, shape[1:], batch_size=min(batch_size, len(latest)), frames_bytes=held, room=room)
+    bytes_of = _frames(math.prod(shape), len(latest), used, horizon) if device == "cpu" else Frames(0, 0)
+    how = plan(forecaster, shape[1:], batch_size=min(batch_size, len(latest)), frames=bytes_of, room=room)
     model = how.of(forecaster)
     pasts = np.empty((len(latest), used, *shape), dtype=np.float32)
     futures = np.empty((len(latest), horizon, *shape), dtype=np.float32)
@@ -218,6 +218,11 @@ def _after(time: np.datetime64 | None, frames: int, spec: FrameSpec) -> np.datet
     if time is None or spec.step_minutes is None:
         return None
     return time + np.timedelta64(round(frames * spec.step_minutes * 60), "s")
+
+
+def _frames(pixels: int, sequences: int, context: int, horizon: int) -> Frames:
+    """All frames in and out; of a batch, what reading takes in double precision with its mask, and one frame in work."""
+    return Frames(4 * pixels * sequences * (context + horizon), pixels * (20 * context + 24))
 
 
 def _known(times: list[np.datetime64 | None]) -> NDArray[np.datetime64] | None:

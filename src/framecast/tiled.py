@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from framecast.cell import Cell
+from framecast.disk_map import DiskMap
 from framecast.errors import InputError
 from framecast.network import Aux, Network, NetworkState
 from framecast.tiling import Tile, tiles
@@ -42,7 +43,9 @@ class Layout(NamedTuple):
     overlap: int
     """Cells that neighbours share at least."""
     reach: int | None
-    """Of the network, cells; None if it sees the whole map."""
+    """Of the network, cells; None if it sees the whole map, or knows its own place in it."""
+    on_disk: bool = False
+    """Whether the state of the whole map lies on disk, in the folder for temporary files."""
 
     @property
     def margin(self) -> int:
@@ -79,12 +82,21 @@ class TiledNetwork(Network):
     def init_state(self, frame: Frame) -> NetworkState:
         """Zeros, as `Network` has them, for the whole map."""
         number = len(self.covering(*frame.shape[-2:]))
-        state: NetworkState = tree_map(
-            lambda leaf, is_map: leaf if is_map else leaf[..., None].repeat(*[1] * leaf.ndim, number),
-            super().init_state(frame),
-            self._maps(),
-        )
+
+        def room(leaf: Tensor, is_map: bool) -> Any:
+            zeros = self._room(frame, leaf.shape if is_map else (*leaf.shape, number), is_map=is_map)
+            return zeros if isinstance(zeros, DiskMap) else zeros.zero_()
+
+        state: NetworkState = tree_map(room, super().init_state(torch.empty_like(frame, device="meta")), self._maps())
         return state
+
+    def _room(self, like: Tensor, shape: tuple[int, ...], *, is_map: bool) -> Any:
+        """Where a part of the new state is written to."""
+        if is_map and self.layout.on_disk:
+            return DiskMap(shape, like.dtype, like.device)
+        last = like.ndim == len(shape) == 4 and like.is_contiguous(memory_format=torch.channels_last)
+        form = torch.channels_last if last else torch.contiguous_format
+        return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=form)
 
     def _maps(self) -> Any:
         """Which parts of the state are maps: those whose size follows the frame's."""
@@ -101,7 +113,7 @@ class TiledNetwork(Network):
         height, width = frame.shape[-2:]
         state = self.init_state(frame) if state is None else state
         maps, (leaves, structure) = tree_leaves(self._maps()), tree_flatten(state)
-        new: list[Tensor] = []
+        new: list[Any] = []
         blended: Tensor | None = None
         squares, compared = frame.new_zeros(()), 0
         for number, (tile, shared, before) in enumerate(self.covering(height, width)):
@@ -109,7 +121,8 @@ class TiledNetwork(Network):
             part, after, _ = super().forward(frame[tile.whole], tree_unflatten(cut, structure))
             if blended is None:
                 blended = part.new_zeros(*part.shape[:2], height, width)
-                new = [_room(leaf, leaves[n].shape) for n, leaf in enumerate(tree_leaves(after))]
+                parts = zip(tree_leaves(after), leaves, maps, strict=True)
+                new = [self._room(leaf, whole.shape, is_map=is_map) for leaf, whole, is_map in parts]
             if len(shared):
                 difference = self._difference(part, blended[tile.whole], shared, before)
                 squares, compared = squares + difference.square().sum(), compared + difference.numel()
@@ -153,51 +166,33 @@ def covering(size: tuple[int, int], tile: tuple[int, int], overlap: int, margin:
     return tuple(found)
 
 
-def _room(leaf: Tensor, shape: torch.Size) -> Tensor:
-    """An empty tensor like a leaf, of another size."""
-    last = leaf.ndim == 4 and leaf.is_contiguous(memory_format=torch.channels_last)
-    return torch.empty(
-        shape,
-        dtype=leaf.dtype,
-        device=leaf.device,
-        memory_format=torch.channels_last if last and len(shape) == 4 else torch.contiguous_format,
-    )
-
-
 @torch.inference_mode()
-def reach(network: Network, channels: int, size: tuple[int, int] | None = None) -> int | None:
+def reach(network: Network, channels: int) -> int | None:
     """How many cells one step carries a change: found by setting one cell to NaN, which no kernel hides.
 
     Args:
-        network: any.
+        network: one that takes any size.
         channels: of a (patchified) frame.
-        size: (rows, columns) of its map, where only one fits.
 
     Returns:
-        cells; None if the step sees the whole map, or further than can be seen on its map.
+        cells; None if the step sees the whole map.
     """
-    # In double precision, where no back end computes blocks of cells at a time.
+    # A strip is enough, as kernels are square; in double precision no back end computes blocks of cells at a time.
     probe = copy.deepcopy(network).to("cpu", torch.float64)
-    rows, columns = size or (1, 2 * FURTHEST + 1)
-    frame = torch.zeros(1, channels, rows, columns, dtype=torch.float64)
+    frame = torch.zeros(1, channels, 1, 2 * FURTHEST + 1, dtype=torch.float64)
     _, state, _ = Network.forward(probe, frame)
-    place = (..., rows // 2, columns // 2)
 
     def marked(leaf: Tensor) -> Tensor:
         leaf = leaf.clone()
-        if leaf.shape[-2:] == (rows, columns):
-            leaf[place] = torch.nan
+        if leaf.shape[-2:] == frame.shape[-2:]:
+            leaf[..., FURTHEST] = torch.nan
         return leaf
 
     out, after, _ = Network.forward(probe, marked(frame), tree_map(marked, state))
-    seen = torch.stack(
-        [leaf.isnan().any(1)[0] for leaf in (out, *tree_leaves(after)) if leaf.shape[-2:] == out.shape[-2:]]
-    )
-    cells = seen.any(0).nonzero()
-    edges = [(length, cells[:, axis]) for axis, length in enumerate((rows, columns)) if length > 1]
-    if any(0 in found or length - 1 in found for length, found in edges):
-        return None
-    return max((int((found - length // 2).abs().max()) for length, found in edges), default=0)
+    maps = [leaf for leaf in (out, *tree_leaves(after)) if leaf.shape[-2:] == frame.shape[-2:]]
+    cells = torch.cat(maps, 1).isnan().any(1).nonzero()[:, -1]
+    far = int((cells - FURTHEST).abs().max())
+    return None if far == FURTHEST else far
 
 
 def check_tile(tile: tuple[int, int], size: tuple[int, int]) -> None:
