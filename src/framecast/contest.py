@@ -12,6 +12,7 @@ import torch
 from framecast import atomic, kernels, plots
 from framecast.baselines import BASELINES, USUAL
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
+from framecast.domain import ANY, Room, fitted
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.forecaster import Forecaster
@@ -55,6 +56,8 @@ class Question(NamedTuple):
     """Windows in a row that are drawn together for intervals."""
     seed: int = 0
     """Of the intervals."""
+    room: Room = ANY
+    """Tiles, where frames are larger than the network was trained on."""
 
 
 EVERYTHING = Question()
@@ -107,6 +110,8 @@ def contest(
     converted = question.in_dbz and dataset.spec.units != "dBZ"
     dataset = in_dbz(dataset) if converted else dataset
     chosen = _metrics(question, dataset.spec)
+    if forecaster is not None:
+        forecaster = fitted(forecaster, (dataset.spec.height, dataset.spec.width), question.room)
     forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
     scores = _scored(forecasts, dataset, split, chosen, question, context, horizon, device, quiet)
     board = Scoreboard(scores, dataset, asked or split, context, horizon, question.block, question.seed)

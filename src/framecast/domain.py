@@ -149,25 +149,36 @@ def plan(forecaster: Forecaster, size: tuple[int, int], *, batch_size: int, fram
         UsageError: a tile or an overlap that cannot be, or too little memory.
     """
     device = next(forecaster.parameters()).device
-    cells, trained = forecaster.cells(*size), forecaster.cells(forecaster.spec.height, forecaster.spec.width)
-    one_size = trained if forecaster.config.fixed_size else None
-    far = None if one_size else reach(forecaster.network, channels(forecaster))
-    need = needed(forecaster, one_size)
+    cut = cut_for(forecaster, size, room)
+    need = needed(forecaster)
     held = held_bytes(device)
     limit = room.memory or int(held + SHARE * free_bytes(device))
-    budget = Budget(held, frames, need, cells[0] * cells[1])
-    tile = None
-    if room.tile or (far is None and (cells[0] > trained[0] or cells[1] > trained[1])):
-        tile = one_size or ((-(-room.tile // forecaster.patch),) * 2 if room.tile else trained)
-    cut = Cut(cells, tile, _overlap(room, forecaster.patch, far, tile), far)
-    choices = list(_whole(batch_size, budget)) if room.tile == 0 or tile is None else []
+    budget = Budget(held, frames, need, cut.cells[0] * cut.cells[1])
+    choices = list(_whole(batch_size, budget)) if cut.tile is None else []
     choices += [] if room.tile == 0 else _tiled(batch_size, budget, limit, cut)
     for layout, batch, total in choices:
         if total <= limit or (room.tile == 0 and room.memory is None):
-            return Plan(layout, batch, cells, forecaster.patch, total, limit)
+            return Plan(layout, batch, cut.cells, forecaster.patch, total, limit)
     least = written(min(total for _, _, total in choices))
     fix = "allow more, give a smaller --tile or --overlap, or predict a part of the domain"
     raise UsageError("memory", got=f"a limit of {written(limit)}", expected=f"about {least} or more", fix=fix)
+
+
+def fitted(forecaster: Forecaster, size: tuple[int, int], room: Room = ANY) -> Forecaster:
+    """The forecaster in tiles if they are asked for or the network needs them, whatever memory there is; see `plan`."""
+    cut = cut_for(forecaster, size, room)
+    return forecaster if cut.tile is None else forecaster.tiled(Layout(cut.tile, cut.overlap, cut.reach))
+
+
+def cut_for(forecaster: Forecaster, size: tuple[int, int], room: Room) -> Cut:
+    """Which tiles a user or the network asks for."""
+    cells, trained = forecaster.cells(*size), forecaster.cells(forecaster.spec.height, forecaster.spec.width)
+    one_size = trained if forecaster.config.fixed_size else None
+    far = None if one_size else reach(forecaster.network, channels(forecaster))
+    tile = None
+    if room.tile or (room.tile is None and far is None and (cells[0] > trained[0] or cells[1] > trained[1])):
+        tile = one_size or ((-(-room.tile // forecaster.patch),) * 2 if room.tile else trained)
+    return Cut(cells, tile, _overlap(room, forecaster.patch, far, tile), far)
 
 
 class Cut(NamedTuple):
@@ -226,15 +237,11 @@ def halved(batch_size: int) -> list[int]:
     return [batch_size >> halvings for halvings in range(batch_size.bit_length())]
 
 
-def needed(forecaster: Forecaster, one_size: tuple[int, int] | None = None) -> Need:
-    """Count what a step needs, on a small map; by taking one.
-
-    Args:
-        forecaster: on its device.
-        one_size: (rows, columns), where the network fits no other map.
-    """
+def needed(forecaster: Forecaster) -> Need:
+    """Count what a step needs, on a small map or the only one that fits; by taking one."""
     network, weight = forecaster.network, next(forecaster.parameters())
-    rows, columns = one_size or (SAMPLE, SAMPLE)
+    spec, one_size = forecaster.spec, forecaster.config.fixed_size
+    rows, columns = forecaster.cells(spec.height, spec.width) if one_size else (SAMPLE, SAMPLE)
     frame = weight.new_zeros(1, channels(forecaster), rows, columns)
     with torch.inference_mode():
         _, state, _ = network(frame)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from framecast.cli import options
+
+if TYPE_CHECKING:
+    from framecast.scoreboard import Scoreboard
 
 Split = Annotated[
     str | None,
@@ -50,6 +53,8 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Score at most so many windows.", min=1)] = None,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
     block: Block = 1,
+    tile: options.Tile = None,
+    overlap: options.Overlap = None,
     by_lead: ByLead = False,
     out: Annotated[Path | None, typer.Option("--out", help="New folder. [default: RUN/evaluations/SPLIT-N]")] = None,
     dims: options.Dims = None,
@@ -82,6 +87,7 @@ def evaluate(
         scales=options.whole(scales, "--scales"),
         in_dbz=options.is_dbz(scale),
         block=block,
+        room=options.room(None, tile, overlap),
     )
     fields = options.data_fields(data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
     network = options.imported(model)
@@ -91,6 +97,10 @@ def evaluate(
     if as_json:
         options.say_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
         return
+    _show(board, folder, by_lead=by_lead)
+
+
+def _show(board: Scoreboard, folder: Path, *, by_lead: bool) -> None:
     console = options.console()
     for note in board.dataset.notes:
         console.print(note, style="dim", markup=False)
