@@ -5,7 +5,7 @@ from torch.utils._pytree import tree_leaves
 
 from framecast.errors import InputError
 from framecast.forecaster import Forecaster
-from framecast.models import MODELS, ConvLSTM, PredRNN
+from framecast.models import LSTM, MODELS, ConvLSTM, PredRNN
 from framecast.normalize import Range
 from framecast.tiled import BLENDED, SEAM, Layout, TiledNetwork, reach
 from framecast.types import FrameSpec
@@ -91,6 +91,16 @@ def test_every_model_predicts_a_domain_in_tiles(name: str) -> None:
     assert torch.equal(future, torch.stack([ahead.frame for ahead in tiled.ahead(past, 3)], 1))
     row = tiled.predict(holes[1:], 3, valid[1:])
     torch.testing.assert_close(row, future[1:], rtol=1e-10, atol=1e-8)
+
+
+@pytest.mark.parametrize("config", [LSTM(hidden=(6, 5)), ConvLSTM(hidden=(3,), kernel_size=3, peephole="full")])
+def test_tiles_side_by_side_are_forecasts_of_their_own(config) -> None:
+    model, x = forecaster(config), frames(24, 36)
+    future = model.tiled(Layout((6, 6), 0, None)).predict(x, 3)
+    for y in (0, 12):
+        for left in (0, 12, 24):
+            place = (..., slice(y, y + 12), slice(left, left + 12))
+            torch.testing.assert_close(future[place], model.predict(x[place], 3), rtol=1e-12, atol=1e-10)
 
 
 @pytest.mark.parametrize("config", [TINY, PredRNN(hidden=(3, 3), kernel_size=3, layer_norm="channel_affine")])
