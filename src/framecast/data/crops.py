@@ -92,7 +92,7 @@ class Crops:
         tiles = self._tiles(sequence)
         if not self.source.has_missing:
             return tiles
-        valid = np.isfinite(self.source.read(sequence, start, start + 1).frames[0])
+        valid = np.isfinite(self.source.read(sequence, start, start + 1).frames[0, : self.source.spec.targets])
         return [tile for tile in tiles if valid[:, tile.rows, tile.columns].mean() >= COVERED] or tiles
 
     def _tiles(self, sequence: int) -> list[Area]:
@@ -102,8 +102,9 @@ class Crops:
         return [Area(top, left, rows, columns) for top in tops for left in lefts]
 
     def _weight(self, sequence: int, start: int, stop: int, place: Area) -> float:
-        ends = [self.source.read(sequence, at, at + 1, place).frames[0] for at in (start, stop - 1)]
         spec = self.source.spec
+        both = (self.source.read(sequence, at, at + 1, place).frames[0] for at in (start, stop - 1))
+        ends = [frame[: spec.targets] for frame in both]
         return weighed(ends, self.weight, self.threshold, spec.high - spec.low)
 
 
@@ -114,7 +115,7 @@ def weighed(ends: Sequence[NDArray[np.float32]], weight: Weight, threshold: floa
     "changing" the mean absolute change from the first to the last frame where both are observed, as a part of `span`.
 
     Args:
-        ends: the first and the last frame of the window there, (C, H, W), NaN where missing.
+        ends: the targets of the first and the last frame of the window there, (C, H, W), NaN where missing.
         weight: uniform, wet or changing.
         threshold: of wet, raw units.
         span: width of the value range, raw units.

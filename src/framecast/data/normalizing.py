@@ -65,9 +65,9 @@ def fitted(
             training, everything else over the value range; "range", the value range, of several channels each its own
             in training; "standard", mean and deviation of each channel in training; "log" over the value range; "dbz";
             or a normalizer, of which the data decide only whether a DBZ gets rain rates.
-        spec: what frames are.
-        units: of each channel, as the file spells them; empty where it is silent.
-        training: gives the frames of the training split, (T, C, H, W), in pieces.
+        spec: what frames are; other channels than the targets are normalized by their own ranges.
+        units: of each target, as the file spells them; empty where it is silent.
+        training: gives the frames of the training split, (T, C, H, W), targets first, in pieces.
 
     Raises:
         UsageError: a normalizer that these data cannot have.
@@ -81,13 +81,13 @@ def fitted(
         return Log(low=spec.low, high=spec.high, offset=OFFSET * (spec.high - spec.low))
     if choice == "dbz" or isinstance(choice, DBZ):
         return _dbz(choice, spec)
-    if choice == "range" and spec.channels == 1:
+    if choice == "range" and spec.targets == 1:
         return Range(low=spec.low, high=spec.high)
     if isinstance(choice, str):
-        return _of_training(choice, spec.channels, training)
+        return _of_training(choice, spec.targets, training)
     channels = getattr(choice, "channels", None)
-    if channels not in (None, spec.channels):
-        expected = f"{spec.channels}, the channels of the data"
+    if channels not in (None, spec.targets):
+        expected = f"{spec.targets}, the channels of the data"
         raise UsageError(f"normalize: {choice.kind}", got=f"numbers for {channels} channels", expected=expected)
     return choice
 
@@ -107,7 +107,7 @@ def _dbz(choice: Literal["dbz"] | DBZ, spec: FrameSpec) -> DBZ:
 def _of_training(choice: str, channels: int, training: Callable[[], Iterable[Any]]) -> Normalizer:
     moments = Moments(channels)
     for frames in training():
-        moments.add(frames)
+        moments.add(frames[:, :channels])
     flat = np.flatnonzero(~(moments.high > moments.low))
     if len(flat):
         got = f"channel {flat[0]} of one value, or none, in training"

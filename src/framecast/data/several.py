@@ -16,7 +16,7 @@ from framecast.data.config import DataConfig, FileConfig
 from framecast.data.fingerprint import DIGITS
 from framecast.data.source import Source
 from framecast.errors import InputError
-from framecast.types import Area, FrameSpec, Grid, Window
+from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
 
 def open_source(config: DataConfig) -> Source:
@@ -63,6 +63,8 @@ class Several:
             update={
                 "low": min(part.spec.low for part in self._parts),
                 "high": max(part.spec.high for part in self._parts),
+                "past": _widest([part.spec.past for part in self._parts]),
+                "covariates": _widest([part.spec.covariates for part in self._parts]),
             }
         )
         grids = [part.grid for part in self._parts]
@@ -101,6 +103,8 @@ class Several:
             pairs = [
                 ("units", spec.units, first.units, "name them with units, or turn rain rates into dBZ with scale: dBZ"),
                 ("channels", spec.channels, first.channels, "choose variables with variable"),
+                ("targets", spec.names, first.names, "choose them with targets"),
+                ("channels beside", _named(spec), _named(first), "choose them with variable, targets and covariates"),
                 ("a step in minutes", spec.step_minutes, first.step_minutes, "choose files of one step"),
             ]
             if not cropped:
@@ -121,6 +125,18 @@ class Several:
         if len(labels) != len(self.lengths):
             raise InputError("split", got="some files without one", expected="one for each file, or for none")
         return labels
+
+
+def _named(spec: FrameSpec) -> list[str]:
+    return [channel.name for channel in (*spec.past, *spec.covariates)]
+
+
+def _widest(of_parts: Sequence[Sequence[Channel]]) -> tuple[Channel, ...]:
+    """The same channels with ranges that hold those of all parts."""
+    return tuple(
+        same[0].model_copy(update={"low": min(c.low for c in same), "high": max(c.high for c in same)})
+        for same in zip(*of_parts, strict=True)
+    )
 
 
 def _check_apart(parts: Sequence[ArraySource], files: Sequence[FileConfig]) -> None:
