@@ -15,6 +15,7 @@ from framecast.channels import divided
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
 from framecast.data.roles import said_of
 from framecast.data.units import PICTURE_UNITS
+from framecast.domain import ANY, Room, fitted
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.forecaster import Forecaster
@@ -60,6 +61,8 @@ class Question(NamedTuple):
     """Of the intervals."""
     whole: bool = False
     """Whether whole frames are scored, also where training cut crops."""
+    room: Room = ANY
+    """Tiles, where frames are larger than the network was trained on."""
 
 
 EVERYTHING = Question()
@@ -114,6 +117,8 @@ def contest(
     converted = question.in_dbz and dataset.spec.units != "dBZ"
     dataset = in_dbz(dataset) if converted else dataset
     chosen = _metrics(question, dataset.spec)
+    if forecaster is not None:
+        forecaster = fitted(forecaster, (dataset.spec.height, dataset.spec.width), question.room)
     forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
     scores = _scored(forecasts, dataset, split, chosen, question, context, horizon, device, quiet)
     board = Scoreboard(scores, dataset, asked or split, context, horizon, question.block, question.seed)
