@@ -43,7 +43,8 @@ def round_trip(
     capsys.readouterr()
     framecast("inspect", path, *said, "--shrink", shrink, "--no-picture", "--json")
     assert json.loads(capsys.readouterr().out)["frames"] >= 1
-    framecast("predict", run, path, *said, "--context", 1, "--horizon", 2, "--out", out, "--device", "cpu", "--quiet")
+    words = ["--shrink", shrink, "--context", 1, "--horizon", 2, "--out", out, "--device", "cpu", "--quiet"]
+    framecast("predict", run, path, *said, *words)
     source = ArraySource(DataConfig(source=str(path), variable=said[1] if said else None, shrink=shrink))
     window = source.read(source.latest[-1], source.lengths[-1] - 1, source.lengths[-1])
     with xarray.open_dataset(out, engine="h5netcdf") as data:
@@ -93,15 +94,14 @@ def test_every_format(tmp_path: Path, capsys, name: str) -> None:
 @pytest.mark.skipif(not RAW.exists(), reason="no raw files in ../shared/data/raw")
 @pytest.mark.parametrize("name", ["fmi_pgm", "fmi_geotiff", "knmi_hdf5", "mrms_grib2", "opera_odim_hdf5"])
 def test_every_raw_file_and_folder(tmp_path: Path, capsys, name: str) -> None:
-    root, shrink = RAW / name, 4
+    root, shrink = RAW / name, 8
     words = [*options(root), "--shrink", shrink, *TINY, "--device", "cpu", "--out", tmp_path / "run"]
     framecast("train", "convlstm", "--data", root, *words)
     for number, path in enumerate([root, *sorted(root.iterdir())]):
-        said = ["--var", "DBZH"] if "PABV21" in path.name else options(root)
-        run = tmp_path / "run"
-        if "DBZH" in said:  # the only file of its quantity: a model of other reflectivity
-            run = tmp_path / "dbz"
-            words = ["--shrink", shrink, *TINY, "--set", "data.step_minutes=15", "--device", "cpu", "--out", run]
-            framecast("train", "convlstm", "--data", RAW / "fmi_pgm", *words)
+        said, run = options(root), tmp_path / "run"
+        if "PABV21" in path.name:  # the only file of its quantity: a model of other reflectivity, of another step
+            said, run = ["--var", "DBZH", "--step-minutes", "15"], tmp_path / "dbz"
+            other = RAW / "fmi_geotiff"
+            framecast("train", "convlstm", "--data", other, "--shrink", 16, *TINY, "--device", "cpu", "--out", run)
         units = round_trip(run, path, said, tmp_path / f"{number}.nc", capsys, shrink)
         assert units == ("dBZ" if "DBZH" in said else UNITS.get(name, "dBZ"))

@@ -12,6 +12,7 @@ from framecast.baselines import BASELINES, USUAL
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
 from framecast.data.roles import said_of
 from framecast.data.units import PICTURE_UNITS
+from framecast.domain import fitted
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor
 from framecast.forecaster import Forecaster
@@ -98,6 +99,8 @@ def arrange(
     split = "test" if asked == ALL else _split(asked, dataset)
     converted = question.in_dbz and dataset.spec.units != "dBZ"
     dataset = in_dbz(dataset) if converted else dataset
+    if forecaster is not None:
+        forecaster = fitted(forecaster, (dataset.spec.height, dataset.spec.width), question.room)
     forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
     chosen = _metrics(question, dataset.spec)
     return Match(forecasts, dataset, split, asked or split, chosen, question, device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,14 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from framecast import accepted
 from framecast.channels import lows, to_unit
 from framecast.errors import InputError, UsageError
 from framecast.missing import Fill, Observed, filled, mask_channel, observed_after
-from framecast.models import ModelConfig
-from framecast.network import Network, NetworkState
+from framecast.models import ModelConfig, built
+from framecast.network import Aux, Network, NetworkState
 from framecast.normalize import Normalizer
 from framecast.patches import pad, patchify, unpatchify
-from framecast.rollout import rollout
+from framecast.rollout import Rollout, rollout
+from framecast.tiled import Layout, TiledNetwork, check_tile
 from framecast.transfer import sent
 from framecast.types import FrameSpec
 
@@ -30,11 +32,13 @@ class Stream(NamedTuple):
     """What was observed so far, where the network is told."""
 
 
-def _native(frames: NDArray[np.generic]) -> NDArray[np.generic]:
-    """The array in an order of bytes and of axes that torch takes."""
-    if frames.dtype.kind not in "fiub":
-        raise InputError("frames", got=f"dtype {frames.dtype}", expected="real numbers")
-    return np.ascontiguousarray(frames, dtype=frames.dtype.newbyteorder("="))
+class Ahead(NamedTuple):
+    """One predicted frame."""
+
+    frame: Tensor
+    """(B, C, H, W), raw units."""
+    aux: Aux
+    """What the step reported."""
 
 
 class Forecaster(nn.Module):
@@ -48,6 +52,7 @@ class Forecaster(nn.Module):
         fill: what the network sees at missing pixels.
         mask_channel: whether the network gets one more channel, 1 where all channels were observed.
         context: how many frames it was trained to see, for information.
+        network: the one that the configuration built; None to build it with fresh weights.
 
     Raises:
         UsageError: covariates or a mask for a network that takes none.
@@ -63,12 +68,30 @@ class Forecaster(nn.Module):
         fill: Fill = "low",
         mask_channel: bool = False,
         context: int | None = None,
+        network: Network | None = None,
     ) -> None:
         super().__init__()
         self.config, self.spec, self.normalizer = config, spec, normalizer
         self.patch, self.fill, self.context = patch, fill, context
         self.mask_channel = mask_channel
-        self.network = _built(config, spec, patch, len(spec.covariates) + mask_channel)
+        size = spec.channels * patch**2, *self.cells(spec.height, spec.width)
+        self.network = network or built(config, *size, self.extra_channels * patch**2)
+
+    def cells(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of the map of a frame of so many pixels."""
+        return -(-height // self.patch), -(-width // self.patch)
+
+    @property
+    def extra_channels(self) -> int:
+        """How many of a frame the network is given beside its own: covariates and the mask."""
+        return len(self.spec.covariates) + self.mask_channel
+
+    def tiled(self, layout: Layout) -> Forecaster:
+        """The same forecaster, same weights, computing in tiles; a network of one size then takes larger frames."""
+        network = TiledNetwork(self.network, layout, lambda patches: self.decode(patches, (self.patch, 2**62)))
+        alike = {name: getattr(self, name) for name in ("fill", "mask_channel", "context")}
+        found = Forecaster(self.config, self.spec, self.normalizer, self.patch, **alike, network=network)
+        return found.train(self.training)
 
     def predict(
         self,
@@ -96,19 +119,59 @@ class Forecaster(nn.Module):
         if horizon < 1:
             raise UsageError("horizon", got=horizon, expected="at least 1")
         if isinstance(frames, np.ndarray):
-            frames = _native(frames)
+            frames = accepted.native(frames)
             given = None if valid is None else torch.as_tensor(valid)
-            beside = None if covariates is None else torch.from_numpy(_native(np.asarray(covariates)))
+            beside = None if covariates is None else torch.from_numpy(accepted.native(np.asarray(covariates)))
             return torch.as_tensor(self.predict(torch.from_numpy(frames), horizon, given, beside)).cpu().numpy()
         mask = None if valid is None else torch.as_tensor(valid)
         self._check(frames, mask)
         context, size = frames.shape[1], frames.shape[-2:]
-        beside = self._checked(covariates, frames, context + horizon)
+        beside = accepted.covariates(covariates, frames, context + horizon, self.spec)
         with torch.inference_mode():
             patches, steps = self.encode(frames, mask), context + horizon - 1
             extra = self.extra(frames, mask, steps, None if beside is None else beside[:, 1:])
-            predicted = rollout(self.network, patches, steps, extra=extra).frames[:, context - 1 :]
+            predicted = self._rollout(patches, steps, extra=extra).frames[:, context - 1 :]
             return self.decode(predicted, (size[0], size[1]))
+
+    def ahead(
+        self, past: Iterable[tuple[Tensor, Tensor | None]], horizon: int, covariates: Iterable[Tensor] | None = None
+    ) -> Iterator[Ahead]:
+        """Predict frame by frame: what `predict` gives, with one frame and the state in memory at a time.
+
+        Args:
+            past: J frames (B, C, H, W), raw units, oldest first, each with what is valid of it, see `step`; one or more.
+            horizon: K.
+            covariates: of the J + K frames, (B, E, H, W) each, if the model has any; see `predict`.
+
+        Raises:
+            InputError: frames that do not fit the model's contract.
+        """
+        if horizon < 1:
+            raise UsageError("horizon", got=horizon, expected="at least 1")
+        beside = iter(() if covariates is None else covariates)
+        next(beside, None)  # the first frame's have no say
+        found, stream, frames, mask = None, None, torch.empty(0), None
+        for frame, valid in past:
+            frames, mask = frame[:, None], None if valid is None else valid[:, None]
+            found, stream = self._taken(frames, stream, 1, mask, _single(beside))
+        if found is None:
+            raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
+        size, before = (frames.shape[-2], frames.shape[-1]), None if stream is None else stream.observed
+        own = torch.zeros(len(frames), 1, dtype=torch.bool)
+        for lead in range(horizon):
+            yield Ahead(self.decode(found.frames, size)[:, 0], found.aux[0] if found.aux else {})
+            if lead + 1 < horizon:
+                given = accepted.covariates(_single(beside), frames, 1, self.spec)
+                extra = self.extra(frames, mask, 1, given, before, own)
+                found = self._rollout(found.frames, 1, found.state, extra)
+
+    def _rollout(
+        self, patches: Tensor, steps: int, state: NetworkState | None = None, extra: Tensor | None = None
+    ) -> Rollout:
+        """With reports where there are tiles, whose steps are not recorded: a recording would hold all of them."""
+        with torch.inference_mode():
+            aux = isinstance(self.network, TiledNetwork)
+            return rollout(self.network, patches, steps, state=state, extra=extra, aux=aux)
 
     def step(
         self,
@@ -160,15 +223,22 @@ class Forecaster(nn.Module):
         """`horizon` frames from one real one, and the state after the last of them."""
         if horizon < 1:
             raise UsageError("horizon", got=horizon, expected="at least 1")
-        frames, mask = frame[:, None], None if valid is None else valid[:, None]
-        self._check(frames, mask)
-        covariates = self._checked(covariates, frames, horizon)
+        mask = None if valid is None else valid[:, None]
+        result, stream = self._taken(frame[:, None], state, horizon, mask, covariates)
+        with torch.inference_mode():
+            return self.decode(result.frames, (frame.shape[-2], frame.shape[-1])), stream
+
+    def _taken(
+        self, frames: Tensor, state: Stream | None, steps: int, valid: Tensor | None, covariates: Tensor | None
+    ) -> tuple[Rollout, Stream]:
+        """Steps from one real frame (B, 1, C, H, W) on, of which the others are fed what is predicted."""
+        self._check(frames, valid)
+        covariates = accepted.covariates(covariates, frames, steps, self.spec)
         network, before = (None, None) if state is None else state
         with torch.inference_mode():
-            patches, extra = self.encode(frames, mask, before), self.extra(frames, mask, horizon, covariates, before)
-            result = rollout(self.network, patches, horizon, state=network, extra=extra)
-            stream = Stream(result.state, self._observed(frames, mask, before))
-            return self.decode(result.frames, (frame.shape[-2], frame.shape[-1])), stream
+            patches, extra = self.encode(frames, valid, before), self.extra(frames, valid, steps, covariates, before)
+            result = self._rollout(patches, steps, network, extra)
+            return result, Stream(result.state, self._observed(frames, valid, before))
 
     def encode(self, frames: Tensor, valid: Tensor | None = None, before: Observed | None = None) -> Tensor:
         """Raw frames (B, T, C, H, W) to patches in network units (B, T, P*P*C, H', W')."""
@@ -235,54 +305,15 @@ class Forecaster(nn.Module):
         mask = torch.ones_like(frames, dtype=torch.bool) if mask is None else mask
         return observed_after(frames, mask, lows(frames, self.spec), before)
 
-    def _checked(self, covariates: object, frames: Tensor, times: int) -> Tensor | None:
-        """Covariates of the right shape, or None where the model has none."""
-        names = ", ".join(channel.name for channel in self.spec.covariates)
-        shape = (len(frames), times, len(self.spec.covariates), *frames.shape[-2:])
-        if not names and covariates is None:
-            return None
-        if not names or covariates is None:
-            got = "none" if covariates is None else "some"
-            raise InputError("covariates", got=got, expected=f"{names}, shape {shape}" if names else "none, as trained")
-        found = torch.as_tensor(covariates)
-        if found.shape != shape:
-            raise InputError("covariates", got=f"shape {tuple(found.shape)}", expected=f"{shape}: {names}")
-        return found
-
     def _check(self, frames: Tensor, valid: Tensor | None) -> None:
-        spec = self.spec
-        if frames.ndim != 5:
-            raise InputError(
-                "frames", got=f"shape {tuple(frames.shape)}", expected="(batch, time, channel, height, width)"
-            )
-        if frames.shape[1] < 1:
-            raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
-        if frames.shape[2] != spec.channels:
-            raise InputError("frames", got=f"{frames.shape[2]} channels", expected=f"{spec.channels}, as trained")
-        if self.config.fixed_size and frames.shape[-2:] != (spec.height, spec.width):
-            raise InputError(
-                "frames",
-                got="x".join(map(str, frames.shape[-2:])),
-                expected=f"{spec.height}x{spec.width}: this network has parameters of the map's shape",
-                fix="cut or resize the frames, or train a network without full peepholes and chw norms",
-            )
-        if valid is not None and valid.shape != frames.shape:
-            raise InputError(
-                "valid", got=f"shape {tuple(valid.shape)}", expected=f"that of the frames, {tuple(frames.shape)}"
-            )
-        observed = frames if valid is None else torch.where(valid.to(frames.device), frames, 0)
-        if frames.is_floating_point() and not torch.isfinite(observed).all():
-            bad = int((~torch.isfinite(observed)).sum())
-            raise InputError(
-                "frames", got=f"{bad} NaN or infinite pixels", expected="finite ones", fix="mark them in valid="
-            )
+        accepted.check_frames(frames, valid, self.spec)
+        if self.config.fixed_size and isinstance(self.network, TiledNetwork):
+            check_tile(self.network.layout.tile, self.cells(*frames.shape[-2:]))
+        elif self.config.fixed_size:
+            accepted.check_size(frames, self.spec)
 
 
-def _built(config: ModelConfig, spec: FrameSpec, patch: int, extra: int) -> Network:
-    size = spec.channels * patch**2, -(-spec.height // patch), -(-spec.width // patch)
-    if not extra:
-        return config.build(*size)
-    if "extra" not in inspect.signature(config.build).parameters:
-        what, fix = f"model {type(config).__name__}", "give its build() an argument extra, see docs/design.md"
-        raise UsageError(what, got="covariates or a mask", expected="a network that takes some", fix=fix)
-    return config.build(*size, extra * patch**2)
+def _single(frames: Iterator[Tensor]) -> Tensor | None:
+    """The next one, (B, 1, ...); None if there is none left."""
+    frame = next(frames, None)
+    return None if frame is None else frame[:, None]

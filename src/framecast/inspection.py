@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from framecast.data.splits import split
 from framecast.data.survey import Survey, survey
 from framecast.data.units import PICTURE_UNITS
 from framecast.errors import InputError
+from framecast.memory import free_bytes
 from framecast.models import MODELS
 from framecast.plain import plain
 from framecast.recipe import Recipe
@@ -225,7 +225,7 @@ def _proposal(source: ArraySource, recipe: Recipe, *, enough: bool) -> Proposal:
     if not enough:
         context = horizon = max(1, longest // 6)
         fractions = None if longest >= 6 else [1.0, 0.0, 0.0]
-    speed, free = _speed(), _free_memory()
+    speed, free = _speed(), free_bytes()
     offer = None
     for model, hidden, batch, shrink, crop in _sizes(spec):
         config = MODELS[model]() if hidden is None else MODELS[model].model_validate({"hidden": hidden})
@@ -291,13 +291,6 @@ def _speed() -> float:
         torch.nn.functional.conv2d(image, kernel, padding=2)
         best = min(best, time.perf_counter() - begin)
     return 64**2 * 64**2 * 25 / max(best, 1e-9)
-
-
-def _free_memory() -> float:
-    try:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (ValueError, OSError):
-        return 8.0 * 2**30
 
 
 def _span(source: ArraySource) -> tuple[str | None, str | None]:

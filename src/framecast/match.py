@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from framecast import animation, plots
 from framecast.channels import divided
 from framecast.data import DataSet
+from framecast.domain import ANY, Room
 from framecast.evaluate import Predictor, evaluate
 from framecast.metrics import SCALES, Metric
 from framecast.missing import knowable
@@ -45,6 +46,8 @@ class Question(NamedTuple):
     """Of the intervals."""
     whole: bool = False
     """Whether whole frames are scored, also where training cut crops."""
+    room: Room = ANY
+    """Tiles, where frames are larger than the network was trained on."""
 
 
 EVERYTHING = Question()

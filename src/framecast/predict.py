@@ -15,10 +15,12 @@ from framecast.channels import divided
 from framecast.data import ArraySource, DataConfig, FutureCovariates
 from framecast.data.duration import in_frames
 from framecast.data.fingerprint import DIGITS
+from framecast.domain import ANY, Frames, Plan, Room, plan
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
 from framecast.missing import knowable
 from framecast.model_folder import describe
+from framecast.tiled import SEAM
 from framecast.types import Forecast, FrameSpec, Window
 
 TOLD = ("step", "source", "converted_from")
@@ -34,6 +36,7 @@ def forecast(
     batch_size: int = 8,
     device: str = "cpu",
     covariates: DataConfig | None = None,
+    room: Room = ANY,
     progress: Callable[[int], None] | None = None,
 ) -> Forecast:
     """Predict what follows each sequence of a source; where its times have gaps, what follows the last frame.
@@ -46,6 +49,7 @@ def forecast(
         batch_size: sequences at a time.
         device: where to compute.
         covariates: a file of covariates of the future, for a model whose covariates nothing else tells.
+        room: limit of memory, and tiles.
         progress: called with the number of sequences done.
 
     Raises:
@@ -56,29 +60,41 @@ def forecast(
     spec = _spec(forecaster.spec, source.spec)
     latest, step = source.latest, spec.step_minutes
     horizon = in_frames(horizon, step, "horizon")
-    shortest = min(source.lengths[n] for n in latest)
-    used = min(forecaster.context or shortest, shortest) if context is None else in_frames(context, step, "context")
-    if not 1 <= used <= shortest:
-        raise InputError(
-            "context", got=f"{used} frames", expected=f"1 to {shortest}, the frames of the shortest sequence"
-        )
+    used = _used(forecaster, source, context, step)
     forecaster = forecaster.to(device)
-    pasts, futures, times = [], [], []
-    beside = _beside(forecaster.spec, source, used, horizon, covariates)
-    for first in range(0, len(latest), batch_size):
-        numbers = latest[first : first + batch_size]
+    beside = _beside(forecaster.spec, source, used, horizon, step, covariates)
+    size, batch_size = (spec.height, spec.width), min(batch_size, len(latest))
+    taken = _frames(forecaster, spec, len(latest), used, horizon) if device == "cpu" else Frames(0, 0)
+    how = plan(forecaster, size, batch_size=batch_size, frames=taken, room=room)
+    model = how.of(forecaster)
+    pasts, futures = (np.empty((len(latest), n, spec.channels, *size), dtype=np.float32) for n in (used, horizon))
+    times, seams = [], np.zeros((2, horizon))
+    for first in range(0, len(latest), how.batch_size):
+        numbers = latest[first : first + how.batch_size]
+        here = slice(first, first + len(numbers))
         windows = [_context(source, n, used) for n in numbers]
         starts = [_after(window.time, used, spec) for window in windows]
         known = None if beside is None else np.stack([beside.of(first + n, start) for n, start in enumerate(starts)])
-        past, future = _followed(forecaster, windows, horizon, known)
-        futures.append(future)
-        pasts.append(past)
+        seams += _follow(model, windows, known, pasts[here], futures[here])
         times += starts
         if progress is not None:
-            progress(first + len(windows))
+            progress(here.stop)
     start = None if None in times else np.array(times, dtype="datetime64[ms]")
     notes = () if beside is None else tuple(beside.notes)
-    return Forecast(np.concatenate(pasts), np.concatenate(futures), start, source.dims, source.grid, spec, notes)
+    result = Forecast(pasts, futures, start, source.dims, source.grid, spec, notes)
+    return _with_plan(result, how, seams)
+
+
+def _used(forecaster: Forecaster, source: ArraySource, context: int | str | None, step: float | None) -> int:
+    """How many frames are used."""
+    shortest = min(source.lengths[n] for n in source.latest)
+    if context is None:
+        return min(forecaster.context or shortest, shortest)
+    used = in_frames(context, step, "context")
+    if not 1 <= used <= shortest:
+        expected = f"1 to {shortest}, the frames of the shortest sequence"
+        raise InputError("context", got=f"{used} frames", expected=expected)
+    return used
 
 
 def _context(source: ArraySource, sequence: int, used: int) -> Window:
@@ -86,7 +102,7 @@ def _context(source: ArraySource, sequence: int, used: int) -> Window:
 
 
 def _beside(
-    spec: FrameSpec, source: ArraySource, used: int, horizon: int, file: DataConfig | None
+    spec: FrameSpec, source: ArraySource, used: int, horizon: int, step_minutes: float | None, file: DataConfig | None
 ) -> FutureCovariates | None:
     """The covariates of a model; None if it has none."""
     if not spec.covariates:
@@ -94,22 +110,45 @@ def _beside(
             raise UsageError("--covariates", got=file.path, expected="nothing: this model has no covariates")
         return None
     contexts = [_context(source, n, used) for n in source.latest]
-    return FutureCovariates(spec, contexts, horizon, source.spec.step_minutes, file)
+    return FutureCovariates(spec, contexts, horizon, step_minutes, file)
 
 
-def _followed(
-    forecaster: Forecaster, windows: list[Window], horizon: int, beside: NDArray[np.float32] | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Targets of the contexts and of what is predicted to follow, NaN where missing."""
-    spec = forecaster.spec
+def _follow(
+    model: Forecaster,
+    windows: list[Window],
+    beside: NDArray[np.float32] | None,
+    pasts: NDArray[np.float32],
+    futures: NDArray[np.float32],
+) -> NDArray[np.float64]:
+    """Targets of the contexts and of what is predicted to follow, NaN where missing, into two arrays.
+
+    Returns:
+        (2, K), sum of the squared differences at the seams of tiles, and how many; zeros without tiles.
+    """
+    targets, horizon = model.spec.targets, futures.shape[1]
     valid = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
     whole = torch.from_numpy(np.stack([window.frames for window in windows]))
-    past, observed, _ = divided(whole, torch.from_numpy(valid), spec)
+    past, observed, _ = divided(whole, torch.from_numpy(valid), model.spec)
     assert observed is not None
-    covariates = None if beside is None else torch.from_numpy(beside)
-    future = torch.as_tensor(forecaster.predict(past, horizon, observed, covariates)).float().cpu()
-    known = knowable(observed)[:, :, : spec.targets]
-    return past[:, :, : spec.targets].numpy(), torch.where(known, future, torch.nan).numpy()
+    pasts[...] = past[:, :, :targets]
+    known = knowable(observed)[:, 0, :targets]
+    covariates = None if beside is None else torch.from_numpy(beside).unbind(1)
+    seams = np.zeros((2, horizon))
+    given = zip(past.unbind(1), observed.unbind(1), strict=True)
+    for lead, ahead in enumerate(model.ahead(given, horizon, covariates)):
+        futures[:, lead] = torch.where(known, ahead.frame.float().cpu(), torch.nan)
+        if SEAM in ahead.aux:
+            seams[:, lead] = torch.stack(ahead.aux[SEAM]).cpu().numpy()
+    return seams
+
+
+def _with_plan(result: Forecast, how: Plan, seams: NDArray[np.float64]) -> Forecast:
+    """The forecast, and how it was computed, in values and in words."""
+    if how.layout is None:
+        return result._replace(computed={"computed": how.as_dict(), "seam_rms": None}, told=str(how))
+    rms = np.sqrt(seams[0] / np.maximum(seams[1], 1))
+    told = f"{how}; at the seams tiles differ by {rms[0]:.2g} to {rms.max():.2g} {result.spec.units} (rms)"
+    return result._replace(computed={"computed": how.as_dict(), "seam_rms": rms.tolist()}, told=told)
 
 
 def clipped(result: Forecast) -> Forecast:
@@ -181,9 +220,12 @@ def provenance(run: Path, result: Forecast) -> dict[str, str]:
 
 
 def _spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
-    """What the predicted frames are; a single frame has no step of its own, and is taken to have the model's."""
+    """What the predicted frames are, targets only; a single frame, which has no step of its own, gets the model's."""
     return data.model_copy(
         update={
+            "channels": data.targets,
+            "past": (),
+            "covariates": (),
             "low": model.low,
             "high": model.high,
             "units": model.units if data.units == "1" else data.units,
@@ -196,3 +238,17 @@ def _after(time: np.datetime64 | None, frames: int, spec: FrameSpec) -> np.datet
     if time is None or spec.step_minutes is None:
         return None
     return time + np.timedelta64(round(frames * spec.step_minutes * 60_000), "ms")
+
+
+def _frames(model: Forecaster, out: FrameSpec, sequences: int, context: int, horizon: int) -> Frames:
+    """Bytes of all targets in and out, and of all contexts where there are covariates.
+
+    For each sequence of a batch, what reading takes in double precision with its mask, one frame in work, what was
+    observed so far, and covariates of all frames.
+    """
+    pixels, covariates = out.height * out.width, len(model.spec.covariates)
+    read = (model.spec.channels + covariates) * context
+    kept = out.channels * (context + horizon) + (read if covariates else 0)
+    remembered = 64 if model.mask_channel or model.fill == "last" else 0
+    work = model.spec.channels * (24 + remembered) + 16 * model.extra_channels + 12 * covariates * (context + horizon)
+    return Frames(4 * pixels * sequences * kept, pixels * (24 * read + work))

@@ -181,6 +181,10 @@ class Forecast(NamedTuple):
     """Units and step of the data, value range of the model."""
     notes: tuple[str, ...] = ()
     """What was assumed, one line each."""
+    computed: dict[str, Any] | None = None
+    """How it was computed, in tiles or not, and how far they disagree at their seams, raw units; plain values."""
+    told: str = ""
+    """The same in words."""
 
     def only(self, sequence: int) -> Forecast:
         """The forecast of one sequence, (1, ...)."""

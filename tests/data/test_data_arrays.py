@@ -180,6 +180,7 @@ def test_radar_of_fmi():
     assert missing == 1480
     assert source.spec.model_dump() == {
         "channels": 1, "height": 140, "width": 140, "units": "dBZ", "low": 0, "high": 70, "step_minutes": 5,
+        "names": (), "past": (), "covariates": (),
     }  # fmt: skip
     data = open_data(DataConfig(source=str(path)), context=5, horizon=5, seed=0)
     assert [data.count(s) for s in ("train", "val", "test")] == [22, 6, 0]
@@ -243,14 +244,15 @@ def test_large_arrays_are_sampled_and_may_have_missing_pixels(tmp_path: Path, mo
 
 @pytest.mark.parametrize(("shape", "grain"), [((7, 5, 3), (1, 1, 1)), ((4, 9, 6), (2, 4, 6)), ((1, 30, 1), (5, 7, 3))])
 @pytest.mark.parametrize("block", [1, 6, 50, 10_000])
-def test_blocks_cover_everything_once(monkeypatch: pytest.MonkeyPatch, shape, grain, block):
-    monkeypatch.setattr(scanning, "BLOCK", block)
+def test_blocks_cover_everything_once(shape, grain, block):
     seen = np.zeros(shape, int)
-    for key in scanning._blocks(shape, grain, None):
+    for key in scanning._blocks(shape, grain, None, block):
         seen[key] += 1
     assert (seen == 1).all()
-    keys = list(scanning._blocks(shape, grain, 3))
-    assert len({str(key) for key in keys}) == len(keys) <= max(3, len(list(scanning._blocks(shape, grain, None))))
+    keys = list(scanning._blocks(shape, grain, 3, block))
+    assert (
+        len({str(key) for key in keys}) == len(keys) <= max(3, len(list(scanning._blocks(shape, grain, None, block))))
+    )
     assert all(seen[key].size for key in keys)
 
 

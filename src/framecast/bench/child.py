@@ -8,8 +8,9 @@ import torch
 
 from framecast.bench.clock import timed
 from framecast.bench.contender import SWITCHES, Bench, Contender, Ours, opponent
-from framecast.bench.memory import Job, Report, peak_bytes
+from framecast.bench.memory import Job, Report
 from framecast.bench.problem import problem
+from framecast.memory import peak_bytes
 
 
 def work(job: Job) -> Report:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -12,7 +11,6 @@ from framecast.bench.settings import Setting, Task
 from framecast.errors import FramecastError
 
 PROCESSES = 3
-STATUS = Path("/proc/self/status")
 
 
 class Job(BaseModel):
@@ -66,18 +64,3 @@ def alone(job: Job) -> Report:
         last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
         what = f"{job.model} {job.task} batch {job.batch} {job.contender}, in a process of its own"
         raise FramecastError(what, got=f"exit code {done.returncode}: {last}", fix="is there enough memory?") from error
-
-
-def peak_bytes() -> int:
-    """The most memory that this process held at any time, bytes.
-
-    Note:
-        Linux keeps in `getrusage` what the parent held when it started the process, so that a small child of a large
-        parent seems large; VmHWM is the process's own.
-    """
-    if STATUS.exists():
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-        return 1024 * int(line.split()[1])
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -54,6 +54,8 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Score at most so many windows.", min=1)] = None,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
     block: Block = 1,
+    tile: options.Tile = None,
+    overlap: options.Overlap = None,
     by_lead: ByLead = False,
     whole: Whole = False,
     out: Annotated[Path | None, typer.Option("--out", help="New folder. [default: RUN/evaluations/SPLIT-N]")] = None,
@@ -89,6 +91,7 @@ def evaluate(
         in_dbz=options.is_dbz(scale),
         block=block,
         whole=whole,
+        room=options.room(None, tile, overlap),
     )
     fields = options.data_fields(
         data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
@@ -96,13 +99,13 @@ def evaluate(
     board, folder = contest(
         run, fields, question, out, device, precision, options.imported(model), quiet=quiet or as_json
     )
+    _tell(board, folder, by_lead=by_lead, as_json=as_json)
+
+
+def _tell(board: Scoreboard, folder: Path, *, by_lead: bool, as_json: bool) -> None:
     if as_json:
         options.say_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
-    else:
-        _tell(board, folder, by_lead=by_lead)
-
-
-def _tell(board: Scoreboard, folder: Path, *, by_lead: bool) -> None:
+        return
     console = options.console()
     for note in board.dataset.notes:
         console.print(note, style="dim", markup=False)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from framecast.data import DataConfig
+    from framecast.domain import Room
     from framecast.models import ModelConfig
     from framecast.place import Place
 
@@ -62,6 +63,22 @@ Horizon = Annotated[
 Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
 Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
 Units = Annotated[str | None, typer.Option("--units", help="Units of the values; over what the file says.")]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory", metavar="SIZE", help="The most the process may hold, e.g. 2GB. [default: most of what is free]"
+    ),
+]
+Tile = Annotated[
+    int | None,
+    typer.Option(help="Edge of a tile, pixels; 0: the frame as a whole. [default: none if memory allows]", min=0),
+]
+Overlap = Annotated[
+    int | None,
+    typer.Option(
+        help="Pixels that tiles share. [default: so many that tiles do not show, if the network allows]", min=0
+    ),
+]
 
 Outs = Annotated[
     list[Path],
@@ -128,6 +145,14 @@ def numbers(text: str, what: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(what, got=text, expected="numbers with commas between them, for example 0,70") from error
+
+
+def room(max_memory: str | None, tile: int | None, overlap: int | None) -> Room:
+    """Limit of memory, and tiles."""
+    from framecast.domain import Room
+    from framecast.memory import parsed
+
+    return Room(None if max_memory is None else parsed(max_memory), tile, overlap)
 
 
 def words(text: str) -> list[str]:

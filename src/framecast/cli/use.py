@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from framecast.cli import options
 from framecast.errors import UsageError
+
+if TYPE_CHECKING:
+    from framecast.types import Forecast
 
 Clip = Annotated[
     bool, typer.Option("--clip", help="Cut what is predicted to the model's value range (of --range, units or data).")
@@ -26,6 +29,9 @@ def predict(
     strip: options.Strip = None,
     sequence: options.Sequence = 0,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
+    max_memory: options.MaxMemory = None,
+    tile: options.Tile = None,
+    overlap: options.Overlap = None,
     covariates: options.Covariates = None,
     dims: options.Dims = None,
     variable: options.Variable = None,
@@ -66,15 +72,20 @@ def predict(
     for note in () if as_json else source.notes:
         print(note, flush=True)
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
-    with progress("predicting", len(source.latest), quiet=quiet or as_json) as show:
-        result = forecast(forecaster, source, horizon, progress=show.update, **said)
+    room, count = options.room(max_memory, tile, overlap), len(source.latest)
+    with progress("predicting", count, quiet=quiet or as_json) as show:
+        result = forecast(forecaster, source, horizon, room=room, progress=show.update, **said)
     result = clipped(result) if clip else result
     written = writers.write_all(out, result, about := provenance(run, result), gif=gif, strip=strip, sequence=sequence)
+    _tell(result, written, source.notes, about, as_json=as_json)
+
+
+def _tell(result: Forecast, written: dict[str, str], notes: list[str], about: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        notes = [*source.notes, *result.notes]
-        options.say_json({"out": written, "shape": result.frames.shape, "notes": notes, **about})
+        facts = {"shape": result.frames.shape, "notes": [*notes, *result.notes], **(result.computed or {})}
+        options.say_json({"out": written, **facts, **about})
         return
-    print(*result.notes, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
+    print(*result.notes, result.told, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
 
 
 def convert(

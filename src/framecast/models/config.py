@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from framecast.errors import UsageError
 from framecast.network import Network
 
 Hiddens = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
@@ -36,6 +38,20 @@ class ModelConfig(BaseModel):
             width: columns of the map.
             extra: channels that go in beside them and do not come out (covariates, a mask).
         """
+
+
+def built(config: ModelConfig, channels: int, height: int, width: int, extra: int) -> Network:
+    """The network of a configuration, which may be of one's own; see `ModelConfig.build`.
+
+    Raises:
+        UsageError: channels beside the frame's for a network that takes none.
+    """
+    if not extra:
+        return config.build(channels, height, width)
+    if "extra" not in inspect.signature(config.build).parameters:
+        what, fix = f"model {type(config).__name__}", "give its build() an argument extra, see docs/design.md"
+        raise UsageError(what, got="covariates or a mask", expected="a network that takes some", fix=fix)
+    return config.build(channels, height, width, extra)
 
 
 class ConvConfig(ModelConfig):

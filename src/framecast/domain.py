@@ -1,0 +1,255 @@
+"""Frames of any size within a limit of memory: as a whole where that fits, else in the largest tiles that fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from framecast.errors import UsageError
+from framecast.forecaster import Forecaster
+from framecast.memory import free_bytes, held_bytes, peak_of, written
+from framecast.tiled import BLENDED, Layout, covering, reach
+
+SHARE = 0.8
+"""Of the free memory that a forecast may take where no limit is given."""
+HEAP = 1.5
+"""Memory taken from the system, over the bytes of the tensors alive: holes between blocks, copies inside libraries; as
+measured, see docs/tiles.md."""
+SPARE = 32 * 2**20
+"""Bytes that a process takes once: scratch of the kernels, code that was not in memory before."""
+SAMPLE = 16
+"""Rows and columns of the map on which the need of a step is counted."""
+
+
+class Room(NamedTuple):
+    """What a user said about memory and tiles; None leaves the choice to framecast."""
+
+    memory: int | None = None
+    """The most that the process may hold, bytes; on a GPU, its tensors. By default most of what is free."""
+    tile: int | None = None
+    """Edge of a tile, pixels; 0 for none."""
+    overlap: int | None = None
+    """Pixels that neighbours share."""
+
+
+ANY = Room()
+
+
+class Need(NamedTuple):
+    """Of one sequence, bytes."""
+
+    state: float
+    """Of a cell of the map."""
+    step: float
+    """That a step holds at most beside the state it began from, for a cell."""
+
+
+class Frames(NamedTuple):
+    """What frames take where the network computes, bytes."""
+
+    all: int
+    """As long as the forecast lasts."""
+    each: int
+    """For each sequence of a batch."""
+
+
+class Budget(NamedTuple):
+    """What ways to compute would take at their peak, bytes."""
+
+    held: int
+    """By the process already."""
+    frames: Frames
+    need: Need
+    area: int
+    """Cells of the map."""
+
+    def _sum(self, batch: int, tensors: float) -> int:
+        return int(self.held + SPARE + self.frames.all + batch * (self.frames.each + HEAP * tensors))
+
+    def whole(self, batch: int) -> int:
+        """The map at once."""
+        return self._sum(batch, self.area * (self.need.state + self.need.step))
+
+    def tiled(self, batch: int, inside: int, *, on_disk: bool) -> int:
+        """In tiles of `inside` cells; the old and the new state of the map beside them, unless on disk."""
+        state = 0 if on_disk else 2 * self.area * self.need.state
+        return self._sum(batch, state + inside * (self.need.state + self.need.step))
+
+    def largest(self, batch: int, limit: int, *, on_disk: bool) -> int:
+        """Edge of the largest tile within a limit, cells; 0 for none."""
+        left = limit - self.tiled(batch, 0, on_disk=on_disk)
+        return int(max(left / (batch * HEAP * (self.need.state + self.need.step)), 0) ** 0.5)
+
+
+class Plan(NamedTuple):
+    """How a forecast is computed."""
+
+    layout: Layout | None
+    """None for the whole map at once."""
+    batch_size: int
+    cells: tuple[int, int]
+    patch: int
+    need: int
+    """Estimated peak of the process, bytes."""
+    limit: int
+
+    def of(self, forecaster: Forecaster) -> Forecaster:
+        """The forecaster that computes so."""
+        return forecaster if self.layout is None else forecaster.tiled(self.layout)
+
+    @property
+    def tiles(self) -> int:
+        """How many."""
+        layout = self.layout
+        return 1 if layout is None else len(covering(self.cells, layout.tile, layout.overlap, layout.margin))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, in pixels."""
+        layout = self.layout
+        return {
+            "tiles": self.tiles,
+            "tile": None if layout is None else [self.patch * edge for edge in layout.tile],
+            "overlap": None if layout is None else self.patch * layout.overlap,
+            "state_on_disk": layout is not None and layout.on_disk,
+            "exact": layout is None or layout.exact(),
+            "estimated_bytes": self.need,
+            "limit_bytes": self.limit,
+        }
+
+    def __str__(self) -> str:
+        """One line."""
+        memory = f"about {written(self.need)} of memory, limit {written(self.limit)}"
+        if self.layout is None:
+            return f"computed whole; {memory}"
+        rows, columns = (self.patch * edge for edge in self.layout.tile)
+        kind = "as the whole would be" if self.layout.exact() else "an approximation of the whole"
+        tiles = f"{self.tiles} tiles of {rows}x{columns}, overlap {self.patch * self.layout.overlap}"
+        disk = ", state on disk" if self.layout.on_disk else ""
+        return f"computed in {tiles}{disk}, {kind}; {memory}"
+
+
+def plan(forecaster: Forecaster, size: tuple[int, int], *, batch_size: int, frames: Frames, room: Room = ANY) -> Plan:
+    """Choose how to compute: as a whole, else with fewer sequences at a time, else in tiles, else with the state on disk.
+
+    A network that sees all of its map, by layer norms say, is given tiles of the size that it was trained on, as it would
+    see other statistics on a larger map.
+
+    Args:
+        forecaster: on its device.
+        size: (H, W) of a frame, pixels.
+        batch_size: sequences at a time, at most.
+        frames: what the frames take.
+        room: what the user said.
+
+    Raises:
+        UsageError: a tile or an overlap that cannot be, or too little memory.
+    """
+    device = next(forecaster.parameters()).device
+    cut = cut_for(forecaster, size, room)
+    need = needed(forecaster)
+    held = held_bytes(device)
+    limit = room.memory or int(held + SHARE * free_bytes(device))
+    budget = Budget(held, frames, need, cut.cells[0] * cut.cells[1])
+    choices = list(_whole(batch_size, budget)) if cut.tile is None else []
+    choices += [] if room.tile == 0 else _tiled(batch_size, budget, limit, cut)
+    for layout, batch, total in choices:
+        if total <= limit or (room.tile == 0 and room.memory is None):
+            return Plan(layout, batch, cut.cells, forecaster.patch, total, limit)
+    least = written(min(total for _, _, total in choices))
+    fix = "allow more, give a smaller --tile or --overlap, or predict a part of the domain"
+    raise UsageError("memory", got=f"a limit of {written(limit)}", expected=f"about {least} or more", fix=fix)
+
+
+def fitted(forecaster: Forecaster, size: tuple[int, int], room: Room = ANY) -> Forecaster:
+    """The forecaster in tiles if they are asked for or the network needs them, whatever memory there is; see `plan`."""
+    cut = cut_for(forecaster, size, room)
+    return forecaster if cut.tile is None else forecaster.tiled(Layout(cut.tile, cut.overlap, cut.reach))
+
+
+def cut_for(forecaster: Forecaster, size: tuple[int, int], room: Room) -> Cut:
+    """Which tiles a user or the network asks for."""
+    cells, trained = forecaster.cells(*size), forecaster.cells(forecaster.spec.height, forecaster.spec.width)
+    one_size = trained if forecaster.config.fixed_size else None
+    far = None if one_size else reach(forecaster.network, channels(forecaster))
+    tile = None
+    if room.tile or (room.tile is None and far is None and (cells[0] > trained[0] or cells[1] > trained[1])):
+        tile = one_size or ((-(-room.tile // forecaster.patch),) * 2 if room.tile else trained)
+    return Cut(cells, tile, _overlap(room, forecaster.patch, far, tile), far)
+
+
+class Cut(NamedTuple):
+    """What is known of the tiles before their memory is."""
+
+    cells: tuple[int, int]
+    """Of the map."""
+    tile: tuple[int, int] | None
+    """None for any."""
+    overlap: int
+    reach: int | None
+
+    def edges(self, most: int) -> tuple[int, int]:
+        """Of a tile whose edge may be `most` cells; never so small that most of the work is done twice."""
+        edge = max(2 * self.overlap, most, 1)
+        return self.tile or (_trimmed(self.cells[0], edge, self.overlap), _trimmed(self.cells[1], edge, self.overlap))
+
+
+Choice = tuple[Layout | None, int, int]
+"""Layout, sequences at a time, and the estimated peak of the process, bytes."""
+
+
+def _whole(batch_size: int, budget: Budget) -> Iterator[Choice]:
+    for batch in halved(batch_size):
+        yield None, batch, budget.whole(batch)
+
+
+def _tiled(batch_size: int, budget: Budget, limit: int, cut: Cut) -> Iterator[Choice]:
+    for on_disk, batch in product((False, True), halved(batch_size)):
+        edges = cut.edges(budget.largest(batch, limit, on_disk=on_disk))
+        inside = min(edges[0], cut.cells[0]) * min(edges[1], cut.cells[1])
+        yield Layout(edges, cut.overlap, cut.reach, on_disk), batch, budget.tiled(batch, inside, on_disk=on_disk)
+
+
+def _trimmed(length: int, tile: int, overlap: int) -> int:
+    """The smallest tile of which no more are needed."""
+    count = 1 if tile >= length else 1 + -(-(length - tile) // (tile - overlap))
+    return -(-(length + (count - 1) * overlap) // count)
+
+
+def _overlap(room: Room, patch: int, far: int | None, tile: tuple[int, int] | None) -> int:
+    """Cells; by default so many that tiles are exact, else a quarter of a tile."""
+    if room.overlap is not None:
+        overlap = -(-room.overlap // patch)
+    elif far is None:
+        overlap = min(tile or (0, 0)) // 4
+    else:
+        overlap = 2 * far + BLENDED if tile is None else min(2 * far + BLENDED, min(tile) // 2)
+    if tile is not None and overlap >= min(tile):
+        raise UsageError("--overlap", got=f"{room.overlap} pixels", expected=f"less than a tile, {patch * min(tile)}")
+    return overlap
+
+
+def halved(batch_size: int) -> list[int]:
+    """The batch size, half of it, and so on to 1."""
+    return [batch_size >> halvings for halvings in range(batch_size.bit_length())]
+
+
+def needed(forecaster: Forecaster) -> Need:
+    """Count what a step needs, on a small map or the only one that fits; by taking one."""
+    network, weight = forecaster.network, next(forecaster.parameters())
+    spec, one_size = forecaster.spec, forecaster.config.fixed_size
+    rows, columns = forecaster.cells(spec.height, spec.width) if one_size else (SAMPLE, SAMPLE)
+    frame = weight.new_zeros(1, channels(forecaster), rows, columns)
+    with torch.inference_mode():
+        _, state, _ = network(frame)
+        step = peak_of(lambda: network(frame, state))
+    area = rows * columns
+    return Need(sum(leaf.nbytes for leaf in tree_leaves(state)) / area, step / area)
+
+
+def channels(forecaster: Forecaster) -> int:
+    """Of a patchified frame with all that enters the network beside it: covariates and the mask."""
+    return (forecaster.spec.channels + forecaster.extra_channels) * forecaster.patch**2

@@ -1,0 +1,121 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from framecast.domain import HEAP, SPARE, Frames, Plan, Room, needed, plan
+from framecast.errors import UsageError
+from framecast.forecaster import Forecaster
+from framecast.memory import held_bytes
+from framecast.models import LSTM, ConvLSTM, PredRNN
+from framecast.normalize import Range
+from framecast.types import FrameSpec
+
+SPEC = FrameSpec(channels=1, height=16, width=16, low=0, high=255)
+TINY = ConvLSTM(hidden=(8, 8), kernel_size=3)
+NOTHING = Frames(0, 0)
+DOMAIN = (1200, 800)
+
+
+def forecaster(config=TINY, **options) -> Forecaster:
+    torch.manual_seed(0)
+    return Forecaster(config, SPEC, Range(low=0, high=255), 2, **options).eval()
+
+
+def chosen(room: Room, config=TINY, size: tuple[int, int] = DOMAIN, batch_size: int = 1) -> Plan:
+    return plan(forecaster(config), size, batch_size=batch_size, frames=NOTHING, room=room)
+
+
+def beside(megabytes: float) -> Room:
+    """That much more than the process holds."""
+    return Room(int(held_bytes() + SPARE + megabytes * 1e6))
+
+
+def test_the_limit_decides() -> None:
+    need = needed(forecaster())
+    area = DOMAIN[0] * DOMAIN[1] // 4
+    whole, state = (HEAP * area * bytes_ / 1e6 for bytes_ in (need.state + need.step, 2 * need.state))
+    free = chosen(beside(whole + 50))
+    assert free.layout is None
+    assert free.tiles == 1
+    tiled = chosen(beside((whole + state) / 2))
+    assert tiled.layout is not None
+    assert tiled.layout.exact()
+    assert not tiled.layout.on_disk
+    assert tiled.tiles > 1
+    disk = chosen(beside(20))
+    assert disk.layout is not None
+    assert disk.layout.on_disk
+    assert disk.need <= disk.limit
+    with pytest.raises(UsageError, match="allow more"):
+        chosen(Room(1000))
+
+
+def test_fewer_sequences_before_tiles() -> None:
+    need = needed(forecaster())
+    whole = HEAP * 600 * 400 * (need.state + need.step) / 1e6
+    found = chosen(beside(2.5 * whole), batch_size=8)
+    assert found.layout is None
+    assert found.batch_size == 2
+
+
+def test_what_is_asked_for_is_done() -> None:
+    layout = chosen(Room(tile=51, overlap=9)).layout
+    assert layout is not None
+    assert (layout.tile, layout.overlap) == ((26, 26), 5)  # patches of 2 pixels
+    assert chosen(Room(tile=0)).layout is None
+    with pytest.raises(UsageError, match="--overlap"):
+        chosen(Room(tile=20, overlap=20))
+    with pytest.raises(UsageError, match="allow more"):
+        chosen(Room(memory=1000, tile=0))
+
+
+@pytest.mark.parametrize(
+    ("config", "tile"),
+    [
+        (TINY, None),
+        (ConvLSTM(hidden=(8,), kernel_size=3, peephole="full"), (8, 8)),
+        (PredRNN(hidden=(8,), kernel_size=3, layer_norm="channel_affine"), (8, 8)),
+        (LSTM(hidden=(8,)), (8, 8)),
+    ],
+)
+def test_networks_that_know_one_size_get_it(config, tile) -> None:
+    layout = chosen(Room(), config, (40, 32)).layout
+    assert (None if layout is None else layout.tile) == tile
+    assert chosen(Room(), config, (16, 16)).layout is None
+
+
+CHILD = """
+import sys, torch
+from framecast.domain import Frames, Room, plan
+from framecast.forecaster import Forecaster
+from framecast.memory import peak_bytes
+from framecast.models import ConvLSTM
+from framecast.normalize import Range
+from framecast.types import FrameSpec
+
+torch.set_num_threads(1)
+spec = FrameSpec(channels=1, height=64, width=64, low=0, high=1)
+model = Forecaster(ConvLSTM(hidden=(32, 32), kernel_size=3), spec, Range(low=0, high=1), 4).eval()
+past = [(torch.rand(1, 1, 1000, 1000), None)] * 2
+list(model.ahead([(torch.rand(1, 1, 64, 64), None)], 2))
+limit = int(sys.argv[1]) + peak_bytes() if sys.argv[1] != "0" else None
+how = plan(model, (1000, 1000), batch_size=1, frames=Frames(0, 24 * 1000**2), room=Room(limit))
+for _ in how.of(model).ahead(past, 3):
+    pass
+print(how.tiles, how.layout is not None and how.layout.on_disk, how.need, peak_bytes(), limit or 0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+@pytest.mark.parametrize("more", [0, 90_000_000])
+def test_the_limit_is_kept_and_the_estimate_is_good(more: int) -> None:
+    done = subprocess.run([sys.executable, "-c", CHILD, str(more)], capture_output=True, text=True, check=True)
+    tiles, on_disk, estimate, peak, limit = done.stdout.split()
+    assert (int(tiles) > 1) == (more > 0)
+    assert (on_disk == "True") == (more > 0)
+    assert int(peak) == pytest.approx(int(estimate), rel=0.25)
+    assert not more or int(peak) <= int(limit)
