@@ -4,27 +4,45 @@ MathJax would need one of them, images would not follow the size and colour of t
 converted stops the build.
 """
 
+from typing import Any
+from xml.etree import ElementTree
+
+from docutils.nodes import Element, SkipNode
 from math_core import LatexToMathML
 from sphinx.application import Sphinx
 
 _CONVERTER = LatexToMathML(annotation=True, fancy_error=False)
 
 
-def _inline(writer, node) -> None:
-    _write(writer, node.astext(), display=False)
+def to_mathml(latex: str, *, display: bool) -> str:
+    """An equation as MathML, its primes beside their letters.
+
+    In fonts for text the sign is raised already; raised again, as by the letter of LaTeX, it is a speck where no font for
+    mathematics is installed.
+    """
+    root = ElementTree.fromstring(_CONVERTER.convert_with_local_state(latex, displaystyle=display))
+    for part in root.iter():
+        if part.tag in ("msup", "msubsup") and part[-1].text == "′":
+            prime = part[-1]
+            prime.attrib.update(lspace="0", rspace="0")
+            part.remove(prime)
+            if part.tag == "msup":
+                part.tag = "mrow"
+                part.append(prime)
+            else:
+                base = ElementTree.Element("mrow")
+                base.extend([part[0], prime])
+                part.tag, part[0] = "msub", base
+    return ElementTree.tostring(root, encoding="unicode")
 
 
-def _display(writer, node) -> None:
-    writer.body.append('<div class="math-display">')
-    _write(writer, node.astext(), display=True)
+def _inline(writer: Any, node: Element) -> None:
+    writer.body.append(to_mathml(node.astext(), display=False))
+    raise SkipNode
 
 
-def _write(writer, latex: str, *, display: bool) -> None:
-    from docutils.nodes import SkipNode
-
-    writer.body.append(_CONVERTER.convert_with_local_state(latex, displaystyle=display))
-    if display:
-        writer.body.append("</div>\n")
+def _display(writer: Any, node: Element) -> None:
+    writer.body.append(f'<div class="math-display">{to_mathml(node.astext(), display=True)}</div>\n')
     raise SkipNode
 
 

@@ -111,3 +111,24 @@ def test_links_of_readme_are_moved(monkeypatch):
     assert moved(text) == (
         "[a](design.md) ![b](demo.png) [c](../recipes/x.yaml) [d](examples.md) [e](https://x.org) [f](#five)"
     )
+
+
+def test_primes_stand_beside_their_letters(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    from extensions.mathml import to_mathml
+
+    equation = to_mathml(r"c' = W'_{xi} * x^2", display=True)
+    assert '<mrow><mi>c</mi><mo lspace="0" rspace="0">′</mo></mrow>' in equation
+    assert (
+        '<msub><mrow><mi>W</mi><mo lspace="0" rspace="0">′</mo></mrow><mrow><mi>x</mi><mi>i</mi></mrow></msub>'
+        in equation
+    )
+    assert "<msup><mi>x</mi><mn>2</mn></msup>" in equation
+
+
+def test_new_lines_between_chinese_characters_are_no_spaces(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    from extensions.languages import joined
+
+    text = "记忆，\n  走之\n字形：\n$x$\n\n* 一\n* 二 a\nb\n\n    code # 走？\n    code\n"
+    assert joined(text) == "记忆，走之字形：$x$\n\n* 一\n* 二 a\nb\n\n    code # 走？\n    code\n"
