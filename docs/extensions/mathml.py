@@ -4,6 +4,8 @@ MathJax would need one of them, images would not follow the size and colour of t
 converted stops the build.
 """
 
+import re
+from html import unescape
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,6 +14,7 @@ from math_core import LatexToMathML
 from sphinx.application import Sphinx
 
 _CONVERTER = LatexToMathML(annotation=True, fancy_error=False)
+_HTML_ONLY = re.compile(r"&(?!lt;|gt;|amp;|quot;|apos;)[a-zA-Z]+;")
 
 
 def to_mathml(latex: str, *, display: bool) -> str:
@@ -20,7 +23,8 @@ def to_mathml(latex: str, *, display: bool) -> str:
     In fonts for text the sign is raised already; raised again, as by the letter of LaTeX, it is a speck where no font for
     mathematics is installed.
     """
-    root = ElementTree.fromstring(_CONVERTER.convert_with_local_state(latex, displaystyle=display))
+    mathml = _CONVERTER.convert_with_local_state(latex, displaystyle=display)
+    root = ElementTree.fromstring(_HTML_ONLY.sub(lambda entity: unescape(entity[0]), mathml))
     for part in root.iter():
         if part.tag in ("msup", "msubsup") and part[-1].text == "′":
             prime = part[-1]

@@ -124,6 +124,7 @@ def test_primes_stand_beside_their_letters(monkeypatch):
         in equation
     )
     assert "<msup><mi>x</mi><mn>2</mn></msup>" in equation
+    assert "a\u00a0b" in to_mathml(r"\text{a b} < 1", display=False)
 
 
 def test_new_lines_between_chinese_characters_are_no_spaces(monkeypatch):
