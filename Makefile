@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all bench check format clean
+.PHONY: setup demo test test-all bench docs check format clean
 
 setup: .venv/ready
 
@@ -33,6 +33,11 @@ test-all: setup
 bench: setup
 	$(BIN)/framecast bench --opponent benchmarks.plain:build --out docs/performance.json --page docs/performance.md $(ARGS)
 
+# build/docs/index.html opens from disk; ARGS="-b linkcheck" asks every address outside instead
+docs: setup
+	rm -rf docs/api/generated
+	$(BIN)/python -m sphinx -W --keep-going -q -b html $(ARGS) docs build/docs
+
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -45,4 +50,4 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache docs/api/generated

@@ -2,4 +2,5 @@
 
 from framecast.cli import main
 
-main()
+if __name__ == "__main__":  # importing it, as a documentation builder does, must not run it
+    main()

@@ -1,0 +1,53 @@
+"""How Sphinx builds these pages: `make docs`. What is built opens from disk and asks nothing of a network."""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+project = "framecast"
+copyright = "the framecast authors, Apache-2.0"
+release = metadata.version("framecast")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "extensions.docstrings",
+    "extensions.figures",
+    "extensions.languages",
+    "extensions.mathml",
+    "extensions.readme",
+]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+exclude_patterns = ["extensions", "templates"]
+templates_path = ["templates"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+# The aliases of jaxtyping by name: Frames says more than Float[Tensor, "B T C H W"], and links to it.
+autodoc_type_aliases = {
+    name: f"framecast.types.{name}" for name in ("Frame", "Frames", "Hidden", "Known", "Valid", "FrameSpec", "Window")
+}
+autodoc_default_options = {"exclude-members": "model_config, model_post_init"}
+napoleon_numpy_docstring = False
+default_role = "code"
+
+html_theme = "pydata_sphinx_theme"
+html_title = "framecast"
+html_math_renderer = "mathml"
+html_search_language = "zh"  # knows English stems too
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 4,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+}
