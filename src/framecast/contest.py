@@ -96,25 +96,55 @@ def contest(
     kernels.set_precision(precision or recipe.train.precision)
     trained = None if forecaster is None else forecaster.context
     context, horizon = question.context or trained or recipe.context, question.horizon or recipe.horizon
-    config = _data_config(run, recipe, data)
-    asked = question.split or (ALL if _is_foreign(config, recipe) else None)
-    if asked == ALL:
-        config = config.model_copy(update={"split_by": "time", "fractions": (1.0, 0.0, 0.0), "stride": horizon})
-    dataset = _open(config, context, horizon, recipe.seed, forecaster)
-    split = "train" if asked == ALL else _split(asked, dataset)
-    folder = out or next_free(*_default_folder(run, asked or split))
+    dataset, split, shown = windows(run, forecaster, recipe, data, question.split, context, horizon)
+    folder = out or next_free(*_default_folder(run, shown))
     atomic.new(folder)
     converted = question.in_dbz and dataset.spec.units != "dBZ"
     dataset = in_dbz(dataset) if converted else dataset
     chosen = _metrics(question, dataset.spec)
     forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
     scores = _scored(forecasts, dataset, split, chosen, question, context, horizon, device, quiet)
-    board = Scoreboard(scores, dataset, asked or split, context, horizon, question.block, question.seed)
+    board = Scoreboard(scores, dataset, shown, context, horizon, question.block, question.seed)
     board.write(folder / "scores.json")
     board.draw(folder / "scores.png")
     for picture in ("strip.png", "forecast.gif"):
         draw_window(folder / picture, next(iter(forecasts.values())), dataset, split, context, horizon, device)
     return board, folder
+
+
+def windows(
+    run: str,
+    forecaster: Forecaster | None,
+    recipe: Recipe,
+    data: dict[str, Any],
+    asked: str | None,
+    context: int,
+    horizon: int,
+) -> tuple[DataSet, str, str]:
+    """The windows that a run is to be tried on.
+
+    Args:
+        run: a run's folder, a model's folder, or the name of a baseline.
+        forecaster: whose value range the data are put on; None for a baseline.
+        recipe: of the run.
+        data: fields of a DataConfig; without a source, the run's own data are used.
+        asked: a split, or all; None for what suits the data.
+        context: J.
+        horizon: K.
+
+    Returns:
+        the data set, the split of it to use, and that split's name for people.
+
+    Raises:
+        UsageError, InputError: what cannot be used, and why.
+    """
+    config = _data_config(run, recipe, data)
+    asked = asked or (ALL if _is_foreign(config, recipe) else None)
+    if asked == ALL:
+        config = config.model_copy(update={"split_by": "time", "fractions": (1.0, 0.0, 0.0), "stride": horizon})
+    dataset = _open(config, context, horizon, recipe.seed, forecaster)
+    split = "train" if asked == ALL else _split(asked, dataset)
+    return dataset, split, asked or split
 
 
 def _scored(

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from framecast.cli import bench, evaluate, show, train, use
+from framecast.cli import bench, evaluate, show, study, train, use
 from framecast.errors import FramecastError
 
 DISK_FULL, OUT_OF_MEMORY = 5, 6
@@ -31,6 +31,7 @@ app.add_typer(show.data_app, name="data")
 app.command("train")(train.train)
 app.command()(train.resume)
 app.command()(evaluate.evaluate)
+app.command()(study.study)
 app.command()(use.predict)
 app.command()(use.convert)
 app.command()(bench.bench)
