@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -185,7 +184,7 @@ def _mask(axis: Axes, mask: Mask) -> None:
     axis.axvline(mask.mark + 0.5, color="black", linewidth=1.2, linestyle=":")
     axis.invert_yaxis()
     for colour, word in zip((COLOURS[0], COLOURS[4]), mask.words, strict=True):
-        axis.add_patch(Patch(facecolor=colour, label=word, visible=False))
+        axis.scatter([], [], marker="s", color=colour, label=word)  # for the legend
     for ticks in (axis.xaxis, axis.yaxis):
         ticks.set_major_locator(MaxNLocator(5, integer=True))
     _label(axis, mask)

@@ -79,6 +79,8 @@ class Study(NamedTuple):
     compute: Callable[[Subject], Any]
     draw: Callable[[Path, Mapping[str, Any], int], None]
     summary: Callable[[Any], dict[str, float]]
+    remarks: Callable[[Any], list[str]] = lambda _: []
+    """What is missing, and why."""
 
 
 def _over_batches(function: Callable[..., Any], subject: Subject, **options: Any) -> Any:
@@ -122,7 +124,7 @@ def _schedules(subject: Subject) -> schedules.Schedules:
 STUDIES: dict[str, Study] = {
     "saturation": Study(_saturation, saturation.draw, saturation.summary),
     "gradients": Study(partial(_over_batches, gradients.gradients), gradients.draw, gradients.summary),
-    "decoupling": Study(_decoupling, decoupling.draw, decoupling.summary),
+    "decoupling": Study(_decoupling, decoupling.draw, decoupling.summary, decoupling.remarks),
     "schedules": Study(_schedules, schedules.draw, schedules.summary),
     "memory": Study(_memory, memory.draw, memory.summary),
     "differences": Study(partial(_over_batches, differences.differences), differences.draw, differences.summary),
@@ -196,7 +198,9 @@ def study(
             found: dict[str, Any] = {}
             for place_of, subject in enumerate(subjects):
                 one = _tried(what, subject, outcome, must=plan.what is not None and len(subjects) == 1)
-                found |= {} if one is None else {subject.name: one}
+                if one is not None:
+                    found[subject.name] = one
+                    outcome.notes.extend(f"{subject.name}: {remark}" for remark in STUDIES[what].remarks(one))
                 show.update(number * len(subjects) + place_of + 1)
             if found:
                 folder = next_free(parent, what)

@@ -74,11 +74,10 @@ def decoupling(
         batches: windows, raw units.
         context: J, frames that a forecast is given.
         samples: how many sequences, the first ones, are shown as points.
-        pictures: at how many steps, evenly spaced, first and last included.
+        pictures: at how many steps, evenly spaced, first and last included. Maps of fewer than ten places give none.
 
     Raises:
         UsageError: a network without two memories.
-        InputError: maps of fewer than ten places.
     """
     tally, clouds, seen = Tally(), _Clouds(samples, pictures), 0
     regularizer = forecaster.network.regularizer
@@ -125,8 +124,7 @@ def points(delta_c: Tensor, delta_m: Tensor) -> Tensor:
     c, m = delta_c.flatten(1), delta_m.flatten(1)
     if c.shape[1] < PLACES:
         size = "x".join(map(str, delta_c.shape[1:]))
-        fix = "train with a smaller patch, or choose other studies"
-        raise InputError("decoupling: maps", got=size, expected=f"at least {PLACES} places", fix=fix)
+        raise InputError("maps", got=size, expected=f"{PLACES} places or more", fix="train with a smaller patch")
     places = torch.cat([c.topk(PLACES, 1).indices, m.topk(PLACES, 1).indices], 1)
     return torch.stack([normalize(delta.gather(1, places), dim=1) for delta in (c, m)])
 
@@ -155,6 +153,8 @@ class _Clouds:
     def add(self, seen: int, layer: int, step: int, steps: int, delta_c: Tensor, delta_m: Tensor) -> None:
         if step not in np.linspace(1, steps, min(self.pictures, steps)).round():
             return
+        if delta_c[0, 0].numel() < PLACES:
+            return
         for sample in range(seen, min(self.samples, seen + len(delta_c))):
             cloud = points(delta_c[sample - seen], delta_m[sample - seen])
             self.rows.append((sample, layer, step, cloud.double().flatten(0, 1).cpu().numpy()))
@@ -168,6 +168,15 @@ class _Clouds:
             return *places, np.zeros(0, np.str_), np.zeros((0, 2 * PLACES)), np.zeros((0, 2))  # type: ignore[return-value]
         flat = np.concatenate([embedded(cloud) for cloud in clouds])
         return places[0], places[1], places[2], np.concatenate(memory), np.concatenate(clouds), flat
+
+
+def remarks(found: Alignment) -> list[str]:
+    """Why there is no t-SNE picture, if there is none."""
+    if not len(found.point):
+        return [f"no t-SNE picture: it needs maps of {PLACES} places or more; train with a smaller patch"]
+    if np.isnan(found.embedded).any():
+        return ["no t-SNE picture: it needs scikit-learn; pip install 'framecast[study]'"]
+    return []
 
 
 def summary(found: Alignment) -> dict[str, float]:
@@ -188,7 +197,7 @@ def draw(folder: Path, found: Mapping[str, Alignment], context: int) -> None:
     for name, one in found.items():
         for sample in dict.fromkeys(one.sample.tolist()):
             prefix = f"{name}-" if len(found) > 1 else ""
-            if not np.isnan(one.embedded).any():
+            if not remarks(one):
                 _draw_clouds(folder / f"{prefix}tsne-{sample}.png", one, int(sample), name)
 
 

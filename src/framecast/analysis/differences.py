@@ -96,7 +96,7 @@ def through_time(series: Tensor, lags: int) -> Tensor:
     Returns:
         (1 + K,): number of values; then the sums over units and time of (s_t - s̄)(s_{t+k} - s̄), k = 0..K-1.
     """
-    about = series.double().flatten(1)
+    about = series.double().reshape(len(series), -1)
     about = about - about.mean(0)
     products = [(about[: len(about) - k] * about[k:]).sum() for k in range(lags)]
     return torch.stack([about.new_tensor(about.numel()), *products])

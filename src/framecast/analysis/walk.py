@@ -20,7 +20,8 @@ from framecast.rollout import Rollout, rollout
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Names = NDArray[np.str_]
+Names = NDArray[Any]
+"""Words."""
 
 
 class Visit(NamedTuple):
