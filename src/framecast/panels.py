@@ -45,6 +45,9 @@ class Panel(NamedTuple):
     mark: float | None = None
     """Where a dotted vertical line stands."""
     limits: tuple[float, float] | None = None
+    """Of the vertical axis."""
+    span: tuple[float, float] | None = None
+    """Of the horizontal axis."""
 
 
 class Field(NamedTuple):
@@ -135,6 +138,8 @@ def _panel(axis: Axes, panel: Panel) -> None:
     if panel.limits is not None:
         margin = 0.03 * (panel.limits[1] - panel.limits[0])
         axis.set_ylim(panel.limits[0] - margin, panel.limits[1] + margin)
+    if panel.span is not None:
+        axis.set_xlim(panel.span)
     if panel.mark is not None:
         axis.axvline(panel.mark, color="black", linewidth=0.8, linestyle=":")
     if all(np.issubdtype(line.x.dtype, np.integer) for line in panel.lines):

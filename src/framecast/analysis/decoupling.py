@@ -190,9 +190,10 @@ def draw(folder: Path, found: Mapping[str, Alignment], context: int) -> None:
     rows = [
         [_cosines(f"{name}: |cos(delta C, delta M)|", one.layer, one.cosine, context) for name, one in found.items()]
     ]
-    if not all(np.isnan(one.adapted).all() for one in found.values()):
+    behind = {name: one for name, one in found.items() if not np.isnan(one.adapted).all()}
+    if behind:
         title = "{}: behind the adapter"
-        rows.append([_cosines(title.format(name), one.layer, one.adapted, context) for name, one in found.items()])
+        rows.append([_cosines(title.format(name), one.layer, one.adapted, context) for name, one in behind.items()])
     panels.draw(folder / "decoupling.png", rows, "0: orthogonal; 1: parallel. Dotted line: the last given frame")
     for name, one in found.items():
         for sample in dict.fromkeys(one.sample.tolist()):

@@ -108,11 +108,11 @@ def stacked(found: Gradients, symbol: str) -> Floats:
 
 
 def summary(found: Gradients) -> dict[str, float]:
-    """How much of the gradient at the last step is left at the first, for each symbol, all layers together."""
+    """The norm at the first step over the largest, for each symbol, all layers together."""
     rows = {}
     for symbol in _ordered([found]):
         norms = stacked(found, symbol)
-        rows[f"{symbol}, first step over last"] = float(norms[0] / norms[-1]) if norms[-1] else float("nan")
+        rows[f"{symbol}, first step over largest"] = float(norms[0] / norms.max()) if norms.max() else float("nan")
     return rows
 
 

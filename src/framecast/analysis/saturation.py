@@ -171,7 +171,7 @@ def _histogram(one: Saturation, symbol: str) -> panels.Panel:
     for row in np.flatnonzero(one.symbol == symbol):
         counts = one.counts[row].sum(0)
         lines.append(panels.Line(f"layer {one.layer[row]}", centres, counts / counts.sum(), int(one.layer[row]) - 1))
-    return panels.Panel(f"{symbol}: histogram", "value", "share of values", lines, log=True)
+    return panels.Panel(f"{symbol}: histogram", "value", "share of values", lines, log=True, span=(0, 1))
 
 
 def _draw_mim(path: Path, one: Saturation, context: int, name: str) -> None:

@@ -146,8 +146,9 @@ def _family(one: Schedules, kind: str) -> panels.Panel:
     lines = []
     for place, row in enumerate(np.flatnonzero([str(curve).startswith(kind) for curve in one.curve])):
         label = str(one.curve[row]).split(": ")[1]
-        lines.append(panels.Line(label, one.iteration, one.curve_decoder[row], place + 3))
+        colour = {"sigmoid": 2}.get(label, place + 3)
+        lines.append(panels.Line(label, one.iteration, one.curve_decoder[row], colour))
         if kind == "reverse":
-            lines.append(panels.Line("", one.iteration, one.curve_encoder[row], place + 3, "--"))
+            lines.append(panels.Line("", one.iteration, one.curve_encoder[row], colour, "--"))
     title = f"{kind} sampling" + (" (dashed: context)" if kind == "reverse" else "")
     return panels.Panel(title, "iteration", "probability", lines, limits=(0, 1))
