@@ -123,8 +123,8 @@ def draw(folder: Path, found: Mapping[str, Differences], context: int) -> None:
         groups = {kind: np.isin(one.series, names) for kind, names in kinds.items() if np.isin(one.series, names).any()}
         variance, lag = (
             [
-                panels.Line(kind, one.layer[mine], values[mine], place)
-                for place, (kind, mine) in enumerate(groups.items())
+                panels.Line(kind, one.layer[mine], values[mine], 5, dashes)
+                for dashes, (kind, mine) in zip(("-", "--", ":"), groups.items(), strict=False)
             ]
             for values in (one.variance, one.autocorrelation[:, 1])
         )

@@ -121,14 +121,21 @@ def draw(folder: Path, found: Mapping[str, Gradients], context: int) -> None:
     symbols = _ordered(list(found.values()))
     if len(found) == 1:
         ((name, one),) = found.items()
-        rows = [[_by_layer(one, symbol, context) for symbol in symbols]]
+        rows = _rows([_by_layer(one, symbol, context) for symbol in symbols])
         note = f"{name}. Mean over {one.norm.shape[1]} sequences"
     else:
         rows = [
-            [_by_run(found, symbol, context, relative=relative) for symbol in symbols] for relative in (False, True)
+            row
+            for relative in (False, True)
+            for row in _rows([_by_run(found, symbol, context, relative=relative) for symbol in symbols])
         ]
         note = f"All layers together. Mean over {next(iter(found.values())).norm.shape[1]} sequences"
     panels.draw(folder / "gradients.png", rows, f"{note}. Dotted line: the last given frame")
+
+
+def _rows(drawings: list[panels.Panel]) -> list[list[panels.Panel]]:
+    """Five in a row, X, H, C, M and z; what only MIM has comes below."""
+    return [drawings[at : at + 5] for at in range(0, len(drawings), 5)]
 
 
 def _ordered(found: Sequence[Gradients]) -> list[str]:
