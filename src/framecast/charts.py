@@ -58,7 +58,7 @@ def by_lead(path: Path, panels: Sequence[Panel], step_minutes: float | None = No
     """
     columns = min(4 if len(panels) > _WIDE else 3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = _figure(3.1 * columns + 0.3, 2.4 * rows + 0.8)
+    figure = blank(3.1 * columns + 0.3, 2.4 * rows + 0.8)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axis, panel in zip(grid.flat, panels, strict=False):
         _draw(axis, panel, step_minutes or 1.0)
@@ -67,7 +67,7 @@ def by_lead(path: Path, panels: Sequence[Panel], step_minutes: float | None = No
     for number in range(columns):  # the lowest panel of each column
         lowest = max(row for row in range(rows) if row * columns + number < len(panels))
         grid[lowest, number].set_xlabel("lead time, minutes" if step_minutes else "lead time, frames", fontsize=8)
-    _finish(figure, path, grid[0, 0], note)
+    finish(figure, path, [grid[0, 0]], note)
 
 
 def spectra(path: Path, wavelengths: Sequence[float], pictures: Sequence[Spectra], unit: str, note: str = "") -> None:
@@ -80,12 +80,12 @@ def spectra(path: Path, wavelengths: Sequence[float], pictures: Sequence[Spectra
         unit: of the power.
         note: small, at the foot.
     """
-    figure = _figure(3.6 * len(pictures) + 0.5, 3.9)
+    figure = blank(3.6 * len(pictures) + 0.5, 3.9)
     grid = figure.subplots(1, len(pictures), squeeze=False, sharey=True)[0]
     for axis, picture in zip(grid, pictures, strict=True):
         axis.loglog(wavelengths, _positive(picture.truth), color="black", linewidth=2.4, label="truth")
         for number, (name, power) in enumerate(picture.forecasts.items()):
-            colour, marker = _style(number)
+            colour, marker = style(number)
             every = max(1, len(wavelengths) // 8)
             axis.loglog(
                 wavelengths, _positive(power), color=colour, marker=marker, markersize=4, markevery=every, label=name
@@ -102,12 +102,12 @@ def spectra(path: Path, wavelengths: Sequence[float], pictures: Sequence[Spectra
     if shown:
         grid[0].set_ylim(min(shown) / 100, max(shown) * 3)
     grid[0].set_ylabel(f"power, {unit}", fontsize=8)
-    _finish(figure, path, grid[0], note)
+    finish(figure, path, [grid[0]], note)
 
 
 def _draw(axis: Axes, panel: Panel, step: float) -> None:
     for number, (forecast, curve) in enumerate(panel.curves.items()):
-        colour, marker = _style(number)
+        colour, marker = style(number)
         leads = [step * (lead + 1) for lead in range(len(curve.values))]
         axis.fill_between(leads, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
         axis.plot(leads, curve.values, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=forecast)
@@ -120,7 +120,8 @@ def _draw(axis: Axes, panel: Panel, step: float) -> None:
     axis.grid(alpha=0.3)
 
 
-def _style(number: int) -> tuple[str, str]:
+def style(number: int) -> tuple[str, str]:
+    """Colour and marker of the line with this number, from 0."""
     return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
 
 
@@ -129,19 +130,24 @@ def _positive(values: Sequence[float]) -> list[float]:
     return [value if value > 0 else math.nan for value in values]
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches."""
     figure = Figure(figsize=(width, height), dpi=110)
     FigureCanvasAgg(figure)
     return figure
 
 
-def _finish(figure: Figure, path: Path, axis: Axes, note: str) -> None:
-    """The legend of one axis above all, the note below, and the file."""
-    handles, labels = axis.get_legend_handles_labels()
+def finish(figure: Figure, path: Path, axes: Sequence[Axes], note: str) -> None:
+    """The legend of some axes above all, each name once, the note below, and the file."""
+    pairs = [pair for axis in axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
+    named = {label: handle for handle, label in reversed(pairs)}
+    labels = list(dict.fromkeys(label for _, label in pairs))
     width, height = figure.get_size_inches()
     per_row = max(1, int(width // 1.6))
     lines = math.ceil(len(labels) / per_row)
-    figure.legend(handles, labels, loc="upper center", ncols=min(per_row, len(labels)), frameon=False, fontsize=8)
+    if labels:
+        handles = [named[label] for label in labels]
+        figure.legend(handles, labels, loc="upper center", ncols=min(per_row, len(labels)), frameon=False, fontsize=8)
     if note:
         figure.text(0.01, 0.008, note, fontsize=7, color="0.3")
     figure.tight_layout(rect=(0, 0.2 / height if note else 0, 1, 1 - (0.1 + 0.22 * lines) / height))

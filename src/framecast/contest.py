@@ -88,6 +88,34 @@ def arrange(
     forecaster = None if run in BASELINES else load(run, model=model)
     recipe = recipe_of(run, model)
     kernels.set_precision(precision or recipe.train.precision)
+    dataset, split, asked = windows(run, forecaster, recipe, data, question)
+    converted = question.in_dbz and dataset.spec.units != "dBZ"
+    dataset = in_dbz(dataset) if converted else dataset
+    if forecaster is not None:
+        forecaster = fitted(forecaster, (dataset.spec.height, dataset.spec.width), question.room)
+    forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
+    chosen = _metrics(question, dataset.spec)
+    return Match(forecasts, dataset, split, asked, chosen, question, device)
+
+
+def windows(
+    run: str, forecaster: Forecaster | None, recipe: Recipe, data: dict[str, Any], question: Question = EVERYTHING
+) -> tuple[DataSet, str, str]:
+    """The windows that a run is to be tried on.
+
+    Args:
+        run: a run's folder, a model's folder, or the name of a baseline.
+        forecaster: whose value range the data are put on; None for a baseline.
+        recipe: of the run.
+        data: fields of a DataConfig; without a source, the run's own data are used.
+        question: split, lengths, and whether whole frames are asked for.
+
+    Returns:
+        the data set, the split of it to use, and what that split is called: its name, or all.
+
+    Raises:
+        UsageError, InputError: what cannot be used, and why.
+    """
     trained = None if forecaster is None else forecaster.context
     lengths = question.context or trained or recipe.context_, question.horizon or recipe.horizon_
     config = _data_config(run, recipe, data, None if forecaster is None else forecaster.spec)
@@ -97,13 +125,7 @@ def arrange(
         config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
     dataset = _open(config, lengths, recipe.seed, forecaster)
     split = "test" if asked == ALL else _split(asked, dataset)
-    converted = question.in_dbz and dataset.spec.units != "dBZ"
-    dataset = in_dbz(dataset) if converted else dataset
-    if forecaster is not None:
-        forecaster = fitted(forecaster, (dataset.spec.height, dataset.spec.width), question.room)
-    forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
-    chosen = _metrics(question, dataset.spec)
-    return Match(forecasts, dataset, split, asked or split, chosen, question, device)
+    return dataset, split, asked or split
 
 
 def _recipe(run: str, name: str | None) -> Recipe:

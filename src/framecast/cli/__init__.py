@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from framecast.cli import bench, evaluate, pages, show, train, use
+from framecast.cli import bench, evaluate, pages, show, study, train, use
 from framecast.errors import FramecastError
 
 DISK_FULL, OUT_OF_MEMORY = 5, 6
@@ -34,6 +34,7 @@ app.command()(evaluate.evaluate)
 app.command()(pages.report)
 app.command()(pages.compare)
 app.command()(pages.race)
+app.command()(study.study)
 app.command()(use.predict)
 app.command()(use.convert)
 app.command()(bench.bench)

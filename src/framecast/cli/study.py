@@ -1,0 +1,84 @@
+"""study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framecast.cli import options
+from framecast.errors import UsageError
+
+What = Annotated[
+    str | None,
+    typer.Option(
+        help="saturation, gradients, decoupling, schedules, memory, differences, frequency, with commas between them. "
+        "[default: all that suit the network]"
+    ),
+]
+Split = Annotated[str | None, typer.Option(help="train, val, test or all. [default: test, else val]")]
+
+
+def study(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Runs or models' folders; lines are drawn together.")
+    ],
+    what: What = None,
+    data: Annotated[str | None, typer.Option("--data", help="By default each run's own.")] = None,
+    split: Split = None,
+    context: options.Context = None,
+    horizon: options.Horizon = None,
+    sequences: Annotated[int, typer.Option(help="Windows to study, spread evenly over the split.", min=1)] = 16,
+    sequence: Annotated[int, typer.Option(help="Which window's maps are drawn.", min=0)] = 0,
+    batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 4,
+    saturated: Annotated[
+        str, typer.Option(metavar="LOW,HIGH", help="Gates below and above are saturated.")
+    ] = "0.1,0.9",
+    pictures: Annotated[int, typer.Option(help="Steps that t-SNE draws, evenly spaced.", min=1)] = 5,
+    out: Annotated[Path | None, typer.Option("--out", help="Parent of the new folders. [default: RUN/study]")] = None,
+    dims: options.Dims = None,
+    variable: options.Variable = None,
+    value_range: options.Range = None,
+    missing: options.Missing = None,
+    units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
+    frames: options.Frames = None,
+    model: options.Model = None,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """See why a network works: gates, gradients, memories, schedules, blur; arrays (.npz) and pictures."""
+    from framecast.study import Plan
+    from framecast.study import study as ask
+
+    ends = options.numbers(saturated, "--saturated")
+    if len(ends) != 2:
+        raise UsageError("--saturated", got=saturated, expected="LOW,HIGH, for example 0.1,0.9")
+    plan = Plan(
+        options.words(what) if what else None,
+        split,
+        options.length(context),
+        options.length(horizon),
+        sequences,
+        sequence,
+        batch_size,
+        (ends[0], ends[1]),
+        pictures,
+    )
+    fields = options.data_fields(
+        data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
+    )
+    network = options.imported(model)
+    outcome = ask(
+        runs, fields, plan, out=out, device=device, precision=precision, model=network, quiet=quiet or as_json
+    )
+    if as_json:
+        options.say_json(outcome.as_dict())
+        return
+    outcome.print(options.console())
