@@ -92,7 +92,8 @@ def _norms(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[int
 def _last_error(forecaster: Forecaster, batch: Batch, predicted: Tensor) -> Tensor:
     """The sum of squared errors of the last frame over its observed pixels; rows of a batch do not mix."""
     height, width = batch.frames.shape[-2:]
-    frames, valid, _ = divided(batch.frames[:, -1:], None if batch.valid is None else batch.valid[:, -1:], forecaster.spec)
+    last = None if batch.valid is None else batch.valid[:, -1:]
+    frames, valid, _ = divided(batch.frames[:, -1:], last, forecaster.spec)
     error = unpatchify(predicted - forecaster.encode(frames, valid), forecaster.patch)[..., :height, :width].square()
     return error.sum() if valid is None else torch.where(valid.to(error.device), error, 0).sum()
 
