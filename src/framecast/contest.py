@@ -13,6 +13,8 @@ from framecast import animation, atomic, kernels, plots
 from framecast.baselines import BASELINES, USUAL
 from framecast.channels import divided
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
+from framecast.data.config import FileConfig
+from framecast.data.opening import open_stored
 from framecast.data.roles import said_of
 from framecast.data.units import PICTURE_UNITS
 from framecast.domain import ANY, Room, fitted
@@ -24,19 +26,19 @@ from framecast.missing import knowable
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
-from framecast.predict import check_values
+from framecast.predict import check_step, check_values
 from framecast.progress import progress
 from framecast.recipe import Recipe, checked, read_run_recipe
 from framecast.reflectivity import FromDBZ, in_dbz
 from framecast.run_folder import RunFolder, next_free
-from framecast.scoreboard import Scoreboard
+from framecast.scoreboard import AUTO, Scoreboard
 from framecast.types import FrameSpec
 
 WHOLE = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_threshold": None}
 ALL = "all"
 """In place of a split: every window of the data."""
-RADAR_THRESHOLDS = (15.0, 25.0, 35.0)
-"""dBZ; scored where nothing else is asked for."""
+THRESHOLDS = {"dBZ": (15.0, 25.0, 35.0), "mm/h": (0.1, 1.0, 5.0)}
+"""By units; events that are scored where no others are asked for, as far as they lie within the value range."""
 
 
 class Question(NamedTuple):
@@ -55,7 +57,7 @@ class Question(NamedTuple):
     """Of fss, pixels."""
     in_dbz: bool = False
     """Whether rain rates are turned into reflectivity before anything is scored."""
-    block: int = 1
+    block: int | str = AUTO
     """Windows in a row that are drawn together for intervals."""
     seed: int = 0
     """Of the intervals."""
@@ -208,23 +210,65 @@ def _data_config(run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpe
 def seen_alike(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None) -> dict[str, Any]:
     """Fields of a DataConfig: seen as in training, unless something else is said.
 
-    Pictures are grey, pixels averaged, rain rates in dBZ, frames left out and channels used as there.
+    A file of the training is read as it was read then. Of others pictures are grey, pixels averaged, rain rates in dBZ,
+    frames left out and channels used as there; units and the code of missing pixels are those of the training where the
+    file does not tell.
 
     Args:
         recipe: of the training.
         data: what is said.
         model: what the model takes; None for a baseline, which takes what the recipe says.
+
+    Raises:
+        InputError: a file that cannot be read.
+        UsageError: the variables of the training in another order.
     """
     if data.get("source") == MOVING_MNIST:
         return data
     said = recipe.data
-    same = ("colour", "shrink", "scale", "z_r", "max_missing")
-    alike: dict[str, Any] = {name: getattr(said, name) for name in same}
+    file = _file(said, data.get("source"))
+    names = (*ALIKE, *(OF_A_FILE if file is not None else ()))
+    alike: dict[str, Any] = {name: getattr(said, name) for name in names}
     channels = {"targets": said.targets, "covariates": said.covariates, "calendar": said.calendar}
     channels = channels if model is None else said_of(model)
     if any(channels.values()) and said.variable is not None:
         alike["variable"] = said.variable
-    return {**alike, **channels, **data}
+    if file is not None:
+        alike |= {name: value for name in OF_ONE if (value := getattr(file, name)) is not None}
+    _check_order(said.variable, data.get("variable"))
+    return _filled({**alike, **channels, **data}, said)
+
+
+ALIKE = ("colour", "shrink", "scale", "z_r", "max_missing")
+"""What is said of any file as it was said in training."""
+OF_ONE = ("variable", "units", "missing")
+"""What may be said of one of several files."""
+OF_A_FILE = ("variable", "dims", "times", "missing", "units", "step_minutes")
+"""What was said of the very file."""
+
+
+def _file(said: DataConfig, source: str | None) -> FileConfig | None:
+    """The file of the training that this is; None for another."""
+    files = [FileConfig(path=said.source)] if isinstance(said.source, str) else said.source
+    return next(
+        (file for file in files if source is not None and Path(file.path).resolve() == Path(source).resolve()), None
+    )
+
+
+def _check_order(trained: str | None, asked: str | None) -> None:
+    before, now = ([] if names is None else names.split(",") for names in (trained, asked))
+    if before != now and sorted(before) == sorted(now):
+        raise UsageError("--var", got=asked, expected=f"{trained}, the order of the training")
+
+
+def _filled(data: dict[str, Any], said: DataConfig) -> dict[str, Any]:
+    """The same with the units and the missing code of the training, where neither the user nor the file has any."""
+    wanted = {name: value for name in ("units", "missing") if (value := getattr(said, name)) is not None}
+    wanted = {name: value for name, value in wanted.items() if data.get(name) is None}
+    if not wanted:
+        return data
+    stored = open_stored(checked(DataConfig, data, "data")).attributes
+    return {**data, **{name: value for name, value in wanted.items() if getattr(stored, name) is None}}
 
 
 def recipe_of(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
@@ -253,6 +297,7 @@ def _open(
         return dataset
     model = forecaster.spec
     check_values(model, dataset.spec)
+    check_step(model, dataset.spec, config.step_minutes)
     if (dataset.spec.low, dataset.spec.high) == (model.low, model.high) or config.range is not None:
         return dataset
     scaled = config.model_copy(update={"range": (model.low, model.high)})
@@ -286,7 +331,8 @@ def _others(run: str, asked: Sequence[str] | None) -> list[str]:
 
 def _metrics(question: Question, spec: FrameSpec) -> list[Metric]:
     """What was asked for; by default errors and similarity of pictures, and errors, events and spectra of grids."""
-    thresholds = question.thresholds or (RADAR_THRESHOLDS if spec.units == "dBZ" else ())
+    usual = (threshold for threshold in THRESHOLDS.get(spec.units, ()) if spec.low < threshold <= spec.high)
+    thresholds = question.thresholds or tuple(usual)
     names = question.metrics or ("framecast" if spec.units in PICTURE_UNITS else "grid",)
     return metrics(names, spec=spec, thresholds=thresholds, scales=question.scales)
 

@@ -185,12 +185,15 @@ class Forecast(NamedTuple):
     """How it was computed, in tiles or not, and how far they disagree at their seams, raw units; plain values."""
     told: str = ""
     """The same in words."""
+    context_times: NDArray[Any] | None = None
+    """(N, J), time of each frame that was used, where known: months, say, do not lie one step apart."""
 
     def only(self, sequence: int) -> Forecast:
         """The forecast of one sequence, (1, ...)."""
         one = slice(sequence, sequence + 1)
         start = None if self.start_time is None else self.start_time[one]
-        return self._replace(context=self.context[one], frames=self.frames[one], start_time=start)
+        past = None if self.context_times is None else self.context_times[one]
+        return self._replace(context=self.context[one], frames=self.frames[one], start_time=start, context_times=past)
 
     @property
     def times(self) -> NDArray[Any] | None:
@@ -200,7 +203,7 @@ class Forecast(NamedTuple):
     @property
     def past_times(self) -> NDArray[Any] | None:
         """(N, J), time of each frame that was used, milliseconds, UTC; None where unknown."""
-        return self._times(-self.context.shape[1], 0)
+        return self._times(-self.context.shape[1], 0) if self.context_times is None else self.context_times
 
     def _times(self, begin: int, end: int) -> NDArray[Any] | None:
         if self.start_time is None or self.spec.step_minutes is None:

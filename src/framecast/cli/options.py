@@ -52,6 +52,13 @@ Frames = Annotated[
     str | None,
     typer.Option("--frames", metavar="A,B", help="Frames A to B-1 only: numbers from 0, or times 2016-09-28T14:45,..."),
 ]
+Block = Annotated[
+    str,
+    typer.Option(
+        help="Windows that are drawn together for intervals, as they are alike: so many in a row; event, those of a "
+        "sequence (with split_by=event of several near each other); auto, by event where there are 8 or more."
+    ),
+]
 Context = Annotated[
     str | None,
     typer.Option("--context", help="Frames in, or time, e.g. 50min, 2h, 1d. [default: as trained; 10 for a new model]"),
@@ -158,6 +165,15 @@ def room(max_memory: str | None, tile: int | None, overlap: int | None) -> Room:
 def words(text: str) -> list[str]:
     """Comma-separated names."""
     return [word.strip() for word in text.split(",")]
+
+
+def block(text: str) -> int | str:
+    """Which windows are drawn together for intervals."""
+    if text in ("auto", "event"):
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError("--block", got=text, expected="event, auto, or how many windows in a row, for example 12")
+    return int(text)
 
 
 def whole(text: str, what: str) -> tuple[int, ...]:

@@ -55,7 +55,7 @@ def predict(
     from framecast.data import ArraySource
     from framecast.model_folder import load
     from framecast.place import resolve_device
-    from framecast.predict import clipped, forecast, provenance
+    from framecast.predict import check_step, clipped, forecast, provenance
     from framecast.progress import progress
 
     writers.check(out, gif, strip)
@@ -68,6 +68,7 @@ def predict(
     config = options.data_config(seen_alike(recipe_of(run, kind), fields, forecaster.spec))
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
     source = ArraySource(config)
+    check_step(forecaster.spec, source.spec, config.step_minutes)
     _check_sequence(sequence, len(source.latest))
     for note in () if as_json else source.notes:
         print(note, flush=True)
@@ -82,7 +83,12 @@ def predict(
 
 def _tell(result: Forecast, written: dict[str, str], notes: list[str], about: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        facts = {"shape": result.frames.shape, "notes": [*notes, *result.notes], **(result.computed or {})}
+        facts = {
+            "context": result.context.shape[1],
+            "shape": result.frames.shape,
+            "notes": [*notes, *result.notes],
+            **(result.computed or {}),
+        }
         options.say_json({"out": written, **facts, **about})
         return
     print(*result.notes, result.told, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
