@@ -285,8 +285,8 @@ def _metres(message: Any, kind: str, height: int, width: int) -> tuple[tuple[flo
     across, up = (abs(float(message[key])) for key in _DISTANCES[kind])
     across = -across if message["iScansNegatively"] else across
     up = up if message["jScansPositively"] else -up
-    place = (float(message[f"{axis}OfFirstGridPointInDegrees"]) for axis in ("longitude", "latitude"))
-    left, first = pyproj.Proj(message.projparams)(*place, errcheck=True)
+    lon, lat = (float(message[f"{axis}OfFirstGridPointInDegrees"]) for axis in ("longitude", "latitude"))
+    left, first = pyproj.Proj(message.projparams)(lon, lat, errcheck=True)
     y, x = (start + step * np.arange(count) for start, step, count in ((first, up, height), (left, across, width)))
     return tuple(y.round(3).tolist()), tuple(x.round(3).tolist())
 
