@@ -122,7 +122,7 @@ class DataConfig(BaseModel):
             events, which are sequences less than `gap` apart; "time", consecutive blocks of each sequence; "auto",
             labels, else sequences where there are many, else time.
         gap: least distance between frames of different splits, frames or time as in 2h. Between sequences it holds where
-            their times are known.
+            their times are known, or where they are pieces of one recording.
         fractions: parts of train, validation and test; a part of 0 leaves that split out. Labels override them.
         stride: frames between the starts of training windows in long sequences.
         crop: side, or (height, width), of the parts of frames that are trained and scored on, pixels; null for whole
