@@ -127,6 +127,9 @@ def test_one_time_for_many_frames_is_none(tmp_path: Path):
     np.testing.assert_array_equal(frames_of(found), values)
     assert found.frame_times(0) is None
     assert any("time has 1 for 6 frames" in note for note in found.notes)
+    data["valid_time"] = ("t", np.arange(6.0), {"units": "hours since 2020-01-01"})
+    data.to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
+    assert source(tmp_path / "b.nc").spec.step_minutes == 60
 
 
 def test_files_of_another_calendar_are_counted_from_one_day(tmp_path: Path):

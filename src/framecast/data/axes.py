@@ -86,7 +86,8 @@ def calendar_times(data: Any, dim: str | None, count: int, name: str, origin: st
     Raises:
         InputError: times that cannot be read.
     """
-    key = dim if dim in data.variables else next((k for k in ("time", "valid_time") if k in data.variables), None)
+    keys = [key for key in (dim, "time", "valid_time") if key in data.variables]
+    key = next((key for key in keys if data.variables[key].size == count), keys[0] if keys else None)
     array = None if key is None else data.variables[key]
     if array is None or array.ndim > 1 or array.size > SERIES_LIMIT or array.dtype.kind not in "fiu":
         return Times(None)
