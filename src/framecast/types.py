@@ -103,10 +103,14 @@ class Grid(BaseModel):
     """What was taken as missing, in words."""
 
     def of(self, channels: Sequence[int]) -> Grid:
-        """The same with these channels only, by their numbers, in this order."""
-        names = ("variables", "units", "standard_names")
-        picked = {name: tuple(getattr(self, name)[c] for c in channels) for name in names if getattr(self, name)}
-        return self.model_copy(update=picked)
+        """The same with these channels only, by their numbers, in this order; what is not said of each is left out."""
+        said = {name: getattr(self, name) for name in ("variables", "units", "standard_names")}
+        return self.model_copy(
+            update={
+                name: tuple(of_each[c] for c in channels) if max(channels, default=0) < len(of_each) else ()
+                for name, of_each in said.items()
+            }
+        )
 
     def coarse(self, factor: int) -> Grid:
         """The same with blocks of factor x factor pixels as one; what is left over at the lower and right edge is cut."""
