@@ -69,7 +69,7 @@ Horizon = Annotated[
 ]
 Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
 Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
-Units = Annotated[str | None, typer.Option("--units", help="Units of the values; over what the file says.")]
+Units = Annotated[str | None, typer.Option("--units", help="Units of what is forecast; over what the file says.")]
 MaxMemory = Annotated[
     str | None,
     typer.Option(
