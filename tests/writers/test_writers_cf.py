@@ -97,6 +97,26 @@ def test_a_depth_that_was_read_as_a_rate_is_called_one(tmp_path: Path) -> None:
     assert data["lwe_precipitation_rate"].attrs["units"] == "mm/h"
 
 
+@pytest.mark.parametrize("units", ["mm per 5 min", "mm/h", "mm"])
+def test_rain_that_was_turned_into_reflectivity_is_called_so(tmp_path: Path, units: str) -> None:
+    """`data.scale: dBZ`: of KNMI's depths, of ODIM's and MRMS' rates, of a file whose units are wrong."""
+    rain = METRES.model_copy(
+        update={
+            "variables": ("rain",),
+            "units": (units,),
+            "standard_names": ("lwe_thickness_of_precipitation_amount",),
+        }
+    )
+    writers.write(tmp_path / "x.nc", forecast(units="dBZ", grid=rain), ABOUT)
+    data = opened(tmp_path / "x.nc")
+    assert set(data.data_vars) == {"equivalent_reflectivity_factor", "crs"}
+    said = data["equivalent_reflectivity_factor"].attrs
+    assert (said["standard_name"], said["units"]) == ("equivalent_reflectivity_factor", "dBZ")
+    silent = rain.model_copy(update={"variables": ("refl",), "units": ("1",)})
+    writers.write(tmp_path / "y.nc", forecast(units="dBZ", grid=silent), ABOUT)
+    assert opened(tmp_path / "y.nc")["refl"].attrs["standard_name"] == "equivalent_reflectivity_factor"
+
+
 def test_channels_keep_their_names_and_units(tmp_path: Path) -> None:
     wind = METRES.model_copy(
         update={
