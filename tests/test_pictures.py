@@ -88,6 +88,26 @@ def test_large_frames_are_thinned_and_narrow_ones_hold_their_text() -> None:
         assert picture.shape[1] <= animation.LARGE + animation.GAP + animation.BAR_WIDTH
 
 
+def test_a_picture_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch) -> None:
+    def full(figure: plots.Figure, target, **_) -> None:
+        half = b"half a picture"
+        target.write(half) if hasattr(target, "write") else Path(target).write_bytes(half)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(plots.Figure, "savefig", full)
+    with pytest.raises(OSError, match="No space"):
+        plots.strip(tmp_path / "strip.png", frames(3), frames(5), GREY)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("units", "is_rgb"), [("grey level", True), ("1", True), ("mm/h", False)])
+def test_only_pictures_have_colours(units: str, is_rgb: bool) -> None:
+    spec = GREY.model_copy(update={"channels": 3, "units": units})
+    frame = frames(1, 3)[0]
+    first = plots.colours(frame[:1], spec.model_copy(update={"channels": 1}))
+    assert np.array_equal(plots.colours(frame, spec), first) is not is_rgb
+
+
 def test_curves(tmp_path: Path) -> None:
     plots.loss_curve(tmp_path / "loss.png", [1, 2, 3], [3.0, 2.0, 1.0], {2: 5.0, 3: 4.0}, "sse")
     plots.loss_curve(tmp_path / "bare.png", [1, 2, 3], [3.0, 2.0, 1.0], {}, "sse")

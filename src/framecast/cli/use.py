@@ -59,15 +59,16 @@ def predict(
     from framecast.progress import progress
 
     writers.check(out, gif, strip)
-    kernels.set_precision(precision or "auto")
     place, kind = resolve_device(device), options.imported(model)
-    forecaster = load(run, model=kind)
+    forecaster, recipe = load(run, model=kind), recipe_of(run, kind)
+    kernels.set_precision(precision or recipe.train.precision)
     fields = options.data_fields(
         str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
-    config = options.data_config(seen_alike(recipe_of(run, kind), fields, forecaster.spec))
+    config = options.data_config(seen_alike(recipe, fields, forecaster.spec))
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
     source = ArraySource(config)
+    writers.check_grid(out, source.grid)
     _check_sequence(sequence, len(source.latest))
     for note in () if as_json else source.notes:
         print(note, flush=True)

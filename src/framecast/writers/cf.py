@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from framecast.data.damage import library
 from framecast.types import Forecast
@@ -40,9 +41,8 @@ def netcdf(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
 
 def zarr(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
     """Write a Zarr 3 group, each chunk with a checksum."""
-    codecs = library("zarr.codecs", "grids")
     data = dataset(forecast, about)
-    packed = [codecs.ZstdCodec(), codecs.Crc32cCodec()]
+    packed = [ZstdCodec(), Crc32cCodec()]
     encoding = {name: {"chunks": _chunks(data[name]), "compressors": packed} for name in _frames(data)}
     data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
     return _said(data)
@@ -132,13 +132,13 @@ def _coordinate(axes: tuple[str, ...], values: Any, **said: str) -> Any:
 def _provenance(about: Mapping[str, str]) -> dict[str, str]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     version = about.get("framecast_version", "")
-    return {
+    said = {
         "Conventions": CONVENTIONS,
         "title": "forecast by framecast",
         "source": f"framecast {version}, {about.get('model', 'a model')}".replace("  ", " "),
         "history": f"{now} framecast predict",
-        **about,
     }
+    return said | {f"model_{name}" if name in said else name: text for name, text in about.items()}
 
 
 def _frames(data: Any) -> list[str]:
