@@ -212,7 +212,7 @@ def test_inspect_draws_north_up_and_tells_the_dates_of_the_calendar(tmp_path: Pa
     monkeypatch.setattr(plots, "survey", lambda path, frames, titles, *rest: seen.update(f=frames, t=titles, r=rest))
     framecast("inspect", tmp_path / "x.nc", "--var", "u,v", "--picture", tmp_path / "x.png", "--json")
     np.testing.assert_array_equal(seen["f"][0], values[:1, 0, ::-1])
-    assert seen["r"][-1] == "u, the first of 2 channels"
+    assert seen["r"][-2:] == ("u, the first of 2 channels", "1")
     assert seen["t"][:3] == ["2000-02-29 00:00", "2000-02-30 00:00", "2000-03-01 00:00"]
     told = json.loads(capsys.readouterr().out)
     assert (told["first"], told["last"]) == ("2000-02-29T00:00:00", "2000-03-03T00:00:00")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from framecast import animation, plots
@@ -106,6 +107,18 @@ def test_only_pictures_have_colours(units: str, is_rgb: bool) -> None:
     frame = frames(1, 3)[0]
     first = plots.colours(frame[:1], spec.model_copy(update={"channels": 1}))
     assert np.array_equal(plots.colours(frame, spec), first) is not is_rgb
+
+
+def test_the_channel_stands_over_the_picture_of_inspect(tmp_path: Path, monkeypatch) -> None:
+    said: list[str] = []
+    for kind, name in ((plots.Figure, "suptitle"), (Axes, "set_title"), (Axes, "set_xlabel"), (Axes, "set_ylabel")):
+        monkeypatch.setattr(kind, name, lambda self, text, *_, **__: said.append(text))
+    numbers = (np.arange(3.0), np.arange(2)), (np.arange(2.0), np.zeros(2))
+    kelvin = GREY.model_copy(update={"units": "K"})
+    plots.survey(
+        tmp_path / "x.png", list(frames(2)), ["one", "two"], kelvin, *numbers, [], "t2m, the first of 2 channels", "1"
+    )
+    assert {"t2m, the first of 2 channels", "one", "two", "value, 1", "mean, 1"} < set(said)
 
 
 def test_curves(tmp_path: Path) -> None:

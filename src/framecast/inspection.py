@@ -213,15 +213,14 @@ def draw(found: Inspection, path: Path) -> None:
     from framecast import plots
 
     seen, source = found.survey, found.source
-    titles = []
-    for place in seen.shown_places:
-        sequence, at = seen.places[place]
-        moment = _moment(source, sequence, at)
-        titles.append(f"frame {at + 1}" if moment is None else moment[:16].replace("T", " "))
+    places = [seen.places[place] for place in seen.shown_places]
+    moments = [(_moment(source, *place) or f"frame {place[1] + 1}") for place in places]
+    titles = [moment[:16].replace("T", " ") for moment in moments]
     breaks = [i for i in range(1, len(seen.places)) if seen.places[i][0] != seen.places[i - 1][0]]
     looked = view(source.spec, source.grid, *seen.shown)
-    frames, course = [looked.of(frame) for frame in seen.shown], (seen.mean, seen.missing)
-    plots.survey(path, frames, titles, looked.spec, (seen.edges, seen.counts), course, breaks, looked.channel)
+    frames = [looked.of(frame) for frame in seen.shown]
+    numbers = (seen.edges, seen.counts), (seen.mean, seen.missing)
+    plots.survey(path, frames, titles, looked.spec, *numbers, breaks, looked.channel, source.spec.units)
 
 
 def _proposal(source: ArraySource, recipe: Recipe, *, enough: bool) -> Proposal:

@@ -170,6 +170,7 @@ def survey(
     course: tuple[Array, Array],
     breaks: Sequence[int],
     title: str = "",
+    units: str | None = None,
 ) -> None:
     """A few frames above; below the histogram, and the mean and the missing share of frame after frame.
 
@@ -182,25 +183,27 @@ def survey(
         course: mean, and share of missing pixels, of each frame in order.
         breaks: places in the course before which a new sequence begins.
         title: above the frames.
+        units: of the histogram and the mean, where they are of more channels than the frames.
     """
+    units = spec.units if units is None else units
     figure = _figure(11.0, 5.6)
     grid = figure.add_gridspec(2, 2 * max(1, len(frames)), height_ratios=(1.25, 1), hspace=0.35, wspace=0.12)
-    for column, (frame, title) in enumerate(zip(frames, titles, strict=True)):
+    for column, (frame, name) in enumerate(zip(frames, titles, strict=True)):
         axis = figure.add_subplot(grid[0, 2 * column : 2 * column + 2])
         step = max(1, max(frame.shape[1:]) // 800)
         axis.imshow(colours(frame[:, ::step, ::step], spec), interpolation="nearest")
-        axis.set_title(title, fontsize=7, pad=3)
+        axis.set_title(name, fontsize=7, pad=3)
         axis.axis("off")
     half = max(1, len(frames))
     below = [figure.add_subplot(grid[1, :half]), figure.add_subplot(grid[1, half:])]
     edges, counts = histogram
     below[0].stairs(counts / max(1, counts.sum()), edges, fill=True, color=COLOURS[0])
     below[0].set_yscale("log")
-    below[0].set_xlabel(f"value, {spec.units}", fontsize=8)
+    below[0].set_xlabel(f"value, {units}", fontsize=8)
     below[0].set_ylabel("share of pixels", fontsize=8)
     places = np.arange(1, len(course[0]) + 1)
     below[1].plot(places, course[0], ".-", color=COLOURS[0], markersize=3)
-    below[1].set_ylabel(f"mean, {spec.units}", fontsize=8, color=COLOURS[0])
+    below[1].set_ylabel(f"mean, {units}", fontsize=8, color=COLOURS[0])
     below[1].set_xlabel("frame that was looked at; dashed: a gap or a new sequence", fontsize=8)
     right = below[1].twinx()
     right.plot(places, 100 * course[1], color=COLOURS[1], linewidth=0.9)
@@ -209,7 +212,7 @@ def survey(
     for place in breaks[:100]:
         below[1].axvline(place + 0.5, color="0.6", linestyle="--", linewidth=0.7)
     for axis in (*below, right):
-        axis.tick_params(labelsize=7)
+        axis.tick_params(which="both", labelsize=7)
     if title:
         figure.suptitle(title, fontsize=9, y=0.99)
     figure.subplots_adjust(left=0.07, right=0.93, top=0.91 if title else 0.94, bottom=0.1)

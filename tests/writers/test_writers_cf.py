@@ -128,7 +128,8 @@ def test_units_of_each_channel_are_those_of_its_values(tmp_path: Path) -> None:
     """A forecast holds each channel in framecast's units, whatever the file's were: 12 mm/h are 1 mm in 5 minutes."""
     made = forecast(channels=2, units="1", grid=METRES.model_copy(update=RAIN_AND_HEAT))
     made.frames[:, :, 0] = 12.0
-    writers.write(tmp_path / "x.nc", made, ABOUT)
+    said = writers.write(tmp_path / "x.nc", made, ABOUT)
+    assert said == "rainfall_rate, heat (time 3, y 6, x 9), mm/h, K"
     data = opened(tmp_path / "x.nc")
     assert set(data.data_vars) == {"rainfall_rate", "heat", "crs"}
     assert data["rainfall_rate"].attrs["units"] == "mm/h"

@@ -67,13 +67,12 @@ def predict(
     )
     config = options.data_config(seen_alike(recipe, fields, forecaster.spec))
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
-    source = ArraySource(config)
+    source, room = ArraySource(config), options.room(max_memory, tile, overlap)
     writers.check_grid(out, source.grid)
-    _check_sequence(sequence, len(source.latest))
+    _check_sequence(sequence, count := len(source.latest))
     for note in () if as_json else source.notes:
         print(note, flush=True)
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
-    room, count = options.room(max_memory, tile, overlap), len(source.latest)
     with progress("predicting", count, quiet=quiet or as_json) as show:
         result = forecast(forecaster, source, horizon, room=room, progress=show.update, **said)
     result = clipped(result) if clip else result

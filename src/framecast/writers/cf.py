@@ -155,4 +155,5 @@ def _said(data: Any) -> str:
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     first = data[names[0]]
     sizes = ", ".join(f"{name} {size}" for name, size in first.sizes.items())
-    return f"{shown} ({sizes}), {first.attrs['units']}"
+    units = ", ".join(dict.fromkeys(data[name].attrs["units"] for name in names[:4]))
+    return f"{shown} ({sizes}), {units}"

@@ -58,4 +58,5 @@ def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
                 file.descriptions = [band.name for band in bands]
                 file.units = [band.units for band in bands]
             count += 1
-    return f"{count} GeoTIFFs of {', '.join(band.name for band in bands)}, {bands[0].units}; {told(crs)}"
+    units = dict.fromkeys(band.units for band in bands)
+    return f"{count} GeoTIFFs of {', '.join(band.name for band in bands)}, {', '.join(units)}; {told(crs)}"
