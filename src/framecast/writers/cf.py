@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from zarr import config
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from framecast.data.damage import library
@@ -24,6 +25,8 @@ from framecast.writers.place import axis_attributes, mapping
 CONVENTIONS = "CF-1.11"
 BLOCK = 1024
 """Rows and columns of a chunk, at most."""
+AT_ONCE = 4
+"""Chunks of a Zarr that are in work at the same time, each held twice: zarr's own choice is 10."""
 EPOCH = "1970-01-01 00:00:00"
 
 library("h5netcdf", "grids")
@@ -44,7 +47,8 @@ def zarr(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
     data = dataset(forecast, about)
     packed = [ZstdCodec(), Crc32cCodec()]
     encoding = {name: {"chunks": _chunks(data[name]), "compressors": packed} for name in _frames(data)}
-    data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
+    with config.set({"async.concurrency": AT_ONCE}):
+        data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
     return _said(data)
 
 
