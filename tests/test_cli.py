@@ -250,6 +250,8 @@ WRONG = {
     "twice": (["predict", "absent", "four.npy", "--out", "y.nc", "--out", "y.nc"], 2, "twice"),
     "wrong range": (["evaluate", "blank", "--data", "four.npy", "--dims", "nthw", "--range", "7"], 2, "LOW,HIGH"),
     "no data": (["evaluate", "blank"], 2, "--data"),
+    "scales of nan": (["evaluate", "blank", "--data", "four.npy", "--scales", "4,nan"], 2, "whole numbers"),
+    "endless scales": (["evaluate", "blank", "--data", "four.npy", "--scales", "inf"], 2, "whole numbers"),
     "no checkpoint": (
         ["convert", "a.pt", "--source", "openstl", "--model", "mim", "--patch", 4, "--out", "m"],
         4,

@@ -17,6 +17,7 @@ from framecast.data.config import FileConfig
 from framecast.data.opening import open_stored
 from framecast.data.roles import said_of
 from framecast.data.units import PICTURE_UNITS
+from framecast.dates import dated
 from framecast.domain import ANY, Room, fitted
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
@@ -33,6 +34,7 @@ from framecast.reflectivity import FromDBZ, in_dbz
 from framecast.run_folder import RunFolder, next_free
 from framecast.scoreboard import AUTO, Scoreboard
 from framecast.types import FrameSpec
+from framecast.view import view
 
 WHOLE = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_threshold": None}
 ALL = "all"
@@ -182,12 +184,14 @@ def draw_window(
     if observed is not None:
         prediction = torch.where(knowable(observed.cpu())[:, :, :targets], prediction, torch.nan)
     frames, predicted = window.frames[:, :targets], prediction[0].numpy()
+    seen = view(dataset.spec, dataset.grid, frames, predicted)
+    before, truth, ahead = (seen.of(part) for part in (frames[:context], frames[context:], predicted))
     if path.suffix == ".gif":
         times = window.times(dataset.spec.step_minutes)
-        shown = animation.pictures(frames[:context], predicted, dataset.spec, frames[context:], times)
-        animation.save_gif(path, shown)
+        stamps = None if times is None else dated(times, dataset.grid)
+        animation.save_gif(path, animation.pictures(before, ahead, seen.spec, truth, stamps, seen.channel))
     else:
-        plots.strip(path, frames[:context], predicted, dataset.spec, frames[context:])
+        plots.strip(path, before, ahead, seen.spec, truth, title=seen.channel)
 
 
 def _recipe(run: str, name: str | None) -> Recipe:

@@ -122,6 +122,11 @@ class Grid(BaseModel):
         ]
         return self.model_copy(update={"y": blocks[0], "x": blocks[1]})
 
+    @property
+    def is_south_up(self) -> bool:
+        """Whether the first row is the southernmost one; false where rows have no coordinates."""
+        return len(self.y) > 1 and self.y[0] < self.y[-1]
+
 
 class Area(NamedTuple):
     """Rows top..top + height - 1 and columns left..left + width - 1 of a frame, pixels."""

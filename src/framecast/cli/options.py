@@ -78,12 +78,18 @@ MaxMemory = Annotated[
 ]
 Tile = Annotated[
     int | None,
-    typer.Option(help="Edge of a tile, pixels; 0: the frame as a whole. [default: none if memory allows]", min=0),
+    typer.Option(
+        help="Edge of a tile, pixels; 0: the frame as a whole. [default: tiles only where the network needs them, or "
+        "the limit of memory that predict keeps]",
+        min=0,
+    ),
 ]
 Overlap = Annotated[
     int | None,
     typer.Option(
-        help="Pixels that tiles share. [default: so many that tiles do not show, if the network allows]", min=0
+        help="Pixels that tiles share, where there are tiles. [default: so many that tiles do not show, if the network "
+        "allows]",
+        min=0,
     ),
 ]
 
@@ -179,7 +185,7 @@ def block(text: str) -> int | str:
 def whole(text: str, what: str) -> tuple[int, ...]:
     """Comma-separated whole numbers."""
     found = numbers(text, what)
-    if not all(number == int(number) for number in found):
+    if not all(number.is_integer() for number in found):
         raise UsageError(what, got=text, expected="whole numbers with commas between them, for example 4,16")
     return tuple(int(number) for number in found)
 

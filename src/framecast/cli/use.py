@@ -59,21 +59,21 @@ def predict(
     from framecast.progress import progress
 
     writers.check(out, gif, strip)
-    kernels.set_precision(precision or "auto")
     place, kind = resolve_device(device), options.imported(model)
-    forecaster = load(run, model=kind)
+    forecaster, recipe = load(run, model=kind), recipe_of(run, kind)
+    kernels.set_precision(precision or recipe.train.precision)
     fields = options.data_fields(
         str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
-    config = options.data_config(seen_alike(recipe_of(run, kind), fields, forecaster.spec))
+    config = options.data_config(seen_alike(recipe, fields, forecaster.spec))
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
-    source = ArraySource(config)
+    source, room = ArraySource(config), options.room(max_memory, tile, overlap)
     check_step(forecaster.spec, source.spec, config.step_minutes)
-    _check_sequence(sequence, len(source.latest))
+    writers.check_grid(out, source.grid)
+    _check_sequence(sequence, count := len(source.latest))
     for note in () if as_json else source.notes:
         print(note, flush=True)
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
-    room, count = options.room(max_memory, tile, overlap), len(source.latest)
     with progress("predicting", count, quiet=quiet or as_json) as show:
         result = forecast(forecaster, source, horizon, room=room, progress=show.update, **said)
     result = clipped(result) if clip else result
