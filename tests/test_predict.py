@@ -10,8 +10,8 @@ import torch
 import xarray
 
 import framecast.predict
+from framecast.alike import seen_alike
 from framecast.cli import app
-from framecast.contest import seen_alike
 from framecast.data import ArraySource, DataConfig
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster

@@ -11,7 +11,8 @@ from framecast.cli import options
 from framecast.errors import UsageError
 
 if TYPE_CHECKING:
-    from framecast.types import Forecast
+    from framecast.data import ArraySource, DataConfig
+    from framecast.types import Forecast, FrameSpec
 
 Clip = Annotated[
     bool, typer.Option("--clip", help="Cut what is predicted to the model's value range (of --range, units or data).")
@@ -51,11 +52,11 @@ def predict(
 ) -> None:
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
     from framecast import kernels, writers
-    from framecast.contest import recipe_of, seen_alike
-    from framecast.data import ArraySource
+    from framecast.alike import seen_alike
+    from framecast.contest import recipe_of
     from framecast.model_folder import load
     from framecast.place import resolve_device
-    from framecast.predict import check_step, clipped, forecast, provenance
+    from framecast.predict import clipped, forecast, provenance
     from framecast.progress import progress
 
     writers.check(out, gif, strip)
@@ -67,9 +68,7 @@ def predict(
     )
     config = options.data_config(seen_alike(recipe, fields, forecaster.spec))
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
-    source, room = ArraySource(config), options.room(max_memory, tile, overlap)
-    check_step(forecaster.spec, source.spec, config.step_minutes)
-    writers.check_grid(out, source.grid)
+    source, room = _opened(config, forecaster.spec, out), options.room(max_memory, tile, overlap)
     _check_sequence(sequence, count := len(source.latest))
     for note in () if as_json else source.notes:
         print(note, flush=True)
@@ -79,6 +78,18 @@ def predict(
     result = clipped(result) if clip else result
     written = writers.write_all(out, result, about := provenance(run, result), gif=gif, strip=strip, sequence=sequence)
     _tell(result, written, source.notes, about, as_json=as_json)
+
+
+def _opened(config: DataConfig, model: FrameSpec, out: list[Path]) -> ArraySource:
+    """The frames; what makes a forecast of them impossible is said before it is computed."""
+    from framecast import writers
+    from framecast.data import ArraySource
+    from framecast.predict import check_step
+
+    source = ArraySource(config)
+    check_step(model, source.spec, config.step_minutes)
+    writers.check_grid(out, source.grid)
+    return source
 
 
 def _tell(result: Forecast, written: dict[str, str], notes: list[str], about: dict[str, str], *, as_json: bool) -> None:
