@@ -110,6 +110,21 @@ def test_extrapolation_prints_nothing_and_is_loaded_only_when_used() -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
+@pytest.mark.parametrize("name", ["persistence", "mean", "blank", "extrapolation"])
+def test_arrays_are_taken_as_a_forecaster_takes_them(name: str) -> None:
+    frames = drifting((0, 2))[:, :4].numpy().astype(">f4")
+    valid = np.ones(frames.shape, bool)
+    valid[..., :3] = False
+    baseline = BASELINES[name](SPEC)
+    found = baseline.predict(frames, 2, valid)
+    assert isinstance(found, np.ndarray)
+    given = torch.from_numpy(frames.astype(np.float32))
+    np.testing.assert_array_equal(found, baseline.predict(given, 2, torch.from_numpy(valid)).numpy())
+    assert isinstance(baseline.predict(frames.astype(np.int16), 2), np.ndarray)
+    with pytest.raises(InputError, match="dtype complex"):
+        baseline.predict(frames.astype(complex), 2)
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_frames_of_another_shape_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"frames: got shape \(1, 3, 2, 64, 64\)"):

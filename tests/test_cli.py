@@ -277,6 +277,8 @@ WRONG = {
     "no budget": (["race", "--models", "mim,predrnn", "--budget", "soon"], 2, "10min"),
     "one racer": (["race", "--models", "mim"], 2, "two or more"),
     "unknown racer": (["race", "--models", "mim,predrn"], 2, "did you mean predrnn"),
+    "scales of nan": (["evaluate", "blank", "--data", "four.npy", "--scales", "4,nan"], 2, "whole numbers"),
+    "endless scales": (["evaluate", "blank", "--data", "four.npy", "--scales", "inf"], 2, "whole numbers"),
     "no checkpoint": (
         ["convert", "a.pt", "--source", "openstl", "--model", "mim", "--patch", 4, "--out", "m"],
         4,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from framecast.domain import HEAP, SPARE, Frames, Plan, Room, needed, plan
+from framecast.domain import HEAP, SPARE, Frames, Plan, Room, fitted, needed, plan
 from framecast.errors import UsageError
 from framecast.forecaster import Forecaster
 from framecast.memory import held_bytes
@@ -85,6 +85,43 @@ def test_networks_that_know_one_size_get_it(config, tile) -> None:
     layout = chosen(Room(), config, (40, 32)).layout
     assert (None if layout is None else layout.tile) == tile
     assert chosen(Room(), config, (16, 16)).layout is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_frame_of_the_trained_size_that_does_not_fit(batch_size: int) -> None:
+    """Smaller tiles show a layer norm less than it was trained on, so they blend; a network of one size has none."""
+    spec = SPEC.model_copy(update={"height": 400, "width": 300})
+
+    def planned(config, share: float) -> Plan:
+        model = Forecaster(config, spec, Range(low=0, high=255), 2).eval()
+        need = needed(model)
+        whole = HEAP * 200 * 150 * (need.state + need.step) / 1e6
+        return plan(model, (400, 300), batch_size=batch_size, frames=NOTHING, room=beside(share * whole))
+
+    norm = PredRNN(hidden=(8,), kernel_size=3, layer_norm="channel_affine")
+    assert planned(norm, 1.5).layout is None
+    for share in (0.6, 0.2, 0.05):
+        found = planned(norm, share)
+        assert found.layout is not None
+        assert found.tiles > 1
+        assert max(found.layout.tile) // 5 <= found.layout.overlap <= -(-max(found.layout.tile) // 3)
+        assert not found.layout.exact()
+        assert found.need <= found.limit
+    full = ConvLSTM(hidden=(8,), kernel_size=3, peephole="full")
+    assert planned(full, 1.5).layout is None
+    with pytest.raises(UsageError, match=r"allow more: this network takes frames of one size"):
+        planned(full, 0.5)
+
+
+def test_an_overlap_of_no_tiles_is_no_silent_wish() -> None:
+    for asked in (Room(overlap=8), Room(tile=0, overlap=8)):
+        with pytest.raises(UsageError, match=r"--overlap: got 8 pixels, expected tiles.*give --tile"):
+            fitted(forecaster(), (40, 32), asked)
+    with pytest.raises(UsageError, match="--overlap"):
+        chosen(Room(tile=0, overlap=8))
+    assert "--overlap has no meaning" in str(chosen(Room(overlap=8), size=(40, 32)))
+    assert "--overlap" not in str(chosen(Room(tile=20, overlap=8), size=(40, 32)))
+    assert fitted(forecaster(), (40, 32), Room(tile=20, overlap=8)).network.layout.overlap == 4
 
 
 CHILD = """

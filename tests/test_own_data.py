@@ -15,6 +15,7 @@ import xarray
 import zarr
 from PIL import Image
 
+from framecast import plots
 from framecast.cli import app
 from framecast.data import ArraySource, DataConfig
 
@@ -134,6 +135,7 @@ LIMITED = """
 import json, resource, sys, warnings
 warnings.simplefilter("ignore")
 import matplotlib.figure, torch, xarray, zarr
+from framecast import plots
 from framecast.cli import app
 commands, spare = json.loads(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(1)
@@ -196,3 +198,21 @@ def test_inspect_says_what_is_odd(tmp_path: Path, capsys):
         "framecast train",
     ):
         assert words in said
+
+
+def test_inspect_draws_north_up_and_tells_the_dates_of_the_calendar(tmp_path: Path, capsys, monkeypatch):
+    """Two channels from the south, in a year of months of 30 days."""
+    values = np.random.default_rng(0).random((2, 5, 6, 9), np.float32)
+    data = xarray.Dataset({name: (("time", "lat", "lon"), part) for name, part in zip("uv", values, strict=True)})
+    data["time"] = ("time", np.arange(58.0, 63.0), {"units": "days since 2000-01-01", "calendar": "360_day"})
+    data["lat"] = ("lat", np.arange(50.0, 56.0), {"units": "degrees_north"})
+    data["lon"] = ("lon", np.arange(9.0), {"units": "degrees_east"})
+    data.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    seen = {}
+    monkeypatch.setattr(plots, "survey", lambda path, frames, titles, *rest: seen.update(f=frames, t=titles, r=rest))
+    framecast("inspect", tmp_path / "x.nc", "--var", "u,v", "--picture", tmp_path / "x.png", "--json")
+    np.testing.assert_array_equal(seen["f"][0], values[:1, 0, ::-1])
+    assert seen["r"][-2:] == ("u, the first of 2 channels", "1")
+    assert seen["t"][:3] == ["2000-02-29 00:00", "2000-02-30 00:00", "2000-03-01 00:00"]
+    told = json.loads(capsys.readouterr().out)
+    assert (told["first"], told["last"]) == ("2000-02-29T00:00:00", "2000-03-03T00:00:00")

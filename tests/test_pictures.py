@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from framecast import animation, plots
@@ -86,6 +87,38 @@ def test_large_frames_are_thinned_and_narrow_ones_hold_their_text() -> None:
         (picture,) = animation.pictures(np.zeros(shape, np.float32), np.zeros((0, *shape[1:]), np.float32), spec)
         assert picture.shape[0] == height + animation.LINE + 2
         assert picture.shape[1] <= animation.LARGE + animation.GAP + animation.BAR_WIDTH
+
+
+def test_a_picture_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch) -> None:
+    def full(figure: plots.Figure, target, **_) -> None:
+        half = b"half a picture"
+        target.write(half) if hasattr(target, "write") else Path(target).write_bytes(half)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(plots.Figure, "savefig", full)
+    with pytest.raises(OSError, match="No space"):
+        plots.strip(tmp_path / "strip.png", frames(3), frames(5), GREY)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("units", "is_rgb"), [("grey level", True), ("1", True), ("mm/h", False)])
+def test_only_pictures_have_colours(units: str, is_rgb: bool) -> None:
+    spec = GREY.model_copy(update={"channels": 3, "units": units})
+    frame = frames(1, 3)[0]
+    first = plots.colours(frame[:1], spec.model_copy(update={"channels": 1}))
+    assert np.array_equal(plots.colours(frame, spec), first) is not is_rgb
+
+
+def test_the_channel_stands_over_the_picture_of_inspect(tmp_path: Path, monkeypatch) -> None:
+    said: list[str] = []
+    for kind, name in ((plots.Figure, "suptitle"), (Axes, "set_title"), (Axes, "set_xlabel"), (Axes, "set_ylabel")):
+        monkeypatch.setattr(kind, name, lambda self, text, *_, **__: said.append(text))
+    numbers = (np.arange(3.0), np.arange(2)), (np.arange(2.0), np.zeros(2))
+    kelvin = GREY.model_copy(update={"units": "K"})
+    plots.survey(
+        tmp_path / "x.png", list(frames(2)), ["one", "two"], kelvin, *numbers, [], "t2m, the first of 2 channels", "1"
+    )
+    assert {"t2m, the first of 2 channels", "one", "two", "value, 1", "mean, 1"} < set(said)
 
 
 def test_curves(tmp_path: Path) -> None:

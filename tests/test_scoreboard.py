@@ -35,6 +35,25 @@ def scored(tmp_path_factory) -> tuple[Scoreboard, Path]:
     return contest("persistence", {"source": str(DATA / "fmi_140.npz")}, question, out=out, quiet=True)
 
 
+def test_windows_of_an_event_are_drawn_together(tmp_path: Path) -> None:
+    """Windows of few sequences are drawn one by one, with a warning; of many, or if asked for, by sequence."""
+    frames = np.random.default_rng(0).random((10, 9, 8, 8)).astype(np.float32)
+    for count, block, blocks, told in (
+        (10, "auto", 10, "10 events"),
+        (3, "auto", 12, "12 single sequences"),
+        (3, "event", 3, "3 events"),
+        (3, 6, 2, "2 blocks of 6 sequences"),
+    ):
+        np.savez(tmp_path / f"{count}.npz", frames=frames[:count], dims="nthw", units="mm/h", step_minutes=5)
+        source = {"source": str(tmp_path / f"{count}.npz")}
+        question = EVERYTHING._replace(split="all", context=1, horizon=2, baselines=(), block=block)
+        board, _ = contest("persistence", source, question, out=tmp_path / f"{count}-{block}", quiet=True)
+        found = board.as_dict()["interval"]
+        assert found["blocks"] == blocks
+        assert told in board.about_intervals()
+        assert [metric.name for metric in board.metrics if "@" in metric.name][:1] == ["csi@0.1"], "usual for mm/h"
+
+
 def printed(board: Scoreboard, width: int, *, by_lead: bool = False) -> str:
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     board.print(console, by_lead=by_lead)

@@ -15,8 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from framecast import atomic
 from framecast.colour_scales import colour_scale
+from framecast.dates import texts
 from framecast.plots import colours
 from framecast.types import FrameSpec
+from framecast.view import is_plain
 
 Array = NDArray[np.floating[Any]]
 Pictures = Iterator[NDArray[np.uint8]]
@@ -40,6 +42,7 @@ def pictures(
     spec: FrameSpec,
     truth: Array | None = None,
     times: NDArray[Any] | None = None,
+    channel: str = "",
 ) -> Pictures:
     """Draw the truth (if any) beside the prediction, the input first on both sides.
 
@@ -48,22 +51,25 @@ def pictures(
         prediction: (K, C, H, W).
         spec: units, value range and step.
         truth: (K, C, H, W) or None.
-        times: (J + K,), of each frame, UTC, or None.
+        times: (J + K,), of each frame, UTC, see `framecast.dates.dated`; or None.
+        channel: which one is drawn, where there are others.
 
     Returns:
         J + K pictures, made one by one.
     """
     sides = [("prediction", prediction)] if truth is None else [("truth", truth), ("prediction", prediction)]
+    stamps = None if times is None else texts(times)
     bar = None
     for t in range(len(context) + len(prediction)):
         lead = t + 1 - len(context)
-        stamp = [] if times is None else [f"{str(times[t].astype('datetime64[s]')).replace('T', ' ')} UTC"]
+        stamp = [] if stamps is None else [f"{stamps[t].replace('T', ' ')} UTC"]
+        below = [*stamp, channel] if channel else stamp
         panels = []
         for name, future in sides:
             picture = _sized(colours(context[t] if lead <= 0 else future[lead - 1], spec))
-            panels.append(_labelled(picture, f"{'input' if lead <= 0 else name} {_ahead(lead, spec)}", *stamp))
+            panels.append(_labelled(picture, f"{'input' if lead <= 0 else name} {_ahead(lead, spec)}", *below))
         if bar is None:
-            header = LINE * (1 + len(stamp)) + 2
+            header = LINE * (1 + len(below)) + 2
             bar = _colour_bar(spec, max(BAR_HEIGHT, len(panels[0]) - header))
             bar = np.pad(bar, ((header, 0), (0, 0), (0, 0)), constant_values=255)
         yield _beside([*panels, bar] if bar.size else panels)
@@ -125,7 +131,7 @@ def _beside(panels: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 def _colour_bar(spec: FrameSpec, height: int) -> NDArray[np.uint8]:
     """The bar with its labels; nothing where frames are pictures."""
-    if spec.targets == 3 or spec.units == "grey level":
+    if is_plain(spec):
         return np.empty((height, 0, 3), np.uint8)
     scale = colour_scale(spec)
     figure = Figure(figsize=(BAR_WIDTH / 100, height / 100), dpi=100)

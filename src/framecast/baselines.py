@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from framecast import accepted
 from framecast.errors import InputError, UsageError
 from framecast.types import Frames, FrameSpec, Valid
 
@@ -37,19 +38,35 @@ class Baseline(ABC):
         self.spec = spec
 
     def predict(
-        self, frames: Frames, horizon: int, valid: Valid | None = None, covariates: Tensor | None = None
-    ) -> Tensor:
-        """Predict (B, K, targets, H, W) from (B, J, C, H, W), raw units; covariates are not looked at.
+        self,
+        frames: Tensor | NDArray[np.generic],
+        horizon: int,
+        valid: Tensor | NDArray[np.bool_] | None = None,
+        covariates: Tensor | NDArray[np.generic] | None = None,
+    ) -> Tensor | NDArray[np.generic]:
+        """Predict the frames that follow.
+
+        Args:
+            frames: (B, J, C, H, W), raw units, any real dtype.
+            horizon: K, how many frames to predict; any number.
+            valid: (B, J, C, H, W), False where a pixel is missing; without it none is.
+            covariates: not looked at.
+
+        Returns:
+            (B, K, targets, H, W), raw units; an array if an array was given.
 
         Raises:
             InputError: frames of another shape, or too few of them.
         """
+        if isinstance(frames, np.ndarray):
+            given = torch.from_numpy(accepted.native(frames))
+            return torch.as_tensor(self.predict(given, horizon, valid)).cpu().numpy()
         if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] != self.spec.channels:
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
             raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected=expected)
         frames = frames if frames.is_floating_point() else frames.float()
         cut = self.spec.targets
-        return self.future(frames[:, :, :cut], horizon, None if valid is None else valid[:, :, :cut])
+        return self.future(frames[:, :, :cut], horizon, None if valid is None else torch.as_tensor(valid)[:, :, :cut])
 
     @abstractmethod
     def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from framecast import atomic, kernels
+from framecast.alike import seen_alike
 from framecast.baselines import BASELINES, USUAL
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
-from framecast.data.roles import said_of
 from framecast.data.units import PICTURE_UNITS
 from framecast.domain import fitted
 from framecast.errors import InputError, UsageError
@@ -21,7 +21,7 @@ from framecast.metrics import Metric, metrics
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
-from framecast.predict import check_values
+from framecast.predict import check_step, check_values
 from framecast.recipe import Recipe, checked, read_run_recipe
 from framecast.reflectivity import FromDBZ, in_dbz
 from framecast.run_folder import RunFolder, next_free
@@ -33,8 +33,8 @@ __all__ = ["EVERYTHING", "Match", "Question", "arrange", "contest"]
 WHOLE = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_threshold": None}
 ALL = "all"
 """In place of a split: every window of the data."""
-RADAR_THRESHOLDS = (15.0, 25.0, 35.0)
-"""dBZ; scored where nothing else is asked for."""
+THRESHOLDS = {"dBZ": (15.0, 25.0, 35.0), "mm/h": (0.1, 1.0, 5.0)}
+"""By units; events that are scored where no others are asked for, as far as they lie within the value range."""
 
 
 def contest(
@@ -145,28 +145,6 @@ def _data_config(run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpe
     return checked(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data")
 
 
-def seen_alike(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None) -> dict[str, Any]:
-    """Fields of a DataConfig: seen as in training, unless something else is said.
-
-    Pictures are grey, pixels averaged, rain rates in dBZ, frames left out and channels used as there.
-
-    Args:
-        recipe: of the training.
-        data: what is said.
-        model: what the model takes; None for a baseline, which takes what the recipe says.
-    """
-    if data.get("source") == MOVING_MNIST:
-        return data
-    said = recipe.data
-    same = ("colour", "shrink", "scale", "z_r", "max_missing")
-    alike: dict[str, Any] = {name: getattr(said, name) for name in same}
-    channels = {"targets": said.targets, "covariates": said.covariates, "calendar": said.calendar}
-    channels = channels if model is None else said_of(model)
-    if any(channels.values()) and said.variable is not None:
-        alike["variable"] = said.variable
-    return {**alike, **channels, **data}
-
-
 def recipe_of(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
     """The recipe of a run; one of defaults for what is no run.
 
@@ -193,6 +171,7 @@ def _open(
         return dataset
     model = forecaster.spec
     check_values(model, dataset.spec)
+    check_step(model, dataset.spec, config.step_minutes)
     if (dataset.spec.low, dataset.spec.high) == (model.low, model.high) or config.range is not None:
         return dataset
     scaled = config.model_copy(update={"range": (model.low, model.high)})
@@ -226,7 +205,8 @@ def _others(run: str, asked: Sequence[str] | None) -> list[str]:
 
 def _metrics(question: Question, spec: FrameSpec) -> list[Metric]:
     """What was asked for; by default errors and similarity of pictures, and errors, events and spectra of grids."""
-    thresholds = question.thresholds or (RADAR_THRESHOLDS if spec.units == "dBZ" else ())
+    usual = (threshold for threshold in THRESHOLDS.get(spec.units, ()) if spec.low < threshold <= spec.high)
+    thresholds = question.thresholds or tuple(usual)
     names = question.metrics or ("framecast" if spec.units in PICTURE_UNITS else "grid",)
     return metrics(names, spec=spec, thresholds=thresholds, scales=question.scales)
 

@@ -96,6 +96,8 @@ class Plan(NamedTuple):
     need: int
     """Estimated peak of the process, bytes."""
     limit: int
+    idle_overlap: bool = False
+    """Whether an overlap was asked for that no tile has."""
 
     def of(self, forecaster: Forecaster) -> Forecaster:
         """The forecaster that computes so."""
@@ -124,7 +126,8 @@ class Plan(NamedTuple):
         """One line."""
         memory = f"about {written(self.need)} of memory, limit {written(self.limit)}"
         if self.layout is None:
-            return f"computed whole; {memory}"
+            idle = ", so that --overlap has no meaning" if self.idle_overlap else ""
+            return f"computed whole{idle}; {memory}"
         rows, columns = (self.patch * edge for edge in self.layout.tile)
         kind = "as the whole would be" if self.layout.exact() else "an approximation of the whole"
         tiles = f"{self.tiles} tiles of {rows}x{columns}, overlap {self.patch * self.layout.overlap}"
@@ -158,27 +161,39 @@ def plan(forecaster: Forecaster, size: tuple[int, int], *, batch_size: int, fram
     choices += [] if room.tile == 0 else _tiled(batch_size, budget, limit, cut)
     for layout, batch, total in choices:
         if total <= limit or (room.tile == 0 and room.memory is None):
-            return Plan(layout, batch, cut.cells, forecaster.patch, total, limit)
+            idle = layout is None and room.overlap is not None
+            return Plan(layout, batch, cut.cells, forecaster.patch, total, limit, idle)
     least = written(min(total for _, _, total in choices))
     fix = "allow more, give a smaller --tile or --overlap, or predict a part of the domain"
+    fix = "allow more: this network takes frames of one size, as a whole" if cut.is_fixed else fix
     raise UsageError("memory", got=f"a limit of {written(limit)}", expected=f"about {least} or more", fix=fix)
 
 
 def fitted(forecaster: Forecaster, size: tuple[int, int], room: Room = ANY) -> Forecaster:
-    """The forecaster in tiles if they are asked for or the network needs them, whatever memory there is; see `plan`."""
+    """The forecaster in tiles if they are asked for or the network needs them, whatever memory there is; see `plan`.
+
+    Raises:
+        UsageError: a tile or an overlap that cannot be; an overlap where there are no tiles.
+    """
     cut = cut_for(forecaster, size, room)
-    return forecaster if cut.tile is None else forecaster.tiled(Layout(cut.tile, cut.overlap, cut.reach))
+    if cut.tile is not None:
+        return forecaster.tiled(cut.layout(0, on_disk=False))
+    if room.overlap is not None:
+        raise _overlap_alone(room)
+    return forecaster
 
 
 def cut_for(forecaster: Forecaster, size: tuple[int, int], room: Room) -> Cut:
     """Which tiles a user or the network asks for."""
     cells, trained = forecaster.cells(*size), forecaster.cells(forecaster.spec.height, forecaster.spec.width)
+    if room.tile == 0 and room.overlap is not None:
+        raise _overlap_alone(room)
     one_size = trained if forecaster.config.fixed_size else None
     far = None if one_size else reach(forecaster.network, channels(forecaster))
     tile = None
     if room.tile or (room.tile is None and far is None and (cells[0] > trained[0] or cells[1] > trained[1])):
         tile = one_size or ((-(-room.tile // forecaster.patch),) * 2 if room.tile else trained)
-    return Cut(cells, tile, _overlap(room, forecaster.patch, far, tile), far)
+    return Cut(cells, tile, _overlap(room, forecaster.patch, far, tile), far, one_size is not None)
 
 
 class Cut(NamedTuple):
@@ -188,13 +203,18 @@ class Cut(NamedTuple):
     """Of the map."""
     tile: tuple[int, int] | None
     """None for any."""
-    overlap: int
+    overlap: int | None
+    """None for a quarter of a tile, whose size is not known yet."""
     reach: int | None
+    is_fixed: bool
+    """Whether the network takes tiles of the trained size only."""
 
-    def edges(self, most: int) -> tuple[int, int]:
-        """Of a tile whose edge may be `most` cells; never so small that most of the work is done twice."""
-        edge = max(2 * self.overlap, most, 1)
-        return self.tile or (_trimmed(self.cells[0], edge, self.overlap), _trimmed(self.cells[1], edge, self.overlap))
+    def layout(self, most: int, *, on_disk: bool) -> Layout:
+        """In tiles whose edges may be `most` cells; never so small that most of the work is done twice."""
+        overlap = max(most // 4, 1) if self.overlap is None else self.overlap
+        edge = max(2 * overlap, most, 1)
+        rows, columns = (_trimmed(length, edge, overlap) for length in self.cells)
+        return Layout(self.tile or (rows, columns), overlap, self.reach, on_disk)
 
 
 Choice = tuple[Layout | None, int, int]
@@ -207,10 +227,12 @@ def _whole(batch_size: int, budget: Budget) -> Iterator[Choice]:
 
 
 def _tiled(batch_size: int, budget: Budget, limit: int, cut: Cut) -> Iterator[Choice]:
+    if cut.is_fixed and cut.tile is None:  # the map is as large as the only tile that there could be
+        return
     for on_disk, batch in product((False, True), halved(batch_size)):
-        edges = cut.edges(budget.largest(batch, limit, on_disk=on_disk))
-        inside = min(edges[0], cut.cells[0]) * min(edges[1], cut.cells[1])
-        yield Layout(edges, cut.overlap, cut.reach, on_disk), batch, budget.tiled(batch, inside, on_disk=on_disk)
+        layout = cut.layout(budget.largest(batch, limit, on_disk=on_disk), on_disk=on_disk)
+        inside = min(layout.tile[0], cut.cells[0]) * min(layout.tile[1], cut.cells[1])
+        yield layout, batch, budget.tiled(batch, inside, on_disk=on_disk)
 
 
 def _trimmed(length: int, tile: int, overlap: int) -> int:
@@ -219,12 +241,17 @@ def _trimmed(length: int, tile: int, overlap: int) -> int:
     return -(-(length + (count - 1) * overlap) // count)
 
 
-def _overlap(room: Room, patch: int, far: int | None, tile: tuple[int, int] | None) -> int:
-    """Cells; by default so many that tiles are exact, else a quarter of a tile."""
+def _overlap_alone(room: Room) -> UsageError:
+    fix = "give --tile with it, or leave it out"
+    return UsageError("--overlap", got=f"{room.overlap} pixels", expected="tiles, and there are none", fix=fix)
+
+
+def _overlap(room: Room, patch: int, far: int | None, tile: tuple[int, int] | None) -> int | None:
+    """Cells; by default so many that tiles are exact, else a quarter of a tile, None while that is not known."""
     if room.overlap is not None:
         overlap = -(-room.overlap // patch)
     elif far is None:
-        overlap = min(tile or (0, 0)) // 4
+        return None if tile is None else min(tile) // 4
     else:
         overlap = 2 * far + BLENDED if tile is None else min(2 * far + BLENDED, min(tile) // 2)
     if tile is not None and overlap >= min(tile):

@@ -65,7 +65,7 @@ def evaluate(
 ) -> Scores:
     """Score forecasts of every window of a split.
 
-    Truth is cut to the value range; predictions are, or are not, as each metric says.
+    Truth and predictions are cut to the value range, or are not, as each metric says.
 
     Args:
         predictor: what forecasts; it gets frames on the CPU, and may answer on any device.
@@ -97,7 +97,7 @@ def evaluate(
             beside = {} if covariates is None else {"covariates": covariates}
             prediction = sent(predictor.predict(frames[:, :context], horizon, past, **beside), device)
             future = None if valid is None else sent(scored(valid, context)[:, :, :targets], device)
-            truth = scaled(sent(frames[:, context:, :targets], device), dataset.spec).clamp(0, 1)
+            truth = scaled(sent(frames[:, context:, :targets], device), dataset.spec)
             places = [rank + world_size * place for place in range(done, done + len(frames))]
             scores.update(scaled(prediction, dataset.spec), truth, future, places if keep else None)
             done += len(frames)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -19,12 +20,14 @@ from framecast.data.split_record import told
 from framecast.data.splits import split
 from framecast.data.survey import Survey, survey
 from framecast.data.units import PICTURE_UNITS
+from framecast.dates import dated, texts
 from framecast.errors import InputError
 from framecast.memory import free_bytes
 from framecast.models import MODELS
 from framecast.plain import plain
 from framecast.recipe import Recipe
 from framecast.types import FrameSpec
+from framecast.view import view
 
 SECONDS = 10.0
 """An iteration that takes longer is not proposed, if anything smaller is left."""
@@ -210,13 +213,14 @@ def draw(found: Inspection, path: Path) -> None:
     from framecast import plots
 
     seen, source = found.survey, found.source
-    titles = []
-    for place in seen.shown_places:
-        sequence, at = seen.places[place]
-        moment = source.read(sequence, at, at + 1).time
-        titles.append(f"frame {at + 1}" if moment is None else str(moment.astype("datetime64[m]")).replace("T", " "))
+    places = [seen.places[place] for place in seen.shown_places]
+    moments = [(_moment(source, *place) or f"frame {place[1] + 1}") for place in places]
+    titles = [moment[:16].replace("T", " ") for moment in moments]
     breaks = [i for i in range(1, len(seen.places)) if seen.places[i][0] != seen.places[i - 1][0]]
-    plots.survey(path, seen.shown, titles, source.spec, (seen.edges, seen.counts), (seen.mean, seen.missing), breaks)
+    looked = view(source.spec, source.grid, *seen.shown)
+    frames = [looked.of(frame) for frame in seen.shown]
+    numbers = (seen.edges, seen.counts), (seen.mean, seen.missing)
+    plots.survey(path, frames, titles, looked.spec, *numbers, breaks, looked.channel, source.spec.units)
 
 
 def _proposal(source: ArraySource, recipe: Recipe, *, enough: bool) -> Proposal:
@@ -295,9 +299,13 @@ def _speed() -> float:
 
 def _span(source: ArraySource) -> tuple[str | None, str | None]:
     last = len(source.lengths) - 1
-    ends = source.read(0, 0, 1).time, source.read(last, source.lengths[last] - 1, source.lengths[last]).time
-    first, final = (None if moment is None else str(moment.astype("datetime64[s]")) for moment in ends)
-    return first, final
+    return _moment(source, 0, 0), _moment(source, last, source.lengths[last] - 1)
+
+
+def _moment(source: ArraySource, sequence: int, at: int) -> str | None:
+    """Date and time of a frame, in its own calendar."""
+    time = source.read(sequence, at, at + 1).time
+    return None if time is None else str(texts(dated(np.array([time]), source.grid))[0])
 
 
 def _ends(axis: tuple[float, ...]) -> list[float]:

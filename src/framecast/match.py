@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from framecast import animation, plots
 from framecast.channels import divided
 from framecast.data import DataSet
+from framecast.dates import dated
 from framecast.domain import ANY, Room
 from framecast.evaluate import Predictor, evaluate
 from framecast.metrics import SCALES, Metric
 from framecast.missing import knowable
 from framecast.progress import progress
-from framecast.scoreboard import Scoreboard
+from framecast.scoreboard import AUTO, Scoreboard
 from framecast.types import Window
+from framecast.view import view
 
 Array = NDArray[np.float32]
 
@@ -40,8 +42,8 @@ class Question(NamedTuple):
     """Of fss, pixels."""
     in_dbz: bool = False
     """Whether rain rates are turned into reflectivity before anything is scored."""
-    block: int = 1
-    """Windows in a row that are drawn together for intervals."""
+    block: int | str = AUTO
+    """Windows that are drawn together for intervals, see `Scoreboard`."""
     seed: int = 0
     """Of the intervals."""
     whole: bool = False
@@ -110,7 +112,11 @@ class Match(NamedTuple):
         board.write(folder / "scores.json")
         board.draw(folder / "scores.png")
         window, prediction = self.window(next(iter(self.forecasts)), 0)
-        spec, past, future = self.dataset.spec, *np.split(window.frames, [self.dataset.context])
-        plots.strip(folder / "strip.png", past, prediction, spec, future)
-        shown = animation.pictures(past, prediction, spec, future, window.times(spec.step_minutes))
+        spec, grid, context = self.dataset.spec, self.dataset.grid, self.dataset.context
+        seen = view(spec, grid, window.frames, prediction)
+        past, truth, ahead = (seen.of(part) for part in (window.frames[:context], window.frames[context:], prediction))
+        times = window.times(spec.step_minutes)
+        stamps = None if times is None else dated(times, grid)
+        plots.strip(folder / "strip.png", past, ahead, seen.spec, truth, title=seen.channel)
+        shown = animation.pictures(past, ahead, seen.spec, truth, stamps, seen.channel)
         animation.save_gif(folder / "forecast.gif", shown)

@@ -1,7 +1,7 @@
 """Arrays in, figures out. Nothing here knows a model, and figures are drawn without a display.
 
-All frames are (T, C, H, W) arrays in raw units with NaN at missing pixels; three channels are shown as colours, of other
-numbers the first is shown.
+All frames are (T, C, H, W) arrays in raw units with NaN at missing pixels, rows from north to south as `framecast.view`
+gives them. Three channels of pictures are shown as colours, of others the first is shown.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from framecast import atomic
 from framecast.colour_scales import colour_scale
 from framecast.types import FrameSpec
+from framecast.view import is_plain, is_rgb
 
 Array = NDArray[np.floating[Any]]
 MISSING = (0.55, 0.55, 0.6)
@@ -32,9 +34,10 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 def colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
     """One frame (C, H, W) as a picture (H, W, 3) in the colours of its units; missing pixels blue-grey."""
+    frame = _seen(frame, spec)
     missing: NDArray[np.bool_] = np.asarray(np.isnan(frame).any(axis=0))
     values = np.clip(np.nan_to_num(frame, nan=spec.low), spec.low, spec.high)
-    if len(values) == 3:
+    if is_plain(spec):  # not by way of a colour map, which would cut values to the grey below
         picture = ((values - spec.low) / (spec.high - spec.low)).transpose(1, 2, 0)
     else:
         scale = colour_scale(spec)
@@ -45,7 +48,7 @@ def colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
 
 def error_colours(prediction: Array, truth: Array, spec: FrameSpec) -> NDArray[np.uint8]:
     """The error of one frame (C, H, W), both cut to the value range, as a picture (H, W, 3); see `diverging`."""
-    y, x = (np.clip(frame, spec.low, spec.high) / (spec.high - spec.low) for frame in (prediction, truth))
+    y, x = (_seen(f, spec).clip(spec.low, spec.high) / (spec.high - spec.low) for f in (prediction, truth))
     return diverging(y - x)
 
 
@@ -77,7 +80,7 @@ def strip(
     if truth is not None:
         rows.append(("error", {i + 1: error_colours(prediction[i], truth[i], spec) for i in future}))
     columns = max(len(past), len(future))
-    bar = 0.9 if spec.targets != 3 and spec.units != "grey level" else 0.0
+    bar = 0.0 if is_plain(spec) else 0.9
     width = columns * 0.9 + 0.9 + bar
     figure = _figure(width, len(rows) * 1.0 + 0.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)
@@ -142,6 +145,11 @@ def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: 
         shown.ax.tick_params(labelsize=6, length=2, pad=1)
 
 
+def _seen(frames: Array, spec: FrameSpec) -> Array:
+    """The channels that are shown, of frames (..., C, H, W)."""
+    return frames[..., : 3 if is_rgb(spec) else 1, :, :]
+
+
 def _thinned(count: int) -> list[int]:
     """All frames, or evenly spaced ones if they are many; the first and the last always."""
     return sorted({round(i * (count - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)})
@@ -154,8 +162,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    atomic.write(path, lambda file: figure.savefig(file, format=path.suffix.removeprefix(".") or None))
 
 
 def survey(
@@ -166,6 +173,8 @@ def survey(
     histogram: tuple[Array, NDArray[np.integer[Any]]],
     course: tuple[Array, Array],
     breaks: Sequence[int],
+    title: str = "",
+    units: str | None = None,
 ) -> None:
     """A few frames above; below the histogram, and the mean and the missing share of frame after frame.
 
@@ -177,25 +186,28 @@ def survey(
         histogram: edges and counts.
         course: mean, and share of missing pixels, of each frame in order.
         breaks: places in the course before which a new sequence begins.
+        title: above the frames.
+        units: of the histogram and the mean, where they are of more channels than the frames.
     """
+    units = spec.units if units is None else units
     figure = _figure(11.0, 5.6)
     grid = figure.add_gridspec(2, 2 * max(1, len(frames)), height_ratios=(1.25, 1), hspace=0.35, wspace=0.12)
-    for column, (frame, title) in enumerate(zip(frames, titles, strict=True)):
+    for column, (frame, name) in enumerate(zip(frames, titles, strict=True)):
         axis = figure.add_subplot(grid[0, 2 * column : 2 * column + 2])
         step = max(1, max(frame.shape[1:]) // 800)
         axis.imshow(colours(frame[:, ::step, ::step], spec), interpolation="nearest")
-        axis.set_title(title, fontsize=7, pad=3)
+        axis.set_title(name, fontsize=7, pad=3)
         axis.axis("off")
     half = max(1, len(frames))
     below = [figure.add_subplot(grid[1, :half]), figure.add_subplot(grid[1, half:])]
     edges, counts = histogram
     below[0].stairs(counts / max(1, counts.sum()), edges, fill=True, color=COLOURS[0])
     below[0].set_yscale("log")
-    below[0].set_xlabel(f"value, {spec.units}", fontsize=8)
+    below[0].set_xlabel(f"value, {units}", fontsize=8)
     below[0].set_ylabel("share of pixels", fontsize=8)
     places = np.arange(1, len(course[0]) + 1)
     below[1].plot(places, course[0], ".-", color=COLOURS[0], markersize=3)
-    below[1].set_ylabel(f"mean, {spec.units}", fontsize=8, color=COLOURS[0])
+    below[1].set_ylabel(f"mean, {units}", fontsize=8, color=COLOURS[0])
     below[1].set_xlabel("frame that was looked at; dashed: a gap or a new sequence", fontsize=8)
     right = below[1].twinx()
     right.plot(places, 100 * course[1], color=COLOURS[1], linewidth=0.9)
@@ -204,8 +216,10 @@ def survey(
     for place in breaks[:100]:
         below[1].axvline(place + 0.5, color="0.6", linestyle="--", linewidth=0.7)
     for axis in (*below, right):
-        axis.tick_params(labelsize=7)
-    figure.subplots_adjust(left=0.07, right=0.93, top=0.94, bottom=0.1)
+        axis.tick_params(which="both", labelsize=7)
+    if title:
+        figure.suptitle(title, fontsize=9, y=0.99)
+    figure.subplots_adjust(left=0.07, right=0.93, top=0.91 if title else 0.94, bottom=0.1)
     below[0].set_position((0.07, 0.1, 0.38, 0.33))
     for axis in (below[1], right):
         axis.set_position((0.54, 0.1, 0.39, 0.33))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from framecast.channels import divided
 from framecast.data import ArraySource, DataConfig, FutureCovariates
@@ -18,11 +20,14 @@ from framecast.data.fingerprint import DIGITS
 from framecast.domain import ANY, Frames, Plan, Room, plan
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
-from framecast.missing import knowable
 from framecast.model_folder import describe
 from framecast.tiled import SEAM
 from framecast.types import Forecast, FrameSpec, Window
 
+READING = 24
+"""Bytes that a value takes while it is read: as stored, in double precision, and its mask."""
+PIECE = 64 * 2**20
+"""Bytes that reading takes at once for each sequence, unless a single frame takes more."""
 TOLD = ("step", "source", "converted_from")
 """Of what model.json says of a training."""
 
@@ -64,24 +69,26 @@ def forecast(
     forecaster = forecaster.to(device)
     beside = _beside(forecaster.spec, source, used, horizon, step, covariates)
     size, batch_size = (spec.height, spec.width), min(batch_size, len(latest))
-    taken = _frames(forecaster, spec, len(latest), used, horizon) if device == "cpu" else Frames(0, 0)
+    at_once = min(used, max(1, PIECE // (READING * source.spec.channels * size[0] * size[1])))
+    taken = _frames(forecaster, spec, len(latest), used, horizon, at_once) if device == "cpu" else Frames(0, 0)
     how = plan(forecaster, size, batch_size=batch_size, frames=taken, room=room)
     model = how.of(forecaster)
     pasts, futures = (np.empty((len(latest), n, spec.channels, *size), dtype=np.float32) for n in (used, horizon))
-    times, seams = [], np.zeros((2, horizon))
+    seams = np.zeros((2, horizon))
+    past = [_past_times(source, n, used, spec) for n in latest]
+    dated = None if any(times is None for times in past) else np.stack([t for t in past if t is not None])
+    start = None if dated is None else dated[:, -1] + _step(spec)
     for first in range(0, len(latest), how.batch_size):
         numbers = latest[first : first + how.batch_size]
         here = slice(first, first + len(numbers))
-        windows = [_context(source, n, used) for n in numbers]
-        starts = [_after(window.time, used, spec) for window in windows]
-        known = None if beside is None else np.stack([beside.of(first + n, start) for n, start in enumerate(starts)])
-        seams += _follow(model, windows, known, pasts[here], futures[here])
-        times += starts
+        starts = [None] * len(numbers) if start is None else start[here]
+        known = None if beside is None else np.stack([beside.of(first + n, at) for n, at in enumerate(starts)])
+        read = ([_context(source, n, used, at, at + at_once) for n in numbers] for at in range(0, used, at_once))
+        seams += _follow(model, read, known, pasts[here], futures[here])
         if progress is not None:
             progress(here.stop)
-    start = None if None in times else np.array(times, dtype="datetime64[ms]")
-    notes = () if beside is None else tuple(beside.notes)
-    result = Forecast(pasts, futures, start, source.dims, source.grid, spec, notes)
+    notes = (*_short(forecaster, used, context), *(() if beside is None else beside.notes))
+    result = Forecast(pasts, futures, start, source.dims, source.grid, spec, notes, context_times=dated)
     return _with_plan(result, how, seams)
 
 
@@ -97,8 +104,19 @@ def _used(forecaster: Forecaster, source: ArraySource, context: int | str | None
     return used
 
 
-def _context(source: ArraySource, sequence: int, used: int) -> Window:
-    return source.read(sequence, source.lengths[sequence] - used, source.lengths[sequence])
+def _short(forecaster: Forecaster, used: int, asked: int | str | None) -> tuple[str, ...]:
+    """Whether fewer frames are used than the model was trained to see, without anybody having asked for it."""
+    if asked is not None or forecaster.context is None or used >= forecaster.context:
+        return ()
+    longest = f"the last stretch without a gap, or the shortest sequence, has {used}"
+    return (f"context: {used} frames are used, and the model was trained to see {forecaster.context}: {longest}",)
+
+
+def _context(source: ArraySource, sequence: int, used: int, start: int = 0, stop: int | None = None) -> Window:
+    """Frames start..stop-1 of the last ones that are used."""
+    length = source.lengths[sequence]
+    first = length - used
+    return source.read(sequence, first + start, length if stop is None else min(first + stop, length))
 
 
 def _beside(
@@ -115,7 +133,7 @@ def _beside(
 
 def _follow(
     model: Forecaster,
-    windows: list[Window],
+    windows: Iterable[list[Window]],
     beside: NDArray[np.float32] | None,
     pasts: NDArray[np.float32],
     futures: NDArray[np.float32],
@@ -125,21 +143,35 @@ def _follow(
     Returns:
         (2, K), sum of the squared differences at the seams of tiles, and how many; zeros without tiles.
     """
-    targets, horizon = model.spec.targets, futures.shape[1]
-    valid = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
-    whole = torch.from_numpy(np.stack([window.frames for window in windows]))
-    past, observed, _ = divided(whole, torch.from_numpy(valid), model.spec)
-    assert observed is not None
-    pasts[...] = past[:, :, :targets]
-    known = knowable(observed)[:, 0, :targets]
-    covariates = None if beside is None else torch.from_numpy(beside).unbind(1)
+    horizon = futures.shape[1]
+    observed = torch.zeros(len(pasts), *pasts.shape[2:], dtype=torch.bool)
     seams = np.zeros((2, horizon))
-    given = zip(past.unbind(1), observed.unbind(1), strict=True)
+    covariates = None if beside is None else torch.from_numpy(beside).unbind(1)
+    given = _given(model.spec, windows, pasts, observed)
     for lead, ahead in enumerate(model.ahead(given, horizon, covariates)):
-        futures[:, lead] = torch.where(known, ahead.frame.float().cpu(), torch.nan)
+        futures[:, lead] = torch.where(observed, ahead.frame.float().cpu(), torch.nan)
         if SEAM in ahead.aux:
             seams[:, lead] = torch.stack(ahead.aux[SEAM]).cpu().numpy()
     return seams
+
+
+def _given(
+    spec: FrameSpec, windows: Iterable[list[Window]], pasts: NDArray[np.float32], observed: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Frame after frame of the contexts and its mask, as windows are read.
+
+    On the way `pasts` is filled with the targets, and `observed` becomes True where one of them was: what can be known.
+    """
+    done, targets = 0, spec.targets
+    for piece in windows:
+        mask = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in piece])
+        whole = torch.from_numpy(np.stack([window.frames for window in piece]))
+        frames, valid, _ = divided(whole, torch.from_numpy(mask), spec)
+        assert valid is not None
+        pasts[:, done : done + frames.shape[1]] = frames[:, :, :targets]
+        observed |= valid[:, :, :targets].any(1)
+        done += frames.shape[1]
+        yield from zip(frames.unbind(1), valid.unbind(1), strict=True)
 
 
 def _with_plan(result: Forecast, how: Plan, seams: NDArray[np.float64]) -> Forecast:
@@ -197,6 +229,29 @@ def check_values(model: FrameSpec, data: FrameSpec) -> None:
         )
 
 
+def check_step(model: FrameSpec, data: FrameSpec, said: float | None) -> None:
+    """Whether frames follow each other as in training; what the user said of the step is believed.
+
+    Args:
+        model: what the model was trained on.
+        data: what it is given.
+        said: minutes between frames as the user has it, None if only the data say so.
+
+    Raises:
+        InputError: another step, by more than a tenth.
+    """
+    if said is not None or model.step_minutes is None or data.step_minutes is None:
+        return
+    if max(model.step_minutes, data.step_minutes) <= 1.1 * min(model.step_minutes, data.step_minutes):
+        return
+    raise InputError(
+        "data",
+        got=f"frames {data.step_minutes:g} min apart",
+        expected=f"{model.step_minutes:g} min, as the model was trained",
+        fix=f"give frames of that step; or say --step-minutes {data.step_minutes:g} to go on all the same",
+    )
+
+
 def provenance(run: Path, result: Forecast) -> dict[str, str]:
     """Where a forecast comes from, name to text, for those who write it.
 
@@ -234,21 +289,27 @@ def _spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
     )
 
 
-def _after(time: np.datetime64 | None, frames: int, spec: FrameSpec) -> np.datetime64 | None:
-    if time is None or spec.step_minutes is None:
-        return None
-    return time + np.timedelta64(round(frames * spec.step_minutes * 60_000), "ms")
+def _past_times(source: ArraySource, sequence: int, used: int, spec: FrameSpec) -> NDArray[Any] | None:
+    """(J,), time of each frame that is used, milliseconds, UTC; None where unknown, or where no step is known."""
+    times = source.frame_times(sequence)
+    return None if times is None or spec.step_minutes is None else times[-used:]
 
 
-def _frames(model: Forecaster, out: FrameSpec, sequences: int, context: int, horizon: int) -> Frames:
+def _step(spec: FrameSpec) -> np.timedelta64:
+    assert spec.step_minutes is not None
+    return np.timedelta64(round(spec.step_minutes * 60_000), "ms")
+
+
+def _frames(model: Forecaster, out: FrameSpec, sequences: int, context: int, horizon: int, at_once: int) -> Frames:
     """Bytes of all targets in and out, and of all contexts where there are covariates.
 
-    For each sequence of a batch, what reading takes in double precision with its mask, one frame in work, what was
-    observed so far, and covariates of all frames.
+    For each sequence of a batch, what reading takes, so many frames at once, one frame in work, what was observed so
+    far, and covariates of all frames.
     """
     pixels, covariates = out.height * out.width, len(model.spec.covariates)
-    read = (model.spec.channels + covariates) * context
-    kept = out.channels * (context + horizon) + (read if covariates else 0)
+    read = model.spec.channels + covariates
+    kept = out.channels * (context + horizon) + (read * context if covariates else 0)
     remembered = 64 if model.mask_channel or model.fill == "last" else 0
     work = model.spec.channels * (24 + remembered) + 16 * model.extra_channels + 12 * covariates * (context + horizon)
-    return Frames(4 * pixels * sequences * kept, pixels * (24 * read + work))
+    reading = READING * read * (context if covariates else at_once)
+    return Frames(4 * pixels * sequences * kept, pixels * (reading + work))

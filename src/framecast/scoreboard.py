@@ -15,12 +15,15 @@ from rich.console import Console
 from framecast import atomic, score_tables
 from framecast.data import DataSet
 from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, Metric, Scores, Summary, summarise
-from framecast.metrics.bootstrap import blocks
+from framecast.metrics.bootstrap import Block, blocks
 from framecast.plain import plain
 from framecast.types import FrameSpec
 
 REFERENCES = ("persistence", "extrapolation")
 """Forecasts that skill is formed over, where they were scored."""
+AUTO, EVENT = "auto", "event"
+ENOUGH = 8
+"""Events; fewer scatter by chance."""
 _PICTURED_LEADS = 3
 
 
@@ -34,7 +37,8 @@ class Scoreboard:
         split: its name, as asked for.
         context: J.
         horizon: K.
-        block: how many windows in a row are drawn together for intervals.
+        block: which windows are drawn together for intervals: so many in a row; those of an "event"; or "auto", by event
+            where there are enough of them, else one by one.
         seed: of these draws.
     """
 
@@ -43,13 +47,25 @@ class Scoreboard:
     split: str
     context: int
     horizon: int
-    block: int = 1
+    block: int | str = AUTO
     seed: int = 0
+
+    @cached_property
+    def groups(self) -> Block:
+        """Which windows are drawn together, see `resample`."""
+        if isinstance(self.block, int):
+            return self.block
+        event = self.dataset.event
+        if event is None:
+            return 1
+        split, count = self._split, self.dataset.count(self._split)
+        found = [event(split, place * count // self.sequences) for place in range(self.sequences)]
+        return found if self.block == EVENT or len(set(found)) >= ENOUGH else 1
 
     @cached_property
     def summaries(self) -> dict[str, dict[str, Summary]]:
         """{forecast: {metric: Summary}}."""
-        return summarise(self.scores, REFERENCES, block=self.block, seed=self.seed)
+        return summarise(self.scores, REFERENCES, block=self.groups, seed=self.seed)
 
     @property
     def metrics(self) -> list[Metric]:
@@ -72,7 +88,7 @@ class Scoreboard:
             "context": self.context,
             "horizon": self.horizon,
             "scale": scale(spec),
-            "interval": {"level": LEVEL, "blocks": blocks(self.sequences, self.block), "block": self.block},
+            "interval": {"level": LEVEL, "blocks": blocks(self.sequences, self.groups), "block": self._block},
             "scores": {
                 forecast: {name: plain(summary.as_dict()) for name, summary in found.items()}
                 for forecast, found in self.summaries.items()
@@ -120,21 +136,28 @@ class Scoreboard:
 
     def about_intervals(self) -> str:
         """What intervals are drawn from, and how far they can be trusted."""
-        number = blocks(self.sequences, self.block)
-        of = "single sequences" if self.block == 1 else f"blocks of {self.block} sequences"
+        number = blocks(self.sequences, self.groups)
+        of = {1: "single sequences", EVENT: "events"}.get(self._block, f"blocks of {self._block} sequences")
         if number < 2:
-            return "No intervals: one sequence, or block of them, cannot scatter"
+            return "No intervals: one sequence, block of them or event cannot scatter"
         said = f"Intervals: {100 * LEVEL:g} %, bootstrap over {number} {of}"
         first, last = (self.dataset.window(*self._place(index)).time for index in (0, -1))
         if first is not None and first == last:
             said += "; all begin at the same time, so the scatter between events is not in them"
-        elif first is not None and self.block == 1:
+        elif first is not None and self.groups == 1:
             said += "; too narrow where neighbours in time are alike: see --block"
         return said
 
+    @property
+    def _block(self) -> int | str:
+        return self.groups if isinstance(self.groups, int) else EVENT
+
+    @property
+    def _split(self) -> str:
+        return self.split if self.split in self.dataset.counts else "test"
+
     def _place(self, index: int) -> tuple[str, int, int]:
-        split = self.split if self.split in self.dataset.counts else "test"
-        return split, 0, index % self.dataset.count(split)
+        return self._split, 0, index % self.dataset.count(self._split)
 
     def about_samples(self) -> str:
         """What was scored, in words."""

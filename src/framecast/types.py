@@ -103,10 +103,14 @@ class Grid(BaseModel):
     """What was taken as missing, in words."""
 
     def of(self, channels: Sequence[int]) -> Grid:
-        """The same with these channels only, by their numbers, in this order."""
-        names = ("variables", "units", "standard_names")
-        picked = {name: tuple(getattr(self, name)[c] for c in channels) for name in names if getattr(self, name)}
-        return self.model_copy(update=picked)
+        """The same with these channels only, by their numbers, in this order; what is not said of each is left out."""
+        said = {name: getattr(self, name) for name in ("variables", "units", "standard_names")}
+        return self.model_copy(
+            update={
+                name: tuple(of_each[c] for c in channels) if max(channels, default=0) < len(of_each) else ()
+                for name, of_each in said.items()
+            }
+        )
 
     def coarse(self, factor: int) -> Grid:
         """The same with blocks of factor x factor pixels as one; what is left over at the lower and right edge is cut."""
@@ -117,6 +121,11 @@ class Grid(BaseModel):
             for axis in (self.y, self.x)
         ]
         return self.model_copy(update={"y": blocks[0], "x": blocks[1]})
+
+    @property
+    def is_south_up(self) -> bool:
+        """Whether the first row is the southernmost one; false where rows have no coordinates."""
+        return len(self.y) > 1 and self.y[0] < self.y[-1]
 
 
 class Area(NamedTuple):
@@ -185,12 +194,15 @@ class Forecast(NamedTuple):
     """How it was computed, in tiles or not, and how far they disagree at their seams, raw units; plain values."""
     told: str = ""
     """The same in words."""
+    context_times: NDArray[Any] | None = None
+    """(N, J), time of each frame that was used, where known: months, say, do not lie one step apart."""
 
     def only(self, sequence: int) -> Forecast:
         """The forecast of one sequence, (1, ...)."""
         one = slice(sequence, sequence + 1)
         start = None if self.start_time is None else self.start_time[one]
-        return self._replace(context=self.context[one], frames=self.frames[one], start_time=start)
+        past = None if self.context_times is None else self.context_times[one]
+        return self._replace(context=self.context[one], frames=self.frames[one], start_time=start, context_times=past)
 
     @property
     def times(self) -> NDArray[Any] | None:
@@ -200,7 +212,7 @@ class Forecast(NamedTuple):
     @property
     def past_times(self) -> NDArray[Any] | None:
         """(N, J), time of each frame that was used, milliseconds, UTC; None where unknown."""
-        return self._times(-self.context.shape[1], 0)
+        return self._times(-self.context.shape[1], 0) if self.context_times is None else self.context_times
 
     def _times(self, begin: int, end: int) -> NDArray[Any] | None:
         if self.start_time is None or self.spec.step_minutes is None:

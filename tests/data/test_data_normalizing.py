@@ -168,3 +168,14 @@ def test_what_data_cannot_have(path, tmp_path):
     for low, high in (((0.0, 1.0), (1.0,)), ((0.0,), 1.0), ((), ()), ((0.0, 2.0), (1.0, 1.0))):
         with pytest.raises(ValidationError, match="low < high"):
             Range(low=low, high=high)
+
+
+def test_large_frames_are_read_one_by_one(tmp_path, monkeypatch):
+    frames = np.random.default_rng(0).random((20, 4, 5), np.float32)
+    np.save(tmp_path / "a.npy", frames)
+    data = open_data(DataConfig(source=str(tmp_path / "a.npy"), fractions=(1, 0, 0)), context=2, horizon=2, seed=0)
+    assert [len(part) for part in data.training()] == [16, 4]
+    monkeypatch.setattr("framecast.data.split_record.VALUES", 3 * 4 * 5)
+    parts = list(data.training())
+    assert max(map(len, parts)) == 3
+    np.testing.assert_array_equal(np.concatenate(parts)[:, 0], frames)

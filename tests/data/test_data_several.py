@@ -142,6 +142,22 @@ def test_no_frame_can_be_given_twice(two):
         open_source(config([{"path": two[1], "frames": [0, 8]}, {"path": two[1], "frames": [7, 20]}]))
 
 
+def test_one_file_under_two_names_is_one(tmp_path, two):
+    (tmp_path / "link.npz").symlink_to(two[1])
+    for other in (str(tmp_path / "link.npz"), str(tmp_path / "x" / ".." / "b.npz")):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        with pytest.raises(InputError, match="the same frames twice"):
+            open_source(config([{"path": two[1], "frames": [0, 8]}, {"path": other, "frames": [7, 20]}]))
+
+
+def test_a_gap_between_parts_of_a_file_without_times(tmp_path):
+    path = written(tmp_path, "a.npz", 1, 60, 6, 5, start_time=None)
+    parts = [{"path": path, "frames": [0, 30], "split": "train"}, {"path": path, "frames": [30, 60], "split": "val"}]
+    data = open_data(config(parts, gap=10), context=2, horizon=2, seed=0)
+    assert data.window("val", 0, 0).frames.min() >= 29 + 10 + 1
+    assert any("splits 10 frames apart" in note and "within" not in note for note in data.notes)
+
+
 def test_what_is_said_of_files_counts_in_a_recipes_identity(two):
     one = Recipe(data=config([{"path": two[0], "split": "train"}, {"path": two[1], "split": "val"}]))
     moved = Recipe(data=one.data.placed(lambda path: "/elsewhere" + path))

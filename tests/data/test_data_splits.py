@@ -26,10 +26,15 @@ class Lengths(NamedTuple):
     files: list[int] | None = None
     starts: list[int] | None = None
     """Steps of 5 minutes from the first frame of all."""
+    wholes: list[tuple[object, int]] | None = None
 
     @property
     def groups(self) -> list[int]:
         return self.files or [0] * len(self.lengths)
+
+    @property
+    def places(self) -> list[tuple[object, int]]:
+        return self.wholes or [(n, 0) for n in range(len(self.lengths))]
 
     def frame_times(self, sequence: int):
         if self.starts is None:
@@ -243,3 +248,20 @@ def test_whole_files_where_there_are_no_labels():
     files = {name: {sequence // 3 for sequence, _ in windows} for name, windows in got.windows.items()}
     assert [len(files[name]) for name in ("train", "val", "test")] == [2, 1, 1]
     assert not files["train"] & files["val"] | files["train"] & files["test"] | files["val"] & files["test"]
+
+
+def test_a_gap_between_pieces_of_one_whole_without_times():
+    """Ten pieces of one recording, one frame missing between two."""
+    lengths = [19] * 10
+    source = Lengths(lengths, wholes=[("film", 20 * n) for n in range(10)])
+    got = split(source, config(split_by="sequence", gap=8), 4)
+    moments = {name: {20 * s + t for s, t in used(windows, 4)} for name, windows in got.windows.items()}
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        assert min(abs(a - b) for a in moments[one] for b in moments[other]) > 8
+    assert got.how.count("splits 8 frames apart") == 1
+    assert "within each sequence" not in got.how
+
+
+def test_what_is_said_of_a_gap_is_what_was_done():
+    got = split(Lengths([40] * 12), config(split_by="sequence", gap=8), 4)
+    assert "splits 8 frames apart within each sequence, as times are not known" in got.how

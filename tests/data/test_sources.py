@@ -72,6 +72,16 @@ def test_palettes_alpha_and_16_bits(tmp_path: Path):
     np.testing.assert_array_equal(frames_of(source(tmp_path / "d.png"))[0, 0], deep)
 
 
+def test_deep_pictures_are_grey_as_they_are(tmp_path: Path):
+    deep = (FRAMES.astype(np.uint16) << 7) + 3
+    folder = pictures(tmp_path / "a", deep)
+    np.testing.assert_array_equal(frames_of(source(folder, colour="grey"))[:, 0], deep)
+    floats = pictures(tmp_path / "b", 1000 * FRAMES.astype(np.float32), "{}.tif")
+    np.testing.assert_array_equal(frames_of(source(floats, colour="grey"))[:, 0], 1000 * FRAMES.astype(np.float32))
+    with pytest.raises(InputError, match="rgb of grey pictures of more than 8 bits, expected auto or grey"):
+        source(folder, colour="rgb")
+
+
 def test_missing_code_and_shrinking(tmp_path: Path):
     frame = np.full((1, 4, 6), 100, np.uint8)
     frame[0, :2, :2] = [[255, 255], [255, 20]]
@@ -320,3 +330,15 @@ def test_workers_read_what_one_process_reads(tmp_path: Path):
     one, two = (training_batches(data, seed=0, batch_size=2, workers=workers) for workers in (0, 1))
     for _ in range(3):
         assert next(one)[0].frames.equal(next(two)[0].frames)
+
+
+def test_options_that_have_no_say_are_told(tmp_path: Path):
+    np.save(tmp_path / "a.npy", FRAMES)
+    np.savez(tmp_path / "a.npz", frames=FRAMES)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["rain"] = FRAMES
+    for suffix in ("npy", "npz", "h5"):
+        notes = " ".join(source(tmp_path / f"a.{suffix}", dims="thw", times="%Y%m%d", colour="grey").notes)
+        assert "times: %Y%m%d has no say" in notes
+        assert "colour: grey has no say" in notes
+    assert "no say" not in " ".join(source(pictures(tmp_path / "b", FRAMES), colour="grey").notes)

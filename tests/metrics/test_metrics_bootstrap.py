@@ -93,6 +93,24 @@ def test_sequences_that_are_alike_need_blocks() -> None:
     assert (blocked[1] - blocked[0]) > 2 * (single[1] - single[0])
 
 
+def test_blocks_by_name_are_those_in_a_row_and_any_others() -> None:
+    scores = scored(sequences())
+    row, named = (resample(scores, block=block, draws=50)["sse"] for block in (2, [0, 0, 7, 7, 8, 8, 30, 30, 31]))
+    assert torch.equal(row.mean, named.mean)
+    apart = resample(scores, block=[0, 1, 0, 1, 2, 2, 3, 3, 4], draws=50)["sse"]
+    assert not torch.equal(apart.mean, named.mean)
+    with pytest.raises(UsageError, match="one for each sequence"):
+        resample(scores, block=[0, 1])
+
+
+def test_draws_in_pieces_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = resample(scored(sequences()), draws=100)
+    monkeypatch.setattr("framecast.metrics.bootstrap.PIECE", 50)
+    for name, found in resample(scored(sequences()), draws=100).items():
+        torch.testing.assert_close(found.by_lead, whole[name].by_lead, rtol=1e-13, atol=0, equal_nan=True)
+        assert found.mean.shape == (100,)
+
+
 def test_too_few_blocks_have_no_interval() -> None:
     assert resample(scored(sequences()), block=N)["sse"].mean.isnan().all()
     assert interval(resample(scored(sequences()), block=N)["sse"].mean).isnan().all()

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from framecast.errors import UsageError
-from framecast.metrics import EVENT_METRICS, METRICS, PROTOCOLS, SCALE_METRICS, SPEC_METRICS, metrics
+from framecast.evaluate import scaled
+from framecast.metrics import EVENT_METRICS, METRICS, PROTOCOLS, SCALE_METRICS, SPEC_METRICS, Scores, metrics
 from framecast.types import FrameSpec
 
 SPEC = FrameSpec(channels=1, height=64, width=64, units="dBZ", low=-10.0, high=85.0)
@@ -62,6 +63,18 @@ def test_errors_in_raw_units() -> None:
         assert metric.unit == "dBZ"
 
 
+def test_errors_in_raw_units_count_what_lies_beyond_the_range() -> None:
+    """As of July's temperatures, scored with a model of March's range; below its range reflectivity is no rain."""
+    truth, prediction = (torch.full((1, 1, 1, 4, 4), value, dtype=torch.float64) for value in (1.5, 1.2))
+    for units, expected in (("K", 0.3 * 95), ("dBZ", 0.0)):
+        scores = Scores(metrics(["mae_raw", "rmse_raw", "mse"], spec=SPEC.model_copy(update={"units": units})), 1)
+        scores.update(prediction, truth)
+        found = scores.mean()
+        assert found["mae_raw"] == pytest.approx(expected, rel=1e-12, abs=1e-12)
+        assert found["rmse_raw"] == pytest.approx(expected, rel=1e-12, abs=1e-12)
+        assert found["mse"] == 0, "on the range"
+
+
 def test_what_is_named_is_made_whatever_the_size() -> None:
     assert names("ssim", spec=SPEC.model_copy(update={"width": 6})) == ["ssim"]
 
@@ -75,6 +88,15 @@ def test_what_is_named_twice_is_made_once_in_order() -> None:
 def test_thresholds_are_scaled_as_the_data_are() -> None:
     (metric,) = metrics(["csi"], spec=SPEC, thresholds=[20.0])
     assert metric.threshold == (20.0 - -10.0) / (85.0 - -10.0)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.7, 273.15])
+def test_a_value_at_the_threshold_is_an_event(threshold: float) -> None:
+    """Frames are float32: 0.7 mm/h lies below the double 0.7."""
+    spec = SPEC.model_copy(update={"low": 0.0, "high": 300.0, "units": "mm/h"})
+    (metric,) = metrics(["pod"], spec=spec, thresholds=[threshold])
+    frames = scaled(torch.full((1, 1, 1, 4, 4), threshold), spec)
+    assert metric.close(metric.statistics(frames, frames, None).sum(0)).tolist() == [1.0]
 
 
 def test_events_need_thresholds_inside_the_range() -> None:

@@ -29,6 +29,10 @@ DEGREES = METRES.model_copy(
 )
 """Rows from south to north."""
 
+THIRTY = METRES.model_copy(update={"calendar": "360_day", "time_origin": "2000-02-01 00:00:00"})
+"""Months of 30 days: numpy's first of March is the 30th of February."""
+FIRST_OF_MARCH = np.array([np.datetime64("2000-03-01T00:00", "ms")])
+
 
 def forecast(
     sequences: int = 1,

@@ -1,18 +1,19 @@
 """Arrays, GeoTIFFs, pictures and films of forecasts that are known; and that nothing is overwritten or left half done."""
 
 import itertools
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.writers.forecasts import ABOUT, DEGREES, METRES, START, forecast
+from tests.writers.forecasts import ABOUT, DEGREES, FIRST_OF_MARCH, METRES, START, THIRTY, forecast
 
-from framecast import atomic, writers
+from framecast import animation, atomic, plots, writers
 from framecast.colour_scales import RAIN_CLASSES
 from framecast.data import ArraySource, DataConfig
 from framecast.errors import UsageError
-from framecast.types import Grid
+from framecast.types import Forecast, Grid
 
 PICTURE = {"units": "grey level", "high": 255.0, "grid": Grid(variables=("grey",)), "dated": False}
 
@@ -62,10 +63,34 @@ def test_geotiff_of_uneven_rows_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_kilometres_become_the_metres_of_the_projection(tmp_path: Path) -> None:
+def test_what_no_geotiff_can_place_is_said_once_the_input_is_open(tmp_path: Path) -> None:
+    pytest.importorskip("rasterio")
+    gaussian = DEGREES.model_copy(update={"y": (50.0, 50.2, 50.5, 50.7, 51.0, 51.3)})
+    angles = METRES.model_copy(update={"axis_units": "rad"})
+    paths = [tmp_path / "x.nc", tmp_path / "x.tif"]
+    with pytest.raises(UsageError, match=r"evenly spaced; write \.nc"):
+        writers.check_grid(paths, gaussian)
+    with pytest.raises(UsageError, match=r"coordinates in rad, expected m or km.*write \.nc"):
+        writers.check_grid(paths, angles)
+    writers.check_grid(paths[:1], gaussian)
+    for grid in (METRES, DEGREES, Grid()):
+        writers.check_grid(paths, grid)
+
+
+def test_degrees_that_a_file_calls_metres(tmp_path: Path) -> None:
+    """ODIM on +proj=longlat."""
+    rasterio = pytest.importorskip("rasterio")
+    grid = METRES.model_copy(update={"y": DEGREES.y[::-1], "x": DEGREES.x, "crs": "+proj=longlat +datum=WGS84"})
+    writers.write(tmp_path / "x.tif", forecast(grid=grid, frames=1), ABOUT)
+    with rasterio.open(next((tmp_path / "x.tif").iterdir())) as file:
+        np.testing.assert_allclose(file.xy(5, 8), (DEGREES.x[8], DEGREES.y[0]))
+
+
+@pytest.mark.parametrize("unit", ["km", "kilometre", "kilometres", "kilometer", "kilometers", "Kilometers"])
+def test_kilometres_become_the_metres_of_the_projection(tmp_path: Path, unit: str) -> None:
     rasterio = pytest.importorskip("rasterio")
     km = METRES.model_copy(
-        update={"y": tuple(v / 1000 for v in METRES.y), "x": tuple(v / 1000 for v in METRES.x), "axis_units": "km"}
+        update={"y": tuple(v / 1000 for v in METRES.y), "x": tuple(v / 1000 for v in METRES.x), "axis_units": unit}
     )
     writers.write(tmp_path / "x.tif", forecast(grid=km, frames=1), ABOUT)
     with rasterio.open(next((tmp_path / "x.tif").iterdir())) as file:
@@ -84,6 +109,117 @@ def test_pictures_of_pictures_are_their_values(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(picture), made.frames[1, 2, 0])
     back = ArraySource(DataConfig(source=str(tmp_path / "x.png")))
     np.testing.assert_array_equal(back.read(1, 0, 3).frames, made.frames[1])
+
+
+def test_values_of_pictures_are_rounded(tmp_path: Path) -> None:
+    made = forecast(frames=1, **PICTURE)
+    values = np.linspace(0, 255, 54, dtype=np.float32).reshape(1, 1, 1, 6, 9)
+    writers.write(tmp_path / "x.png", made._replace(frames=values), ABOUT)
+    with Image.open(tmp_path / "x.png" / "frame_0001.png") as picture:
+        np.testing.assert_array_equal(np.asarray(picture), np.rint(values[0, 0, 0]))
+
+
+def pictures_of(path: Path, made: Forecast) -> list[np.ndarray]:
+    """The forecast as a folder of PNGs, a film, or a strip."""
+    if path.name == "strip.png":
+        writers.write_all([], made, ABOUT, strip=path)
+        return [np.asarray(Image.open(path))]
+    writers.write(path, made, ABOUT)
+    return [np.asarray(Image.open(one)) for one in sorted(path.iterdir())] if path.is_dir() else shown(path)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.gif", "x.mp4", "strip.png"])
+def test_north_is_up(tmp_path: Path, name: str) -> None:
+    """Rows from the south, as ERA5 by some and most models have them, are drawn as the same rows from the north."""
+    south = forecast(grid=DEGREES, units="K")
+    north = south._replace(
+        context=south.context[..., ::-1, :],
+        frames=south.frames[..., ::-1, :],
+        grid=DEGREES.model_copy(update={"y": DEGREES.y[::-1]}),
+    )
+    (tmp_path / "north").mkdir()
+    found, expected = pictures_of(tmp_path / name, south), pictures_of(tmp_path / "north" / name, north)
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+    if name == "x.png":
+        first = plots.colours(south.frames[0, 0], south.spec)
+        np.testing.assert_array_equal(found[0], first[::-1])
+
+
+WIND = {"variables": ("u10", "v10", "t2m"), "units": ("m s-1", "m s-1", "m s-1"), "standard_names": ("", "", "")}
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_of_channels_that_are_no_colours_the_first_is_drawn_and_named(tmp_path: Path, channels: int) -> None:
+    grid = METRES.model_copy(update={key: names[:channels] for key, names in WIND.items()})
+    made = forecast(channels=channels, units="m s-1", grid=grid)
+    text = f"u10, the first of {channels} channels"
+    assert text in writers.write(tmp_path / "x.png", made, ABOUT)
+    with Image.open(tmp_path / "x.png" / "20160928T151000.png") as picture:
+        assert picture.text["channel"] == text
+        only = made.frames[0, 1, :1]
+        spec = made.spec.model_copy(update={"channels": 1})
+        np.testing.assert_array_equal(np.asarray(picture), plots.colours(only, spec))
+
+
+def test_the_channel_stands_over_films_and_strips(tmp_path: Path, monkeypatch) -> None:
+    seen: list[str] = []
+    drawn, strip = animation._labelled, plots.strip
+    monkeypatch.setattr(
+        animation, "_labelled", lambda picture, *lines: seen.append(lines[-1]) or drawn(picture, *lines)
+    )
+    monkeypatch.setattr(plots, "strip", lambda *args, title: seen.append(title) or strip(*args, title=title))
+    made = forecast(channels=3, units="m s-1", grid=METRES.model_copy(update=WIND))
+    writers.write_all([tmp_path / "x.gif"], made, ABOUT, strip=tmp_path / "x.png")
+    assert seen == ["u10, the first of 3 channels"] * 6
+    assert len({picture.shape for picture in shown(tmp_path / "x.gif")}) == 1
+
+
+def test_a_channel_of_units_of_its_own_has_a_range_of_its_own(tmp_path: Path) -> None:
+    """Temperature beside wind: one range for both would leave it one colour."""
+    grid = METRES.model_copy(update={**WIND, "units": ("K", "m s-1", "1")})
+    made = forecast(channels=3, units="1", grid=grid, high=300.0)
+    made.context[:, :, 0] = made.context[:, :, 0] / 30 + 280
+    made.frames[:, :, 0] = made.frames[:, :, 0] / 30 + 280
+    low, high = np.nanmin(made.frames[:, :, 0]), np.nanmax(made.frames[:, :, 0])
+    said = writers.write(tmp_path / "x.png", made._replace(context=made.frames[:, :2]), ABOUT)
+    assert said == f"3 pictures, u10, the first of 3 channels, the colour scale of {low:g} to {high:g} K"
+    pictures = [np.asarray(Image.open(path)) for path in (tmp_path / "x.png").iterdir()]
+    assert len(np.unique(np.stack(pictures).reshape(-1, 3), axis=0)) > 50
+
+
+def test_frames_of_one_second_have_names_of_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("rasterio")
+    made = forecast(step=0.04 / 60)
+    for suffix in (".tif", ".png"):
+        writers.write(tmp_path / f"x{suffix}", made, ABOUT)
+        names = sorted(path.name for path in (tmp_path / f"x{suffix}").iterdir())
+        assert names == [f"20160928T150500.{part:03}{suffix}" for part in (0, 40, 80)]
+    writers.write(tmp_path / "y.png", forecast(step=1e-4 / 60), ABOUT)
+    assert len(list((tmp_path / "y.png").iterdir())) == 3
+    found = ArraySource(DataConfig(source=str(tmp_path / "x.png"), times="%Y%m%dT%H%M%S.%f"))
+    assert found.spec.step_minutes == pytest.approx(0.04 / 60)
+
+
+def test_dates_are_those_of_the_calendar(tmp_path: Path, monkeypatch) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    pytest.importorskip("cftime")
+    made = forecast(grid=THIRTY, step=1440.0, start_time=FIRST_OF_MARCH)
+    writers.write(tmp_path / "x.tif", made, ABOUT)
+    names = sorted(path.name for path in (tmp_path / "x.tif").iterdir())
+    assert names == ["20000230T000000.tif", "20000301T000000.tif", "20000302T000000.tif"]
+    with rasterio.open(tmp_path / "x.tif" / names[0]) as file:
+        tags = file.tags()
+    assert (tags["valid_time"], tags["calendar"]) == ("2000-02-30T00:00:00Z", "360_day")
+    assert tags["forecast_reference_time"] == "2000-02-29T00:00:00Z"
+    writers.write(tmp_path / "x.npz", made, ABOUT)
+    found = np.load(tmp_path / "x.npz")
+    assert "start_time" not in found
+    assert (found["start_date"].tolist(), str(found["calendar"])) == (["2000-02-30T00:00:00"], "360_day")
+    seen: list[str] = []
+    drawn = animation._labelled
+    monkeypatch.setattr(animation, "_labelled", lambda picture, *lines: seen.append(lines[1]) or drawn(picture, *lines))
+    writers.write(tmp_path / "x.gif", made, ABOUT)
+    assert seen[1:4] == [f"2000-{day} 00:00:00 UTC" for day in ("02-29", "02-30", "03-01")]
 
 
 def test_pictures_of_measurements_are_in_colours_and_say_so(tmp_path: Path) -> None:
@@ -163,6 +299,18 @@ def test_what_cannot_be_written_is_said_before_anything_is_computed(tmp_path: Pa
         writers.check([tmp_path / "x.nc"], None, tmp_path / "x.jpg")
     writers.check([tmp_path / "x.nc"], tmp_path / "x.gif", tmp_path / "x.png")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("suffix", "package"), [(".mp4", "av"), (".nc", "pyproj"), (".tif", "pyproj")])
+def test_a_library_that_is_absent_is_missed_before_anything_is_computed(
+    tmp_path: Path, monkeypatch, suffix: str, package: str
+) -> None:
+    for name in ("mp4", "films", "cf", "geotiff", "place"):
+        monkeypatch.delitem(sys.modules, f"framecast.writers.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(UsageError, match=f"needs the package {package}"):
+        writers.check([tmp_path / f"x{suffix}"])
+    writers.check([tmp_path / "x.gif"])
 
 
 def test_several_at_once(tmp_path: Path) -> None:

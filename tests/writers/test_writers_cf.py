@@ -97,6 +97,93 @@ def test_a_depth_that_was_read_as_a_rate_is_called_one(tmp_path: Path) -> None:
     assert data["lwe_precipitation_rate"].attrs["units"] == "mm/h"
 
 
+@pytest.mark.parametrize("units", ["mm per 5 min", "mm/h", "mm"])
+def test_rain_that_was_turned_into_reflectivity_is_called_so(tmp_path: Path, units: str) -> None:
+    """`data.scale: dBZ`: of KNMI's depths, of ODIM's and MRMS' rates, of a file whose units are wrong."""
+    rain = METRES.model_copy(
+        update={
+            "variables": ("rain",),
+            "units": (units,),
+            "standard_names": ("lwe_thickness_of_precipitation_amount",),
+        }
+    )
+    writers.write(tmp_path / "x.nc", forecast(units="dBZ", grid=rain), ABOUT)
+    data = opened(tmp_path / "x.nc")
+    assert set(data.data_vars) == {"equivalent_reflectivity_factor", "crs"}
+    said = data["equivalent_reflectivity_factor"].attrs
+    assert (said["standard_name"], said["units"]) == ("equivalent_reflectivity_factor", "dBZ")
+    silent = rain.model_copy(update={"variables": ("refl",), "units": ("1",)})
+    writers.write(tmp_path / "y.nc", forecast(units="dBZ", grid=silent), ABOUT)
+    assert opened(tmp_path / "y.nc")["refl"].attrs["standard_name"] == "equivalent_reflectivity_factor"
+
+
+RAIN_AND_HEAT = {
+    "variables": ("rain", "heat"),
+    "units": ("mm per 5 min", "K"),
+    "standard_names": ("rainfall_amount", ""),
+}
+
+
+def test_units_of_each_channel_are_those_of_its_values(tmp_path: Path) -> None:
+    """A forecast holds each channel in framecast's units, whatever the file's were: 12 mm/h are 1 mm in 5 minutes."""
+    made = forecast(channels=2, units="1", grid=METRES.model_copy(update=RAIN_AND_HEAT))
+    made.frames[:, :, 0] = 12.0
+    said = writers.write(tmp_path / "x.nc", made, ABOUT)
+    assert said == "rainfall_rate, heat (time 3, y 6, x 9), mm/h, K"
+    data = opened(tmp_path / "x.nc")
+    assert set(data.data_vars) == {"rainfall_rate", "heat", "crs"}
+    assert data["rainfall_rate"].attrs["units"] == "mm/h"
+    assert (data["rainfall_rate"].values == 12).all()
+    assert data["heat"].attrs["units"] == "K"
+    np.testing.assert_array_equal(data["heat"].values, made.frames[0, :, 1])
+
+
+def test_values_in_other_units_than_the_file_keep_their_meaning(tmp_path: Path) -> None:
+    """From a file to a file: 1 mm in 5 minutes, beside a temperature, is 12 mm/h."""
+    data = xarray.Dataset(
+        {
+            "rain": (("time", "y", "x"), np.ones((3, 4, 5), np.float32), {"units": "mm per 5 min"}),
+            "heat": (("time", "y", "x"), 280 + np.random.default_rng(0).random((3, 4, 5), np.float32), {"units": "K"}),
+        }
+    )
+    data.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    source = ArraySource(DataConfig(source=str(tmp_path / "x.nc"), variable="rain,heat", range=(0, 300)))
+    frames = source.read(0, 0, 3).frames[None]
+    writers.write(tmp_path / "y.nc", Forecast(frames, frames, None, "ntchw", source.grid, source.spec), ABOUT)
+    found = opened(tmp_path / "y.nc")
+    assert found["rainfall_rate"].attrs["units"] == "mm/h"
+    assert (found["rainfall_rate"].values == 12).all()
+    assert found["heat"].attrs["units"] == "K"
+    np.testing.assert_array_equal(found["heat"].values, data["heat"].values)
+
+
+def test_the_pixels_of_the_source_are_not_those_of_averaged_ones(tmp_path: Path) -> None:
+    """rioxarray and GDAL put a GeoTransform into the grid mapping, and believe it before the coordinates."""
+    mapping = {**pyproj.CRS("EPSG:3067").to_cf(), "GeoTransform": "300000.0 500.0 0.0 7001000.0 0.0 -500.0"}
+    writers.write(tmp_path / "x.nc", forecast(grid=METRES.model_copy(update={"mapping": mapping})), ABOUT)
+    said = opened(tmp_path / "x.nc")["crs"].attrs
+    assert "GeoTransform" not in said
+    assert said["grid_mapping_name"] == "transverse_mercator"
+
+
+def test_degrees_that_a_file_calls_metres(tmp_path: Path) -> None:
+    """ODIM on +proj=longlat."""
+    grid = METRES.model_copy(update={"y": DEGREES.y[::-1], "x": DEGREES.x, "crs": "+proj=longlat +datum=WGS84"})
+    writers.write(tmp_path / "x.nc", forecast(grid=grid), ABOUT)
+    data = opened(tmp_path / "x.nc")
+    said = [data[name].attrs for name in "yx"]
+    assert [one["units"] for one in said] == ["degrees_north", "degrees_east"]
+    assert [one["standard_name"] for one in said] == ["latitude", "longitude"]
+    assert data["crs"].attrs["grid_mapping_name"] == "latitude_longitude"
+
+
+def test_where_a_converted_model_comes_from_is_not_the_source_of_the_forecast(tmp_path: Path) -> None:
+    writers.write(tmp_path / "x.nc", forecast(), {**ABOUT, "source": "openstl", "converted_from": "a.pt"})
+    said = opened(tmp_path / "x.nc").attrs
+    assert said["source"] == "framecast 0.1.0, convlstm"
+    assert (said["model_source"], said["converted_from"]) == ("openstl", "a.pt")
+
+
 def test_channels_keep_their_names_and_units(tmp_path: Path) -> None:
     wind = METRES.model_copy(
         update={

@@ -35,7 +35,6 @@ Scales = Annotated[str, typer.Option(help="Of fss: sides of its windows, pixels.
 Scale = Annotated[
     str | None, typer.Option(help="dBZ: turn mm/h into reflectivity (Z = 200 R^1.6) before anything is scored.")
 ]
-Block = Annotated[int, typer.Option(help="Windows in a row that are one event: drawn together for intervals.", min=1)]
 Whole = Annotated[bool, typer.Option("--whole", help="Score whole frames, also where training cut crops.")]
 ByLead = Annotated[bool, typer.Option("--by-lead", help="A table by lead time for each metric, too.")]
 
@@ -53,7 +52,7 @@ def evaluate(
     horizon: options.Horizon = None,
     limit: Annotated[int | None, typer.Option(help="Score at most so many windows.", min=1)] = None,
     batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
-    block: Block = 1,
+    block: options.Block = "auto",
     tile: options.Tile = None,
     overlap: options.Overlap = None,
     by_lead: ByLead = False,
@@ -89,7 +88,7 @@ def evaluate(
         baselines=None if baseline is None else [] if baseline == "none" else options.words(baseline),
         scales=options.whole(scales, "--scales"),
         in_dbz=options.is_dbz(scale),
-        block=block,
+        block=options.block(block),
         whole=whole,
         room=options.room(None, tile, overlap),
     )

@@ -52,6 +52,13 @@ Frames = Annotated[
     str | None,
     typer.Option("--frames", metavar="A,B", help="Frames A to B-1 only: numbers from 0, or times 2016-09-28T14:45,..."),
 ]
+Block = Annotated[
+    str,
+    typer.Option(
+        help="Windows that are drawn together for intervals, as they are alike: so many in a row; event, those of a "
+        "sequence (with split_by=event of several near each other); auto, by event where there are 8 or more."
+    ),
+]
 Context = Annotated[
     str | None,
     typer.Option("--context", help="Frames in, or time, e.g. 50min, 2h, 1d. [default: as trained; 10 for a new model]"),
@@ -62,7 +69,7 @@ Horizon = Annotated[
 ]
 Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
 Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
-Units = Annotated[str | None, typer.Option("--units", help="Units of the values; over what the file says.")]
+Units = Annotated[str | None, typer.Option("--units", help="Units of what is forecast; over what the file says.")]
 MaxMemory = Annotated[
     str | None,
     typer.Option(
@@ -71,12 +78,18 @@ MaxMemory = Annotated[
 ]
 Tile = Annotated[
     int | None,
-    typer.Option(help="Edge of a tile, pixels; 0: the frame as a whole. [default: none if memory allows]", min=0),
+    typer.Option(
+        help="Edge of a tile, pixels; 0: the frame as a whole. [default: tiles only where the network needs them, or "
+        "the limit of memory that predict keeps]",
+        min=0,
+    ),
 ]
 Overlap = Annotated[
     int | None,
     typer.Option(
-        help="Pixels that tiles share. [default: so many that tiles do not show, if the network allows]", min=0
+        help="Pixels that tiles share, where there are tiles. [default: so many that tiles do not show, if the network "
+        "allows]",
+        min=0,
     ),
 ]
 
@@ -160,10 +173,19 @@ def words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
+def block(text: str) -> int | str:
+    """Which windows are drawn together for intervals."""
+    if text in ("auto", "event"):
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError("--block", got=text, expected="event, auto, or how many windows in a row, for example 12")
+    return int(text)
+
+
 def whole(text: str, what: str) -> tuple[int, ...]:
     """Comma-separated whole numbers."""
     found = numbers(text, what)
-    if not all(number == int(number) for number in found):
+    if not all(number.is_integer() for number in found):
         raise UsageError(what, got=text, expected="whole numbers with commas between them, for example 4,16")
     return tuple(int(number) for number in found)
 

@@ -22,7 +22,6 @@ Own = Annotated[
     typer.Option("--model", metavar="package.module:Class", help="Network that is not framecast's own; repeatable."),
 ]
 Limit = Annotated[int | None, typer.Option(help="Windows to score. [default: as many as a validation]", min=1)]
-Block = Annotated[int, typer.Option(help="Windows in a row that are one event: drawn together for intervals.", min=1)]
 
 
 def report(
@@ -36,7 +35,7 @@ def report(
     metrics: Metrics = None,
     thresholds: Thresholds = None,
     limit: Limit = None,
-    block: Block = 1,
+    block: options.Block = "auto",
     model: options.Model = None,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
@@ -64,7 +63,7 @@ def compare(
     metrics: Metrics = None,
     thresholds: Thresholds = None,
     limit: Annotated[int | None, typer.Option(help="Windows to score. [default: all]", min=1)] = None,
-    block: Block = 1,
+    block: options.Block = "auto",
     model: Own = None,
     device: options.Device = "auto",
     quiet: options.Quiet = False,
@@ -125,7 +124,7 @@ def _question(
     metrics: str | None,
     thresholds: str | None,
     limit: int | None,
-    block: int,
+    block: str,
 ) -> Question:
     from framecast.match import Question
 
@@ -135,7 +134,7 @@ def _question(
         options.numbers(thresholds, "--thresholds") if thresholds else None,
         limit=limit,
         baselines=None if baseline is None else [] if baseline == "none" else options.words(baseline),
-        block=block,
+        block=options.block(block),
     )
 
 

@@ -11,7 +11,8 @@ from framecast.cli import options
 from framecast.errors import UsageError
 
 if TYPE_CHECKING:
-    from framecast.types import Forecast
+    from framecast.data import ArraySource, DataConfig
+    from framecast.types import Forecast, FrameSpec
 
 Clip = Annotated[
     bool, typer.Option("--clip", help="Cut what is predicted to the model's value range (of --range, units or data).")
@@ -51,28 +52,27 @@ def predict(
 ) -> None:
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
     from framecast import kernels, writers
-    from framecast.contest import recipe_of, seen_alike
-    from framecast.data import ArraySource
+    from framecast.alike import seen_alike
+    from framecast.contest import recipe_of
     from framecast.model_folder import load
     from framecast.place import resolve_device
     from framecast.predict import clipped, forecast, provenance
     from framecast.progress import progress
 
     writers.check(out, gif, strip)
-    kernels.set_precision(precision or "auto")
     place, kind = resolve_device(device), options.imported(model)
-    forecaster = load(run, model=kind)
+    forecaster, recipe = load(run, model=kind), recipe_of(run, kind)
+    kernels.set_precision(precision or recipe.train.precision)
     fields = options.data_fields(
         str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
-    config = options.data_config(seen_alike(recipe_of(run, kind), fields, forecaster.spec))
+    config = options.data_config(seen_alike(recipe, fields, forecaster.spec))
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
-    source = ArraySource(config)
-    _check_sequence(sequence, len(source.latest))
+    source, room = _opened(config, forecaster.spec, out), options.room(max_memory, tile, overlap)
+    _check_sequence(sequence, count := len(source.latest))
     for note in () if as_json else source.notes:
         print(note, flush=True)
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
-    room, count = options.room(max_memory, tile, overlap), len(source.latest)
     with progress("predicting", count, quiet=quiet or as_json) as show:
         result = forecast(forecaster, source, horizon, room=room, progress=show.update, **said)
     result = clipped(result) if clip else result
@@ -80,9 +80,26 @@ def predict(
     _tell(result, written, source.notes, about, as_json=as_json)
 
 
+def _opened(config: DataConfig, model: FrameSpec, out: list[Path]) -> ArraySource:
+    """The frames; what makes a forecast of them impossible is said before it is computed."""
+    from framecast import writers
+    from framecast.data import ArraySource
+    from framecast.predict import check_step
+
+    source = ArraySource(config)
+    check_step(model, source.spec, config.step_minutes)
+    writers.check_grid(out, source.grid)
+    return source
+
+
 def _tell(result: Forecast, written: dict[str, str], notes: list[str], about: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        facts = {"shape": result.frames.shape, "notes": [*notes, *result.notes], **(result.computed or {})}
+        facts = {
+            "context": result.context.shape[1],
+            "shape": result.frames.shape,
+            "notes": [*notes, *result.notes],
+            **(result.computed or {}),
+        }
         options.say_json({"out": written, **facts, **about})
         return
     print(*result.notes, result.told, *(f"{path}: {words}" for path, words in written.items()), sep="\n")

@@ -63,30 +63,54 @@ def events(source: Source, usable: Sequence[int], gap: int) -> list[list[int]]:
 def kept_apart(source: Source, blocks: Blocks, gap: int) -> Blocks:
     """Blocks shortened at their beginning until `gap` frames lie between those of different splits.
 
-    Blocks of sequences whose times are unknown are left as they are, as are all without a gap.
+    Where times are not known, that holds between pieces of one whole (see `Source.places`), and for them at least: no
+    one knows how much is missing between two. All blocks are left as they are without a gap.
 
     Args:
         source: the sequences.
         blocks: by split; those of one sequence are apart already.
         gap: frames.
     """
-    step = _step(source)
-    if not gap or step is None:
+    if not gap:
         return blocks
-    placed = [(span(source, block), name, block) for name, members in blocks.items() for block in members]
-    known = [(ends, name, block) for ends, name, block in placed if ends is not None]
+    placed = [(_place(source, block), name, block) for name, members in blocks.items() for block in members]
     kept: Blocks = {name: [] for name in blocks}
-    for ends, name, block in placed:
-        if ends is None:
-            kept[name].append(block)
-    last: dict[str, Any] = {}
-    for (first, final), name, block in sorted(known, key=lambda entry: (entry[0], entry[1])):
-        lacking = [math.ceil(gap + 1 - (first - end) / step) for other, end in last.items() if other != name]
-        begin = block.begin + max([0, *lacking])
+    ends: dict[tuple[object, str], int] = {}
+    placed.sort(key=lambda entry: (entry[0].first, entry[0].last, entry[1]))
+    for (line, first, last, step), name, block in placed:
+        others = [ends[line, other] for other in blocks if other != name and (line, other) in ends]
+        begin = block.begin + max([0, *(math.ceil(gap + 1 - (first - end) / step) for end in others)])
         if begin < block.end:
             kept[name].append(block._replace(begin=begin))
-            last[name] = max(last.get(name, final), final)
+            ends[line, name] = max(ends.get((line, name), last), last)
     return {name: sorted(members) for name, members in kept.items()}
+
+
+def holds_within(source: Source, blocks: Blocks) -> bool:
+    """Whether a gap holds within the pieces of each whole only: there are several, and nothing says how far apart."""
+    lines = {_place(source, block).line for members in blocks.values() for block in members}
+    return len(lines) > 1
+
+
+class _Place(NamedTuple):
+    """Where a block lies."""
+
+    line: object
+    """What distances can be told along: None for time, else what the sequence is a piece of."""
+    first: int
+    """Its first frame, milliseconds, or the number in the whole."""
+    last: int
+    step: int
+    """Between two frames, in the same."""
+
+
+def _place(source: Source, block: Block) -> _Place:
+    ends, step = span(source, block), _step(source)
+    if ends is None or step is None:
+        whole, offset = source.places[block.sequence]
+        return _Place((whole,), offset + block.begin, offset + block.end - 1, 1)
+    first, last = (int(end.astype("datetime64[ms]").astype(np.int64)) for end in ends)
+    return _Place(None, first, last, int(step.astype(np.int64)))
 
 
 def _step(source: Source) -> Any:

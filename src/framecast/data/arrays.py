@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from framecast.data.cache import FrameCache
 from framecast.data.calendar import calendar, calendar_channels
+from framecast.data.channel_units import units_of
 from framecast.data.config import DataConfig
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.layout import layout
@@ -29,13 +30,13 @@ from framecast.data.series import stack_fingerprint
 from framecast.data.shrink import shrunk
 from framecast.data.stored import Attributes, Stored
 from framecast.data.timeline import Timeline
-from framecast.data.units import DBZ_UNITS, canonical, reflectivity_of
+from framecast.data.units import DBZ_UNITS, reflectivity_of
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
 DBZ_RANGE = (0.0, 70.0)
 BYTE_RANGE = (0.0, 255.0)
-SERIES = (512 << 20, 16, 1 << 20)
+SERIES = (5 << 28, 16, 1 << 20)
 """Of files that are unpacked: bytes up to which all are looked at, how many blocks of larger ones, values of a block."""
 
 
@@ -69,10 +70,10 @@ class ArraySource:
         self._array = stored.array
         self._layout, notes = layout(stored, config.dims, name)
         self.notes: list[str] = [*stored.notes, *notes]
-        self._roles = roles(config, stored.grid.variables, self._layout.size("c"))
+        self._roles = roles(config, stored.grid, self._layout.size("c"))
         self._factors: NDArray[np.float32] | None = None
         self._missing = said.missing if config.missing is None else config.missing
-        units, self._scale, self._offset = self._units(config.units, self._of_targets(stored))
+        units = self._calibrate(config.units, stored)
         self._scan = self._scanned(stored.grain, name, everything=config.max_missing is not None)
         self._reflectivity = None if config.scale is None else reflectivity_of(units, config.z_r, name)
         if self._reflectivity is not None:
@@ -85,10 +86,12 @@ class ArraySource:
         self._chosen = config.frames is not None
         self._placement = placement = self._placed(config, said, name)
         self.pieces, self.lengths, self.labels = placement.pieces, placement.lengths, placement.labels
-        self.latest, self.groups = placement.latest, placement.groups
+        self.latest, self.groups, self.places = placement.latest, placement.groups, placement.places
         self.grid: Grid = stored.grid.coarse(config.shrink)
         if self._roles is not None:
             self.grid = self.grid.of(self._roles.targets)
+        if config.units is not None and self.grid.units:
+            self.grid = self.grid.model_copy(update={"units": (config.units,) * len(self.grid.units)})
         self.spec = FrameSpec(
             channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
             height=self._shrunk_size("h", name),
@@ -158,8 +161,8 @@ class ArraySource:
         frames = self._raw(stored)
         if self.has_missing:
             frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
-        if self._roles is not None and self._factors is not None:
-            order = self._roles.order
+        if self._factors is not None:
+            order = list(range(len(self._factors))) if self._roles is None else self._roles.order
             frames = frames[:, order] * self._factors[order][:, None, None]
         frames = shrunk(frames, self._shrink) if self._shrink > 1 else frames
         if self._reflectivity is not None:
@@ -177,6 +180,14 @@ class ArraySource:
     def _plain_bytes(self) -> bool:
         return self._array.dtype == np.uint8 and (self._scale, self._offset) == (1.0, 0.0)
 
+    @property
+    def _unscaled(self) -> bool:
+        """Whether the targets are as they are stored."""
+        if self._factors is None:
+            return True
+        targets = slice(None) if self._roles is None else list(self._roles.targets)
+        return bool((self._factors[targets] == 1).all())
+
     def _raw(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         if (self._scale, self._offset) == (1.0, 0.0):
             with np.errstate(over="ignore"):
@@ -184,35 +195,17 @@ class ArraySource:
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(stored * np.float64(self._scale) + self._offset, np.float32)
 
-    def _of_targets(self, stored: Stored) -> Stored:
-        """The same with the units of the targets, where channels have units of their own."""
-        if self._roles is None or len(stored.grid.units) != self._layout.size("c"):
-            return stored
-        self.notes = [note for note in self.notes if not note.startswith("units: ")]
-        units = {stored.grid.units[place] for place in self._roles.targets}
-        if len(units) > 1:
-            self.notes.append(f"units: {', '.join(sorted(units))} by target; one value range serves them all")
-        said = stored.attributes._replace(units=units.pop() if len(units) == 1 else None)
-        return stored._replace(attributes=said)
-
-    def _units(self, given: str | None, stored: Stored) -> tuple[str, float, float]:
-        """Units, scale and offset in those units."""
-        said = stored.attributes
-        spelled = given or said.units or "1"
-        units, factor = canonical(spelled)
-        if not (given or said.units):
-            self.notes.append("units: not said, taken as 1")
-        if given and said.units and canonical(given) != canonical(said.units):
-            self.notes.append(f"units: {given} as given; the file says {said.units}")
-        if factor != 1:
-            self.notes.append(f"units: {spelled} turned into {units}, values times {factor:g}")
-        if self._roles is not None:
-            own = stored.grid.units if len(stored.grid.units) == self._layout.size("c") else ()
-            self._factors = np.full(self._layout.size("c"), factor, np.float32)
-            for channel in (*self._roles.past, *self._roles.covariates) if own else ():
-                self._factors[channel] = canonical(own[channel])[1]
-            factor = 1.0
-        return units, said.scale * factor, said.offset * factor
+    def _calibrate(self, given: str | None, stored: Stored) -> str:
+        """Take in scale, offset and units; the units of the targets."""
+        said, count = stored.attributes, self._layout.size("c")
+        units = units_of(given, said.units, stored.grid.units, self._roles, count)
+        self.notes += units.notes
+        self._scale, self._offset, self._factors = said.scale, said.offset, None
+        if self._roles is None and len(set(units.factors)) == 1:
+            self._scale, self._offset = said.scale * units.factors[0], said.offset * units.factors[0]
+        else:
+            self._factors = np.array(units.factors, np.float32)
+        return units.name
 
     def _scanned(self, grain: tuple[int, ...], name: str, *, everything: bool) -> Scan | None:
         """Look at the values, unless they are plain bytes, of which none can be missing."""
@@ -249,7 +242,7 @@ class ArraySource:
         if units == DBZ_UNITS:
             self.notes.append(f"range: {DBZ_RANGE[0]:g} to {DBZ_RANGE[1]:g} dBZ, usual for radar")
             return DBZ_RANGE
-        if self._plain_bytes:
+        if self._plain_bytes and self._unscaled:
             self.notes.append("range: 0 to 255, as values are unsigned 8-bit")
             return BYTE_RANGE
         low, high = found

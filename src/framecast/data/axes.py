@@ -71,18 +71,28 @@ class Times(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def calendar_times(data: Any, dim: str | None, name: str) -> Times:
+def calendar_times(data: Any, dim: str | None, count: int, name: str, origin: str | None = None) -> Times:
     """Times along a dimension.
 
     Dates of calendars that numpy does not have keep their distances, from the first of the month of the first frame on.
 
+    Args:
+        data: an xarray.Dataset.
+        dim: the dimension; None where frames have none.
+        count: frames; what has another number of times does not say theirs.
+        name: the file, for errors.
+        origin: from where to count such dates instead, so that those of several files agree: see `Times`.
+
     Raises:
         InputError: times that cannot be read.
     """
-    key = dim if dim in data.variables else next((k for k in ("time", "valid_time") if k in data.variables), None)
+    keys = [key for key in (dim, "time", "valid_time") if key in data.variables]
+    key = next((key for key in keys if data.variables[key].size == count), keys[0] if keys else None)
     array = None if key is None else data.variables[key]
     if array is None or array.ndim > 1 or array.size > SERIES_LIMIT or array.dtype.kind not in "fiu":
         return Times(None)
+    if array.size != count:
+        return Times(None, notes=(f"times: {key} has {array.size} for {count} frames, and is not used",))
     units, calendar = str(array.attrs.get("units", "")), str(array.attrs.get("calendar", "standard")).lower()
     if " since " not in units:
         return Times(None, calendar)
@@ -98,6 +108,8 @@ def calendar_times(data: Any, dim: str | None, name: str) -> Times:
             return Times(np.array(moments, "datetime64[ms]"), calendar)
         moments = cftime.num2date(raw, units, calendar)
         first = min(moments).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        if origin is not None:
+            first = first.replace(year=int(origin[:4]), month=int(origin[5:7]))
         passed = np.array([round((moment - first).total_seconds() * 1000) for moment in moments], "timedelta64[ms]")
         origin = f"{first.year:04}-{first.month:02}-01 00:00:00"
         notes = (f"calendar: {calendar}; days are counted from {origin[:10]} on",)

@@ -56,9 +56,10 @@ class CFGrids:
     def __init__(self, wish: Wish) -> None:
         self._wanted = [] if wish.variable is None else [part.strip() for part in wish.variable.split(",")]
         self._open: dict[tuple[int, Path], Any] = {}
+        self._origin: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_wanted": self._wanted, "_open": {}}
+        return {"_wanted": self._wanted, "_open": {}, "_origin": self._origin}
 
     def look(self, path: Path) -> Leaf:
         """Variables, axes, coordinates, times."""
@@ -70,7 +71,9 @@ class CFGrids:
             if apart or (len(variables) > 1 and lead.c is not None):
                 got = "; ".join(f"{key} ({', '.join(data[key].dims)})" for key in variables)
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
-            return _leaf(data, variables, lead, str(path))
+            leaf = _leaf(data, variables, lead, str(path), self._origin)
+            self._origin = leaf.grid.time_origin
+            return leaf
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read frames; fill values are NaN, scale and offset applied."""
@@ -113,13 +116,19 @@ def _dataset(path: Path) -> Any:
     if path.is_dir():
         _check_zarr(path)
         return xarray.open_dataset(path, engine="zarr", consolidated=None, **said)
-    with path.open("rb") as file:
-        classic = file.read(3) == CLASSIC
-    if classic:
+    if _is_classic(path):
         library("scipy", "grids")
         return xarray.open_dataset(path, engine="scipy", **said)
     _check_netcdf(path)
     return xarray.open_dataset(path, engine="h5netcdf", **said)
+
+
+def _is_classic(path: Path) -> bool:
+    """Whether a file is NetCDF 3."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        return file.read(3) == CLASSIC
 
 
 def _check_netcdf(path: Path) -> None:
@@ -170,7 +179,7 @@ def _axes(data: Any, array: Any, name: str) -> _Axes:
     return _Axes(time, others[0] if others else None, found["y"][0], found["x"][0])
 
 
-def _leaf(data: Any, variables: list[str], axes: _Axes, name: str) -> Leaf:
+def _leaf(data: Any, variables: list[str], axes: _Axes, name: str, origin: str | None) -> Leaf:
     first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
     count = first.sizes[axes.t] if axes.t else 1
     height, width = first.sizes[axes.y], first.sizes[axes.x]
@@ -181,11 +190,9 @@ def _leaf(data: Any, variables: list[str], axes: _Axes, name: str) -> Leaf:
         raise InputError(name, got=got, expected=f"at most {SERIES_LIMIT} frames of {FRAME_LIMIT} values")
     dtype = np.result_type(*(data[key].dtype for key in variables))
     _check_packed(data, variables, name)
-    times = calendar_times(data, axes.t, name)
+    times = calendar_times(data, axes.t, count, name, origin)
     grid, notes = _grid(data, variables, axes, levels, times, name), times.notes
     units = grid.units[0] if len(set(grid.units)) == 1 else None
-    if units is None:
-        notes = (*notes, f"units: {', '.join(grid.units)} by channel; one value range serves them all")
     chunks = first.encoding.get("preferred_chunks", {})
     grain = int(chunks.get(axes.t, 1)) if axes.t else 1
     return Leaf(
@@ -196,9 +203,12 @@ def _leaf(data: Any, variables: list[str], axes: _Axes, name: str) -> Leaf:
 def _check_packed(data: Any, variables: list[str], name: str) -> None:
     """The ratio rule for classic files, which are not looked at before xarray opens them; they are never packed."""
     path = Path(name)
-    if path.is_dir():
+    if not _is_classic(path):
         return
-    size = sum(data[key].nbytes for key in variables)
+    # of values as they are stored: they grow where scale and offset turn them into floats
+    size = sum(
+        data[key].size * np.dtype(data[key].encoding.get("dtype", data[key].dtype)).itemsize for key in variables
+    )
     if size > SMALL and size > RATIO_LIMIT * path.stat().st_size:
         got = f"{size} bytes of values in a file of {path.stat().st_size}"
         raise InputError(name, got=got, expected=f"at most {RATIO_LIMIT} times as many", fix="it looks like a bomb")

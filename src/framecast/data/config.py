@@ -111,8 +111,10 @@ class DataConfig(BaseModel):
         shrink: average blocks of so many pixels in each direction; rows and columns left over at the end are cut.
         range: lowest and highest value, in the units that frames have once read (mm/h for a depth per 5 min); scores
             and most normalizers use it.
-        missing: the stored value, before scale and offset, that stands for a missing pixel.
-        units: physical units of the values; over what the file says.
+        missing: the value that stands for a missing pixel: of arrays and pictures as it is stored, before scale and
+            offset; of files that are unpacked by rules of their own (CF, ODIM, KNMI, FMI, GeoTIFF, GRIB) as it is once
+            unpacked, beside what those rules call missing.
+        units: physical units of the targets; over what the file says.
         scale: "dBZ", rain rates are turned into reflectivity once read (what is in dBZ stays as it is); null for as is.
         z_r: how: the name of a relation in `framecast.normalize.Z_R`, or (a, b) of Z = a R^b.
         step_minutes: minutes between frames; over what the file says.
@@ -120,7 +122,7 @@ class DataConfig(BaseModel):
             events, which are sequences less than `gap` apart; "time", consecutive blocks of each sequence; "auto",
             labels, else sequences where there are many, else time.
         gap: least distance between frames of different splits, frames or time as in 2h. Between sequences it holds where
-            their times are known.
+            their times are known, or where they are pieces of one recording.
         fractions: parts of train, validation and test; a part of 0 leaves that split out. Labels override them.
         stride: frames between the starts of training windows in long sequences.
         crop: side, or (height, width), of the parts of frames that are trained and scored on, pixels; null for whole
@@ -133,11 +135,11 @@ class DataConfig(BaseModel):
             covariates. Other channels are known in the past only: the network forecasts them too, for its own use.
         covariates: names or numbers of the channels that are known of the future too (orography, a land mask, a
             numerical forecast): given to the network with the time that it predicts, never forecast.
-        calendar: covariates that are computed from the times, UTC: "hour" of the day, "day" of the year, each as sine
-            and cosine.
+        calendar: covariates that are computed from the times, UTC: "hour" of the day, "day" of the year (of the standard
+            calendar only), each as sine and cosine.
         max_missing: a frame of which a larger share of the targets is missing counts as a gap, which no window crosses.
             Null for frames of which nothing is there, as far as all values are looked at when the data are opened
-            (4 GiB of an array, 512 MiB of files); with a share all are, whatever it takes.
+            (4 GiB of an array, 1.25 GiB of files); with a share all are, whatever it takes.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
             turns, square frames or crops only).
         moving_mnist: the generator's settings, used where source is "moving-mnist".
@@ -219,7 +221,8 @@ class DataConfig(BaseModel):
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
         unused = [name for name in names if getattr(self, name) is not None]
         unused += [name for name in ("covariates", "calendar") if getattr(self, name)]
-        usual = {"colour": "auto", "shrink": 1, "gap": 0}
+        usual: dict[str, object] = {"colour": "auto", "shrink": 1, "gap": 0, "split_by": "auto", "stride": 1}
+        usual["fractions"] = DataConfig.model_fields["fractions"].default
         unused += [name for name, value in usual.items() if getattr(self, name) != value]
         if self.source == MOVING_MNIST and unused:
             raise ValueError(f"got {', '.join(unused)} with source {MOVING_MNIST}, expected them with a file only")

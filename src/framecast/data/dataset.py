@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.data.apart import events
 from framecast.data.config import MOVING_MNIST, DataConfig, MovingMNISTConfig
 from framecast.data.crops import Crops, crops_of
 from framecast.data.duration import in_frames
@@ -54,6 +55,8 @@ class DataSet:
             many, and of generated ones, a sample.
         record: of what is in which split, plain values.
         grid: where pixels lie and what channels are, for those who write.
+        event: (split, index) to the number of the event that the window belongs to: its sequence, or several that are
+            one event if data are split so. None where each window is one.
     """
 
     spec: FrameSpec
@@ -69,6 +72,7 @@ class DataSet:
     training: Callable[[], Iterable[NDArray[np.float32]]]
     record: dict[str, Any]
     grid: Grid = field(default_factory=Grid)
+    event: Callable[[str, int], int] | None = None
 
     @property
     def frames(self) -> int:
@@ -148,6 +152,9 @@ class _StoredWindows:
         sequence, start = self.windows[split][index]
         return self.source.read(sequence, start, start + self.frames)
 
+    def sequence(self, split: str, index: int) -> int:
+        return self.windows[split][index][0]
+
 
 class _CroppedWindows:
     """The same in crops: each window counts for several."""
@@ -172,8 +179,21 @@ class _CroppedWindows:
             area = self.grids[sequence][index - (int(ends[number - 1]) if number else 0)]
         return self.source.read(sequence, start, stop, area)
 
+    def sequence(self, split: str, index: int) -> int:
+        return self.windows[split][int(np.searchsorted(self.ends[split], index, side="right"))][0]
+
     def counts(self) -> dict[str, int]:
         return {name: int(ends[-1]) if len(ends) else 0 for name, ends in self.ends.items()}
+
+
+@dataclass(frozen=True)
+class _Event:
+    read: _StoredWindows | _CroppedWindows
+    numbers: list[int]
+    """Of each sequence."""
+
+    def __call__(self, split: str, index: int) -> int:
+        return self.numbers[self.read.sequence(split, index)]
 
 
 @dataclass(frozen=True)
@@ -203,6 +223,7 @@ def _stored(config: DataConfig, lengths: tuple[int | str, int | str], seed: int)
     context, horizon = _lengths(lengths, source.spec)
     frames = context + horizon
     parts = split(source, config, frames, eval_stride=horizon)
+    read, event = _StoredWindows(source, parts.windows, frames), _events(source, config)
     whole = DataSet(
         spec=source.spec,
         context=context,
@@ -213,13 +234,27 @@ def _stored(config: DataConfig, lengths: tuple[int | str, int | str], seed: int)
         has_missing=source.has_missing,
         augment=config.augment,
         counts={name: len(windows) for name, windows in parts.windows.items()},
-        read=_StoredWindows(source, parts.windows, frames),
+        read=read,
         training=partial(frames_of, source, parts.blocks["train"]),
         record=record(parts, source),
         grid=source.grid,
+        event=_Event(read, event),
     )
     crops = crops_of(source, config, seed)
-    return whole if crops is None else _cropped(whole, _CroppedWindows(source, parts.windows, frames, crops))
+    if crops is None:
+        return whole
+    cropped = _CroppedWindows(source, parts.windows, frames, crops)
+    return replace(_cropped(whole, cropped), event=_Event(cropped, event))
+
+
+def _events(source: Source, config: DataConfig) -> list[int]:
+    """The event of each sequence: those that the split keeps together have the same number."""
+    sequences = range(len(source.lengths))
+    if config.split_by != "event":
+        return list(sequences)
+    together = events(source, sequences, in_frames(config.gap, source.spec.step_minutes, "gap") if config.gap else 0)
+    number = {sequence: place for place, members in enumerate(together) for sequence in members}
+    return [number[sequence] for sequence in sequences]
 
 
 def _cropped(whole: DataSet, read: _CroppedWindows) -> DataSet:

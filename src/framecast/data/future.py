@@ -126,29 +126,47 @@ class FutureCovariates:
                 got = f"{source.lengths[sequence]} frames" if sequence < len(source.lengths) else "too few sequences"
                 raise InputError("--covariates", got=got, expected=f"{self.horizon} frames, those to be predicted")
             return source.read(sequence, 0, self.horizon).frames
-        missing = [time for time in times if time not in self._at]
+        at = self._at[number if len(self._at) > 1 else 0]
+        missing = [time for time in times if time not in at]
         if missing:
             got = f"no frame of {str(missing[0].astype('datetime64[s]')).replace('T', ' ')}"
             raise InputError("--covariates", got=got, expected=f"frames from {times[0]} to {times[-1]}")
-        places = [self._at[time] for time in times]
-        return np.concatenate([source.read(sequence, at, at + 1).frames for sequence, at in places])
+        places = [at[time] for time in times]
+        return np.concatenate([source.read(sequence, place, place + 1).frames for sequence, place in places])
 
     @cached_property
-    def _at(self) -> dict[np.datetime64, tuple[int, int]] | None:
-        """Where the frame of each time lies in the file; None if it has no times."""
-        assert self._source is not None
-        found = {}
-        for sequence in range(len(self._source.lengths)):
-            times = self._source.frame_times(sequence)
+    def _at(self) -> list[dict[np.datetime64, tuple[int, int]]] | None:
+        """Where the frame of each time lies in the file; None if it has no times.
+
+        One for the whole file where no time is there twice; else one for each of its sequences (or groups of files).
+
+        Raises:
+            InputError: times that are there twice, in another number of sequences than are forecast.
+        """
+        source = self._source
+        assert source is not None
+        wholes = np.searchsorted(source.latest, range(len(source.lengths))).tolist()
+        found: list[dict[np.datetime64, tuple[int, int]]] = [{} for _ in source.latest]
+        for sequence, whole in enumerate(wholes):
+            times = source.frame_times(sequence)
             if times is None:
                 return None
-            found.update({time: (sequence, at) for at, time in enumerate(times)})
+            found[whole].update({time: (sequence, place) for place, time in enumerate(times)})
+        together = {time: place for times in found for time, place in times.items()}
+        if len(together) == sum(map(len, found)):
+            return [together]
+        if len(found) != len(self.contexts):
+            got, expected = f"{len(found)} sequences of the same times", f"{len(self.contexts)}, as are forecast"
+            raise InputError("--covariates", got=got, expected=expected, fix="give one for each, in their order")
         return found
 
 
 def _named(file: DataConfig, channels: Sequence[Channel]) -> ArraySource:
-    """Open a file of these covariates: by name, or all its channels in their order where they have numbers only."""
-    fields = {"range": (0.0, 1.0), "covariates": (), "calendar": (), "frames": None, "scale": None}
+    """Open a file of these covariates: by name, or all its channels in their order where they have numbers only.
+
+    What was said of the targets is not meant for them: each channel has the units that the file gives it, as in training.
+    """
+    fields = {"range": (0.0, 1.0), "covariates": (), "calendar": (), "frames": None, "scale": None, "units": None}
     if all(channel.name.isdecimal() for channel in channels):
         source = ArraySource(file.model_copy(update={**fields, "targets": None}))
         if source.spec.channels != len(channels):

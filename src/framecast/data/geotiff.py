@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ BLOCK_LIMIT = 1 << 28
 """Bytes of one unpacked tile."""
 ENVIRONMENT = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 64, "GDAL_PAM_ENABLED": "NO"}
 """Of GDAL: the file alone counts, no companion beside it; a cache of 64 MB."""
+
+GEO_KEYS = 34735
+"""TIFF tag of a GeoTIFF."""
 
 _WORDS = "a GeoTIFF that can be read"
 _ITEM = re.compile(r'<Item name="([^"<>]{1,60})"([^<>]{0,200})>([^<>]{0,200})</Item>')
@@ -54,7 +57,8 @@ class GeoTIFFs:
             stamp = items.get("Observation time")
             times = None if stamp is None else from_names([stamp[1]])
             grid = _grid(file, bands, items)
-        return Leaf(shape, np.dtype(np.float32), times=times, units=grid.units[0] or None, grid=grid)
+        units = grid.units[0] if len(set(grid.units)) == 1 else None
+        return Leaf(shape, np.dtype(np.float32), times=times, units=units or None, grid=grid)
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read all bands, in physical units."""
@@ -97,22 +101,46 @@ def _opened(path: Path) -> Iterator[Any]:
         yield file
 
 
-def _check_tags(path: Path) -> None:
-    """Refuse a file that ends before one of its tags: GDAL would leave out the tag, and with it the scale or the mask."""
-    size = path.stat().st_size
+class _Tags(NamedTuple):
+    """The first directory of a TIFF."""
+
+    order: Literal["little", "big"]
+    width: int
+    """Bytes of a value or an offset."""
+    entries: list[bytes]
+    whole: bool
+    """Whether all entries are there."""
+
+
+def is_geotiff(path: Path) -> bool:
+    """Whether a file says where its pixels lie on earth. Pillow is not asked: it does not know all that GeoTIFFs hold."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    with damage(str(path), _WORDS):
+        tags = _tags(path)
+    return any(int.from_bytes(entry[:2], tags.order) == GEO_KEYS for entry in tags.entries)
+
+
+def _tags(path: Path) -> _Tags:
     with path.open("rb") as file:
         head = file.read(16)
         order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
         big = int.from_bytes(head[2:4], order) == 43
-        width, entry = (8, 20) if big else (4, 12)
+        width, size = (8, 20) if big else (4, 12)
         file.seek(int.from_bytes(head[8:16] if big else head[4:8], order))
         count = int.from_bytes(file.read(8 if big else 2), order)
-        entries = file.read(min(count, 1000) * entry)
-    whole = len(entries) == count * entry
-    for at in range(0, len(entries) - entry + 1, entry):
-        kind, number = (int.from_bytes(entries[at + 2 : at + 4], order), entries[at + 4 : at + entry - width])
+        found = file.read(min(count, 1000) * size)
+    entries = [found[at : at + size] for at in range(0, len(found) - size + 1, size)]
+    return _Tags(order, width, entries, len(found) == count * size)
+
+
+def _check_tags(path: Path) -> None:
+    """Refuse a file that ends before one of its tags: GDAL would leave out the tag, and with it the scale or the mask."""
+    size, (order, width, entries, whole) = path.stat().st_size, _tags(path)
+    for entry in entries:
+        kind, number = int.from_bytes(entry[2:4], order), entry[4:-width]
         length = _SIZES.get(kind, 1) * int.from_bytes(number, order)
-        whole &= length <= width or int.from_bytes(entries[at + entry - width : at + entry], order) + length <= size
+        whole &= length <= width or int.from_bytes(entry[-width:], order) + length <= size
     if not whole:
         raise InputError(
             str(path), got="the end of the file before that of its tags", expected=_WORDS, fix="get it again"
@@ -154,7 +182,7 @@ def _grid(file: Any, bands: Sequence[int], items: dict[str, tuple[str, str]]) ->
     return Grid(
         variables=tuple(names),
         units=tuple(units),
-        standard_names=("equivalent_reflectivity_factor" if units[0].lower() == "dbz" else "",) * len(bands),
+        standard_names=tuple("equivalent_reflectivity_factor" if unit.lower() == "dbz" else "" for unit in units),
         y=tuple(transform.f + (row + 0.5) * transform.e for row in range(file.height)) if straight else (),
         x=tuple(transform.c + (column + 0.5) * transform.a for column in range(file.width)) if straight else (),
         y_name="latitude" if degrees else "y",

@@ -7,6 +7,7 @@ PROJ library, with which pyproj crashes in the same process; and no index files 
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.data import mrms
 from framecast.data.damage import FRAME_LIMIT, SERIES_LIMIT, check_frame, damage, library
 from framecast.data.family import AbsentError, Leaf, Wish
 from framecast.errors import InputError
@@ -22,14 +24,19 @@ from framecast.types import Grid
 SUFFIXES = (".grib2", ".grib", ".grb", ".grb2", ".grib2.gz", ".grb2.gz")
 MESSAGE_LIMIT = 1 << 30
 """Bytes of one message, and of a whole gzipped file once unpacked."""
-MRMS = 209
-"""Discipline of NOAA/NSSL's Multi-Radar/Multi-Sensor products, which ecCodes has no names for."""
-MRMS_RATE = (6, 1)
-"""Category and number of PrecipRate, mm/h."""
-MRMS_CODES = {6: (-1.0, -3.0), 9: (-99.0, -999.0), 10: (-99.0, -999.0), 11: (-99.0, -999.0)}
-"""By category: missing, and outside coverage."""
-
 _WORDS = "GRIB messages that can be read"
+_DISTANCES = {
+    "lambert": ("DxInMetres", "DyInMetres"),
+    "polar_stereographic": ("DxInMetres", "DyInMetres"),
+    "mercator": ("DiInMetres", "DjInMetres"),
+}
+"""By kind of grid, keys of the distance of its points in x and y."""
+_STANDARD_NAMES = {"mm/h": "rainfall_rate", "dBZ": "equivalent_reflectivity_factor"}
+"""By units."""
+
+
+_MRMS_NAME = re.compile(r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}")
+"""Product, height and date: MRMS_PrecipRate_00.00_20190610-010600."""
 
 
 class _Message(NamedTuple):
@@ -37,11 +44,30 @@ class _Message(NamedTuple):
     size: int
 
 
+class _Field(NamedTuple):
+    """What messages of one sequence have in common."""
+
+    short: str
+    kind: str
+    """Of the level: isobaricInhPa, heightAboveGround."""
+    level: str
+    member: str
+    """Of an ensemble; empty where there is none."""
+    step: str
+    """instant, avg, accum."""
+
+    @property
+    def words(self) -> set[str]:
+        """Everything but the name."""
+        return set(" ".join(self[1:]).split())
+
+
 class GRIB:
     """Messages of one field on one grid, in the order of their valid times.
 
     Args:
-        wish: variable, the short name of the field, needed where files hold several.
+        wish: variable, the short name of the field, needed where files hold several; with the level (or the member of an
+            ensemble) in brackets, as in t[500], where they hold several of those.
     """
 
     name = "GRIB"
@@ -49,42 +75,76 @@ class GRIB:
     def __init__(self, wish: Wish) -> None:
         self._wanted = wish.variable
         self._index: dict[Path, list[_Message]] = {}
+        self._first: tuple[str, _Field] | None = None
 
     def look(self, path: Path) -> Leaf:
         """Fields, size, valid times and place, out of the sections before the values."""
-        pygrib = library("pygrib", "grib")
         name = str(path)
-        fields: dict[str, list[tuple[_Message, np.datetime64]]] = {}
-        leaves: dict[str, Leaf] = {}
+        fields: dict[_Field, list[_Message]] = {}
         with damage(name, _WORDS):
             content = _content(path)
             for place in _messages(content, name):
-                message = pygrib.fromstring(bytes(content[place.start : place.start + place.size]))
-                short = _short(message, path)
-                fields.setdefault(short, []).append((place, np.datetime64(message.validDate, "ms")))
-                leaf = _leaf(message, short, place.size, name)
-                if leaves.setdefault(short, leaf).grid != leaf.grid:
-                    raise InputError(name, got=f"{short} on several grids", expected="one")
-        chosen = self._wanted or (next(iter(fields)) if len(fields) == 1 else None)
-        if chosen not in fields:
-            got = self._wanted or f"fields {', '.join(fields) or 'none'}"
-            expected = f"one of {', '.join(fields) or 'none'}"
-            kind = AbsentError if self._wanted else InputError
-            raise kind(f"{name}: field", got=got, expected=expected, fix="name one with --var")
-        self._index[path] = [place for place, _ in fields[chosen]]
-        times = np.array([time for _, time in fields[chosen]], "datetime64[ms]")
-        return leaves[chosen]._replace(frames=len(times), times=times)
+                fields.setdefault(_field(_opened(content, place), path), []).append(place)
+            chosen = self._chosen(list(fields), name)
+            first, times = None, []
+            for place in fields[chosen]:
+                message = _opened(content, place)
+                leaf = _leaf(message, self._wanted or chosen.short, place.size, name)
+                first = first or leaf
+                if leaf.grid != first.grid:
+                    raise InputError(name, got=f"{chosen.short} on several grids", expected="one")
+                times.append(np.datetime64(message.validDate, "ms"))
+        assert first is not None
+        self._index[path] = fields[chosen]
+        return first._replace(frames=len(times), times=np.array(times, "datetime64[ms]"))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Unpack messages; missing pixels are NaN."""
-        pygrib = library("pygrib", "grib")
-        frames = []
         with damage(str(path), _WORDS):
             content = _content(path)
-            for index in indices:
-                start, size = self._index[path][index]
-                frames.append(_values(pygrib.fromstring(bytes(content[start : start + size]))))
+            frames = [_values(_opened(content, self._index[path][index])) for index in indices]
         return np.stack(frames)[:, None]
+
+    def _chosen(self, fields: Sequence[_Field], name: str) -> _Field:
+        """The field that is wanted, which must be on the same level in all files."""
+        names = _names(fields)
+        wanted, _, words = (self._wanted or "").rstrip("]").partition("[")
+        alike = [f for f in fields if not self._wanted or (f.short == wanted and set(words.split()) <= f.words)]
+        told = ", ".join(names[field] for field in (alike or fields))[:300]
+        if len(alike) != 1:
+            got = f"{self._wanted}, which is {told}" if alike and self._wanted else self._wanted or f"fields {told}"
+            kind = InputError if alike else AbsentError
+            raise kind(f"{name}: field", got=got, expected=f"one of {told}", fix="name one with --var")
+        first, field = self._first or (name, alike[0])
+        self._first = first, field
+        got, expected = (f"{f.short} of {f.kind} {f.level} {f.member}".rstrip() for f in (alike[0], field))
+        if got != expected:
+            fix = f"name the level with --var, as in {field.short}[{field.level}], or put each into a folder of its own"
+            raise InputError(name, got=got, expected=f"{expected}, as in {Path(first).name}", fix=fix)
+        return alike[0]
+
+
+def _opened(content: Any, place: _Message) -> Any:
+    return library("pygrib", "grib").fromstring(bytes(content[place.start : place.start + place.size]))
+
+
+def _field(message: Any, path: Path) -> _Field:
+    keys = ("typeOfLevel", "level", "bottomLevel", "stepType", "number")
+    said = {key: str(message[key]) for key in keys if message.has_key(key)}
+    level, bottom = said.get("level", ""), said.get("bottomLevel", "")
+    level += f"-{bottom}" if bottom not in ("", level) else ""
+    member = f"member {said['number']}" if "number" in said else ""
+    return _Field(_short(message, path), said.get("typeOfLevel", ""), level, member, said.get("stepType", ""))
+
+
+def _names(fields: Sequence[_Field]) -> dict[_Field, str]:
+    """Short names, and in brackets what tells fields of the same name apart: t[500]."""
+    names = {}
+    for field in fields:
+        alike = [other for other in fields if other.short == field.short]
+        told = [word for at, word in enumerate(field) if len({other[at] for other in alike}) > 1]
+        names[field] = f"{field.short}[{' '.join(filter(None, told))}]" if told else field.short
+    return names
 
 
 def _content(path: Path) -> Any:
@@ -140,9 +200,10 @@ def _check_sections(content: Any, start: int, size: int, name: str) -> None:
 
 
 def _short(message: Any, path: Path) -> str:
-    if message["editionNumber"] == 2 and message["discipline"] == MRMS:
-        return path.name.split("_")[0]
-    return str(message["shortName"])
+    if not _is_mrms(message):
+        return str(message["shortName"])
+    found = _MRMS_NAME.match(path.name)
+    return found[1] if found else path.name.removeprefix("MRMS_").split("_")[0]
 
 
 def _leaf(message: Any, short: str, size: int, name: str) -> Leaf:
@@ -157,38 +218,49 @@ def _leaf(message: Any, short: str, size: int, name: str) -> Leaf:
     units = _units(message)
     y, x = _axes(message, kind, height, width)
     projection = message.projparams
-    codes = MRMS_CODES.get(message["parameterCategory"], ()) if _is_mrms(message) else ()
-    policy = f"values {', '.join(f'{code:g}' for code in codes)}" if codes else "GRIB's bitmap"
+    product = _product(message)
+    notes: tuple[str, ...] = ()
+    if product is None and _is_mrms(message):
+        number = f"{message['parameterCategory']}-{message['parameterNumber']}"
+        notes = (f"MRMS: product {number} is not in NSSL's table; no value of it counts as missing but by --missing",)
     grid = Grid(
         variables=(short,),
         units=(units,),
-        standard_names=("rainfall_rate" if units == "mm/h" else "",),
+        standard_names=(_STANDARD_NAMES.get(units, ""),),
         y=y,
         x=x,
         y_name="latitude" if kind == "regular_ll" else "y",
         x_name="longitude" if kind == "regular_ll" else "x",
         axis_units="degrees" if kind == "regular_ll" else "m",
         crs=" ".join(f"+{key}={value}" for key, value in projection.items()) if projection else None,
-        missing=policy,
+        missing=product.policy if product else "GRIB's bitmap",
     )
-    return Leaf((1, height, width), np.dtype(np.float32), units=None if units == "1" else units, grid=grid)
+    said = None if units == "1" else units
+    return Leaf((1, height, width), np.dtype(np.float32), units=said, grid=grid, notes=notes)
 
 
 def _is_mrms(message: Any) -> bool:
-    return bool(message["editionNumber"] == 2 and message["discipline"] == MRMS)
+    return bool(message["editionNumber"] == 2 and message["discipline"] == mrms.DISCIPLINE)
+
+
+def _product(message: Any) -> mrms.Product | None:
+    if not _is_mrms(message):
+        return None
+    return mrms.product(int(message["parameterCategory"]), int(message["parameterNumber"]))
 
 
 def _units(message: Any) -> str:
-    if not _is_mrms(message):
-        units = str(message["units"])
-        return "1" if units in ("unknown", "~", "") else units
-    if (message["parameterCategory"], message["parameterNumber"]) == MRMS_RATE:
-        return "mm/h"
-    return "dBZ" if message["parameterCategory"] in (9, 10, 11) else "1"
+    if _is_mrms(message):
+        product = _product(message)
+        return product.units if product else "1"
+    units = str(message["units"])
+    return "1" if units in ("unknown", "~", "") else units
 
 
 def _axes(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Latitudes of rows and longitudes of columns in [-180, 180), degrees; nothing on other grids."""
+    """Latitudes of rows and longitudes of columns in [-180, 180), degrees, or metres; nothing on rotated grids."""
+    if kind in _DISTANCES:
+        return _metres(message, kind, height, width)
     if kind != "regular_ll":
         return (), ()
     ends = [
@@ -204,10 +276,28 @@ def _axes(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float
     return tuple(y.round(6).tolist()), tuple(x.round(6).tolist())
 
 
+def _metres(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Centres of rows and columns, from the first point on; nothing where pyproj is not installed."""
+    try:
+        import pyproj
+    except ImportError:
+        return (), ()
+    across, up = (abs(float(message[key])) for key in _DISTANCES[kind])
+    across = -across if message["iScansNegatively"] else across
+    up = up if message["jScansPositively"] else -up
+    lon, lat = (float(message[f"{axis}OfFirstGridPointInDegrees"]) for axis in ("longitude", "latitude"))
+    left, first = pyproj.Proj(message.projparams)(lon, lat, errcheck=True)
+    y, x = (start + step * np.arange(count) for start, step, count in ((first, up, height), (left, across, width)))
+    return tuple(y.round(3).tolist()), tuple(x.round(3).tolist())
+
+
 def _values(message: Any) -> NDArray[np.float32]:
-    found = message.values
-    values = np.ma.filled(found.astype(np.float32), np.nan) if np.ma.isMaskedArray(found) else found.astype(np.float32)
-    if _is_mrms(message):
-        for code in MRMS_CODES.get(message["parameterCategory"], ()):
-            values[found == code] = np.nan
+    found, product = message.values, _product(message)
+    stored = np.ma.getdata(found)
+    values = stored.astype(np.float32)
+    if product is not None:
+        values[np.isin(stored, product.missing)] = np.nan
+        if product.nothing is not None:
+            values[stored == product.nothing] = product.value
+    values[np.ma.getmaskarray(found)] = np.nan
     return values

@@ -57,19 +57,32 @@ def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content
     if not exists:
         raise InputError(str(path), got="no such file", expected=f"{KNOWN}; or the word moving-mnist")
     if folder and is_zarr(path) and not has_named_axes(path, config.variable):
-        return open_zarr(path, config.variable)
+        return _with_unheeded(open_zarr(path, config.variable), None, config)
     if folder:
         groups = [[path]] if is_zarr(path) else _groups(path)
     else:
         groups = [[path]]
     family = _family(groups, path, wish)
     if family is not None:
-        return series(family, groups, path, config.times, config.step_minutes)
+        return _with_unheeded(series(family, groups, path, config.times, config.step_minutes), family, config)
     if folder:
         raise InputError(
             str(path), got=f"a folder of {_kind(groups, path)}", expected="one file of them", fix="name it"
         )
-    return _array(path, config.variable, mapped_limit, content_limit)
+    return _with_unheeded(_array(path, config.variable, mapped_limit, content_limit), None, config)
+
+
+def _with_unheeded(stored: Stored, family: Family | None, config: DataConfig) -> Stored:
+    """The same with a note for each option that has no say in such a file.
+
+    They are no errors: colour is taken over from training to whatever a model is used on.
+    """
+    notes = []
+    if family is None and config.times is not None:
+        notes.append(f"times: {config.times} has no say, as the times of arrays are not in the names of files")
+    if config.colour != "auto" and not isinstance(family, pictures.Pictures | video.Videos):
+        notes.append(f"colour: {config.colour} has no say, as these are neither pictures nor videos")
+    return stored._replace(notes=[*stored.notes, *notes])
 
 
 def _array(path: Path, variable: str | None, mapped_limit: int, content_limit: int) -> Stored:
@@ -123,7 +136,7 @@ def _family(groups: Sequence[Sequence[Path]], root: Path, wish: Wish) -> Family 
     if kind == "HDF5":
         kind = _kind_of_hdf5(files[0])
     if kind == "pictures":
-        if pictures.is_geotiff(files[0]):
+        if geotiff.is_geotiff(files[0]):
             return geotiff.GeoTIFFs(wish)
         return pictures.Pictures(files, wish)
     made: dict[str, Callable[[Wish], Family]] = {

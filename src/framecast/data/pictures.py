@@ -19,8 +19,6 @@ from framecast.types import Grid
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "GIF", "TIFF")
 """Of Pillow; its other readers are never tried."""
-GEO_KEYS = 34735
-"""TIFF tag of a GeoTIFF."""
 
 _WORDS = "a PNG, JPEG, GIF or TIFF picture"
 _BYTE = np.dtype(np.uint8)
@@ -39,7 +37,8 @@ class Pictures:
 
     Args:
         files: all pictures, so that grey ones among coloured ones become coloured.
-        wish: colour "auto" as they are, "grey" luma (ITU-R 601), "rgb" three channels.
+        wish: colour "auto" as they are, "grey" luma (ITU-R 601), "rgb" three channels. Those of 16 bits or floats are
+            grey as they are, and keep their values.
 
     Raises:
         InputError: a file is no such picture.
@@ -49,7 +48,13 @@ class Pictures:
 
     def __init__(self, files: Sequence[Path], wish: Wish) -> None:
         no_variable(wish, "pictures")
-        modes = {wish.colour} if wish.colour != "auto" else {_mode(path) for path in files}
+        modes = {_mode(path) for path in files}
+        deep = modes & set(_DEEP)
+        if deep and wish.colour == "rgb":
+            fix = "leave colour out"
+            raise InputError("colour", got="rgb of grey pictures of more than 8 bits", expected="auto or grey", fix=fix)
+        if wish.colour != "auto" and not deep:
+            modes = {wish.colour}
         self.mode: str | None = "rgb" if modes == {"grey", "rgb"} else modes.pop() if len(modes) == 1 else None
         if self.mode is None:
             raise InputError(str(files[0].parent), got=f"pictures of kinds {', '.join(sorted(modes))}", expected="one")
@@ -78,14 +83,6 @@ class Pictures:
                 values = np.asarray(picture.convert(mode) if mode else picture)
                 frames.append(values[None] if values.ndim == 2 else values.transpose(2, 0, 1))
             return np.stack(frames).astype(_DEEP.get(str(self.mode), _BYTE), copy=False)
-
-
-def is_geotiff(path: Path) -> bool:
-    """Whether a file says where its pixels lie on earth."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return False
-    with _opened(path) as picture:
-        return GEO_KEYS in getattr(picture, "tag_v2", {})
 
 
 @contextmanager

@@ -59,6 +59,12 @@ class Placement:
         ends = self._timeline.latest if self._timeline else [len(self._lengths)]
         return [int(group) for group in np.searchsorted(ends, [piece.sequence for piece in self.pieces])]
 
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Of each, the stored sequence or the group of files that it is a piece of, and the number of its first frame."""
+        wholes = [piece.sequence for piece in self.pieces] if self._timeline is None else self.groups
+        return [(whole, self._first(piece)) for whole, piece in zip(wholes, self.pieces, strict=True)]
+
     def without(self, cut: Pieces) -> None:
         """Leave out frames that are missing as a whole; no window crosses one."""
         self.pieces, self.latest = cut.pieces, cut.latest

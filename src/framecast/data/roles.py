@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from framecast.data.calendar import Cycle
 from framecast.data.config import DataConfig
 from framecast.errors import InputError
-from framecast.types import FrameSpec
+from framecast.types import FrameSpec, Grid
 
 
 class Roles(NamedTuple):
@@ -28,12 +28,12 @@ class Roles(NamedTuple):
         return [*self.targets, *self.past, *self.covariates]
 
 
-def roles(config: DataConfig, variables: Sequence[str], count: int) -> Roles | None:
+def roles(config: DataConfig, grid: Grid, count: int) -> Roles | None:
     """Look up what was said about channels; None where nothing was, and all are targets.
 
     Args:
         config: targets, covariates, calendar.
-        variables: names of the file's channels; empty where it gives none.
+        grid: names of the file's channels, and its calendar.
         count: channels of the file.
 
     Raises:
@@ -41,7 +41,11 @@ def roles(config: DataConfig, variables: Sequence[str], count: int) -> Roles | N
     """
     if config.targets is None and not config.covariates and not config.calendar:
         return None
-    names = tuple(variables) if len(variables) == count else tuple(map(str, range(count)))
+    if "day" in config.calendar and grid.time_origin is not None:
+        # such times keep their distances, and so the hour, but drift through numpy's year
+        got = f"times of the calendar {grid.calendar}"
+        raise InputError("data.calendar: day", got=got, expected="the standard calendar", fix="leave day out")
+    names = grid.variables if len(grid.variables) == count else tuple(map(str, range(count)))
     covariates = [place for wanted in config.covariates for place in _found(wanted, names, "covariates")]
     if config.targets is None:
         targets = [place for place in range(count) if place not in covariates]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from framecast.data.family import AbsentError, Family, Leaf
 from framecast.data.fingerprint import DIGITS, file_digest
 from framecast.data.stamps import from_names, from_pattern, numbers
 from framecast.data.stored import Attributes, Stored
-from framecast.data.timeline import Timeline, timeline
+from framecast.data.timeline import ALIKE, Timeline, timeline
 from framecast.errors import InputError
 from framecast.types import Grid
 
 Groups = Sequence[Sequence[Path]]
 """Files by group; within a group they follow one another in time."""
+TOGETHER = 1 << 25
+"""Values that are read at once, about, however many frames a file packs together."""
 
 
 class FrameStack:
@@ -68,20 +71,27 @@ def series(family: Family, groups: Groups, root: Path, pattern: str | None, step
     Raises:
         InputError: files that do not fit together, or one that cannot be used.
     """
-    groups, leaves, absent = _looked(family, groups)
+    groups, leaves, found = _looked(family, groups)
     files = [path for group in groups for path in group]
     first = leaves[0]
+    if pattern is None:
+        groups, apart = _by_file(groups, leaves)
+        found += apart
     for path, leaf in zip(files[1:], leaves[1:], strict=True):
         _check_alike(files[0], first, path, leaf)
     if sum(leaf.frames for leaf in leaves) > SERIES_LIMIT:
         raise InputError(str(root), got="too many frames", expected=f"at most {SERIES_LIMIT}")
-    line, clue = _timeline(groups, leaves, pattern, step)
+    line, clue = _timeline(groups, leaves, pattern, step, root)
+    grain = max(1, min(first.grain, len(line.order), TOGETHER // math.prod(first.shape)))
+    if grain < min(first.grain, len(line.order)):
+        slow = f"chunks: {first.grain} frames are packed together; each reading unpacks all of them, which is slow"
+        found.append(f"{slow}: rechunk to fewer")
     places = np.array([(f, i) for f, leaf in enumerate(leaves) for i in range(leaf.frames)], np.int64)[line.order]
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in line.runs], np.int64)
-    notes = [_described(family, files, len(places), len(groups)), *absent, *first.notes, *clue, *line.notes]
+    notes = [_described(family, files, len(places), len(groups)), *found, *first.notes, *clue, *line.notes]
     return Stored(
         array=FrameStack(family, files, places, first),
-        grain=(max(1, min(first.grain, len(places))), *first.shape),
+        grain=(grain, *first.shape),
         attributes=Attributes("tchw", missing=first.missing, units=first.units, step_minutes=line.step_minutes),
         clips=clips,
         own_layout=False,
@@ -112,6 +122,18 @@ def _looked(family: Family, groups: Groups) -> tuple[Groups, list[Leaf], list[st
     return [group for group in kept if group], leaves, notes
 
 
+def _by_file(groups: Groups, leaves: Sequence[Leaf]) -> tuple[Groups, list[str]]:
+    """Groups, of which those of films become one for each file: nothing says that one film goes on where another ends."""
+    found: list[list[Path]] = []
+    remaining = iter(leaves)
+    for group in groups:
+        own = [next(remaining) for _ in group]
+        films = any(leaf.frames > 1 and leaf.times is None for leaf in own)
+        found += [[path] for path in group] if films else [list(group)]
+    several = len(found) > len(groups)
+    return found, ["sequences: each file is one, as its frames have no times"] if several else []
+
+
 def stack_fingerprint(files: Sequence[Path], root: Path) -> str:
     """16 hex digits over the names and contents of files."""
     total = hashlib.sha256()
@@ -137,11 +159,17 @@ def _check_alike(one: Path, first: Leaf, other: Path, leaf: Leaf) -> None:
         ("a missing code", first.missing, leaf.missing),
         ("a grid", _corners(first.grid), _corners(leaf.grid)),
         ("values of", first.dtype, leaf.dtype),
+        ("times of the calendar", _calendar(first.grid), _calendar(leaf.grid)),
     ]
     for what, expected, got in faults:
         if got != expected:
             fix = "put files of one kind into one folder, or name a variable with --var"
             raise InputError(str(other), got=f"{what} {got}", expected=f"{expected}, as in {one.name}", fix=fix)
+
+
+def _calendar(grid: Grid) -> str:
+    """All calendars that numpy has are as one."""
+    return "standard" if grid.time_origin is None else grid.calendar
 
 
 def _corners(grid: Grid) -> tuple[object, ...]:
@@ -150,7 +178,7 @@ def _corners(grid: Grid) -> tuple[object, ...]:
 
 
 def _timeline(
-    groups: Groups, leaves: Sequence[Leaf], pattern: str | None, step: float | None
+    groups: Groups, leaves: Sequence[Leaf], pattern: str | None, step: float | None, root: Path
 ) -> tuple[Timeline, list[str]]:
     """Times from the pattern, else from the files, else from their names; else the counter in the names."""
     names = [path.name for group in groups for path in group]
@@ -160,14 +188,14 @@ def _timeline(
     for group in groups:
         sizes.append(sum(counts[at : at + len(group)]))
         at += len(group)
-    said = step if step is not None else leaves[0].step_minutes
+    said = step if step is not None else _step(leaves, root)
     if pattern is not None:
         times = from_pattern(names, pattern)
         return timeline(sizes, _spread(times, counts, said), None, said), [f"times: from the names, {pattern}"]
     if all(leaf.times is not None for leaf in leaves):
         times = np.concatenate([leaf.times for leaf in leaves if leaf.times is not None])
         return timeline(sizes, times, None, said), ["times: from the files"]
-    found = from_names(names) if single else None
+    found = from_names(names, sizes) if single else None
     if found is not None:
         return timeline(sizes, found, None, said), ["times: from the names of the files"]
     if all(leaf.clock is not None for leaf in leaves):
@@ -177,6 +205,16 @@ def _timeline(
     count = _counters(groups) if single else None
     how = "order: by the number in the names" if count is not None else "order: by name"
     return timeline(sizes, None, count, said), [f"times: none found; {how}"]
+
+
+def _step(leaves: Sequence[Leaf], root: Path) -> float | None:
+    """Minutes between frames as all files say that say anything."""
+    steps = [leaf.step_minutes for leaf in leaves if leaf.step_minutes is not None]
+    if steps and max(steps) > (1 + ALIKE) * min(steps):
+        got = f"frames {60 * min(steps):.4g} to {60 * max(steps):.4g} s apart"
+        fix = "put films of one frame rate into one folder, or say --step-minutes where the files are wrong"
+        raise InputError(str(root), got=got, expected="one step", fix=fix)
+    return steps[0] if steps else None
 
 
 def _spread(times: NDArray[Any], counts: Sequence[int], step: float | None) -> NDArray[Any]:

@@ -51,6 +51,12 @@ class Several:
         self.sizes: Sequence[tuple[int, int]] = [size for part in self._parts for size in part.sizes]
         self.labels: Sequence[str] | None = self._labelled(files)
         self.groups: Sequence[int] = [n for n, part in enumerate(self._parts) for _ in part.lengths]
+        # parts of one file are pieces of one whole
+        self.places: Sequence[tuple[object, int]] = [
+            ((Path(file.path).resolve(), whole), first)
+            for file, part in zip(files, self._parts, strict=True)
+            for whole, first in part.places
+        ]
         begins = [0, *self._ends]
         self.latest: Sequence[int] = [
             begin + n for begin, part in zip(begins, self._parts, strict=False) for n in part.latest
@@ -141,10 +147,10 @@ def _widest(of_parts: Sequence[Sequence[Channel]]) -> tuple[Channel, ...]:
 
 def _check_apart(parts: Sequence[ArraySource], files: Sequence[FileConfig]) -> None:
     """No frame may be given twice: it could come into two splits."""
-    seen: dict[tuple[str, str | None, int], list[tuple[int, int]]] = {}
+    seen: dict[tuple[Path, str | None, int], list[tuple[int, int]]] = {}
     for part, file in zip(parts, files, strict=True):
         for piece in part.pieces:
-            spans = seen.setdefault((file.path, file.variable, piece.sequence), [])
+            spans = seen.setdefault((Path(file.path).resolve(), file.variable, piece.sequence), [])
             begin, end = piece.first, piece.first + piece.length
             if any(begin < other_end and other_begin < end for other_begin, other_end in spans):
                 fix = "give each part frames of its own, as in frames: [0, 20] and frames: [20, 40]"

@@ -39,6 +39,13 @@ class Source(Protocol):
         """Number of the file (or folder, or video) that each sequence comes from; one for all sequences of an array."""
 
     @property
+    def places(self) -> Sequence[tuple[object, int]]:
+        """Of each sequence, what it is a piece of, and the number of its first frame there.
+
+        Where times are not known, pieces of one whole are at least as far apart as these numbers.
+        """
+
+    @property
     def labels(self) -> Sequence[str] | None:
         """Split of each sequence ("train", "val" or "test") if the file says so."""
 

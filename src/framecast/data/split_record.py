@@ -15,7 +15,9 @@ from framecast.data.splits import Split
 TOLD = 3
 """So many blocks of a split are told one by one."""
 PIECE = 16
-"""Frames that are read at once."""
+"""Frames that are read at once, at most."""
+VALUES = 1 << 24
+"""Values that are read at once, about: large frames one by one, as several copies of them are made."""
 FITTED = 10_000
 """Of more frames, an even sample of about so many is read."""
 
@@ -43,7 +45,13 @@ def frames_of(source: Source, blocks: Sequence[Block]) -> Iterator[NDArray[np.fl
     Raises:
         InputError: frames cannot be read.
     """
-    pieces = [(b.sequence, at, min(at + PIECE, b.end)) for b in blocks for at in range(b.begin, b.end, PIECE)]
+    channels = source.spec.channels + len(source.spec.covariates)
+    room = [max(1, min(PIECE, VALUES // (channels * height * width))) for height, width in source.sizes]
+    pieces = [
+        (b.sequence, at, min(at + room[b.sequence], b.end))
+        for b in blocks
+        for at in range(b.begin, b.end, room[b.sequence])
+    ]
     every = -(-sum(block.end - block.begin for block in blocks) // FITTED)
     return (source.read(*piece).frames for piece in pieces[:: max(1, every)])
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from framecast.data.apart import Block, Blocks, events, kept_apart
+from framecast.data.apart import Block, Blocks, events, holds_within, kept_apart
 from framecast.data.config import DataConfig
 from framecast.data.duration import in_frames
 from framecast.data.fingerprint import DIGITS
@@ -70,6 +70,7 @@ def split(
     counts = ", ".join(f"{len(windows[name])} {name}" for name in SPLITS)
     how = f"split {how}: {counts} windows of {frames} frames"
     how += f", splits {gap} frames apart" if gap else ""
+    how += " within each sequence, as times are not known" if gap and holds_within(source, blocks) else ""
     how += f"; {short} of {len(source.lengths)} sequences are too short and left out" if short else ""
     content = json.dumps([source.fingerprint(), frames, windows], sort_keys=True)
     return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS], blocks, gap)

@@ -44,33 +44,40 @@ def from_pattern(names: Sequence[str], pattern: str) -> Times:
         (names,), milliseconds, UTC.
 
     Raises:
-        UsageError: a directive that is not known.
+        UsageError: a directive that is not known, or twice there.
         InputError: a name that does not match.
     """
     expression = _expression(pattern)
     found = []
     for name in names:
-        match = expression.search(name)
-        try:
-            moment = datetime.strptime(match[0], pattern) if match else None
-        except ValueError:
-            moment = None
+        moment = next((moment for match in expression.finditer(name) if (moment := _parsed(match[1], pattern))), None)
         if moment is None:
             raise InputError(name, got="no time in the name", expected=f"the pattern {pattern}", fix="change --times")
         found.append(np.datetime64(moment, "ms"))
     return np.array(found, "datetime64[ms]")
 
 
-def from_names(names: Sequence[str]) -> Times | None:
-    """Times in names by the usual spellings; None unless every name has one in the same spelling."""
+def from_names(names: Sequence[str], groups: Sequence[int] | None = None) -> Times | None:
+    """Times in names by the usual spellings; None unless every name has one in the same spelling.
+
+    A date without a clock is a time only where it differs within each group; where files share it, they are the frames
+    of a day, and something else says their order.
+
+    Args:
+        names: of files.
+        groups: how many of them belong together, in their order; None where all do.
+    """
     for expression in STAMPS:
         found = [expression.search(name) for name in names]
         if not all(found):
             continue
         try:
-            return np.array([_moment(match.groups()) for match in found if match], "datetime64[ms]")
+            times = np.array([_moment(match.groups()) for match in found if match], "datetime64[ms]")
         except ValueError:  # the 31st of a month of 30 days
             return None
+        parts = np.split(times, np.cumsum(groups or [len(names)])[:-1])
+        timed = expression is STAMPS[0] or all(len(np.unique(part)) == len(part) for part in parts)
+        return times if timed else None
     return None
 
 
@@ -92,12 +99,24 @@ def _moment(parts: Sequence[str | None]) -> np.datetime64:
     return np.datetime64(datetime(year, month, day, hour, minute, second), "ms")
 
 
+def _parsed(text: str, pattern: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, pattern)
+    except ValueError:
+        return None
+
+
 def _expression(pattern: str) -> re.Pattern[str]:
+    """Finds what looks like the pattern, from each character on: the first that does need not be a time."""
     pieces = re.split(r"%(.)", pattern)
     wrong = [letter for letter in pieces[1::2] if letter not in _DIRECTIVES]
     if wrong or len(pieces) < 3:
         got = f"%{wrong[0]}" if wrong else f"{pattern}, without a directive"
         expected = "directives of " + " ".join(f"%{letter}" for letter in _DIRECTIVES)
         raise UsageError("--times", got=got, expected=expected, fix="for example %Y%m%d%H%M")
+    twice = [letter for letter in pieces[1::2] if letter != "%" and pieces[1::2].count(letter) > 1]
+    if twice:
+        fix = "leave out the part that has it again; the pattern may stand anywhere in a name"
+        raise UsageError("--times", got=f"%{twice[0]} twice in {pattern}", expected="each directive once", fix=fix)
     parts = [_DIRECTIVES[piece] if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)]
-    return re.compile("".join(parts))
+    return re.compile(f"(?=({''.join(parts)}))")

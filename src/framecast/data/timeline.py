@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.errors import InputError
+
 TOLERANCE = 0.25
 """Share of a step by which a frame may come early or late without being a gap: instruments jitter, months differ."""
 REGULAR = 0.5
 """Least share of steps that are alike, for numbers and clocks of videos to count as regular at all."""
+ALIKE = 0.01
+"""Share by which the steps of groups may differ."""
 TOLD = 5
 """So many gaps are told one by one."""
 
@@ -72,14 +76,20 @@ def timeline(
         times: of each frame, or None.
         clock: in place of times, numbers that grow with time (a counter in names, seconds in a video), or None.
         step: minutes between frames where it is known; found from the times where it is not.
+
+    Raises:
+        InputError: groups of different steps.
     """
     seconds = None if times is None else (times - times.min()).astype("timedelta64[ms]").astype(np.float64) / 1000
+    usual = None if step is None else step * 60
+    if seconds is not None and usual is None:
+        usual = _common(np.split(seconds, np.cumsum(groups)[:-1]))
     order, runs, latest, gaps = [], [], [], []
     found: list[_Group] = []
     at, place = 0, 0
     for count in groups:
         if seconds is not None:
-            group = _sorted(seconds[at : at + count], None if step is None else step * 60, strict=True)
+            group = _sorted(seconds[at : at + count], usual, strict=True)
         elif clock is not None:
             group = _sorted(clock[at : at + count], None, strict=False)
         else:
@@ -125,6 +135,26 @@ def _sorted(clock: NDArray[np.float64], step: float | None, *, strict: bool) -> 
         return _Group(order, np.empty(0, np.int64), np.empty(0), usual, duplicates, disorder)
     breaks = np.flatnonzero(~alike)
     return _Group(order, breaks, steps[breaks] / usual, usual, duplicates, disorder)
+
+
+def _common(groups: Sequence[NDArray[np.float64]]) -> float | None:
+    """The step of all groups, seconds; None where there is none. Those that are short or irregular have no say in it.
+
+    Raises:
+        InputError: groups of different steps.
+    """
+    found, sure = [], []
+    for clock in groups:
+        steps = np.diff(np.unique(clock))
+        if len(steps):
+            found.append(_usual(steps))
+            near = np.abs(steps - found[-1]) <= ALIKE * found[-1]
+            sure += [found[-1]] * bool(near.sum() > 1 and near.mean() >= REGULAR)
+    if sure and max(sure) > (1 + ALIKE) * min(sure):
+        got = f"frames {min(sure) / 60:g} to {max(sure) / 60:g} min apart in different folders"
+        fix = "give folders of one step together, or say which step is meant with --step-minutes"
+        raise InputError("times", got=got, expected="one step", fix=fix)
+    return float(np.median(sure or found)) if found else None
 
 
 def _usual(steps: NDArray[np.float64]) -> float:

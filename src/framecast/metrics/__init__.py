@@ -3,7 +3,8 @@
 Conventions:
 
 * Frames are (B, K, C, H, W), scaled linearly so that the value range [low, high] of the data is [0, 1]; scale in
-  float64. The truth comes clipped to it, the prediction does not: each metric says whether it clips.
+  float64. The truth comes clipped to it, unless a metric wants it all (`beyond_range`), the prediction does not: each
+  metric says whether it clips.
 * Units: `range` is the length of the value range; a score in `range` times (high - low) is in raw units,
   as mae_raw and rmse_raw are.
 * `sse` is what the literature calls MSE, a sum over the pixels of a frame; `mse` is a mean.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from framecast.errors import UsageError
+from framecast.metrics.metric import Metric
 from framecast.metrics.scores import Scores, lead_mean
 
 DRAWS = 1000
@@ -25,12 +27,27 @@ class Resampled(NamedTuple):
     """Over lead times."""
 
 
-def blocks(sequences: int, block: int) -> int:
-    """How many blocks of `block` sequences there are; the last may be shorter."""
-    return -(-sequences // block)
+Block = int | Sequence[int]
+"""Which sequences are drawn together: so many in a row, or those with the same number."""
+PIECE = 2**22
+"""Numbers that resamplings are formed of at once."""
 
 
-def resample(scores: Scores, *, block: int = 1, draws: int = DRAWS, seed: int = 0) -> dict[str, Resampled]:
+def blocks(sequences: int, block: Block) -> int:
+    """How many blocks there are; of blocks of equal length the last may be shorter."""
+    return int(_owners(sequences, block).max()) + 1
+
+
+def _owners(sequences: int, block: Block) -> Tensor:
+    """(sequences,), the block that each belongs to, 0 first."""
+    if isinstance(block, int):
+        return torch.arange(sequences) // block
+    if len(block) != sequences:
+        raise UsageError("block", got=f"{len(block)} numbers", expected=f"{sequences}, one for each sequence")
+    return torch.unique(torch.tensor(block), return_inverse=True)[1]
+
+
+def resample(scores: Scores, *, block: Block = 1, draws: int = DRAWS, seed: int = 0) -> dict[str, Resampled]:
     """Score resamplings of the sequences: blocks of them drawn with replacement, as many as there are.
 
     Every draw adds up the statistics of its sequences and closes them, just as the score itself is formed. Forecasts
@@ -40,7 +57,7 @@ def resample(scores: Scores, *, block: int = 1, draws: int = DRAWS, seed: int = 
     Args:
         scores: made with `keep`.
         block: how many sequences, one after the other, are drawn together, because they are alike: windows of one
-            event. 1 draws sequence by sequence.
+            event; or the number of its event for each. 1 draws sequence by sequence.
         draws: how many resamplings.
         seed: of the draws; nothing else decides them.
 
@@ -48,24 +65,32 @@ def resample(scores: Scores, *, block: int = 1, draws: int = DRAWS, seed: int = 
         {metric: its scores on each resampling}; all NaN with fewer than two blocks, which cannot scatter.
 
     Raises:
-        UsageError: nothing was kept, or a number below 1.
+        UsageError: nothing was kept, a number below 1, or not one event for each sequence.
 
     Source: Efron, Tibshirani 1993, An Introduction to the Bootstrap, ch. 8; Wilks 2019, ch. 5.
     """
-    if min(block, draws) < 1 or seed < 0:
+    if (isinstance(block, int) and block < 1) or draws < 1 or seed < 0:
         raise UsageError("block, draws, seed", got=f"{block}, {draws}, {seed}", expected="at least 1, 1, 0")
     resampled = {}
     for metric, rows in scores.by_sequence():
         number = blocks(len(rows), block)
-        owner = torch.arange(len(rows), device=rows.device) // block
-        of_blocks = rows.new_zeros(number, *rows.shape[1:]).index_add(0, owner, rows)
+        of_blocks = rows.new_zeros(number, *rows.shape[1:]).index_add(
+            0, _owners(len(rows), block).to(rows.device), rows
+        )
         times = torch.from_numpy(_times(number, draws, seed)).to(rows.device)
-        sums = (times @ of_blocks.flatten(1)).unflatten(1, rows.shape[1:])
-        values = metric.close(sums.flatten(0, 1)).unflatten(0, (draws, -1))
-        if number < 2:
-            values = torch.full_like(values, torch.nan)
-        resampled[metric.name] = Resampled(values, lead_mean(values, sums))
+        pieces = times.split(max(1, PIECE // of_blocks[0].numel()))
+        closed = [_closed(metric, piece, of_blocks) for piece in pieces]
+        resampled[metric.name] = Resampled(*(torch.cat(parts) for parts in zip(*closed, strict=True)))
     return resampled
+
+
+def _closed(metric: Metric, times: Tensor, of_blocks: Tensor) -> Resampled:
+    """The scores of resamplings that take each block so many times."""
+    sums = (times @ of_blocks.flatten(1)).unflatten(1, of_blocks.shape[1:])
+    values = metric.close(sums.flatten(0, 1)).unflatten(0, (len(times), -1))
+    if len(of_blocks) < 2:
+        values = torch.full_like(values, torch.nan)
+    return Resampled(values, lead_mean(values, sums))
 
 
 def interval(values: Float64[Tensor, "D ..."], level: float = LEVEL) -> Float64[Tensor, "2 ..."]:

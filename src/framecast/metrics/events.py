@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float64
 from torch import Tensor
@@ -17,7 +18,10 @@ def label(score: str, threshold: float) -> str:
 
 
 def scaled_threshold(threshold: float, low: float, high: float) -> float:
-    """The threshold where [low, high] is [0, 1], by the expression that scales the data, so that equal stays equal."""
+    """The threshold where [low, high] is [0, 1], by the expression that scales the data, so that equal stays equal.
+
+    Frames are float32, where 0.7 mm/h lies a little below the double 0.7, and is to reach it.
+    """
     if not low < high:
         raise UsageError("value range", got=f"low {low:g}, high {high:g}", expected="low < high")
     if not low < threshold <= high:
@@ -27,7 +31,7 @@ def scaled_threshold(threshold: float, low: float, high: float) -> float:
             expected=f"a value above {low:g} and not above {high:g}, the value range of the data",
             fix="give it in the raw units of the data",
         )
-    return (threshold - low) / (high - low)
+    return (min(threshold, float(np.float32(threshold))) - low) / (high - low)
 
 
 def events(values: Frames, threshold: float, valid: Valid | None) -> Float64[Tensor, "B T C H W"]:

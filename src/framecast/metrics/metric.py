@@ -37,6 +37,8 @@ class Metric(ABC):
     """Whether a better forecast has less of it, more of it, or is closer to 1."""
     perfect: float | None = None
     """The score of a perfect forecast, for the skill over another forecast; None where such a skill would mislead."""
+    beyond_range: bool = False
+    """Whether `truth` comes as it was observed, and not clipped to the value range."""
     size: int = 2
     """S, how many numbers `statistics` gives; most metrics need two, a sum and a count."""
     shared: str | None = None
@@ -50,7 +52,8 @@ class Metric(ABC):
 
         Args:
             prediction: (B, K, C, H, W), scaled so that the value range of the data is [0, 1]; not clipped.
-            truth: (B, K, C, H, W), scaled likewise and clipped to [0, 1]; missing pixels may hold NaN.
+            truth: (B, K, C, H, W), scaled likewise and clipped to [0, 1], unless `beyond_range`; missing pixels may
+                hold NaN.
             valid: (B, K, C, H, W), True where observed; None where nothing is missing. Pixels that are not
                 observed must not influence the result, whatever they hold.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from framecast.metrics.bootstrap import Resampled, resample
+from framecast.metrics.bootstrap import Block, Resampled, resample
 from framecast.metrics.scores import Scores
 from framecast.metrics.summary import Estimate, estimate
 
@@ -24,14 +24,14 @@ class Paired:
 
     Args:
         entries: by name.
-        block: how many sequences in a row are drawn together, see `resample`.
+        block: which sequences are drawn together, see `resample`.
         seed: of the draws.
 
     Raises:
         UsageError: nothing was kept.
     """
 
-    def __init__(self, entries: Entries, *, block: int = 1, seed: int = 0) -> None:
+    def __init__(self, entries: Entries, *, block: Block = 1, seed: int = 0) -> None:
         self.entries = entries
         self._drawn = {
             name: [resample(one, block=block, seed=seed) for one in members] for name, members in entries.items()

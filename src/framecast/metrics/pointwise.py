@@ -96,18 +96,20 @@ class MAE(Metric):
 
     Args:
         raw: the length of the value range and its unit, to have it in raw units; the name is then `mae_raw`.
+        clip: whether both are cut to the value range; without, what lies beyond it counts as it is.
     """
 
     better = "less"
     perfect = 0.0
 
-    def __init__(self, raw: tuple[float, str] | None = None) -> None:
+    def __init__(self, raw: tuple[float, str] | None = None, *, clip: bool = True) -> None:
         self.name = "mae" if raw is None else "mae_raw"
+        self.clip, self.beyond_range = clip, not clip
         self.factor, self.unit = raw or (1.0, "range")
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of |y - x|, number of observed pixels."""
-        return _pixel_mean(_differences(prediction, truth, valid, clip=True).abs(), valid)
+        return _pixel_mean(_differences(prediction, truth, valid, clip=self.clip).abs(), valid)
 
     def close(self, sums: Sums) -> Values:
         """Divide the one by the other."""
@@ -144,6 +146,7 @@ class RMSE(Metric):
 
     Args:
         raw: the length of the value range and its unit, to have it in raw units; the name is then `rmse_raw`.
+        clip: whether both are cut to the value range; without, what lies beyond it counts as it is.
 
     Note:
         At each lead time it is the root of the pooled mean, not a mean of roots.
@@ -152,13 +155,14 @@ class RMSE(Metric):
     better = "less"
     perfect = 0.0
 
-    def __init__(self, raw: tuple[float, str] | None = None) -> None:
+    def __init__(self, raw: tuple[float, str] | None = None, *, clip: bool = True) -> None:
         self.name = "rmse" if raw is None else "rmse_raw"
+        self.clip, self.beyond_range = clip, not clip
         self.factor, self.unit = raw or (1.0, "range")
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
-        """Sum of (y - x)^2, number of observed pixels; the prediction is clipped."""
-        return _pixel_mean(_differences(prediction, truth, valid, clip=True).square(), valid)
+        """Sum of (y - x)^2, number of observed pixels."""
+        return _pixel_mean(_differences(prediction, truth, valid, clip=self.clip).square(), valid)
 
     def close(self, sums: Sums) -> Values:
         """Root of the one by the other."""

@@ -35,9 +35,11 @@ METRICS: dict[str, Callable[[], Metric]] = {
 }
 """Metrics that need nothing but frames."""
 
+DBZ = "dBZ"
+"""Here what lies below the range is no rain, by however much: -32 dBZ and 0 dBZ are the same weather."""
 SPEC_METRICS: dict[str, Callable[[FrameSpec], Metric]] = {
-    "mae_raw": lambda spec: MAE((spec.high - spec.low, spec.units)),
-    "rmse_raw": lambda spec: RMSE((spec.high - spec.low, spec.units)),
+    "mae_raw": lambda spec: MAE((spec.high - spec.low, spec.units), clip=spec.units == DBZ),
+    "rmse_raw": lambda spec: RMSE((spec.high - spec.low, spec.units), clip=spec.units == DBZ),
     "rapsd": lambda spec: RAPSD(spec.height, spec.width),
 }
 """Metrics that need to know what a frame is."""

@@ -50,7 +50,8 @@ class Scores:
         shape = (horizon, 2 + sum(metric.size for metric in self.metrics))
         device = _with_float64(device or "cpu")
         self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
-        self.rows = torch.zeros(keep, *shape, dtype=torch.float64, device=device) if keep else None
+        with torch.inference_mode(mode=False):  # so that they may be added to in any mode
+            self.rows = torch.zeros(keep, *shape, dtype=torch.float64, device=device) if keep else None
         self._seen = 0
 
     @property
@@ -79,7 +80,7 @@ class Scores:
 
         Args:
             prediction: (B, K, C, H, W), scaled so that the value range is [0, 1]; not clipped.
-            truth: (B, K, C, H, W), scaled likewise and clipped to [0, 1]; missing pixels may hold NaN.
+            truth: (B, K, C, H, W), scaled likewise, not clipped; missing pixels may hold NaN.
             valid: (B, K, C, H, W) bool, True where observed; None where nothing is missing.
             positions: place of each sequence among all that are kept, 0 first; by default the next ones.
 
@@ -94,9 +95,11 @@ class Scores:
         count = torch.full((len(prediction), self.horizon, 1), 1.0, dtype=torch.float64, device=device)
         parts = [count, observed_pixels(truth, valid)[..., None]]
         made: dict[str, Tensor] = {}
+        within = truth.clamp(0, 1)
         for metric in self.metrics:
             key = metric.shared or metric.name
-            part = made[key] if key in made else metric.statistics(prediction, truth, valid)
+            seen = truth if metric.beyond_range else within
+            part = made[key] if key in made else metric.statistics(prediction, seen, valid)
             made[key] = part
             if part.shape != (len(prediction), self.horizon, metric.size):
                 expected = f"(B, K, S) = {(len(prediction), self.horizon, metric.size)}"
@@ -114,7 +117,7 @@ class Scores:
         if mine != others:
             raise UsageError("scores to merge", got=f"metrics, horizon, kept {others}", expected=mine)
         if self.rows is not None and other.rows is not None:
-            self.rows = self.rows + other.rows.to(self.rows.device)
+            self.rows += other.rows.to(self.rows.device)
         self._sums = self._sums + other._sums.to(self._sums.device)
 
     def reduce(self, all_reduce: Callable[[Tensor], Tensor]) -> None:
@@ -177,7 +180,7 @@ class Scores:
             expected = f"{len(statistics)} positions from 0 to {self._kept - 1}"
             raise UsageError("sequences to keep", got=f"positions {places}", expected=expected)
         index = sent(torch.tensor(places), self.rows.device)
-        self.rows = self.rows.index_add(0, index, statistics.to(self.rows.device))
+        self.rows.index_add_(0, index, statistics.to(self.rows.device))
 
     @property
     def _kept(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from framecast.metrics.bootstrap import Resampled, interval, resample, skill
+from framecast.metrics.bootstrap import Block, Resampled, interval, resample, skill
 from framecast.metrics.metric import Metric
 from framecast.metrics.scores import Scores
 
@@ -54,7 +54,7 @@ class Summary(NamedTuple):
 
 
 def summarise(
-    scores: Mapping[str, Scores], references: Sequence[str], *, block: int = 1, seed: int = 0
+    scores: Mapping[str, Scores], references: Sequence[str], *, block: Block = 1, seed: int = 0
 ) -> dict[str, dict[str, Summary]]:
     """Summarise forecasts that were scored by the same metrics on the same sequences.
 
@@ -63,7 +63,7 @@ def summarise(
     Args:
         scores: by name of the forecast, each made with `keep`.
         references: names of the forecasts to form the skill over; those that were not scored are passed over.
-        block: how many sequences in a row are one event, see `resample`.
+        block: which sequences are one event, see `resample`.
         seed: of the draws.
 
     Returns:
@@ -101,7 +101,7 @@ class _Drawn(NamedTuple):
     resampled: Resampled
 
 
-def _drawn(scores: Scores, block: int, seed: int) -> dict[str, _Drawn]:
+def _drawn(scores: Scores, block: Block, seed: int) -> dict[str, _Drawn]:
     """By metric, the scores themselves and those of the resamplings."""
     by_lead, mean = scores.by_lead(), scores.mean()
     return {

@@ -58,7 +58,7 @@ class Comparison:
         """Entries, then baselines."""
         scores = {name: [self.board.scores[run] for run in runs] for name, runs in self.groups.items()}
         scores |= {name: [one] for name, one in self.board.scores.items() if name not in self.records}
-        return Paired(scores, block=self.board.block, seed=self.board.seed)
+        return Paired(scores, block=self.board.groups, seed=self.board.seed)
 
     @cached_property
     def estimates(self) -> dict[str, dict[str, Estimate]]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from framecast import atomic, plots
 from framecast.errors import UsageError
-from framecast.types import Forecast
+from framecast.types import Forecast, Grid
+from framecast.view import Array, view
 
 Write = Callable[[Path, Forecast, Mapping[str, str]], str]
 
@@ -27,6 +28,8 @@ class Format(NamedTuple):
     """Whether the path becomes a folder."""
     one: bool = False
     """Whether it shows one sequence only."""
+    check: str | None = None
+    """Module and function `check(grid)`, where not every grid can be written."""
 
 
 FORMATS = {
@@ -34,10 +37,10 @@ FORMATS = {
     ".zarr": Format("cf:zarr", folder=True),
     ".npy": Format("arrays:npy"),
     ".npz": Format("arrays:npz"),
-    ".tif": Format("geotiff:series", folder=True),
+    ".tif": Format("geotiff:series", folder=True, check="geotiff:check"),
     ".png": Format("pictures:series", folder=True),
     ".gif": Format("films:gif", one=True),
-    ".mp4": Format("films:mp4", one=True),
+    ".mp4": Format("mp4:film", one=True),
 }
 """By suffix. A new format is a function and a line here."""
 
@@ -67,7 +70,23 @@ def check(paths: Sequence[Path], gif: Path | None = None, strip: Path | None = N
             raise UsageError(str(path), got=got, expected="a folder that exists", fix="make it first, or mend its name")
         seen.add(atomic.new(path).absolute())
     for path in paths:
-        _function(path)
+        _found(FORMATS[path.suffix].home)
+
+
+def check_grid(paths: Sequence[Path], grid: Grid) -> None:
+    """Whether a forecast that lies there can be written, before anything is computed.
+
+    Args:
+        paths: of the forecast, suffixes as in FORMATS.
+        grid: of the input.
+
+    Raises:
+        UsageError: rows or columns that a format has no way to place.
+    """
+    for path in paths:
+        check = FORMATS[path.suffix].check
+        if check is not None:
+            _found(check)(grid)
 
 
 def write(path: Path, forecast: Forecast, about: Mapping[str, str], *, sequence: int = 0) -> str:
@@ -85,7 +104,8 @@ def write(path: Path, forecast: Forecast, about: Mapping[str, str], *, sequence:
     Raises:
         UsageError: the path exists, or the forecast is not of a kind that the format can hold.
     """
-    kind, function = FORMATS[path.suffix], _function(path)
+    kind = FORMATS[path.suffix]
+    function: Write = _found(kind.home)
     with atomic.staged(path, folder=kind.folder) as temporary:
         return function(temporary, forecast.only(sequence) if kind.one else forecast, about)
 
@@ -103,11 +123,16 @@ def write_all(
     every = [*paths, *([] if gif is None else [gif])]
     said = {str(path): write(path, forecast, about, sequence=sequence) for path in every}
     if strip is not None:
-        plots.strip(strip, forecast.context[sequence], forecast.frames[sequence], forecast.spec)
+        _strip(strip, forecast.context[sequence], forecast.frames[sequence], forecast)
     return said
 
 
-def _function(path: Path) -> Write:
-    module, name = FORMATS[path.suffix].home.split(":")
-    found: Write = getattr(importlib.import_module(f"framecast.writers.{module}"), name)
-    return found
+def _strip(path: Path, context: Array, frames: Array, forecast: Forecast) -> None:
+    seen = view(forecast.spec, forecast.grid, context, frames)
+    with atomic.staged(path) as temporary:
+        plots.strip(temporary, seen.of(context), seen.of(frames), seen.spec, title=seen.channel)
+
+
+def _found(home: str) -> Any:
+    module, name = home.split(":")
+    return getattr(importlib.import_module(f"framecast.writers.{module}"), name)

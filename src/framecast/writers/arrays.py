@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.dates import dated, texts
 from framecast.types import Forecast
 
 
@@ -21,13 +22,19 @@ def npy(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
 
 
 def npz(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
-    """Write `frames`, `dims`, `units`, where known `step_minutes` and `start_time`, and where it comes from."""
+    """Write `frames`, `dims`, `units`, where known `step_minutes` and `start_time`, and where it comes from.
+
+    Of a calendar that numpy does not have, `calendar` and `start_date`, a text, are in the place of `start_time`.
+    """
     array = _arranged(forecast.frames, forecast.dims)
     arrays: dict[str, Any] = {**about, "frames": array, "dims": forecast.dims, "units": forecast.spec.units}
     if forecast.spec.step_minutes is not None:
         arrays["step_minutes"] = forecast.spec.step_minutes
-    if forecast.start_time is not None:
-        arrays["start_time"] = forecast.start_time
+    grid, start = forecast.grid, forecast.start_time
+    if start is not None and grid.time_origin is None:
+        arrays["start_time"] = start
+    elif start is not None:
+        arrays |= {"calendar": grid.calendar, "start_date": texts(dated(start, grid))}
     with path.open("wb") as file:
         np.savez_compressed(file, **arrays)
     return _said(array, forecast)

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from zarr import config
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from framecast.data.damage import library
 from framecast.types import Forecast
@@ -23,6 +25,8 @@ from framecast.writers.place import axis_attributes, mapping
 CONVENTIONS = "CF-1.11"
 BLOCK = 1024
 """Rows and columns of a chunk, at most."""
+AT_ONCE = 4
+"""Chunks of a Zarr that are in work at the same time, each held twice: zarr's own choice is 10."""
 EPOCH = "1970-01-01 00:00:00"
 
 library("h5netcdf", "grids")
@@ -40,11 +44,11 @@ def netcdf(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
 
 def zarr(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
     """Write a Zarr 3 group, each chunk with a checksum."""
-    codecs = library("zarr.codecs", "grids")
     data = dataset(forecast, about)
-    packed = [codecs.ZstdCodec(), codecs.Crc32cCodec()]
+    packed = [ZstdCodec(), Crc32cCodec()]
     encoding = {name: {"chunks": _chunks(data[name]), "compressors": packed} for name in _frames(data)}
-    data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
+    with config.set({"async.concurrency": AT_ONCE}):
+        data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
     return _said(data)
 
 
@@ -132,13 +136,13 @@ def _coordinate(axes: tuple[str, ...], values: Any, **said: str) -> Any:
 def _provenance(about: Mapping[str, str]) -> dict[str, str]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     version = about.get("framecast_version", "")
-    return {
+    said = {
         "Conventions": CONVENTIONS,
         "title": "forecast by framecast",
         "source": f"framecast {version}, {about.get('model', 'a model')}".replace("  ", " "),
         "history": f"{now} framecast predict",
-        **about,
     }
+    return said | {f"model_{name}" if name in said else name: text for name, text in about.items()}
 
 
 def _frames(data: Any) -> list[str]:
@@ -155,4 +159,5 @@ def _said(data: Any) -> str:
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     first = data[names[0]]
     sizes = ", ".join(f"{name} {size}" for name, size in first.sizes.items())
-    return f"{shown} ({sizes}), {first.attrs['units']}"
+    units = ", ".join(dict.fromkeys(data[name].attrs["units"] for name in names[:4]))
+    return f"{shown} ({sizes}), {units}"

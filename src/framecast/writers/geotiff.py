@@ -9,16 +9,24 @@ from pathlib import Path
 import numpy as np
 
 from framecast.data.damage import library
-from framecast.types import Forecast
+from framecast.types import Forecast, Grid
 from framecast.writers.names import channels
 from framecast.writers.naming import leaves
-from framecast.writers.place import is_south_up, system, told, transform
+from framecast.writers.place import system, told, transform
 
 TILE = 256
 """Rows and columns of a tile."""
 
 rasterio = library("rasterio", "geo")
-library("pyproj", "grids")
+
+
+def check(grid: Grid) -> None:
+    """Whether frames that lie there can be written.
+
+    Raises:
+        UsageError: rows or columns that no GeoTIFF can place.
+    """
+    transform(grid, system(grid))
 
 
 def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
@@ -45,9 +53,10 @@ def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         for leaf in leaves(path, forecast, ".tif"):
             with rasterio.open(leaf.path, "w", **profile) as file:
-                file.write(leaf.frame[:, ::-1] if is_south_up(grid) else leaf.frame)
+                file.write(leaf.frame[:, ::-1] if grid.is_south_up else leaf.frame)
                 file.update_tags(**leaf.said, **about)
                 file.descriptions = [band.name for band in bands]
                 file.units = [band.units for band in bands]
             count += 1
-    return f"{count} GeoTIFFs of {', '.join(band.name for band in bands)}, {bands[0].units}; {told(crs)}"
+    units = dict.fromkeys(band.units for band in bands)
+    return f"{count} GeoTIFFs of {', '.join(band.name for band in bands)}, {', '.join(units)}; {told(crs)}"

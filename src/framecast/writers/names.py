@@ -10,6 +10,8 @@ from framecast.types import Forecast
 
 UNNAMED = "forecast"
 """A single channel without a name of its own."""
+REFLECTIVITY = "equivalent_reflectivity_factor"
+"""Standard name of dBZ."""
 
 
 class Channel(NamedTuple):
@@ -35,10 +37,12 @@ def channels(forecast: Forecast) -> list[Channel]:
     standard = grid.standard_names if len(grid.standard_names) == count else ("",) * count
     found: list[Channel] = []
     for number, name in enumerate(told):
-        unit, factor = canon[number]
-        unit = unit if mixed else spec.units
-        meaning = _standard(standard[number], unit)
-        name = name if factor == 1 else meaning  # a depth that was read as a rate is none any more
+        own, factor = canon[number]
+        unit = own if mixed else spec.units
+        to_dbz = unit == DBZ_UNITS != own
+        meaning = _standard("" if to_dbz else standard[number], unit)
+        # a depth that was read as a rate is none any more, nor is a rate that was turned into reflectivity
+        name = meaning if factor != 1 or (to_dbz and own != "1") else name
         variable = _variable(name)
         if variable in {channel.name for channel in found}:
             variable += f"_{number + 1}"
@@ -56,4 +60,4 @@ def _standard(name: str, units: str) -> str:
     """The source's standard name; of rain, one that the units of a rate or of reflectivity fit."""
     if units == RATE_UNITS and not name.endswith("rate"):
         return "lwe_precipitation_rate" if name.startswith("lwe") else "rainfall_rate"
-    return name or ("equivalent_reflectivity_factor" if units == DBZ_UNITS else "")
+    return name or (REFLECTIVITY if units == DBZ_UNITS else "")

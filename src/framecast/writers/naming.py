@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.dates import dated, texts
 from framecast.types import Forecast
 
 
@@ -19,22 +20,25 @@ class Leaf(NamedTuple):
     frame: NDArray[np.float32]
     """(C, H, W)."""
     said: dict[str, str]
-    """Valid time, reference time, lead time, as texts; only what is known."""
+    """Valid time, reference time, lead time, a calendar that is not the usual one, as texts; only what is known."""
 
 
 def leaves(folder: Path, forecast: Forecast, suffix: str) -> Iterator[Leaf]:
     """Each frame with its path; several sequences lie in folders of their own, which are made."""
     count, frames = forecast.frames.shape[:2]
     times, past, step = forecast.times, forecast.past_times, forecast.spec.step_minutes
+    calendar = {} if forecast.grid.time_origin is None else {"calendar": forecast.grid.calendar}
     for sequence in range(count):
         inside = folder if count == 1 else folder / f"sequence_{sequence:04d}"
         inside.mkdir(exist_ok=True)
+        names = [f"frame_{lead + 1:04d}" for lead in range(frames)]
+        stamps = None
+        if times is not None and past is not None:
+            stamps = texts(dated(np.append(past[sequence, -1:], times[sequence]), forecast.grid))
+            clocks = [str(stamp).replace("-", "").replace(":", "") for stamp in stamps[1:]]
+            names = clocks if len(set(clocks)) == frames else names  # of frames within a millisecond
         for lead in range(frames):
             said = {} if step is None else {"lead_time": f"{(lead + 1) * step:g} minutes"}
-            name = f"frame_{lead + 1:04d}"
-            if times is not None and past is not None:
-                valid = str(times[sequence, lead].astype("datetime64[s]"))
-                name = valid.replace("-", "").replace(":", "")
-                reference = str(past[sequence, -1].astype("datetime64[s]"))
-                said |= {"valid_time": f"{valid}Z", "forecast_reference_time": f"{reference}Z"}
-            yield Leaf(inside / f"{name}{suffix}", forecast.frames[sequence, lead], said)
+            if stamps is not None:
+                said |= {"valid_time": f"{stamps[lead + 1]}Z", "forecast_reference_time": f"{stamps[0]}Z", **calendar}
+            yield Leaf(inside / f"{names[lead]}{suffix}", forecast.frames[sequence, lead], said)

@@ -12,29 +12,28 @@ from PIL.PngImagePlugin import PngInfo
 
 from framecast import plots
 from framecast.types import Forecast, FrameSpec
+from framecast.view import is_plain, view
 from framecast.writers.naming import leaves
 
 
 def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
-    """Write them; the text in each tells what its values stand for, its times, and where it comes from."""
-    spec = forecast.spec
+    """Write them, north up; the text in each tells what its values stand for, its times, and where it comes from."""
+    seen = view(forecast.spec, forecast.grid, forecast.context, forecast.frames)
+    spec = seen.spec
     shown = f"{spec.low:g} to {spec.high:g} {spec.units}"
-    kind = "8 bits for" if _is_picture(spec) else "the colour scale of"
+    kind = "8 bits for" if is_plain(spec) else "the colour scale of"
+    told = {"values": f"{kind} {shown}", **({"channel": seen.channel} if seen.channel else {})}
     count = 0
     for leaf in leaves(path, forecast, ".png"):
         info = PngInfo()
-        for name, text in {"values": f"{kind} {shown}", **leaf.said, **about}.items():
+        for name, text in {**told, **leaf.said, **about}.items():
             info.add_text(name, text)
-        Image.fromarray(_pixels(leaf.frame, spec)).save(leaf.path, pnginfo=info)
+        Image.fromarray(_pixels(seen.of(leaf.frame), spec)).save(leaf.path, pnginfo=info)
         count += 1
-    return f"{count} pictures, {kind} {shown}"
-
-
-def _is_picture(spec: FrameSpec) -> bool:
-    return spec.units == "grey level" and spec.targets in (1, 3)
+    return ", ".join([f"{count} pictures", *([seen.channel] if seen.channel else []), f"{kind} {shown}"])
 
 
 def _pixels(frame: NDArray[np.float32], spec: FrameSpec) -> NDArray[np.uint8]:
     """(H, W) of grey pictures, else (H, W, 3)."""
     pixels = plots.colours(frame, spec)
-    return pixels[..., 0] if _is_picture(spec) and spec.targets == 1 and not np.isnan(frame).any() else pixels
+    return pixels[..., 0] if is_plain(spec) and spec.targets == 1 and not np.isnan(frame).any() else pixels

@@ -13,7 +13,13 @@ from framecast.types import Grid
 
 EVEN = 0.01
 """Share of a step by which rows or columns may be off and still count as evenly spaced: coordinates are rounded."""
-_METRES = {"m": 1.0, "metre": 1.0, "metres": 1.0, "meter": 1.0, "meters": 1.0, "km": 1000.0, "kilometre": 1000.0}
+_METRES = dict.fromkeys(("m", "metre", "metres", "meter", "meters"), 1.0) | dict.fromkeys(
+    ("km", "kilometre", "kilometres", "kilometer", "kilometers"), 1000.0
+)
+_GDAL = "GeoTransform"
+"""What GDAL and rioxarray say in the grid mapping beside CF: the corner and size of the source's pixels."""
+
+pyproj = library("pyproj", "grids")
 
 
 def system(grid: Grid) -> Any:
@@ -21,7 +27,6 @@ def system(grid: Grid) -> Any:
 
     A grid mapping that says its projection counts more than a PROJ text beside it, which many files have wrong.
     """
-    pyproj = library("pyproj", "grids")
     try:
         if "grid_mapping_name" in grid.mapping and "crs_wkt" not in grid.mapping:
             return pyproj.CRS.from_cf(grid.mapping)
@@ -31,14 +36,18 @@ def system(grid: Grid) -> Any:
 
 
 def mapping(grid: Grid) -> dict[str, Any]:
-    """Attributes of the CF grid mapping variable; what the source has is carried over. Empty where nothing is known."""
+    """Attributes of the CF grid mapping variable; what the source has is carried over. Empty where nothing is known.
+
+    But for the source's pixels, which are not those of a forecast of averaged ones: the coordinates tell.
+    """
     crs = system(grid)
     made = {} if crs is None else {key: _plain(value) for key, value in crs.to_cf().items()}
     if made.get("grid_mapping_name") == "polar_stereographic":  # pyproj leaves out which pole, which CF wants to know
         pole = np.copysign(90.0, made.get("standard_parallel", 90.0))
         made.setdefault("latitude_of_projection_origin", float(pole))
     if grid.mapping:
-        return {"crs_wkt": made["crs_wkt"], **grid.mapping} if "crs_wkt" in made else dict(grid.mapping)
+        kept = {key: value for key, value in grid.mapping.items() if key != _GDAL}
+        return {"crs_wkt": made["crs_wkt"], **kept} if "crs_wkt" in made else kept
     return made if made.get("grid_mapping_name", "unknown") != "unknown" else {}
 
 
@@ -52,7 +61,8 @@ def told(crs: Any) -> str:
 
 def axis_attributes(grid: Grid, letter: str) -> dict[str, str]:
     """CF attributes of the coordinate "y" or "x"."""
-    degrees = grid.axis_units.startswith("degree")
+    crs = system(grid)  # some files say metres of their degrees
+    degrees = grid.axis_units.startswith("degree") or (crs is not None and crs.is_geographic)
     rotated = grid.mapping.get("grid_mapping_name") == "rotated_latitude_longitude"
     angle, compass = ("latitude", "degrees_north") if letter == "y" else ("longitude", "degrees_east")
     if degrees and not rotated:
@@ -70,23 +80,26 @@ def transform(grid: Grid, crs: Any) -> Any:
         crs: its pyproj.CRS, or None.
 
     Raises:
-        UsageError: rows or columns are not evenly spaced.
+        UsageError: rows or columns are not evenly spaced, or in units that are none of a projection.
     """
     affine = library("affine", "geo")
     if len(grid.y) < 2 or len(grid.x) < 2:
         return None
-    scale = 1.0
-    if crs is not None and grid.axis_units in _METRES:
-        scale = _METRES[grid.axis_units] / crs.axis_info[0].unit_conversion_factor
+    scale = _scale(grid.axis_units.lower(), crs)
     y, x = (np.array(axis) * scale for axis in (grid.y, grid.x))
     down, across = _step(y, grid.y_name), _step(x, grid.x_name)
     top = max(y[0], y[-1])
     return affine.Affine(across, 0.0, x[0] - across / 2, 0.0, -abs(down), top + abs(down) / 2)
 
 
-def is_south_up(grid: Grid) -> bool:
-    """Whether the first row is the southernmost one."""
-    return len(grid.y) > 1 and grid.y[0] < grid.y[-1]
+def _scale(units: str, crs: Any) -> float:
+    """What makes coordinates those of the CRS."""
+    if crs is None or not crs.is_projected or units == "1":
+        return 1.0
+    if units not in _METRES:
+        got, fix = f"coordinates in {units}", "write .nc, which can hold any axis"
+        raise UsageError("GeoTIFF", got=got, expected="m or km, as of a projection", fix=fix)
+    return _METRES[units] / float(crs.axis_info[0].unit_conversion_factor)
 
 
 def _plain(value: Any) -> Any:
