@@ -31,6 +31,14 @@ def test_arrays_have_the_axes_of_the_input(tmp_path: Path) -> None:
     assert back.read(1, 1, 2).time == START + np.timedelta64(1, "D") + np.timedelta64(5, "m")
 
 
+def test_an_npz_names_the_units_of_each_channel(tmp_path: Path) -> None:
+    grid = METRES.model_copy(update={"variables": ("t", "q"), "units": ("K", "kg kg-1"), "standard_names": ("", "")})
+    made = forecast(channels=2, dims="tchw", grid=grid, units="1")
+    assert writers.write(tmp_path / "x.npz", made, ABOUT).endswith("K, kg kg-1")
+    found = np.load(tmp_path / "x.npz")
+    assert (found["channel_names"].tolist(), found["channel_units"].tolist()) == (["t", "q"], ["K", "kg kg-1"])
+
+
 @pytest.mark.parametrize("grid", [METRES, DEGREES], ids=["metres", "degrees, south first"])
 def test_geotiffs_lie_where_the_input_lay(tmp_path: Path, grid: Grid) -> None:
     rasterio = pytest.importorskip("rasterio")
