@@ -30,7 +30,7 @@ from framecast.data.series import stack_fingerprint
 from framecast.data.shrink import shrunk
 from framecast.data.stored import Attributes, Stored
 from framecast.data.timeline import Timeline
-from framecast.data.units import DBZ_UNITS, reflectivity_of
+from framecast.data.units import DBZ_UNITS, canonical, reflectivity_of
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
@@ -92,6 +92,8 @@ class ArraySource:
             self.grid = self.grid.of(self._roles.targets)
         if config.units is not None and self.grid.units:
             self.grid = self.grid.model_copy(update={"units": (config.units,) * len(self.grid.units)})
+        if len({canonical(unit)[0] for unit in self.grid.units}) > 1:
+            self.grid = self.grid.model_copy(update={"ranges": self._ranges((low, high), name)})
         self.spec = FrameSpec(
             channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
             height=self._shrunk_size("h", name),
@@ -270,14 +272,21 @@ class ArraySource:
             raise InputError(name, got="values beyond 3.4e38", expected="values that float32 can hold")
         return min(ends), max(ends)
 
+    def _ranges(self, shared: tuple[float, float], name: str) -> tuple[tuple[float, float], ...]:
+        """Of each target; of one without a valid value, the shared one."""
+        targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
+        seen = [self._scan is None or self._scan.ranges[place][0] <= self._scan.ranges[place][1] for place in targets]
+        found = (_apart(*self._found_range(name, [place])) if seen[n] else shared for n, place in enumerate(targets))
+        return tuple(found)
+
     def _beside(self, name: str) -> dict[str, Any]:
         """What a FrameSpec says of the channels where they play different parts."""
         if self._roles is None:
             return {}
 
         def channel(place: int) -> Channel:
-            low, high = self._found_range(name, [place])
-            return Channel(name=found.names[place], low=low, high=high if low < high else low + 1)
+            low, high = _apart(*self._found_range(name, [place]))
+            return Channel(name=found.names[place], low=low, high=high)
 
         found = self._roles
         return {
@@ -303,3 +312,8 @@ class ArraySource:
             placement.only(config.frames)
             self.notes.append(f"frames: {sum(placement.lengths)} of {before} are used")
         return placement
+
+
+def _apart(low: float, high: float) -> tuple[float, float]:
+    """Ends of a range, also where there is one value only."""
+    return low, high if low < high else low + 1
