@@ -15,7 +15,7 @@ from framecast.baselines import BASELINES, USUAL
 from framecast.channels import divided
 from framecast.data import MOVING_MNIST, ArraySource, DataConfig, DataSet, open_data
 from framecast.data.units import PICTURE_UNITS
-from framecast.dates import dated
+from framecast.dates import caption, dated
 from framecast.domain import ANY, Room, fitted
 from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor, evaluate
@@ -187,12 +187,14 @@ def draw_window(
     frames, predicted = window.frames[:, :targets], prediction[0].numpy()
     seen = view(dataset.spec, dataset.grid, frames, predicted)
     before, truth, ahead = (seen.of(part) for part in (frames[:context], frames[context:], predicted))
+    step = dataset.spec.step_minutes
+    times = window.times(step)
+    stamps = None if times is None else dated(times, dataset.grid)
     if path.suffix == ".gif":
-        times = window.times(dataset.spec.step_minutes)
-        stamps = None if times is None else dated(times, dataset.grid)
         animation.save_gif(path, animation.pictures(before, ahead, seen.spec, truth, stamps, seen.channel))
     else:
-        plots.strip(path, before, ahead, seen.spec, truth, title=seen.channel)
+        title = caption(seen.channel, None if stamps is None else stamps[context - 1], step)
+        plots.strip(path, before, ahead, seen.spec, truth, title=title)
 
 
 def _recipe(run: str, name: str | None) -> Recipe:

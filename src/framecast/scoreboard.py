@@ -160,8 +160,10 @@ class Scoreboard:
 
     def _samples(self) -> str:
         pixels = sum(next(iter(self.scores.values())).pixels)
+        spec = self.dataset.spec
+        crops = f" (crops of {spec.height} x {spec.width})" if "crop" in self.dataset.record else ""
         return (
-            f"{self.sequences} sequences of split {self.split}, {self.context} frames in, {self.horizon} out, "
+            f"{self.sequences} sequences{crops} of split {self.split}, {self.context} frames in, {self.horizon} out, "
             f"{score_tables.amount(pixels)} observed pixels"
         )
 

@@ -93,6 +93,12 @@ def test_missing_code_and_shrinking(tmp_path: Path):
     np.testing.assert_array_equal(found.read(0, 0, 1).valid[0, 0, 0], [False, True, True])
 
 
+def test_what_shrinking_leaves_out_is_said(tmp_path: Path):
+    found = source(pictures(tmp_path / "a", np.random.default_rng(0).integers(0, 255, (2, 7, 6), np.uint8)), shrink=3)
+    assert (found.spec.height, found.spec.width) == (2, 2)
+    assert [note for note in found.notes if "shrink" in note] == ["shrink: the last 1 of 7 rows are left out"]
+
+
 def test_animations_and_stacks_of_pages(tmp_path: Path):
     pages = [Image.fromarray(frame) for frame in COLOURS]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])

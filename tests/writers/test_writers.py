@@ -12,6 +12,7 @@ from tests.writers.forecasts import ABOUT, DEGREES, FIRST_OF_MARCH, METRES, STAR
 from framecast import animation, atomic, plots, writers
 from framecast.colour_scales import RAIN_CLASSES
 from framecast.data import ArraySource, DataConfig
+from framecast.dates import caption
 from framecast.errors import UsageError
 from framecast.types import Forecast, Grid
 
@@ -178,7 +179,7 @@ def test_the_channel_stands_over_films_and_strips(tmp_path: Path, monkeypatch) -
     monkeypatch.setattr(plots, "strip", lambda *args, title: seen.append(title) or strip(*args, title=title))
     made = forecast(channels=3, units="m s-1", grid=METRES.model_copy(update=WIND))
     writers.write_all([tmp_path / "x.gif"], made, ABOUT, strip=tmp_path / "x.png")
-    assert seen == ["u10, the first of 3 channels"] * 6
+    assert [title.split(";")[0] for title in seen] == ["u10, the first of 3 channels"] * 6
     assert len({picture.shape for picture in shown(tmp_path / "x.gif")}) == 1
 
 
@@ -206,6 +207,15 @@ def test_frames_of_one_second_have_names_of_their_own(tmp_path: Path) -> None:
     assert len(list((tmp_path / "y.png").iterdir())) == 3
     found = ArraySource(DataConfig(source=str(tmp_path / "x.png"), times="%Y%m%dT%H%M%S.%f"))
     assert found.spec.step_minutes == pytest.approx(0.04 / 60)
+
+
+def test_a_strip_tells_the_time_of_its_last_input() -> None:
+    made = forecast()
+    last = made.past_times[0, -1]
+    said = caption("dbz, the first of 2 channels", last, made.spec.step_minutes)
+    assert said == "dbz, the first of 2 channels; frame 0: 2016-09-28 15:00:00 UTC, then every 5 min"
+    assert caption("", last, 5.0).startswith("frame 0: 2016")
+    assert caption("", None, 5.0) == ""
 
 
 def test_dates_are_those_of_the_calendar(tmp_path: Path, monkeypatch) -> None:

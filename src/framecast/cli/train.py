@@ -107,4 +107,4 @@ def _report(run: Path, outcome: dict[str, object], *, as_json: bool, rank: int) 
         return
     best = "" if outcome["best"] is None else f", best validation score {outcome['best']:.4g}"
     print(f"{run}: step {outcome['step']}, {outcome['reason']}{best}")
-    print(f"next: framecast evaluate {run}; framecast predict {run} FILE --horizon 10 --out FUTURE.npy")
+    print(f"next: framecast evaluate {run}; framecast predict {run} FILE --out FUTURE.npy")

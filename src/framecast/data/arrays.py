@@ -25,7 +25,7 @@ from framecast.data.opening import open_stored
 from framecast.data.pieces import pieces
 from framecast.data.placement import Placement
 from framecast.data.roles import roles
-from framecast.data.scan import Scan, is_code, scan
+from framecast.data.scan import Scan, apart, is_code, scan
 from framecast.data.series import stack_fingerprint
 from framecast.data.shrink import shrunk
 from framecast.data.stored import Attributes, Stored
@@ -36,6 +36,7 @@ from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
 DBZ_RANGE = (0.0, 70.0)
 BYTE_RANGE = (0.0, 255.0)
+SIDES = {"h": "rows", "w": "columns"}
 SERIES = (5 << 28, 16, 1 << 20)
 """Of files that are unpacked: bytes up to which all are looked at, how many blocks of larger ones, values of a block."""
 
@@ -176,6 +177,8 @@ class ArraySource:
         size = self._layout.size(letter)
         if size < self._shrink:
             raise InputError(f"{name}: shrink", got=self._shrink, expected=f"at most {size}, the pixels of a side")
+        if left := size % self._shrink:
+            self.notes.append(f"shrink: the last {left} of {size} {SIDES[letter]} are left out")
         return size // self._shrink
 
     @property
@@ -220,7 +223,8 @@ class ArraySource:
         found = scan(self._array, grain, self._missing, dims, counting, whole=whole, samples=samples, block=block)
         part = "" if found.whole else f" in a sample of {found.seen} values"
         if found.not_finite:
-            self.notes.append(f"missing: {found.not_finite} values are NaN or infinite{part}")
+            share = 100 * found.not_finite / found.seen
+            self.notes.append(f"missing: {found.not_finite} values ({share:.3g} %) are NaN or infinite{part}")
         if found.coded:
             share = 100 * found.coded / found.seen
             self.notes.append(f"missing: {found.coded} values ({share:.3g} %) hold the code {self._missing:g}{part}")
@@ -276,7 +280,7 @@ class ArraySource:
         """Of each target; of one without a valid value, the shared one."""
         targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
         seen = [self._scan is None or self._scan.ranges[place][0] <= self._scan.ranges[place][1] for place in targets]
-        found = (_apart(*self._found_range(name, [place])) if seen[n] else shared for n, place in enumerate(targets))
+        found = (apart(*self._found_range(name, [place])) if seen[n] else shared for n, place in enumerate(targets))
         return tuple(found)
 
     def _beside(self, name: str) -> dict[str, Any]:
@@ -285,7 +289,7 @@ class ArraySource:
             return {}
 
         def channel(place: int) -> Channel:
-            low, high = _apart(*self._found_range(name, [place]))
+            low, high = apart(*self._found_range(name, [place]))
             return Channel(name=found.names[place], low=low, high=high)
 
         found = self._roles
@@ -312,8 +316,3 @@ class ArraySource:
             placement.only(config.frames)
             self.notes.append(f"frames: {sum(placement.lengths)} of {before} are used")
         return placement
-
-
-def _apart(low: float, high: float) -> tuple[float, float]:
-    """Ends of a range, also where there is one value only."""
-    return low, high if low < high else low + 1

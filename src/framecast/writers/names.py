@@ -35,7 +35,7 @@ def channels(forecast: Forecast) -> list[Channel]:
     told = list(grid.variables) if len(grid.variables) == count else plain
     canon = [canonical(one) for one in grid.units] if len(grid.units) == count else [(spec.units, 1.0)] * count
     measured = units(spec, grid)
-    standard = grid.standard_names if len(grid.standard_names) == count else ("",) * count
+    standard, words = (said if len(said) == count else ("",) * count for said in (grid.standard_names, grid.long_names))
     found: list[Channel] = []
     for number, name in enumerate(told):
         (own, factor), unit = canon[number], measured[number]
@@ -46,7 +46,7 @@ def channels(forecast: Forecast) -> list[Channel]:
         variable = _variable(name)
         if variable in {channel.name for channel in found}:
             variable += f"_{number + 1}"
-        found.append(Channel(variable, name, "1" if unit == "grey level" else unit, meaning))
+        found.append(Channel(variable, words[number] or name, "1" if unit == "grey level" else unit, meaning))
     return found
 
 
