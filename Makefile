@@ -24,7 +24,7 @@ demo: .venv/ready-to-run
 	$(BIN)/framecast demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal --durations 20
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -9,7 +9,7 @@ from rich.console import Console
 from framecast import kernels
 from framecast.cost import cost
 from framecast.demo import demo_recipe, run_demo
-from framecast.models import MIM, ConvLSTM, PredRNN, PredRNNPP
+from framecast.models import MIM, MODELS, ConvLSTM, PredRNN, PredRNNPP
 from framecast.rollout import rollout
 
 FULL = (128,) * 4
@@ -20,6 +20,14 @@ FULL = (128,) * 4
 )
 def test_multiply_adds_are_the_published_ones(config, giga: float) -> None:
     assert cost(config, 1, 64, 64, patch=4, frames=20).multiply_adds / 1e9 == pytest.approx(giga, abs=0.06)
+
+
+@pytest.mark.parametrize("kind", MODELS.values(), ids=list(MODELS))
+def test_each_step_costs_the_same(kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = {"patch": 4, "frames": 7}
+    found = cost(kind(), 1, 16, 12, **size)
+    monkeypatch.setattr("framecast.cost.COUNTED", 6)
+    assert found == cost(kind(), 1, 16, 12, **size)
 
 
 @pytest.mark.parametrize("config", [ConvLSTM(hidden=(4, 4)), PredRNN(hidden=(4, 4)), MIM(hidden=(4, 4))])

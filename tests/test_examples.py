@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from commands import framecast
+
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -41,24 +43,22 @@ FILES = {
 
 @pytest.mark.parametrize("recipe", sorted(ROOT.glob("recipes/*.yaml")), ids=lambda path: path.stem)
 def test_recipes_train(recipe: Path, tmp_path: Path) -> None:
-    """Twenty steps of each, narrow and on few sequences of small data; everything else as it stands."""
+    """Some steps of each, narrow and on few sequences of small data; everything else as it stands."""
     model = yaml.safe_load(recipe.read_text())["model"]["name"]
     small = [
         f"model.hidden={SMALL.get(model, '[4, 4]')}",
         *([] if model == "lstm" else ["model.kernel_size=3"]),
         "patch=8",
         *(word for name, words in FILES.items() if name in recipe.stem for word in words),
-        "train.steps=20",
+        "train.steps=8",
         "train.batch_size=2",
         "train.log_every=1",
-        "validate.every=20",
+        "validate.every=8",
         "validate.sequences=2",
     ]
     words = [word for value in small for word in ("--set", value)]
     out = tmp_path / "run"
-    run(
-        sys.executable, "-m", "framecast", "train", str(recipe), *words, "--quiet", "--device", "cpu", "--out", str(out)
-    )
-    assert (out / "events.jsonl").read_text().count('"train"') == 20
+    framecast("train", recipe, *words, "--quiet", "--device", "cpu", "--out", out, cwd=ROOT)
+    assert (out / "events.jsonl").read_text().count('"train"') == 8
     assert (out / "model" / "model.json").exists()
     assert (out / "loss.png").exists()

@@ -15,6 +15,7 @@ import xarray
 import zarr
 from PIL import Image
 
+from commands import unchecked
 from framecast import plots
 from framecast.cli import app
 from framecast.data import ArraySource, DataConfig
@@ -31,7 +32,8 @@ FRAMES = 3000
 
 
 def framecast(*words: object) -> None:
-    app([str(word) for word in words], standalone_mode=False)
+    with unchecked():
+        app([str(word) for word in words], standalone_mode=False)
 
 
 def photos(folder: Path) -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from commands import unchecked
 from framecast.cli import main
 from framecast.data import ArraySource, DataConfig
 from framecast.domain import Room
@@ -86,7 +87,7 @@ def test_a_limit_that_cannot_be_kept(folder: Path, capsys: pytest.CaptureFixture
 
 
 def _code(words: list[str]) -> int:
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, unchecked():
         patch.setattr(sys, "argv", ["framecast", *words])
         with pytest.raises(SystemExit) as caught:
             main()

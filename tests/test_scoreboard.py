@@ -102,7 +102,7 @@ def test_json_has_samples_intervals_skill_and_spectra(scored: tuple[Scoreboard, 
     assert set(csi["counts"]) == {"hits", "misses", "false_alarms", "correct_negatives"}
     assert csi["skill"]["persistence"]["mean"] > 0.02
     assert set(said["scores"]["mean"]["mse"]["skill"]) == {"persistence", "extrapolation"}
-    spectra = said["spectra"]
+    spectra = said["spectra"]["rapsd"]
     assert set(spectra["power"]) == {"truth", *BESIDE}
     assert np.shape(spectra["power"]["truth"]) == (10, len(spectra["wavelengths"])) == (10, 70)
     assert said["scores"]["mean"]["rapsd"]["mean"] > said["scores"]["persistence"]["rapsd"]["mean"]

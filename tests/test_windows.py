@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from commands import unchecked
 from framecast.cli import app
 from framecast.errors import CheckpointError, UsageError
 from framecast.model_folder import describe, load
@@ -23,7 +24,8 @@ TINY += ["train.checkpoint_every=2", "validate.every=2", "validate.sequences=3"]
 
 
 def framecast(*words: object) -> None:
-    app([str(word) for word in words], standalone_mode=False)
+    with unchecked():
+        app([str(word) for word in words], standalone_mode=False)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor
 from framecast.forecaster import Forecaster
 from framecast.match import EVERYTHING, Match, Question
-from framecast.metrics import Metric, metrics
+from framecast.metrics import Metric, OfChannel, metrics
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
@@ -26,6 +26,7 @@ from framecast.recipe import Recipe, checked, read_run_recipe
 from framecast.reflectivity import FromDBZ, in_dbz
 from framecast.run_folder import RunFolder, next_free
 from framecast.scoreboard import Scoreboard
+from framecast.targets import alone, are_mixed
 from framecast.types import FrameSpec
 
 __all__ = ["EVERYTHING", "Match", "Question", "arrange", "contest"]
@@ -94,7 +95,7 @@ def arrange(
     if forecaster is not None:
         forecaster = fitted(forecaster, (dataset.spec.height, dataset.spec.width), question.room)
     forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
-    chosen = _metrics(question, dataset.spec)
+    chosen = _metrics(question, dataset)
     return Match(forecasts, dataset, split, asked, chosen, question, device)
 
 
@@ -203,12 +204,26 @@ def _others(run: str, asked: Sequence[str] | None) -> list[str]:
     return [name for name in dict.fromkeys(names) if name != run]
 
 
-def _metrics(question: Question, spec: FrameSpec) -> list[Metric]:
+def _metrics(question: Question, dataset: DataSet) -> list[Metric]:
+    """What is to be scored, of all targets together or of each alone."""
+    spec, grid = dataset.spec, dataset.grid
+    is_mixed = are_mixed(spec, grid)
+    if not is_mixed and (spec.targets == 1 or not question.by_channel):
+        return _asked(question, spec, question.thresholds)
+    found: list[Metric] = []
+    for place in range(spec.targets):
+        own = alone(spec, grid, place)
+        within = [one for one in question.thresholds or () if own.low < one <= own.high]
+        thresholds = within if is_mixed else question.thresholds
+        found += [OfChannel(metric, place, own, spec) for metric in _asked(question, own, thresholds)]
+    return found
+
+
+def _asked(question: Question, spec: FrameSpec, thresholds: Sequence[float] | None) -> list[Metric]:
     """What was asked for; by default errors and similarity of pictures, and errors, events and spectra of grids."""
     usual = (threshold for threshold in THRESHOLDS.get(spec.units, ()) if spec.low < threshold <= spec.high)
-    thresholds = question.thresholds or tuple(usual)
     names = question.metrics or ("framecast" if spec.units in PICTURE_UNITS else "grid",)
-    return metrics(names, spec=spec, thresholds=thresholds, scales=question.scales)
+    return metrics(names, spec=spec, thresholds=thresholds or tuple(usual), scales=question.scales)
 
 
 def _forecasts(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from framecast.models import ModelConfig
+from framecast.network import Network
 from framecast.rollout import rollout
+
+COUNTED = 2
+"""Steps that are gone through."""
 
 
 class Cost(NamedTuple):
@@ -40,6 +45,33 @@ def cost(config: ModelConfig, channels: int, height: int, width: int, *, patch: 
         rows, columns = -(-height // patch), -(-width // patch)
         network = config.build(channels * patch**2, rows, columns)
         sequence = torch.empty(1, frames, channels * patch**2, rows, columns)
+    steps = frames - 1
+    counted = _counted(network, sequence, min(steps, COUNTED))
+    if steps > COUNTED:  # from the second step on, each costs the same
+        before = _counted(network, sequence, COUNTED - 1)
+        counted = _Counted(*(now + (steps - COUNTED) * (now - then) for now, then in zip(counted, before, strict=True)))
+    parameters = sum(p.numel() for p in network.parameters())
+    return Cost(parameters, counted.multiply_adds, counted.kept_bytes, 4 * parameters)
+
+
+class _Counted(NamedTuple):
+    multiply_adds: int
+    kept_bytes: int
+
+
+class _Counter(TorchDispatchMode):
+    """Adds up what torch's own formulas say of each product; torch's FlopCounterMode would load its compiler for that."""
+
+    operations = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        self.operations += formula(*args, **(kwargs or {}), out_val=out) if formula else 0
+        return out
+
+
+def _counted(network: Network, sequence: Tensor, steps: int) -> _Counted:
     owned = {id(p) for p in network.parameters()}
     kept: dict[tuple[int, int], int] = {}
 
@@ -51,8 +83,7 @@ def cost(config: ModelConfig, channels: int, height: int, width: int, *, patch: 
         return tensor
 
     alive: list[Tensor] = []
-    counter = FlopCounterMode(display=False)
+    counter = _Counter()
     with counter, torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        rollout(network, sequence, frames - 1)
-    parameters = sum(p.numel() for p in network.parameters())
-    return Cost(parameters, counter.get_total_flops() // 2, sum(kept.values()), 4 * parameters)
+        rollout(network, sequence, steps)
+    return _Counted(counter.operations // 2, sum(kept.values()))

@@ -42,6 +42,20 @@ def texts(times: NDArray[Any]) -> NDArray[Any]:
     return _iso(times, "milliseconds") if len(np.unique(found)) < len(np.unique(times)) else found
 
 
+def caption(channel: str, last: Any, step_minutes: float | None) -> str:
+    """What stands above frames: the channel, where there are others, and when frame 0 was.
+
+    Args:
+        channel: in words, or empty.
+        last: time of the last frame of the input, as `dated` gives it; None where unknown.
+        step_minutes: between frames.
+    """
+    if last is None or step_minutes is None:
+        return channel
+    when = f"frame 0: {texts(np.array([last]))[0].replace('T', ' ')} UTC, then every {step_minutes:g} min"
+    return f"{channel}; {when}" if channel else when
+
+
 def _iso(times: NDArray[Any], detail: Literal["seconds", "milliseconds"]) -> NDArray[Any]:
     if times.dtype.kind == "M":
         return times.astype("datetime64[s]" if detail == "seconds" else "datetime64[ms]").astype(np.str_)

@@ -6,6 +6,8 @@ from __future__ import annotations
 class FramecastError(Exception):
     """Base of all errors that framecast raises on purpose; `exit_code` is what the command line returns.
 
+    One line of text: a name in a damaged file may hold anything, and what cannot be printed is escaped.
+
     Args:
         what: the thing that is wrong, named as the user knows it (an argument, a file, a key).
         got: what was found.
@@ -19,7 +21,11 @@ class FramecastError(Exception):
         parts = [] if got is None else [f"got {got}"]
         parts += [] if expected is None else [f"expected {expected}"]
         text = f"{what}: {', '.join(parts)}" if parts else what
-        super().__init__(f"{text}; {fix}" if fix else text)
+        super().__init__(_printable(f"{text}; {fix}" if fix else text))
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 class UsageError(FramecastError, ValueError):

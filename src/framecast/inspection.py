@@ -159,7 +159,7 @@ class Inspection(NamedTuple):
         empty = seen.empty + source.missing_frames
         odd = f"{seen.constant} constant, {empty} without a valid pixel, {seen.repeated} equal to the one before"
         found.append(("odd", odd + part))
-        found.append(("windows", self.windows_note))
+        found += [("" if line else "windows", part) for line, part in enumerate(self.windows_note.split("; "))]
         offer = self.proposal
         cost_text = f"{offer.seconds_per_step:.2g} s an iteration, {offer.memory_bytes / 2**30:.2g} GiB (estimates)"
         whole = _duration(offer.steps * offer.seconds_per_step)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from framecast import animation, plots
 from framecast.channels import divided
 from framecast.data import DataSet
-from framecast.dates import dated
+from framecast.dates import caption, dated
 from framecast.domain import ANY, Room
 from framecast.evaluate import Predictor, evaluate
 from framecast.metrics import SCALES, Metric
@@ -46,6 +46,8 @@ class Question(NamedTuple):
     """Windows that are drawn together for intervals, see `Scoreboard`."""
     seed: int = 0
     """Of the intervals."""
+    by_channel: bool = False
+    """Whether each target is scored alone; targets of different units always are."""
     whole: bool = False
     """Whether whole frames are scored, also where training cut crops."""
     room: Room = ANY
@@ -117,6 +119,7 @@ class Match(NamedTuple):
         past, truth, ahead = (seen.of(part) for part in (window.frames[:context], window.frames[context:], prediction))
         times = window.times(spec.step_minutes)
         stamps = None if times is None else dated(times, grid)
-        plots.strip(folder / "strip.png", past, ahead, seen.spec, truth, title=seen.channel)
+        title = caption(seen.channel, None if stamps is None else stamps[context - 1], spec.step_minutes)
+        plots.strip(folder / "strip.png", past, ahead, seen.spec, truth, title=title)
         shown = animation.pictures(past, ahead, seen.spec, truth, stamps, seen.channel)
         animation.save_gif(folder / "forecast.gif", shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from framecast import atomic, score_tables
 from framecast.data import DataSet
-from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, Metric, Scores, Summary, summarise
+from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, Metric, OfChannel, Scores, Summary, summarise
 from framecast.metrics.bootstrap import Block, blocks
 from framecast.plain import plain
 from framecast.types import FrameSpec
@@ -87,7 +88,7 @@ class Scoreboard:
             "sequences": self.sequences,
             "context": self.context,
             "horizon": self.horizon,
-            "scale": scale(spec),
+            "scale": self._scale(),
             "interval": {"level": LEVEL, "blocks": blocks(self.sequences, self.groups), "block": self._block},
             "scores": {
                 forecast: {name: plain(summary.as_dict()) for name, summary in found.items()}
@@ -117,14 +118,14 @@ class Scoreboard:
             path, panels, self.dataset.spec.step_minutes, f"{self.about_samples()}. {self.about_intervals()}"
         )
         for metric in self.metrics:
-            if isinstance(metric, RAPSD):
-                self._draw_spectra(path.with_name("spectra.png"), metric)
+            if (spectral := _spectral(metric)) is not None:
+                self._draw_spectra(path.with_name(_spectra_name(metric)), metric, spectral)
 
     def print(self, console: Console, *, by_lead: bool = False) -> None:
         """Show means over lead times with their intervals, and the skill; with `by_lead`, a table per metric too."""
         said = [self.about_samples(), self.about_intervals()]
         if any(metric.unit.startswith("range") for metric in self.metrics):
-            said.append(scale(self.dataset.spec))
+            said.append(self._scale())
         arrows = ", ".join(f"{score_tables.ARROWS[better]} {words}" for better, words in DIRECTIONS.items())
         said.append(f"Means over lead times: {arrows}; the best is bold")
         for line in said:
@@ -162,17 +163,25 @@ class Scoreboard:
     def about_samples(self) -> str:
         """What was scored, in words."""
         pixels = sum(next(iter(self.scores.values())).pixels)
+        spec = self.dataset.spec
+        crops = f" (crops of {spec.height} x {spec.width})" if "crop" in self.dataset.record else ""
         return (
-            f"{self.sequences} sequences of split {self.split}, {self.context} frames in, {self.horizon} out, "
+            f"{self.sequences} sequences{crops} of split {self.split}, {self.context} frames in, {self.horizon} out, "
             f"{score_tables.amount(pixels)} observed pixels"
         )
 
-    def _draw_spectra(self, path: Path, metric: RAPSD) -> None:
+    def _scale(self) -> str:
+        own = {metric.own.names[0]: metric.own for metric in self.metrics if isinstance(metric, OfChannel)}
+        if not own:
+            return scale(self.dataset.spec)
+        return "Unit range: " + "; ".join(f"{name}, {_extent(spec)}" for name, spec in own.items())
+
+    def _draw_spectra(self, path: Path, metric: Metric, spectral: RAPSD) -> None:
         from framecast import charts
 
-        spec = self.dataset.spec
+        spec = metric.own if isinstance(metric, OfChannel) else self.dataset.spec
         factor = (spec.high - spec.low) ** 2
-        found = {name: self._spectra(scores, metric, factor) for name, scores in self.scores.items()}
+        found = {name: _spectra(scores, metric, spectral, factor) for name, scores in self.scores.items()}
         truth = next(iter(found.values()))[1]
         step, word = (spec.step_minutes, "min") if spec.step_minutes else (1.0, "frames")
         leads = sorted({0, (self.horizon - 1) // 2, self.horizon - 1})[:_PICTURED_LEADS]
@@ -186,29 +195,53 @@ class Scoreboard:
         ]
         unit = "range²" if spec.units == "1" else f"({spec.units})²"
         note = f"{self.about_samples()}; mean over the sequences. Below the truth: smoothed away; above: too rough"
-        charts.spectra(path, metric.wavelengths, pictures, unit, note)
-
-    @staticmethod
-    def _spectra(scores: Scores, metric: RAPSD, factor: float) -> tuple[list[list[float]], list[list[float]]]:
-        """Of the predictions and of the truth, by lead time, raw units squared."""
-        sums = next(rows.sum(dim=0) for one, rows in scores.by_sequence() if one.name == metric.name)
-        predicted, observed = metric.spectra(sums)
-        return (factor * predicted).tolist(), (factor * observed).tolist()
+        charts.spectra(path, spectral.wavelengths, pictures, unit, note)
 
     def _spectra_as_dict(self) -> dict[str, Any]:
-        metric = next((metric for metric in self.metrics if isinstance(metric, RAPSD)), None)
-        if metric is None:
-            return {}
-        found = {name: self._spectra(scores, metric, 1.0) for name, scores in self.scores.items()}
-        power = {"truth": next(iter(found.values()))[1]} | {name: both[0] for name, both in found.items()}
-        # k = 0, the mean, has no wavelength
-        return {"spectra": {"wavelengths": [None, *metric.wavelengths], "unit": "range²", "power": plain(power)}}
+        spectra = {}
+        for metric in self.metrics:
+            spectral = _spectral(metric)
+            if spectral is None:
+                continue
+            found = {name: _spectra(scores, metric, spectral, 1.0) for name, scores in self.scores.items()}
+            power = {"truth": next(iter(found.values()))[1]} | {name: both[0] for name, both in found.items()}
+            # k = 0, the mean, has no wavelength
+            wavelengths = [None, *spectral.wavelengths]
+            spectra[metric.name] = {"wavelengths": wavelengths, "unit": "range²", "power": plain(power)}
+        return {"spectra": spectra} if spectra else {}
 
 
 def scale(spec: FrameSpec) -> str:
     """What the unit "range" of a score means."""
+    return f"Unit range: {_extent(spec)}"
+
+
+def _extent(spec: FrameSpec) -> str:
     units = "" if spec.units == "1" else f" {spec.units}"
-    return f"Unit range: the {spec.high - spec.low:g}{units} from {spec.low:g} to {spec.high:g}"
+    return f"the {spec.high - spec.low:g}{units} from {spec.low:g} to {spec.high:g}"
+
+
+def _spectral(metric: Metric) -> RAPSD | None:
+    """The spectra that a metric compares, if it does."""
+    inner = metric.metric if isinstance(metric, OfChannel) else metric
+    return inner if isinstance(inner, RAPSD) else None
+
+
+def _spectra_name(metric: Metric) -> str:
+    """Of a picture."""
+    if not isinstance(metric, OfChannel):
+        return "spectra.png"
+    name = re.sub(r"\W+", "_", metric.own.names[0])
+    return f"spectra-{name}.png"
+
+
+def _spectra(
+    scores: Scores, metric: Metric, spectral: RAPSD, factor: float
+) -> tuple[list[list[float]], list[list[float]]]:
+    """Of the predictions and of the truth, by lead time, range² times a factor."""
+    sums = next(rows.sum(dim=0) for one, rows in scores.by_sequence() if one.name == metric.name)
+    predicted, observed = spectral.spectra(metric.own_sums(sums) if isinstance(metric, OfChannel) else sums)
+    return (factor * predicted).tolist(), (factor * observed).tolist()
 
 
 def _curve(summary: Summary) -> Any:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.units import PICTURE_UNITS, canonical
+from framecast.data.units import PICTURE_UNITS
+from framecast.targets import alone, are_mixed
 from framecast.types import FrameSpec, Grid
 
 Array = NDArray[np.floating[Any]]
@@ -40,17 +41,14 @@ def view(spec: FrameSpec, grid: Grid, *frames: Array) -> View:
         grid: of the frames.
         frames: (..., C, H, W), all that will be seen, targets first, raw units.
     """
-    units = [canonical(unit)[0] for unit in grid.units] if len(grid.units) == spec.targets else [spec.units]
-    is_mixed = len(set(units)) > 1
+    is_mixed = are_mixed(spec, grid)
     if spec.targets == 1 or (is_rgb(spec) and not is_mixed):
         return View(spec, grid.is_south_up, "")
-    update: dict[str, Any] = {"channels": 1, "names": spec.names[:1], "past": (), "covariates": ()}
+    first = alone(spec, grid, 0)
     if is_mixed:
         low, high = _range([part[..., 0, :, :] for part in frames], spec)
-        update |= {"units": units[0], "low": low, "high": high}
-    name = next(iter((*spec.names, *grid.variables)), "channel 1")
-    first = spec.model_copy(update=update)
-    return View(first, grid.is_south_up, f"{name}, the first of {spec.targets} channels")
+        first = first.model_copy(update={"low": low, "high": high})
+    return View(first, grid.is_south_up, f"{first.names[0]}, the first of {spec.targets} channels")
 
 
 def is_rgb(spec: FrameSpec) -> bool:

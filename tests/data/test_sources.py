@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import h5py
@@ -92,6 +93,12 @@ def test_missing_code_and_shrinking(tmp_path: Path):
     np.testing.assert_array_equal(found.read(0, 0, 1).valid[0, 0, 0], [False, True, True])
 
 
+def test_what_shrinking_leaves_out_is_said(tmp_path: Path):
+    found = source(pictures(tmp_path / "a", np.random.default_rng(0).integers(0, 255, (2, 7, 6), np.uint8)), shrink=3)
+    assert (found.spec.height, found.spec.width) == (2, 2)
+    assert [note for note in found.notes if "shrink" in note] == ["shrink: the last 1 of 7 rows are left out"]
+
+
 def test_animations_and_stacks_of_pages(tmp_path: Path):
     pages = [Image.fromarray(frame) for frame in COLOURS]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
@@ -167,6 +174,26 @@ def test_video():
     assert np.abs(np.diff(whole, axis=0)).mean() > 0.1
     assert source(DATA / "bigbuckbunny.mp4", colour="grey").spec.channels == 1
     assert source(DATA / "bigbuckbunny.mp4", shrink=4).spec.height == 16
+
+
+def test_a_video_whose_size_changes_is_refused(tmp_path: Path):
+    import av
+
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuvj420p"
+        for number, size in enumerate([(24, 32), (24, 32), (40, 48), (40, 48)]):
+            encoder = av.CodecContext.create("mjpeg", "w")
+            encoder.height, encoder.width = size
+            encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuvj420p", Fraction(1, 10), 10
+            frame = av.VideoFrame.from_ndarray(np.full(size, 60 * number, np.uint8), format="gray")
+            for packet in [*encoder.encode(frame), *encoder.encode(None)]:
+                packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 10)
+                container.mux(packet)
+    found = source(tmp_path / "a.avi")
+    assert found.read(0, 0, 2).frames.shape == (2, 3, 24, 32)
+    with pytest.raises(InputError, match=r"frames of 24x32, 40x48 pixels, expected one size"):
+        source(tmp_path / "a.avi").read(0, 0, 4)
 
 
 def cube(path: Path, names: tuple[str, ...] = ("rain",), **coordinates) -> xarray.Dataset:

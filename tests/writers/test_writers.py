@@ -12,6 +12,7 @@ from tests.writers.forecasts import ABOUT, DEGREES, FIRST_OF_MARCH, METRES, STAR
 from framecast import animation, atomic, plots, writers
 from framecast.colour_scales import RAIN_CLASSES
 from framecast.data import ArraySource, DataConfig
+from framecast.dates import caption
 from framecast.errors import UsageError
 from framecast.types import Forecast, Grid
 
@@ -29,6 +30,14 @@ def test_arrays_have_the_axes_of_the_input(tmp_path: Path) -> None:
     back = ArraySource(DataConfig(source=str(tmp_path / "x.npz")))
     np.testing.assert_array_equal(back.read(1, 0, 3).frames, made.frames[1])
     assert back.read(1, 1, 2).time == START + np.timedelta64(1, "D") + np.timedelta64(5, "m")
+
+
+def test_an_npz_names_the_units_of_each_channel(tmp_path: Path) -> None:
+    grid = METRES.model_copy(update={"variables": ("t", "q"), "units": ("K", "kg kg-1"), "standard_names": ("", "")})
+    made = forecast(channels=2, dims="tchw", grid=grid, units="1")
+    assert writers.write(tmp_path / "x.npz", made, ABOUT).endswith("K, kg kg-1")
+    found = np.load(tmp_path / "x.npz")
+    assert (found["channel_names"].tolist(), found["channel_units"].tolist()) == (["t", "q"], ["K", "kg kg-1"])
 
 
 @pytest.mark.parametrize("grid", [METRES, DEGREES], ids=["metres", "degrees, south first"])
@@ -170,7 +179,7 @@ def test_the_channel_stands_over_films_and_strips(tmp_path: Path, monkeypatch) -
     monkeypatch.setattr(plots, "strip", lambda *args, title: seen.append(title) or strip(*args, title=title))
     made = forecast(channels=3, units="m s-1", grid=METRES.model_copy(update=WIND))
     writers.write_all([tmp_path / "x.gif"], made, ABOUT, strip=tmp_path / "x.png")
-    assert seen == ["u10, the first of 3 channels"] * 6
+    assert [title.split(";")[0] for title in seen] == ["u10, the first of 3 channels"] * 6
     assert len({picture.shape for picture in shown(tmp_path / "x.gif")}) == 1
 
 
@@ -198,6 +207,15 @@ def test_frames_of_one_second_have_names_of_their_own(tmp_path: Path) -> None:
     assert len(list((tmp_path / "y.png").iterdir())) == 3
     found = ArraySource(DataConfig(source=str(tmp_path / "x.png"), times="%Y%m%dT%H%M%S.%f"))
     assert found.spec.step_minutes == pytest.approx(0.04 / 60)
+
+
+def test_a_strip_tells_the_time_of_its_last_input() -> None:
+    made = forecast()
+    last = made.past_times[0, -1]
+    said = caption("dbz, the first of 2 channels", last, made.spec.step_minutes)
+    assert said == "dbz, the first of 2 channels; frame 0: 2016-09-28 15:00:00 UTC, then every 5 min"
+    assert caption("", last, 5.0).startswith("frame 0: 2016")
+    assert caption("", None, 5.0) == ""
 
 
 def test_dates_are_those_of_the_calendar(tmp_path: Path, monkeypatch) -> None:

@@ -24,8 +24,7 @@ DATA = Path(__file__).parents[1] / "data"
 
 
 def opened(path: Path) -> xarray.Dataset:
-    engine = {"engine": "zarr", "consolidated": False} if path.suffix == ".zarr" else {"engine": "h5netcdf"}
-    with xarray.open_dataset(path, **engine) as data:
+    with xarray.open_zarr(path) if path.suffix == ".zarr" else xarray.open_dataset(path, engine="h5netcdf") as data:
         return data.load()
 
 
@@ -50,6 +49,14 @@ def test_one_sequence(tmp_path: Path, suffix: str) -> None:
     assert pyproj.CRS.from_cf(data[rain.attrs["grid_mapping"]].attrs) == pyproj.CRS("EPSG:3067")
     assert {**data.attrs, **ABOUT} == data.attrs
     assert data.attrs["Conventions"] == "CF-1.11"
+
+
+def test_what_the_source_says_of_a_variable_is_carried_over(tmp_path: Path) -> None:
+    grid = Grid(variables=("t2m",), long_names=("2 metre temperature",), standard_names=("air_temperature",))
+    writers.write(tmp_path / "x.nc", forecast(grid=grid, units="K"), ABOUT)
+    again = ArraySource(DataConfig(source=str(tmp_path / "x.nc")))
+    assert (again.grid.variables, again.grid.long_names) == (("t2m",), ("2 metre temperature",))
+    assert again.grid.standard_names == ("air_temperature",)
 
 
 def test_several_sequences_have_their_own_times(tmp_path: Path) -> None:

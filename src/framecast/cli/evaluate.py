@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,6 +35,10 @@ Scales = Annotated[str, typer.Option(help="Of fss: sides of its windows, pixels.
 Scale = Annotated[
     str | None, typer.Option(help="dBZ: turn mm/h into reflectivity (Z = 200 R^1.6) before anything is scored.")
 ]
+ByChannel = Annotated[
+    bool,
+    typer.Option("--by-channel", help="Score each channel alone, as is always done with channels of different units."),
+]
 Whole = Annotated[bool, typer.Option("--whole", help="Score whole frames, also where training cut crops.")]
 ByLead = Annotated[bool, typer.Option("--by-lead", help="A table by lead time for each metric, too.")]
 
@@ -56,6 +60,7 @@ def evaluate(
     tile: options.Tile = None,
     overlap: options.Overlap = None,
     by_lead: ByLead = False,
+    by_channel: ByChannel = False,
     whole: Whole = False,
     out: Annotated[Path | None, typer.Option("--out", help="New folder. [default: RUN/evaluations/SPLIT-N]")] = None,
     dims: options.Dims = None,
@@ -77,20 +82,19 @@ def evaluate(
     """Score forecasts beside baselines: means with intervals, skill, by lead time; tables, JSON and pictures."""
     from framecast.contest import Question, contest
 
+    as_said: dict[str, Any] = {"limit": limit, "batch_size": batch_size, "by_channel": by_channel, "whole": whole}
     question = Question(
         split,
         options.words(metrics) if metrics else None,
         options.numbers(thresholds, "--thresholds") if thresholds else None,
         options.length(context),
         options.length(horizon),
-        limit,
-        batch_size,
         baselines=None if baseline is None else [] if baseline == "none" else options.words(baseline),
         scales=options.whole(scales, "--scales"),
         in_dbz=options.is_dbz(scale),
         block=options.block(block),
-        whole=whole,
         room=options.room(None, tile, overlap),
+        **as_said,
     )
     fields = options.data_fields(
         data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -74,10 +74,8 @@ def study(
     fields = options.data_fields(
         data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
-    network = options.imported(model)
-    outcome = ask(
-        runs, fields, plan, out=out, device=device, precision=precision, model=network, quiet=quiet or as_json
-    )
+    how: dict[str, Any] = {"device": device, "precision": precision, "model": options.imported(model)}
+    outcome = ask(runs, fields, plan, out=out, quiet=quiet or as_json, **how)
     if as_json:
         options.say_json(outcome.as_dict())
         return

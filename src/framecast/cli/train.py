@@ -117,4 +117,4 @@ def _end(run: Path, outcome: Outcome, place: Place, model: str | None, *, quiet:
     best = "" if outcome.best is None else f", best validation score {outcome.best:.4g}"
     print(f"{run}: step {outcome.step}, {outcome.reason}{best}")
     print(f"open {page}")
-    print(f"next: framecast evaluate {run}; framecast predict {run} FILE --horizon 10 --out FUTURE.npy")
+    print(f"next: framecast evaluate {run}; framecast predict {run} FILE --out FUTURE.npy")

@@ -23,7 +23,7 @@ def predict(
     run: Annotated[Path, typer.Argument(help="A run or a model's folder.")],
     file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
     out: options.Outs,
-    horizon: Annotated[str, typer.Option(help="Frames to predict, any number; or time, e.g. 90min.")] = "10",
+    horizon: options.Horizon = None,
     context: options.Context = None,
     clip: Clip = False,
     gif: options.GIF = None,
@@ -74,8 +74,8 @@ def predict(
         print(note, flush=True)
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     with progress("predicting", count, quiet=quiet or as_json) as show:
-        result = forecast(forecaster, source, horizon, room=room, progress=show.update, **said)
-    result = clipped(result) if clip else result
+        result = forecast(forecaster, source, horizon or recipe.horizon_, room=room, progress=show.update, **said)
+    result = clipped(result, forecaster.normalizer) if clip else result
     written = writers.write_all(out, result, about := provenance(run, result), gif=gif, strip=strip, sequence=sequence)
     _tell(result, written, source.notes, about, as_json=as_json)
 

@@ -25,17 +25,18 @@ from framecast.data.opening import open_stored
 from framecast.data.pieces import pieces
 from framecast.data.placement import Placement
 from framecast.data.roles import roles
-from framecast.data.scan import Scan, is_code, scan
+from framecast.data.scan import Scan, apart, is_code, scan
 from framecast.data.series import stack_fingerprint
 from framecast.data.shrink import shrunk
 from framecast.data.stored import Attributes, Stored
 from framecast.data.timeline import Timeline
-from framecast.data.units import DBZ_UNITS, reflectivity_of
+from framecast.data.units import DBZ_UNITS, canonical, reflectivity_of
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
 DBZ_RANGE = (0.0, 70.0)
 BYTE_RANGE = (0.0, 255.0)
+SIDES = {"h": "rows", "w": "columns"}
 SERIES = (5 << 28, 16, 1 << 20)
 """Of files that are unpacked: bytes up to which all are looked at, how many blocks of larger ones, values of a block."""
 
@@ -92,6 +93,8 @@ class ArraySource:
             self.grid = self.grid.of(self._roles.targets)
         if config.units is not None and self.grid.units:
             self.grid = self.grid.model_copy(update={"units": (config.units,) * len(self.grid.units)})
+        if len({canonical(unit)[0] for unit in self.grid.units}) > 1:
+            self.grid = self.grid.model_copy(update={"ranges": self._ranges((low, high), name)})
         self.spec = FrameSpec(
             channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
             height=self._shrunk_size("h", name),
@@ -174,6 +177,8 @@ class ArraySource:
         size = self._layout.size(letter)
         if size < self._shrink:
             raise InputError(f"{name}: shrink", got=self._shrink, expected=f"at most {size}, the pixels of a side")
+        if left := size % self._shrink:
+            self.notes.append(f"shrink: the last {left} of {size} {SIDES[letter]} are left out")
         return size // self._shrink
 
     @property
@@ -218,7 +223,8 @@ class ArraySource:
         found = scan(self._array, grain, self._missing, dims, counting, whole=whole, samples=samples, block=block)
         part = "" if found.whole else f" in a sample of {found.seen} values"
         if found.not_finite:
-            self.notes.append(f"missing: {found.not_finite} values are NaN or infinite{part}")
+            share = 100 * found.not_finite / found.seen
+            self.notes.append(f"missing: {found.not_finite} values ({share:.3g} %) are NaN or infinite{part}")
         if found.coded:
             share = 100 * found.coded / found.seen
             self.notes.append(f"missing: {found.coded} values ({share:.3g} %) hold the code {self._missing:g}{part}")
@@ -270,14 +276,21 @@ class ArraySource:
             raise InputError(name, got="values beyond 3.4e38", expected="values that float32 can hold")
         return min(ends), max(ends)
 
+    def _ranges(self, shared: tuple[float, float], name: str) -> tuple[tuple[float, float], ...]:
+        """Of each target; of one without a valid value, the shared one."""
+        targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
+        seen = [self._scan is None or self._scan.ranges[place][0] <= self._scan.ranges[place][1] for place in targets]
+        found = (apart(*self._found_range(name, [place])) if seen[n] else shared for n, place in enumerate(targets))
+        return tuple(found)
+
     def _beside(self, name: str) -> dict[str, Any]:
         """What a FrameSpec says of the channels where they play different parts."""
         if self._roles is None:
             return {}
 
         def channel(place: int) -> Channel:
-            low, high = self._found_range(name, [place])
-            return Channel(name=found.names[place], low=low, high=high if low < high else low + 1)
+            low, high = apart(*self._found_range(name, [place]))
+            return Channel(name=found.names[place], low=low, high=high)
 
         found = self._roles
         return {

@@ -239,6 +239,7 @@ def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: Time
         variables=names,
         units=tuple(_units(array) for array in arrays for _ in range(levels)),
         standard_names=tuple(str(array.attrs.get("standard_name", "")) for array in arrays for _ in range(levels)),
+        long_names=tuple(str(array.attrs.get("long_name", "")) for array in arrays for _ in range(levels)),
         y=y,
         x=x,
         y_name=axes.y,

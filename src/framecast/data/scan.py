@@ -38,6 +38,11 @@ class Scan(NamedTuple):
     """(sequences, T), share of missing values in each frame, of the channels that count; 0 where not looked at."""
 
 
+def apart(low: float, high: float) -> tuple[float, float]:
+    """Ends of a range, also where there is one value only."""
+    return low, high if low < high else low + 1
+
+
 def scan(
     array: Array,
     grain: tuple[int, ...],

@@ -73,9 +73,11 @@ class Several:
                 "covariates": _widest([part.spec.covariates for part in self._parts]),
             }
         )
-        grids = [part.grid for part in self._parts]
+        grids = [part.grid.model_copy(update={"ranges": ()}) for part in self._parts]
         alike = all(grid == grids[0] for grid in grids)
-        self.grid: Grid = grids[0] if alike else grids[0].model_copy(update={"y": (), "x": (), "crs": None})
+        ranges = [part.grid.ranges for part in self._parts]
+        nowhere: dict[str, Any] = {} if alike else {"y": (), "x": (), "crs": None}
+        self.grid: Grid = grids[0].model_copy(update={"ranges": _widest_ranges(ranges), **nowhere})
 
     def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
         """Frames start..stop-1 of a sequence, raw units; of all pixels, or of an area of them.
@@ -143,6 +145,12 @@ def _widest(of_parts: Sequence[Sequence[Channel]]) -> tuple[Channel, ...]:
         same[0].model_copy(update={"low": min(c.low for c in same), "high": max(c.high for c in same)})
         for same in zip(*of_parts, strict=True)
     )
+
+
+def _widest_ranges(of_parts: Sequence[Sequence[tuple[float, float]]]) -> tuple[tuple[float, float], ...]:
+    """By channel, what holds the ranges of all parts."""
+    by_channel = zip(*of_parts, strict=False)  # parts that name no units have none
+    return tuple((min(low for low, _ in same), max(high for _, high in same)) for same in by_channel)
 
 
 def _check_apart(parts: Sequence[ArraySource], files: Sequence[FileConfig]) -> None:

@@ -75,6 +75,10 @@ class Videos:
         if len(frames) != len(wanted):
             got = f"{len(wanted) - len(frames)} of {len(wanted)} frames that cannot be decoded"
             raise InputError(str(path), got=got, expected="a whole video", fix="get it again")
+        sizes = sorted({f"{values.shape[1]}x{values.shape[2]}" for values in frames.values()})
+        if len(sizes) > 1:
+            got = f"frames of {', '.join(sizes)} pixels"
+            raise InputError(str(path), got=got, expected="one size", fix="get it again, or cut it there")
         return np.stack([frames[place] for place in range(len(indices))])
 
 

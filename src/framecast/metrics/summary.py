@@ -10,6 +10,7 @@ from torch import Tensor
 
 from framecast.metrics.bootstrap import Block, Resampled, interval, resample, skill
 from framecast.metrics.metric import Metric
+from framecast.metrics.of_channel import OfChannel
 from framecast.metrics.scores import Scores
 
 Ends = tuple[float, float]
@@ -84,7 +85,7 @@ def summarise(
                 metric=metric,
                 score=estimate(*drawn[name][key]),
                 sequences=(rows != 0).any(dim=-1).sum(dim=0).tolist(),
-                pixels=pixels,
+                pixels=metric.pixels(rows.sum(dim=0)) if isinstance(metric, OfChannel) else pixels,
                 counts=counts.get(key, {}),
                 skill={
                     other: _skill(metric.perfect, drawn[name][key], drawn[other][key])

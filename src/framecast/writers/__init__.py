@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from framecast import atomic, plots
+from framecast.dates import caption, dated
 from framecast.errors import UsageError
 from framecast.types import Forecast, Grid
-from framecast.view import Array, view
+from framecast.view import view
 
 Write = Callable[[Path, Forecast, Mapping[str, str]], str]
 
@@ -123,14 +124,18 @@ def write_all(
     every = [*paths, *([] if gif is None else [gif])]
     said = {str(path): write(path, forecast, about, sequence=sequence) for path in every}
     if strip is not None:
-        _strip(strip, forecast.context[sequence], forecast.frames[sequence], forecast)
+        _strip(strip, forecast.only(sequence))
     return said
 
 
-def _strip(path: Path, context: Array, frames: Array, forecast: Forecast) -> None:
+def _strip(path: Path, forecast: Forecast) -> None:
+    context, frames = forecast.context[0], forecast.frames[0]
     seen = view(forecast.spec, forecast.grid, context, frames)
+    times = forecast.past_times
+    last = None if times is None else dated(times[0, -1:], forecast.grid)[0]
     with atomic.staged(path) as temporary:
-        plots.strip(temporary, seen.of(context), seen.of(frames), seen.spec, title=seen.channel)
+        title = caption(seen.channel, last, forecast.spec.step_minutes)
+        plots.strip(temporary, seen.of(context), seen.of(frames), seen.spec, title=title)
 
 
 def _found(home: str) -> Any:

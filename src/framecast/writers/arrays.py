@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from framecast.dates import dated, texts
 from framecast.types import Forecast
+from framecast.writers.names import channels
 
 
 def npy(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
@@ -24,10 +25,13 @@ def npy(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
 def npz(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
     """Write `frames`, `dims`, `units`, where known `step_minutes` and `start_time`, and where it comes from.
 
+    Of several channels there are `channel_names` and `channel_units`, too.
     Of a calendar that numpy does not have, `calendar` and `start_date`, a text, are in the place of `start_time`.
     """
     array = _arranged(forecast.frames, forecast.dims)
     arrays: dict[str, Any] = {**about, "frames": array, "dims": forecast.dims, "units": forecast.spec.units}
+    if len(every := channels(forecast)) > 1:
+        arrays |= {"channel_names": [one.name for one in every], "channel_units": [one.units for one in every]}
     if forecast.spec.step_minutes is not None:
         arrays["step_minutes"] = forecast.spec.step_minutes
     grid, start = forecast.grid, forecast.start_time
@@ -41,7 +45,9 @@ def npz(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
 
 
 def _said(array: NDArray[np.float32], forecast: Forecast) -> str:
-    return f"axes {forecast.dims}, shape {'x'.join(map(str, array.shape))}, {forecast.spec.units}"
+    every = channels(forecast)
+    units = forecast.spec.units if len(every) == 1 else ", ".join(dict.fromkeys(one.units for one in every))
+    return f"axes {forecast.dims}, shape {'x'.join(map(str, array.shape))}, {units}"
 
 
 def _arranged(frames: NDArray[np.float32], dims: str) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ without a date have (lead_time, y, x). A channel is a variable.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from zarr import config
 from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.errors import ZarrUserWarning
 
 from framecast.data.damage import library
 from framecast.types import Forecast
@@ -47,8 +49,10 @@ def zarr(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
     data = dataset(forecast, about)
     packed = [ZstdCodec(), Crc32cCodec()]
     encoding = {name: {"chunks": _chunks(data[name]), "compressors": packed} for name in _frames(data)}
-    with config.set({"async.concurrency": AT_ONCE}):
-        data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=False)
+    with config.set({"async.concurrency": AT_ONCE}), warnings.catch_warnings():
+        # Zarr 3 itself knows no gathered metadata yet, but xarray looks for them first, and warns where there are none
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=True)
     return _said(data)
 
 

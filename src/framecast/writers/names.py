@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from framecast.data.units import DBZ_UNITS, RATE_UNITS, canonical
+from framecast.targets import units
 from framecast.types import Forecast
 
 UNNAMED = "forecast"
@@ -33,12 +34,11 @@ def channels(forecast: Forecast) -> list[Channel]:
     plain = [UNNAMED] if count == 1 else [f"{UNNAMED}_{number}" for number in range(1, count + 1)]
     told = list(grid.variables) if len(grid.variables) == count else plain
     canon = [canonical(one) for one in grid.units] if len(grid.units) == count else [(spec.units, 1.0)] * count
-    mixed = len({unit for unit, _ in canon}) > 1
-    standard = grid.standard_names if len(grid.standard_names) == count else ("",) * count
+    measured = units(spec, grid)
+    standard, words = (said if len(said) == count else ("",) * count for said in (grid.standard_names, grid.long_names))
     found: list[Channel] = []
     for number, name in enumerate(told):
-        own, factor = canon[number]
-        unit = own if mixed else spec.units
+        (own, factor), unit = canon[number], measured[number]
         to_dbz = unit == DBZ_UNITS != own
         meaning = _standard("" if to_dbz else standard[number], unit)
         # a depth that was read as a rate is none any more, nor is a rate that was turned into reflectivity
@@ -46,7 +46,7 @@ def channels(forecast: Forecast) -> list[Channel]:
         variable = _variable(name)
         if variable in {channel.name for channel in found}:
             variable += f"_{number + 1}"
-        found.append(Channel(variable, name, "1" if unit == "grey level" else unit, meaning))
+        found.append(Channel(variable, words[number] or name, "1" if unit == "grey level" else unit, meaning))
     return found
 
 

@@ -1,0 +1,112 @@
+"""Targets that mean different things are scored one by one, each in its own units."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import xarray
+from typer.testing import CliRunner
+
+from framecast.cli import app
+from framecast.data import ArraySource, DataConfig
+from framecast.metrics import OfChannel, Scores, metrics
+from framecast.normalize import Range
+from framecast.predict import clipped
+from framecast.targets import alone
+from framecast.types import Forecast, FrameSpec, Grid
+
+SHARED = FrameSpec(channels=2, height=16, width=16, low=-10.0, high=300.0)
+GRID = Grid(variables=("t", "rain"), units=("K", "mm/h"), ranges=((250.0, 300.0), (0.0, 20.0)))
+NAMES = ("mse", "rmse_raw", "mae_raw", "ssim", "rapsd", "csi", "fss")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def frames(seed: int) -> torch.Tensor:
+    """(3, 4, 2, 16, 16), kelvin and mm/h, beyond both ranges here and there."""
+    drawn = torch.from_numpy(np.random.default_rng(seed).normal(size=(3, 4, 2, 16, 16)))
+    return drawn * torch.tensor([12.0, 6.0])[:, None, None] + torch.tensor([275.0, 9.0])[:, None, None]
+
+
+def scored(made: list[Any], spec: FrameSpec, part: slice) -> dict[str, list[float]]:
+    scores = Scores(made, 4)
+    prediction, truth = ((frames(seed)[:, :, part] - spec.low) / (spec.high - spec.low) for seed in (0, 1))
+    valid = (torch.arange(16 * 16).reshape(16, 16) % 7 > 0).expand_as(truth)
+    scores.update(prediction, truth, valid)
+    return scores.by_lead()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_channel_scores_as_if_it_were_alone(place: int) -> None:
+    own = alone(SHARED, GRID, place)
+    said: dict[str, Any] = {"spec": own, "thresholds": (own.low + 0.4 * (own.high - own.low),), "scales": (4,)}
+    expected = scored(metrics(NAMES, **said), own, slice(place, place + 1))
+    among = [OfChannel(metric, place, own, SHARED) for metric in metrics(NAMES, **said)]
+    found = scored(among, SHARED, slice(None))
+    assert list(found) == [f"{own.names[0]}:{name}" for name in expected]
+    for ours, theirs in zip(found.values(), expected.values(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+
+
+def weather(path: Path) -> Path:
+    """A temperature that rises by 2 K in a frame, and rain that stays."""
+    time = np.datetime64("2020-03-01T00:00", "ns") + np.arange(40) * np.timedelta64(60, "m")
+    kelvin = 260 + 2 * np.arange(40.0)[:, None, None] + np.zeros((40, 8, 8))
+    rain = np.broadcast_to(np.linspace(0, 4, 64).reshape(8, 8), (40, 8, 8))
+    fields = {
+        "t": (("time", "y", "x"), kelvin.astype(np.float32), {"units": "K"}),
+        "rain": (("time", "y", "x"), rain.astype(np.float32), {"units": "mm/h"}),
+    }
+    xarray.Dataset(fields, {"time": time}).to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+def test_each_target_knows_its_range(tmp_path: Path) -> None:
+    source = ArraySource(DataConfig(source=str(weather(tmp_path / "a.nc")), variable="t,rain"))
+    assert source.grid.ranges == ((260.0, 338.0), (0.0, 4.0))
+    rain = alone(source.spec, source.grid, 1)
+    assert (rain.names, rain.units, rain.low, rain.high) == (("rain",), "mm/h", 0.0, 4.0)
+    chosen = ArraySource(DataConfig(source=str(tmp_path / "a.nc"), variable="t,rain", targets=("rain",)))
+    assert chosen.grid.ranges == ()
+    assert alone(chosen.spec, chosen.grid, 0).high == 4.0
+
+
+def evaluated(tmp_path: Path, *words: str) -> dict[str, Any]:
+    args = ["evaluate", "persistence", "--data", str(weather(tmp_path / "a.nc")), "--var", "t,rain", *words]
+    found = CliRunner().invoke(app, [*args, "--context", "4", "--horizon", "2", "--out", str(tmp_path / "o"), "--json"])
+    assert found.exit_code == 0, found.output
+    return json.loads(found.stdout)
+
+
+def test_different_units_are_never_added_up(tmp_path: Path) -> None:
+    said = evaluated(tmp_path)
+    scores = said["scores"]["persistence"]
+    np.testing.assert_allclose(scores["t:mae_raw"]["by_lead"], [2.0, 4.0], rtol=1e-5)
+    assert scores["t:mae_raw"]["unit"] == "K"
+    assert scores["t:mae_raw"]["pixels"] == [18 * 64] * 2
+    np.testing.assert_allclose(scores["rain:mae_raw"]["by_lead"], [0.0, 0.0], atol=1e-6)
+    assert scores["rain:csi@1"]["mean"] == 1.0
+    assert "t:csi@1" not in scores
+    assert said["scale"] == "Unit range: t, the 78 K from 260 to 338; rain, the 4 mm/h from 0 to 4"
+    assert {path.name for path in (tmp_path / "o").glob("spectra*")} == {"spectra-t.png", "spectra-rain.png"}
+    assert set(said["spectra"]) == {"t:rapsd", "rain:rapsd"}
+
+
+def test_alike_ones_may_be_scored_alone_too(tmp_path: Path) -> None:
+    together = evaluated(tmp_path, "--units", "1", "--metrics", "mae_raw")["scores"]["persistence"]
+    (tmp_path / "o").rename(tmp_path / "p")
+    apart = evaluated(tmp_path, "--units", "1", "--metrics", "mae_raw", "--by-channel")["scores"]["persistence"]
+    means = [apart[f"{name}:mae_raw"]["mean"] for name in ("t", "rain")]
+    assert together["mae_raw"]["mean"] == pytest.approx(np.mean(means), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("normalizer", "expected"),
+    [(Range(low=(250.0, 0.0), high=(300.0, 20.0)), (300.0, 20.0)), (Range(low=-10.0, high=300.0), (300.0, 300.0))],
+)
+def test_what_is_predicted_is_cut_to_each_channels_range(normalizer: Range, expected: tuple[float, float]) -> None:
+    frames = np.full((1, 1, 2, 2, 2), 400, np.float32)
+    result = clipped(Forecast(frames, frames, None, "tchw", GRID, SHARED), normalizer)
+    assert tuple(result.frames[0, 0, :, 0, 0]) == expected
