@@ -88,7 +88,7 @@ class Scoreboard:
             "sequences": self.sequences,
             "context": self.context,
             "horizon": self.horizon,
-            "scale": self._scale(),
+            "scale": self.about_scale(),
             "interval": {"level": LEVEL, "blocks": blocks(self.sequences, self.groups), "block": self._block},
             "scores": {
                 forecast: {name: plain(summary.as_dict()) for name, summary in found.items()}
@@ -125,7 +125,7 @@ class Scoreboard:
         """Show means over lead times with their intervals, and the skill; with `by_lead`, a table per metric too."""
         said = [self.about_samples(), self.about_intervals()]
         if any(metric.unit.startswith("range") for metric in self.metrics):
-            said.append(self._scale())
+            said.append(self.about_scale())
         arrows = ", ".join(f"{score_tables.ARROWS[better]} {words}" for better, words in DIRECTIONS.items())
         said.append(f"Means over lead times: {arrows}; the best is bold")
         for line in said:
@@ -170,7 +170,8 @@ class Scoreboard:
             f"{score_tables.amount(pixels)} observed pixels"
         )
 
-    def _scale(self) -> str:
+    def about_scale(self) -> str:
+        """What the unit "range" of the scores means."""
         own = {metric.own.names[0]: metric.own for metric in self.metrics if isinstance(metric, OfChannel)}
         if not own:
             return scale(self.dataset.spec)

@@ -132,7 +132,7 @@ def test_samples_are_the_best_the_median_and_the_worst(runs) -> None:
         errors.append((np.clip(prediction / 255, 0, 1) - window.frames[3:] / 255).__pow__(2).sum((1, 2, 3)).mean())
     np.testing.assert_allclose(by_sequence(board.scores["convlstm"]), errors, rtol=1e-5)
     order = np.argsort(errors)
-    shown = choose(match, board, ["convlstm"], count=4)
+    shown = choose(match, board, ["convlstm"], count=4).sequences
     assert [one.number - 1 for one in shown[:3]] == [order[0], order[2], order[-1]]
     assert [one.title.split(" (")[0] for one in shown[:3]] == ["best", "median", "worst"]
     assert len({one.number for one in shown}) == 4

@@ -23,7 +23,7 @@ from framecast.report.lead_times import lead_times
 from framecast.report.record import Record, foreign, read_record
 from framecast.report.study import study
 from framecast.report.training import training
-from framecast.scoreboard import Scoreboard, scale
+from framecast.scoreboard import Scoreboard
 
 NAME = "report.html"
 
@@ -86,15 +86,15 @@ def _scored(record: Record, match: Match, board: Scoreboard, pictures: Path | No
     spec, name = match.dataset.spec, next(iter(match.forecasts))
     shown = choose(match, board, [name])
     if pictures is not None:
-        write_frames(pictures, shown, spec)
+        write_frames(pictures, shown)
     metric = board.metrics[0].name
     about_order = f"Best, median and worst by {metric} among {board.sequences} sequences of split {board.split}."
-    notes = [board.about_samples(), board.about_intervals(), scale(spec), *_chosen_on(record, board)]
+    notes = [board.about_samples(), board.about_intervals(), board.about_scale(), *_chosen_on(record, board)]
     estimates = {
         forecast: {key: one.score for key, one in found.items()} for forecast, found in board.summaries.items()
     }
     return [
-        frames(shown, spec, match.dataset.context, about_order),
+        frames(shown, match.dataset.context, about_order),
         lead_times(board.metrics, estimates, spec.step_minutes, notes),
     ]
 

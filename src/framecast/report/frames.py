@@ -22,6 +22,7 @@ from framecast.report.blocks import Film, Player, Sample, Section, Text
 from framecast.report.lead_times import clock
 from framecast.scoreboard import Scoreboard
 from framecast.types import FrameSpec
+from framecast.view import View, is_rgb, view
 
 SIDES = (256, 192, 128, 96, 64, 48)
 """Longest side of a frame on the page, pixels; the first that fits."""
@@ -33,7 +34,7 @@ SHRUNK = "Frames are shown smaller than they are: one of {} pixels."
 
 
 class Shown(NamedTuple):
-    """One sequence with its forecasts, raw units."""
+    """One sequence with its forecasts, raw units, as it is seen."""
 
     number: int
     """In the split, from 1."""
@@ -44,7 +45,14 @@ class Shown(NamedTuple):
     """(K, C, H, W) each."""
 
 
-def choose(match: Match, board: Scoreboard, names: Sequence[str], count: int = 6) -> list[Shown]:
+class Chosen(NamedTuple):
+    """What is shown, and how it is seen: north up, and of many channels one."""
+
+    sequences: list[Shown]
+    view: View
+
+
+def choose(match: Match, board: Scoreboard, names: Sequence[str], count: int = 6) -> Chosen:
     """The best, the median and the worst forecast of those scored, then the first sequences as they come.
 
     Args:
@@ -64,7 +72,10 @@ def choose(match: Match, board: Scoreboard, names: Sequence[str], count: int = 6
     for index in range(board.sequences):
         if len(titles) < count:
             titles.setdefault(index, f"sequence {index + 1}")
-    return [_shown(match, names, index, title) for index, title in titles.items()]
+    found = [_shown(match, names, index, title) for index, title in titles.items()]
+    all_of_them = [part for one in found for part in (one.frames, *one.forecasts.values())]
+    seen = view(match.dataset.spec, match.dataset.grid, *all_of_them)
+    return Chosen([_seen(one, seen) for one in found], seen)
 
 
 def by_sequence(scores: Scores) -> NDArray[np.float64]:
@@ -75,43 +86,43 @@ def by_sequence(scores: Scores) -> NDArray[np.float64]:
     return found.numpy()
 
 
-def frames(shown: Sequence[Shown], spec: FrameSpec, context: int, about: str) -> Section:
+def frames(chosen: Chosen, context: int, about: str) -> Section:
     """The player.
 
     Args:
-        shown: the sequences.
-        spec: of a frame.
+        chosen: the sequences.
         context: J.
         about: what best and worst go by.
     """
-    side, samples = _fitted(shown, spec, context)
-    horizon = len(shown[0].frames) - context
+    spec = chosen.view.spec
+    side, samples = _fitted(chosen.sequences, spec, context)
+    horizon = len(chosen.sequences[0].frames) - context
     step = clock(spec.step_minutes) if spec.step_minutes else None
     player = Player(samples, spec.width / spec.height, 1 - context, horizon, step, _scales(spec))
     small = [SHRUNK.format(f"{spec.width} x {spec.height}")] if max(spec.height, spec.width) > side else []
-    return Section("frames", "Frames", [player, Text(" ".join([about, *small]))])
+    channel = [f"Shown: {chosen.view.channel}."] if chosen.view.channel else []
+    return Section("frames", "Frames", [player, Text(" ".join([about, *channel, *small]))])
 
 
-def write_frames(folder: Path, shown: Sequence[Shown], spec: FrameSpec) -> None:
+def write_frames(folder: Path, chosen: Chosen) -> None:
     """PNGs as the published trainers write them: N/gt1.png .. gtT.png, the truth, N/pd11.png .. pdT.png, the forecast.
 
     Args:
         folder: a new one; N is the number of the sequence, and with several forecasts N-NAME.
-        shown: the sequences.
-        spec: of a frame.
+        chosen: the sequences.
 
     Raises:
         UsageError: the folder exists.
     """
     atomic.new(folder)
-    for one in shown:
+    for one in chosen.sequences:
         for name, forecast in one.forecasts.items():
             inside = folder / (str(one.number) if len(one.forecasts) == 1 else f"{one.number}-{name}")
             inside.mkdir(parents=True)
             begin = len(one.frames) - len(forecast)
             for kind, first, pictures in (("gt", 1, one.frames), ("pd", begin + 1, forecast)):
                 for place, frame in enumerate(pictures):
-                    Image.fromarray(plots.colours(frame, spec)).save(inside / f"{kind}{first + place}.png")
+                    Image.fromarray(plots.colours(frame, chosen.view.spec)).save(inside / f"{kind}{first + place}.png")
 
 
 def _shown(match: Match, names: Sequence[str], index: int, title: str) -> Shown:
@@ -119,6 +130,11 @@ def _shown(match: Match, names: Sequence[str], index: int, title: str) -> Shown:
     for name in names:
         window, forecasts[name] = match.window(name, index)
     return Shown(index + 1, title, window.frames, forecasts)
+
+
+def _seen(one: Shown, seen: View) -> Shown:
+    forecasts = {name: seen.of(forecast) for name, forecast in one.forecasts.items()}
+    return one._replace(frames=seen.of(one.frames), forecasts=forecasts)
 
 
 def _fitted(shown: Sequence[Shown], spec: FrameSpec, context: int) -> tuple[int, list[Sample]]:
@@ -162,7 +178,7 @@ def _film(name: str, pictures: Sequence[NDArray[np.uint8]], first: int, what: st
 
 def _scales(spec: FrameSpec) -> list[tuple[str, str, str, str]]:
     bars = []
-    if spec.targets != 3:
+    if not is_rgb(spec):
         scale = colour_scale(spec)
         values = scale.colormap(scale.norm(np.linspace(spec.low, spec.high, 256)))[None, :, :3]
         bar = Image.fromarray((255 * values).round().astype(np.uint8))

@@ -15,7 +15,6 @@ from framecast.report.frames import choose, frames
 from framecast.report.lead_times import charts, lead_times, title
 from framecast.report.training import training
 from framecast.score_tables import ends, number
-from framecast.scoreboard import scale
 
 PAGE, NUMBERS = "compare.html", "compare.json"
 SHOWN = 6
@@ -42,12 +41,12 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
         f"Best, median and worst by the mean {board.metrics[0].name} of what is shown, of {board.sequences} sequences."
     )
     shown = [runs[0] for runs in found.groups.values()][:SHOWN]
-    notes = [board.about_samples(), board.about_intervals(), scale(spec), *_about_seeds(found)]
+    notes = [board.about_samples(), board.about_intervals(), board.about_scale(), *_about_seeds(found)]
     sections = [
         _runs(found),
         lead_times(board.metrics, found.estimates, spec.step_minutes, notes),
         *_differences(found),
-        frames(choose(found.match, board, shown), spec, found.match.dataset.context, order),
+        frames(choose(found.match, board, shown), found.match.dataset.context, order),
         training(found.records, found.styles),
     ]
     said = f"{next(iter(found.records.values())).source}, split {board.split}"
