@@ -147,6 +147,8 @@ class Scoreboard:
             said += "; all begin at the same time, so the scatter between events is not in them"
         elif first is not None and self.groups == 1:
             said += "; too narrow where neighbours in time are alike: see --block"
+        if any(_spectral(metric) for metric in self.metrics):
+            said += "; rapsd's lean upward, as a draw of fewer different sequences has rougher spectra"
         return said
 
     @property

@@ -44,6 +44,10 @@ class RAPSD(Metric):
     Raises:
         UsageError: if the longer side has fewer than 3 pixels.
 
+    Note:
+        Its bootstrap interval leans upward, and with few sequences may lie above the score itself: a resampling holds
+        fewer different sequences, whose mean spectra are rougher, and so farther apart.
+
     Source: the spectrum is that of Ruzanski, Chandrasekar 2011, IEEE TGRS 49(10), as pysteps.utils.spectral.rapsd.
     """
 
