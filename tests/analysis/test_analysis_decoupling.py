@@ -51,7 +51,7 @@ def test_behind_the_adapter_it_is_the_decoupling_loss() -> None:
     found = decoupling(model, windows, 3)
     assert module.remarks(found) == ["no t-SNE picture: it needs maps of 10 places or more; train with a smaller patch"]
     with torch.no_grad():
-        aux = rollout(model.network, given(model, windows[0], 3), 5, aux=True).aux
+        aux = rollout(model.network, given(model, windows[0], 3).patches, 5, aux=True).aux
         assert model.network.regularizer is not None
         loss = float(model.network.regularizer(aux))
     assert found.adapted.mean() == pytest.approx(loss, rel=1e-9)

@@ -65,7 +65,7 @@ def test_without_memory_the_norms_are_powers() -> None:
 def test_of_frames_as_a_plain_rollout_is_differentiated(name: str) -> None:
     model, windows, context = small(name), batch(time=6), 3
     found = gradients(model, [windows], context)
-    patches = given(model, windows, context).requires_grad_()
+    patches = given(model, windows, context).patches.requires_grad_()
     last = unpatchify(rollout(model.network, patches, 5).frames[:, -1:], 2)
     slope = torch.autograd.grad((last - windows.frames[:, -1:]).square().sum(), patches)[0]
     np.testing.assert_allclose(found.norm[0][:, :context], slope.flatten(2).norm(dim=2), rtol=1e-10)

@@ -73,7 +73,7 @@ def test_mim_transition_and_difference(tmp_path: Path) -> None:
                 pairs.append(torch.stack([visit.state.c.flatten(), gates["tau"].flatten()]))
 
     with torch.no_grad():
-        walk(model.network, given(model, windows, 3), 6, look)
+        walk(model.network, given(model, windows, 3), look)
     np.testing.assert_allclose(found.difference[0], sizes, rtol=1e-12)
     assert sizes[0] == 0 < sizes[1]
     old, kept = torch.cat(pairs, 1).numpy()

@@ -33,9 +33,10 @@ def test_every_cell_is_seen_at_every_step_as_the_network_steps_by_hand(name: str
     model, windows = small(name), batch(time=6)
     visits: list[Visit] = []
     with torch.no_grad():
-        patches = given(model, windows, 3)
-        assert patches.shape[1] == 3
-        result = walk(model.network, patches, 5, visits.append)
+        start = given(model, windows, 3)
+        patches = start.patches
+        assert (patches.shape[1], start.extra, start.steps) == (3, None, 5)
+        result = walk(model.network, start, visits.append)
         assert torch.equal(result.frames, rollout(model.network, patches, 5).frames)
         layers = len(model.network.cells)
         assert [(visit.step, visit.layer) for visit in visits] == [
@@ -63,7 +64,7 @@ def test_hooks_are_gone_even_after_an_error() -> None:
         raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
-        walk(model.network, given(model, batch(), 3), 4, fail)
+        walk(model.network, given(model, batch(), 3), fail)
     assert not model.network.cells[0]._forward_hooks
 
 

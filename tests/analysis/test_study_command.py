@@ -38,7 +38,7 @@ def _made(parent: Path, name: str, model: ModelConfig) -> str:
     data = DataConfig(source=str(parent / "noise.npy"), dims="nthw", range=(0.0, 1.0))
     recipe = Recipe(model=model, patch=2, context=4, horizon=5, data=data)
     folder = RunFolder(parent / name)
-    folder.create(recipe.yaml(), {})
+    folder.create(recipe.yaml(), {}, {})
     dataset = open_data(data, context=4, horizon=5, seed=0)
     torch.manual_seed(0)
     save_forecaster(folder.model, Forecaster(model, dataset.spec, dataset.normalizer(), 2, context=4))
