@@ -27,6 +27,7 @@ myst_heading_anchors = 3
 exclude_patterns = ["extensions", "templates"]
 templates_path = ["templates"]
 
+viewcode_follow_imported_members = False  # else an alias of a tuple is sought among the builtins
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 # The aliases of jaxtyping by name: Frames says more than Float[Tensor, "B T C H W"], and links to it.
@@ -36,6 +37,8 @@ autodoc_type_aliases = {
 autodoc_default_options = {"exclude-members": "model_config, model_post_init"}
 napoleon_numpy_docstring = False
 default_role = "code"
+# Classes of two modules may share a short name; the reference of either is a page away.
+suppress_warnings = ["ref.python"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "framecast"

@@ -1,10 +1,10 @@
 """One page to look at: a run, or several side by side, as a single HTML file that opens from disk and fetches nothing.
 
-record.py       a run's folder, read
-blocks.py       what a page is made of; svg.py draws its charts
-about.py training.py lead_times.py frames.py study.py      one section each
-page.py         to a file, with blocks.html, template.html, page.css, page.js
-    comparison.py   several runs scored on the same windows; side_by_side.py their page
+* record.py: a run's folder, read
+* blocks.py: what a page is made of; svg.py draws its charts
+* about.py, training.py, lead_times.py, frames.py, study.py: one section each
+* page.py: to a file, with blocks.html, template.html, page.css, page.js
+* comparison.py: several runs scored on the same windows; side_by_side.py: their page
 """
 
 from __future__ import annotations
