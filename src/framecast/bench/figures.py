@@ -7,12 +7,15 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from framecast.bench import targets
 from framecast.bench.results import Growth, Results
 from framecast.bench.settings import BENCHED
 from framecast.plots import COLOURS
 
+PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+"""0.2 and 16, where matplotlib writes powers."""
 AXES = {"batch": "sequences", "cells": "map cells per side", "frames": "frames", "layers": "layers"}
 
 
@@ -80,8 +83,13 @@ def growth(path: Path, results: Results) -> None:
         grid[0, column].legend(frameon=False, fontsize=6)
         grid[1, column].set_xlabel(AXES[name], fontsize=8)
         for axis in grid[:, column]:
-            axis.set_xscale("log", base=2)
+            axis.set_xscale("log")
+            axis.set_xticks(sorted({point.value for points in lines.values() for point in points}))
             axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            for line in (axis.xaxis, axis.yaxis):
+                line.set_major_formatter(PLAIN)
+                line.set_minor_formatter(NullFormatter())
             axis.grid(alpha=0.3)
             axis.tick_params(labelsize=7)
     grid[0, 0].set_ylabel("CPU seconds", fontsize=8)
