@@ -110,7 +110,7 @@ def smaller(words: list[str], name: str) -> list[str]:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", list(OUTPUTS))
-def test_three_commands_of_the_readme(tmp_path: Path, monkeypatch, name: str):
+def test_three_commands_of_the_readme(tmp_path: Path, monkeypatch, capsys, name: str):
     monkeypatch.chdir(tmp_path)
     prepared(name, tmp_path / name)
     commands = readme(name)
@@ -130,7 +130,10 @@ def test_three_commands_of_the_readme(tmp_path: Path, monkeypatch, name: str):
     last = np.sort([path.name for path in Path(OUTPUTS[name][0]).iterdir()])[-1] if name == "photos/" else ""
     assert name != "photos/" or last == f"frame_{int(said['--horizon']):04d}.png"
     run = commands[1][commands[1].index("--out") + 1]
+    capsys.readouterr()
     framecast("evaluate", run, "--split", "train", "--limit", 1, "--device", "cpu", "--quiet", "--json")
+    beside = ["persistence", "mean"] if name == "era5.nc" else ["persistence", "mean", "blank"]  # 0 K is no baseline
+    assert list(json.loads(capsys.readouterr().out)["scores"])[1:] == beside
 
 
 LIMITED = """

@@ -94,6 +94,8 @@ def arrange(
     dataset = in_dbz(dataset) if converted else dataset
     if forecaster is not None:
         forecaster = fitted(forecaster, (dataset.spec.height, dataset.spec.width), question.room)
+    if question.baselines is None and dataset.spec.units not in (*PICTURE_UNITS, *THRESHOLDS):
+        others = [name for name in others if name != "blank"]  # the coldest day on record is no empty picture
     forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
     chosen = _metrics(question, dataset)
     return Match(forecasts, dataset, split, asked, chosen, question, device)

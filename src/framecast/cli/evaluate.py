@@ -20,7 +20,8 @@ Baseline = Annotated[
     str | None,
     typer.Option(
         help="What stands beside: persistence, mean, blank, diurnal (the day before), extrapolation (needs "
-        "the extra radar), or none. [default: persistence,mean,blank beside a model, none beside a baseline]"
+        "the extra radar), or none. [default: beside a model persistence, mean, and blank where that is no rain or an "
+        "empty picture; beside a baseline none]"
     ),
 ]
 Metrics = Annotated[
