@@ -123,8 +123,9 @@ def _steps(question: Question, folder: Path, device: str, *, quiet: bool) -> dic
     plan = folder / PLAN
     if plan.is_file():
         return _kept(plan, asked)
+    recipes = {model: question.recipe(model, 0, 1000) for model in question.models}  # wrong ones are found at once
     atomic.new(folder)
-    steps = {model: _fitting(question, model, device) for model in question.models}
+    steps = {model: _fitting(question, recipe, device) for model, recipe in recipes.items()}
     atomic.write_text(plan, json.dumps({"question": asked, "steps": steps}, indent=2) + "\n")
     if not quiet:
         print(_said(question, steps))
@@ -146,9 +147,8 @@ def _kept(plan: Path, asked: Mapping[str, Any]) -> dict[str, int]:
     return {str(model): int(count) for model, count in steps.items()}
 
 
-def _fitting(question: Question, model: str, device: str) -> int:
+def _fitting(question: Question, recipe: Recipe, device: str) -> int:
     """How many iterations of a network the budget allows."""
-    recipe = question.recipe(model, 0, 1000)
     if question.budget.unit == "steps":
         return int(question.budget.amount)
     each = pace(recipe, Place(device))
