@@ -1,4 +1,4 @@
-"""The command line within this process: all that a stranger meets, but for the seconds that starting takes."""
+"""The command line within this process: what a stranger meets, but for the seconds that starting takes, and warnings."""
 
 import io
 import os
@@ -29,10 +29,12 @@ def framecast(*words: object, code: int = 0, cwd: Path | None = None) -> Done:
         patch.setattr(sys, "argv", ["framecast", *map(str, words)])
         patch.setattr(sys, "path", list(sys.path))
         patch.setenv("COLUMNS", "100")
-        with redirect_stdout(said), redirect_stderr(errors), pytest.raises(SystemExit) as stopped:
-            main()
-    kernels.set_precision("auto")
-    kernels.set_memory("fast")
+        try:
+            with redirect_stdout(said), redirect_stderr(errors), pytest.raises(SystemExit) as stopped:
+                main()
+        finally:
+            kernels.set_precision("auto")
+            kernels.set_memory("fast")
     done = Done(said.getvalue(), errors.getvalue())
     assert int(stopped.value.code or 0) == code, f"{stopped.value.code}: {done.stdout}\n{done.stderr}"
     return done
@@ -41,8 +43,9 @@ def framecast(*words: object, code: int = 0, cwd: Path | None = None) -> Done:
 @contextmanager
 def unchecked() -> Iterator[None]:
     """Shapes are not looked at: that takes half the time of a training, and other tests do it."""
+    before = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
         yield
     finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
+        jaxtyping.config.update("jaxtyping_disable", before)

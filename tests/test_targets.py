@@ -8,18 +8,22 @@ import numpy as np
 import pytest
 import torch
 import xarray
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from commands import framecast
 from framecast.cli import app
 from framecast.data import ArraySource, DataConfig
-from framecast.metrics import OfChannel, Scores, metrics
-from framecast.normalize import Range
+from framecast.data.several import open_source
+from framecast.errors import InputError
+from framecast.metrics import CSI, OfChannel, Scores, metrics
 from framecast.predict import clipped
 from framecast.targets import alone
 from framecast.types import Forecast, FrameSpec, Grid
 
-SHARED = FrameSpec(channels=2, height=16, width=16, low=-10.0, high=300.0)
-GRID = Grid(variables=("t", "rain"), units=("K", "mm/h"), ranges=((250.0, 300.0), (0.0, 20.0)))
+SHARED = FrameSpec(channels=2, height=16, width=16, low=-10.0, high=300.0, ranges=((250.0, 300.0), (0.0, 20.0)))
+GRID = Grid(variables=("t", "rain"), units=("K", "mm/h"))
 NAMES = ("mse", "rmse_raw", "mae_raw", "ssim", "rapsd", "csi", "fss")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -27,7 +31,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def frames(seed: int) -> torch.Tensor:
     """(3, 4, 2, 16, 16), kelvin and mm/h, beyond both ranges here and there."""
     drawn = torch.from_numpy(np.random.default_rng(seed).normal(size=(3, 4, 2, 16, 16)))
-    return drawn * torch.tensor([12.0, 6.0])[:, None, None] + torch.tensor([275.0, 9.0])[:, None, None]
+    raw = drawn * torch.tensor([12.0, 6.0])[:, None, None] + torch.tensor([275.0, 9.0])[:, None, None]
+    return raw.float().double()  # as data are
 
 
 def scored(made: list[Any], spec: FrameSpec, part: slice) -> dict[str, list[float]]:
@@ -58,6 +63,7 @@ def weather(path: Path) -> Path:
     fields = {
         "t": (("time", "y", "x"), kelvin.astype(np.float32), {"units": "K"}),
         "rain": (("time", "y", "x"), rain.astype(np.float32), {"units": "mm/h"}),
+        "wind": (("time", "y", "x"), rain.astype(np.float32), {"units": "m/s"}),
     }
     xarray.Dataset(fields, {"time": time}).to_netcdf(path, engine="h5netcdf")
     return path
@@ -65,11 +71,11 @@ def weather(path: Path) -> Path:
 
 def test_each_target_knows_its_range(tmp_path: Path) -> None:
     source = ArraySource(DataConfig(source=str(weather(tmp_path / "a.nc")), variable="t,rain"))
-    assert source.grid.ranges == ((260.0, 338.0), (0.0, 4.0))
+    assert source.spec.ranges == ((260.0, 338.0), (0.0, 4.0))
     rain = alone(source.spec, source.grid, 1)
     assert (rain.names, rain.units, rain.low, rain.high) == (("rain",), "mm/h", 0.0, 4.0)
     chosen = ArraySource(DataConfig(source=str(tmp_path / "a.nc"), variable="t,rain", targets=("rain",)))
-    assert chosen.grid.ranges == ()
+    assert chosen.spec.ranges == ()
     assert alone(chosen.spec, chosen.grid, 0).high == 4.0
 
 
@@ -90,7 +96,7 @@ def test_different_units_are_never_added_up(tmp_path: Path) -> None:
     assert scores["rain:csi@1"]["mean"] == 1.0
     assert "t:csi@1" not in scores
     assert said["scale"] == "Unit range: t, the 78 K from 260 to 338; rain, the 4 mm/h from 0 to 4"
-    assert {path.name for path in (tmp_path / "o").glob("spectra*")} == {"spectra-t.png", "spectra-rain.png"}
+    assert {path.name for path in (tmp_path / "o").glob("spectra*")} == {"spectra-1-t.png", "spectra-2-rain.png"}
     assert set(said["spectra"]) == {"t:rapsd", "rain:rapsd"}
 
 
@@ -102,11 +108,84 @@ def test_alike_ones_may_be_scored_alone_too(tmp_path: Path) -> None:
     assert together["mae_raw"]["mean"] == pytest.approx(np.mean(means), rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("normalizer", "expected"),
-    [(Range(low=(250.0, 0.0), high=(300.0, 20.0)), (300.0, 20.0)), (Range(low=-10.0, high=300.0), (300.0, 300.0))],
-)
-def test_what_is_predicted_is_cut_to_each_channels_range(normalizer: Range, expected: tuple[float, float]) -> None:
+def test_what_is_predicted_is_cut_to_each_channels_range() -> None:
     frames = np.full((1, 1, 2, 2, 2), 400, np.float32)
-    result = clipped(Forecast(frames, frames, None, "tchw", GRID, SHARED), normalizer)
-    assert tuple(result.frames[0, 0, :, 0, 0]) == expected
+    result = clipped(Forecast(frames, frames, None, "tchw", GRID, SHARED))
+    assert tuple(result.frames[0, 0, :, 0, 0]) == (300.0, 20.0)
+    result = clipped(Forecast(frames, frames, None, "tchw", GRID, SHARED.model_copy(update={"ranges": ()})))
+    assert tuple(result.frames[0, 0, :, 0, 0]) == (300.0, 300.0)
+
+
+@given(
+    low=st.integers(-200, 0),
+    high=st.integers(20, 400),
+    rain=st.integers(6, 100),
+    value=st.sampled_from([0.1, 1.0, 5.0]),
+)
+def test_what_equals_a_threshold_is_an_event(low: int, high: int, rain: int, value: float) -> None:
+    ranges = ((low / 8, high / 8), (0.0, rain / 4 + 5))
+    shared = SHARED.model_copy(update={"low": ranges[0][0], "high": max(ranges[0][1], ranges[1][1]), "ranges": ranges})
+    own = alone(shared, GRID, 1)
+    raw = torch.full((1, 1, 2, 4, 4), float(np.float32(value)), dtype=torch.float64)
+    frames = (raw - shared.low) / (shared.high - shared.low)
+    scores = Scores([OfChannel(CSI(value, own.low, own.high), 1, own, shared)], 1)
+    scores.update(frames, frames)
+    assert scores.mean() == {f"rain:csi@{value:g}": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("--thresholds", "290"), {"t:csi@290"}),
+        (("--thresholds", "290,2", "--metrics", "csi"), {"t:csi@290", "rain:csi@2"}),
+        (("--metrics", "csi,mse"), {"rain:csi@0.1", "rain:csi@1"}),
+    ],
+)
+def test_thresholds_are_of_the_channels_in_whose_range_they_lie(tmp_path: Path, words: tuple[str], found: set) -> None:
+    assert {name for name in evaluated(tmp_path, *words)["scores"]["persistence"] if ":csi" in name} == found
+
+
+@pytest.mark.parametrize("words", [("--thresholds", "290,500"), ("--metrics", "csi", "--var", "t,wind")])
+def test_thresholds_that_fit_no_channel_are_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    args = ["evaluate", "persistence", "--data", weather(tmp_path / "a.nc"), "--var", "t,rain", *words]
+    done = framecast(*args, "--context", 4, "--horizon", 2, "--out", tmp_path / "o", code=2)
+    assert "expected values within the range of a channel: t 260 to 338 K" in done.stderr
+
+
+def test_files_whose_channels_have_other_units_do_not_fit_together(tmp_path: Path) -> None:
+    weather(tmp_path / "a.nc")
+    with xarray.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as data:
+        other = data.load().assign(t=(data["t"] - 273.15).assign_attrs(units="degC"))
+    other.to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
+    files = [{"path": str(tmp_path / name)} for name in ("a.nc", "b.nc")]
+    with pytest.raises(InputError, match=r"units by channel \['degC', 'mm/h'\]"):
+        open_source(DataConfig(source=files, variable="t,rain"))
+
+
+def test_equal_names_are_told_apart() -> None:
+    grid = Grid(variables=("r", "r"), units=("K", "mm/h"))
+    assert [alone(SHARED, grid, place).names for place in (0, 1)] == [("r 1",), ("r 2",)]
+
+
+def test_a_model_scores_other_data_on_its_own_ranges(tmp_path: Path) -> None:
+    words = [
+        "--var",
+        "t,rain",
+        "--set",
+        "model.hidden=[2]",
+        "--set",
+        "context=2",
+        "--set",
+        "horizon=2",
+        "--set",
+        "patch=2",
+    ]
+    framecast(
+        "train", "convlstm", "--data", weather(tmp_path / "a.nc"), *words, "--steps", 1, "--out", tmp_path / "run"
+    )
+    with xarray.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as data:
+        calm = data.load().assign(rain=(data["rain"] / 2).assign_attrs(units="mm/h"))
+    calm.to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
+    said = framecast("evaluate", tmp_path / "run", "--data", tmp_path / "b.nc", "--var", "t,rain", "--json").stdout
+    assert json.loads(said)["scale"].endswith("rain, the 4 mm/h from 0 to 4")
+    assert "blank" not in json.loads(said)["scores"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from framecast.errors import InputError, UsageError
 from framecast.evaluate import Predictor
 from framecast.forecaster import Forecaster
 from framecast.match import EVERYTHING, Match, Question
-from framecast.metrics import Metric, OfChannel, metrics
+from framecast.metrics import EVENT_METRICS, SCALE_METRICS, Metric, OfChannel, metrics
 from framecast.model_folder import load
 from framecast.models import ModelConfig
 from framecast.place import resolve_device
@@ -94,7 +95,7 @@ def arrange(
     dataset = in_dbz(dataset) if converted else dataset
     if forecaster is not None:
         forecaster = fitted(forecaster, (dataset.spec.height, dataset.spec.width), question.room)
-    if question.baselines is None and dataset.spec.units not in (*PICTURE_UNITS, *THRESHOLDS):
+    if question.baselines is None and _has_no_blank(dataset):
         others = [name for name in others if name != "blank"]  # the coldest day on record is no empty picture
     forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
     chosen = _metrics(question, dataset)
@@ -175,10 +176,12 @@ def _open(
     model = forecaster.spec
     check_values(model, dataset.spec)
     check_step(model, dataset.spec, config.step_minutes)
-    if (dataset.spec.low, dataset.spec.high) == (model.low, model.high) or config.range is not None:
+    if (dataset.spec.low, dataset.spec.high) != (model.low, model.high) and config.range is None:
+        scaled = config.model_copy(update={"range": (model.low, model.high)})
+        dataset = open_data(scaled, context=context, horizon=horizon, seed=seed)
+    if len(model.ranges) != len(dataset.spec.ranges):
         return dataset
-    scaled = config.model_copy(update={"range": (model.low, model.high)})
-    return open_data(scaled, context=context, horizon=horizon, seed=seed)
+    return replace(dataset, spec=dataset.spec.model_copy(update={"ranges": model.ranges}))
 
 
 def _split(asked: str | None, dataset: DataSet) -> str:
@@ -211,21 +214,49 @@ def _metrics(question: Question, dataset: DataSet) -> list[Metric]:
     spec, grid = dataset.spec, dataset.grid
     is_mixed = are_mixed(spec, grid)
     if not is_mixed and (spec.targets == 1 or not question.by_channel):
-        return _asked(question, spec, question.thresholds)
+        return _asked(question, spec)
+    each = [alone(spec, grid, place) for place in range(spec.targets)]
     found: list[Metric] = []
-    for place in range(spec.targets):
-        own = alone(spec, grid, place)
-        within = [one for one in question.thresholds or () if own.low < one <= own.high]
-        thresholds = within if is_mixed else question.thresholds
-        found += [OfChannel(metric, place, own, spec) for metric in _asked(question, own, thresholds)]
+    for place, own in enumerate(each):
+        asked = _of(question, own) if is_mixed else question
+        found += [OfChannel(metric, place, own, spec) for metric in _asked(asked, own)]
+    given: Sequence[float] = question.thresholds if is_mixed and question.thresholds else ()
+    lost = [one for one in given if not any(_within(own, [one]) for own in each)]
+    if lost or not found:
+        ranges = ", ".join(f"{own.names[0]} {own.low:g} to {own.high:g} {own.units}" for own in each)
+        got = f"{lost[0]:g}" if lost else "none, nor usual ones"
+        raise UsageError("thresholds", got=got, expected=f"values within the range of a channel: {ranges}")
     return found
 
 
-def _asked(question: Question, spec: FrameSpec, thresholds: Sequence[float] | None) -> list[Metric]:
+def _of(question: Question, own: FrameSpec) -> Question:
+    """What can be asked of one of several units: events where thresholds lie in its range."""
+    given: Sequence[float] = THRESHOLDS.get(own.units, ()) if question.thresholds is None else question.thresholds
+    thresholds = _within(own, given)
+    names = question.metrics and [
+        name for name in question.metrics if thresholds or name not in EVENT_METRICS | SCALE_METRICS
+    ]
+    return question._replace(metrics=names, thresholds=thresholds)
+
+
+def _within(own: FrameSpec, thresholds: Sequence[float]) -> tuple[float, ...]:
+    return tuple(threshold for threshold in thresholds if own.low < threshold <= own.high)
+
+
+def _asked(question: Question, spec: FrameSpec) -> list[Metric]:
     """What was asked for; by default errors and similarity of pictures, and errors, events and spectra of grids."""
-    usual = (threshold for threshold in THRESHOLDS.get(spec.units, ()) if spec.low < threshold <= spec.high)
-    names = question.metrics or ("framecast" if spec.units in PICTURE_UNITS else "grid",)
-    return metrics(names, spec=spec, thresholds=thresholds or tuple(usual), scales=question.scales)
+    names = question.metrics
+    if names is None:
+        names = ("framecast" if spec.units in PICTURE_UNITS else "grid",)
+    given = question.thresholds
+    thresholds = _within(spec, THRESHOLDS.get(spec.units, ())) if given is None else given
+    return metrics(names, spec=spec, thresholds=thresholds, scales=question.scales)
+
+
+def _has_no_blank(dataset: DataSet) -> bool:
+    """Whether the low end of the range is neither an empty picture nor no rain."""
+    spec = dataset.spec
+    return spec.units not in (*PICTURE_UNITS, *THRESHOLDS) or are_mixed(spec, dataset.grid)
 
 
 def _forecasts(

@@ -21,7 +21,6 @@ from framecast.domain import ANY, Frames, Plan, Room, plan
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
 from framecast.model_folder import describe
-from framecast.normalize import Normalizer, Range
 from framecast.tiled import SEAM
 from framecast.types import Forecast, FrameSpec, Window
 
@@ -184,20 +183,18 @@ def _with_plan(result: Forecast, how: Plan, seams: NDArray[np.float64]) -> Forec
     return result._replace(computed={"computed": how.as_dict(), "seam_rms": rms.tolist()}, told=told)
 
 
-def clipped(result: Forecast, normalizer: Normalizer) -> Forecast:
+def clipped(result: Forecast) -> Forecast:
     """A forecast of which values beyond the model's value range have become its ends; NaN stays.
 
     The range is what the user said in training; else what the units are taken to span (0 to 70 dBZ, 0 to 255 of bytes);
-    else what was found in the data then. Channels that were normalized each over its own range are cut to that.
+    else what was found in the data then. Channels of different units have ranges of their own.
 
     Args:
         result: what was predicted.
-        normalizer: of the model.
     """
-    if isinstance(normalizer, Range) and normalizer.channels is not None:
-        low, high = (np.array(ends, np.float32)[:, None, None] for ends in (normalizer.low, normalizer.high))
-        return result._replace(frames=result.frames.clip(low, high))
-    return result._replace(frames=result.frames.clip(result.spec.low, result.spec.high))
+    spec = result.spec
+    low, high = np.array(spec.ranges or [(spec.low, spec.high)], np.float32).T[:, :, None, None]
+    return result._replace(frames=result.frames.clip(low, high))
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:
@@ -288,6 +285,7 @@ def _spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
             "covariates": (),
             "low": model.low,
             "high": model.high,
+            "ranges": model.ranges,
             "units": model.units if data.units == "1" else data.units,
             "step_minutes": model.step_minutes if data.step_minutes is None else data.step_minutes,
         }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -71,7 +72,7 @@ def print_by_lead(console: Console, summaries: Summaries, horizon: int) -> None:
     for name, summary in next(iter(summaries.values())).items():
         metric = summary.metric
         said = ", ".join(part for part in (unit(metric), DIRECTIONS[metric.better]) if part)
-        table = Table(title=f"{name} [dim]({said})[/dim]", title_justify="left", box=None, padding=(0, 1))
+        table = Table(title=f"{escape(name)} [dim]({said})[/dim]", title_justify="left", box=None, padding=(0, 1))
         for column in ("forecast", "mean", *(f"+{lead}" for lead in leads)):
             table.add_column(column, justify="left" if column == "forecast" else "right", no_wrap=True)
         best = _best(name, summaries)

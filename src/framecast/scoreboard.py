@@ -235,7 +235,7 @@ def _spectra_name(metric: Metric) -> str:
     if not isinstance(metric, OfChannel):
         return "spectra.png"
     name = re.sub(r"\W+", "_", metric.own.names[0])
-    return f"spectra-{name}.png"
+    return f"spectra-{metric.place + 1}-{name}.png"
 
 
 def _spectra(

@@ -19,15 +19,23 @@ def are_mixed(spec: FrameSpec, grid: Grid) -> bool:
 
 def alone(spec: FrameSpec, grid: Grid, place: int) -> FrameSpec:
     """What frames of one target are, by its number: named, in its own units, on its own value range where it has one."""
-    names = next((found for found in (spec.names, grid.variables) if len(found) == spec.targets), None)
-    low, high = grid.ranges[place] if len(grid.ranges) == spec.targets else (spec.low, spec.high)
+    low, high = spec.ranges[place] if spec.ranges else (spec.low, spec.high)
     update = {
         "channels": 1,
-        "names": (names[place] if names else f"channel {place + 1}",),
+        "names": (_name(spec, grid, place),),
         "past": (),
         "covariates": (),
         "units": units(spec, grid)[place],
         "low": low,
         "high": high,
+        "ranges": (),
     }
     return spec.model_copy(update=update)
+
+
+def _name(spec: FrameSpec, grid: Grid, place: int) -> str:
+    """No other target has it."""
+    names = next((found for found in (spec.names, grid.variables) if len(found) == spec.targets), None)
+    if names is None:
+        return f"channel {place + 1}"
+    return names[place] if names.count(names[place]) == 1 else f"{names[place]} {place + 1}"

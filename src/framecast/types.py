@@ -54,6 +54,8 @@ class FrameSpec(BaseModel):
     """Lower end of the value range, in `units`. Scores are computed on values scaled from [low, high] to [0, 1]."""
     high: float = 1.0
     """Upper end of the value range, in `units`."""
+    ranges: tuple[tuple[float, float], ...] = ()
+    """Value range of each target, where they have different units; empty where all share the one above."""
     step_minutes: float | None = None
     """Minutes between frames, where known."""
     names: tuple[str, ...] = ()
@@ -85,8 +87,6 @@ class Grid(BaseModel):
     """CF standard name of each channel; empty text where there is none."""
     long_names: tuple[str, ...] = ()
     """What each channel is, in words, where the file says it; empty text where it does not."""
-    ranges: tuple[tuple[float, float], ...] = ()
-    """Value range of each channel, raw units, as found; empty where all share that of the FrameSpec."""
     y: tuple[float, ...] = ()
     """Centre of each row, in `axis_units`, in the order of the rows."""
     x: tuple[float, ...] = ()
@@ -108,7 +108,7 @@ class Grid(BaseModel):
 
     def of(self, channels: Sequence[int]) -> Grid:
         """The same with these channels only, by their numbers, in this order; what is not said of each is left out."""
-        said = {name: getattr(self, name) for name in ("variables", "units", "standard_names", "long_names", "ranges")}
+        said = {name: getattr(self, name) for name in ("variables", "units", "standard_names", "long_names")}
         return self.model_copy(
             update={
                 name: tuple(of_each[c] for c in channels) if max(channels, default=0) < len(of_each) else ()

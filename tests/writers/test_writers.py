@@ -179,7 +179,8 @@ def test_the_channel_stands_over_films_and_strips(tmp_path: Path, monkeypatch) -
     monkeypatch.setattr(plots, "strip", lambda *args, title: seen.append(title) or strip(*args, title=title))
     made = forecast(channels=3, units="m s-1", grid=METRES.model_copy(update=WIND))
     writers.write_all([tmp_path / "x.gif"], made, ABOUT, strip=tmp_path / "x.png")
-    assert [title.split(";")[0] for title in seen] == ["u10, the first of 3 channels"] * 6
+    when = "; frame 0: 2016-09-28 15:00:00 UTC, then every 5 min"
+    assert seen == ["u10, the first of 3 channels"] * 5 + [f"u10, the first of 3 channels{when}"]
     assert len({picture.shape for picture in shown(tmp_path / "x.gif")}) == 1
 
 

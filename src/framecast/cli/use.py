@@ -75,7 +75,7 @@ def predict(
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     with progress("predicting", count, quiet=quiet or as_json) as show:
         result = forecast(forecaster, source, horizon or recipe.horizon_, room=room, progress=show.update, **said)
-    result = clipped(result, forecaster.normalizer) if clip else result
+    result = clipped(result) if clip else result
     written = writers.write_all(out, result, about := provenance(run, result), gif=gif, strip=strip, sequence=sequence)
     _tell(result, written, source.notes, about, as_json=as_json)
 

@@ -93,8 +93,6 @@ class ArraySource:
             self.grid = self.grid.of(self._roles.targets)
         if config.units is not None and self.grid.units:
             self.grid = self.grid.model_copy(update={"units": (config.units,) * len(self.grid.units)})
-        if len({canonical(unit)[0] for unit in self.grid.units}) > 1:
-            self.grid = self.grid.model_copy(update={"ranges": self._ranges((low, high), name)})
         self.spec = FrameSpec(
             channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
             height=self._shrunk_size("h", name),
@@ -102,6 +100,7 @@ class ArraySource:
             units=units,
             low=low,
             high=high,
+            ranges=self._ranges((low, high), name),
             step_minutes=said.step_minutes if config.step_minutes is None else config.step_minutes,
             **self._beside(name),
         )
@@ -277,11 +276,14 @@ class ArraySource:
         return min(ends), max(ends)
 
     def _ranges(self, shared: tuple[float, float], name: str) -> tuple[tuple[float, float], ...]:
-        """Of each target; of one without a valid value, the shared one."""
+        """Of each target, where units differ: that of dBZ, else as found; where nothing is valid the shared one."""
+        units = [canonical(unit)[0] for unit in self.grid.units]
         targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
+        if len(set(units)) < 2 or len(units) != len(targets):
+            return ()
         seen = [self._scan is None or self._scan.ranges[place][0] <= self._scan.ranges[place][1] for place in targets]
-        found = (apart(*self._found_range(name, [place])) if seen[n] else shared for n, place in enumerate(targets))
-        return tuple(found)
+        found = [apart(*self._found_range(name, [place])) if seen[n] else shared for n, place in enumerate(targets)]
+        return tuple(DBZ_RANGE if unit == DBZ_UNITS else ends for unit, ends in zip(units, found, strict=True))
 
     def _beside(self, name: str) -> dict[str, Any]:
         """What a FrameSpec says of the channels where they play different parts."""

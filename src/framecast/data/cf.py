@@ -239,7 +239,7 @@ def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: Time
         variables=names,
         units=tuple(_units(array) for array in arrays for _ in range(levels)),
         standard_names=tuple(str(array.attrs.get("standard_name", "")) for array in arrays for _ in range(levels)),
-        long_names=tuple(str(array.attrs.get("long_name", "")) for array in arrays for _ in range(levels)),
+        long_names=tuple(_words(array, level, levels) for array in arrays for level in range(levels)),
         y=y,
         x=x,
         y_name=axes.y,
@@ -251,6 +251,11 @@ def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: Time
         time_origin=times.origin,
         missing="NaN" if packed is None else f"fill value {packed}",
     )
+
+
+def _words(array: Any, level: int, levels: int) -> str:
+    said = str(array.attrs.get("long_name", ""))
+    return f"{said} [{level}]" if said and levels > 1 else said
 
 
 def _mapping(data: Any, array: Any) -> dict[str, Any]:

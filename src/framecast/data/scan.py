@@ -40,7 +40,7 @@ class Scan(NamedTuple):
 
 def apart(low: float, high: float) -> tuple[float, float]:
     """Ends of a range, also where there is one value only."""
-    return low, high if low < high else low + 1
+    return low, high if low < high else low + max(1.0, abs(low))
 
 
 def scan(

@@ -18,6 +18,7 @@ from framecast.data.fingerprint import DIGITS, file_digest
 from framecast.data.stamps import from_names, from_pattern, numbers
 from framecast.data.stored import Attributes, Stored
 from framecast.data.timeline import ALIKE, Timeline, timeline
+from framecast.data.units import canonical
 from framecast.errors import InputError
 from framecast.types import Grid
 
@@ -155,6 +156,7 @@ def _check_alike(one: Path, first: Leaf, other: Path, leaf: Leaf) -> None:
     faults = [
         ("frames", "x".join(map(str, first.shape)), "x".join(map(str, leaf.shape))),
         ("units", first.units, leaf.units),
+        ("units by channel", *([canonical(unit) for unit in grid.units] for grid in (first.grid, leaf.grid))),
         ("variables", first.grid.variables, leaf.grid.variables),
         ("a missing code", first.missing, leaf.missing),
         ("a grid", _corners(first.grid), _corners(leaf.grid)),

@@ -15,6 +15,7 @@ from framecast.data.arrays import ArraySource
 from framecast.data.config import DataConfig, FileConfig
 from framecast.data.fingerprint import DIGITS
 from framecast.data.source import Source
+from framecast.data.units import canonical
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
@@ -69,15 +70,15 @@ class Several:
             update={
                 "low": min(part.spec.low for part in self._parts),
                 "high": max(part.spec.high for part in self._parts),
+                "ranges": _widest_ranges([part.spec.ranges for part in self._parts]),
                 "past": _widest([part.spec.past for part in self._parts]),
                 "covariates": _widest([part.spec.covariates for part in self._parts]),
             }
         )
-        grids = [part.grid.model_copy(update={"ranges": ()}) for part in self._parts]
-        alike = all(grid == grids[0] for grid in grids)
-        ranges = [part.grid.ranges for part in self._parts]
-        nowhere: dict[str, Any] = {} if alike else {"y": (), "x": (), "crs": None}
-        self.grid: Grid = grids[0].model_copy(update={"ranges": _widest_ranges(ranges), **nowhere})
+        grids = [part.grid for part in self._parts]
+        places = [grid.model_copy(update={"long_names": ()}) for grid in grids]
+        alike = all(place == places[0] for place in places)
+        self.grid: Grid = grids[0] if alike else grids[0].model_copy(update={"y": (), "x": (), "crs": None})
 
     def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
         """Frames start..stop-1 of a sequence, raw units; of all pixels, or of an area of them.
@@ -105,11 +106,12 @@ class Several:
         return self._parts[number], sequence - (self._ends[number - 1] if number else 0)
 
     def _check(self, *, cropped: bool) -> None:
-        first = self._parts[0].spec
+        first, own = self._parts[0].spec, _units(self._parts[0])
         for name, part in zip(self._names, self._parts, strict=True):
             spec = part.spec
             pairs = [
                 ("units", spec.units, first.units, "name them with units, or turn rain rates into dBZ with scale: dBZ"),
+                ("units by channel", _units(part), own, "name them with units, or choose variables with variable"),
                 ("channels", spec.channels, first.channels, "choose variables with variable"),
                 ("targets", spec.names, first.names, "choose them with targets"),
                 ("channels beside", _named(spec), _named(first), "choose them with variable, targets and covariates"),
@@ -139,6 +141,12 @@ def _named(spec: FrameSpec) -> list[str]:
     return [channel.name for channel in (*spec.past, *spec.covariates)]
 
 
+def _units(part: ArraySource) -> list[str]:
+    """Of each target where they differ."""
+    own = [canonical(unit)[0] for unit in part.grid.units]
+    return own if len(set(own)) > 1 else []
+
+
 def _widest(of_parts: Sequence[Sequence[Channel]]) -> tuple[Channel, ...]:
     """The same channels with ranges that hold those of all parts."""
     return tuple(
@@ -149,7 +157,7 @@ def _widest(of_parts: Sequence[Sequence[Channel]]) -> tuple[Channel, ...]:
 
 def _widest_ranges(of_parts: Sequence[Sequence[tuple[float, float]]]) -> tuple[tuple[float, float], ...]:
     """By channel, what holds the ranges of all parts."""
-    by_channel = zip(*of_parts, strict=False)  # parts that name no units have none
+    by_channel = zip(*of_parts, strict=True)
     return tuple((min(low for low, _ in same), max(high for _, high in same)) for same in by_channel)
 
 

@@ -8,7 +8,7 @@ Conventions:
 * Units: `range` is the length of the value range; a score in `range` times (high - low) is in raw units,
   as mae_raw and rmse_raw are.
 * `sse` is what the literature calls MSE, a sum over the pixels of a frame; `mse` is a mean.
-* Channels of different units share no score: each is scored alone, on its own range (`OfChannel`).
+* Channels of different units share no score of `evaluate`: each is scored alone, on its own range (`OfChannel`).
 * Missing pixels never matter. Where too little was observed for a frame to be scored, it is left out.
 * At each lead time, scores of a frame (sse, fmae, psnr, ssim, sharpness) are averaged over frames; scores of pixels
   (mse, mae, rmse) and of events (csi, pod, far, hss, bias, fss) are formed once from sums over all pixels and

@@ -32,25 +32,28 @@ class OfChannel(Metric):
         self.unit, self.better, self.perfect = metric.unit, metric.better, metric.perfect
         self.size, self.parts = metric.size + 1, metric.parts
         self.shared = metric.shared and f"{own.names[0]}:{metric.shared}"
-        self._factor = (shared.high - shared.low) / (own.high - own.low)
-        self._offset = (shared.low - own.low) / (own.high - own.low)
+        self._range = shared.low, shared.high - shared.low
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Those of the metric, and how many pixels of the channel were observed."""
         alone = slice(self.place, self.place + 1)
-        predicted, observed = (
-            frames[:, :, alone].double() * self._factor + self._offset for frames in (prediction, truth)
-        )
+        predicted, observed = (self._on_own_range(frames[:, :, alone]) for frames in (prediction, truth))
         observed = observed if self.metric.beyond_range else observed.clamp(0, 1)
         seen = None if valid is None else valid[:, :, alone]
         found = self.metric.statistics(predicted, observed, seen)
         return torch.cat([found, observed_pixels(observed, seen)[..., None]], dim=-1)
 
+    def _on_own_range(self, frames: Frames) -> Frames:
+        """Through the raw values to the bit, so that what equals a threshold still does."""
+        low, span = self._range
+        raw = (frames.double() * span + low).float().double()
+        return (raw - self.own.low) / (self.own.high - self.own.low)
+
     def close(self, sums: Sums) -> Values:
         """As the metric does."""
         return self.metric.close(self.own_sums(sums))
 
-    def own_sums(self, sums: Sums) -> Float64[Tensor, "T _"]:
+    def own_sums(self, sums: Float64[Tensor, "*rows S"]) -> Float64[Tensor, "*rows _"]:
         """The numbers of the metric itself."""
         return sums[..., :-1]
 

@@ -81,10 +81,11 @@ def summarise(
         found[name] = {}
         for metric, rows in one.by_sequence():
             key = metric.name
+            own = metric.own_sums(rows) if isinstance(metric, OfChannel) else rows
             found[name][key] = Summary(
                 metric=metric,
                 score=estimate(*drawn[name][key]),
-                sequences=(rows != 0).any(dim=-1).sum(dim=0).tolist(),
+                sequences=(own != 0).any(dim=-1).sum(dim=0).tolist(),
                 pixels=metric.pixels(rows.sum(dim=0)) if isinstance(metric, OfChannel) else pixels,
                 counts=counts.get(key, {}),
                 skill={

@@ -42,11 +42,13 @@ def channels(forecast: Forecast) -> list[Channel]:
         to_dbz = unit == DBZ_UNITS != own
         meaning = _standard("" if to_dbz else standard[number], unit)
         # a depth that was read as a rate is none any more, nor is a rate that was turned into reflectivity
-        name = meaning if factor != 1 or (to_dbz and own != "1") else name
+        is_other = factor != 1 or (to_dbz and own != "1")
+        name = meaning if is_other else name
         variable = _variable(name)
         if variable in {channel.name for channel in found}:
             variable += f"_{number + 1}"
-        found.append(Channel(variable, words[number] or name, "1" if unit == "grey level" else unit, meaning))
+        long_name = name if is_other else words[number] or name
+        found.append(Channel(variable, long_name, "1" if unit == "grey level" else unit, meaning))
     return found
 
 
