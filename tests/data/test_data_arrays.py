@@ -180,7 +180,7 @@ def test_radar_of_fmi():
     assert missing == 1480
     assert source.spec.model_dump() == {
         "channels": 1, "height": 140, "width": 140, "units": "dBZ", "low": 0, "high": 70, "step_minutes": 5,
-        "names": (), "past": (), "covariates": (),
+        "ranges": (), "names": (), "past": (), "covariates": (),
     }  # fmt: skip
     data = open_data(DataConfig(source=str(path)), context=5, horizon=5, seed=0)
     assert [data.count(s) for s in ("train", "val", "test")] == [22, 6, 0]
