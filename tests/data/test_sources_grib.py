@@ -1,5 +1,6 @@
 """GRIB messages that are built here: levels and members told apart, MRMS by NSSL's table, places on projected grids."""
 
+import gzip
 import struct
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from framecast.data import ArraySource, DataConfig
 from framecast.data.mrms import product
 from framecast.errors import InputError
+
+DATA = Path(__file__).parent
 
 pytest.importorskip("pygrib")
 MRMS = 209
@@ -170,3 +173,27 @@ def test_projected_grids_say_where_their_points_lie(tmp_path: Path, kind: str):
         assert grid.y[1] - grid.y[0] == pytest.approx(10_000)
     np.testing.assert_allclose(lat, lats, atol=1e-5)
     np.testing.assert_allclose(lon, lons, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["length", "end"])
+def test_a_packed_picture_that_is_cut_off_is_refused(tmp_path: Path, place: str):
+    """ecCodes would abort, and the process with it."""
+    file = next(iter(sorted((DATA / "radar/mrms_grib2").iterdir())))
+    content = bytearray(gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes())
+    at = content.index(b"IDAT") if place == "length" else content.index(b"IEND")
+    content[at - 4 : at] = (1 << 20).to_bytes(4, "big")
+    (tmp_path / "a.grib2").write_bytes(content)
+    with pytest.raises(InputError, match="a packed picture that is cut off"):
+        ArraySource(DataConfig(source=str(tmp_path / "a.grib2")))
+
+
+def test_a_packed_picture_of_other_pixels_is_refused(tmp_path: Path):
+    """ecCodes would write beyond its memory."""
+    file = next(iter(sorted((DATA / "radar/mrms_grib2").iterdir())))
+    content = bytearray(gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes())
+    at = content.index(b"IHDR") + 4
+    width = int.from_bytes(content[at : at + 4], "big")
+    content[at : at + 4] = (width + 1).to_bytes(4, "big")
+    (tmp_path / "a.grib2").write_bytes(content)
+    with pytest.raises(InputError, match=f"a packed picture of {width + 1} x"):
+        ArraySource(DataConfig(source=str(tmp_path / "a.grib2")))

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data import mrms
-from framecast.data.damage import FRAME_LIMIT, SERIES_LIMIT, check_frame, damage, library
+from framecast.data.damage import SERIES_LIMIT, check_frame, damage, library
 from framecast.data.family import AbsentError, Leaf, Wish
+from framecast.data.grib_sections import check_sections
 from framecast.errors import InputError
 from framecast.types import Grid
 
@@ -174,29 +175,13 @@ def _messages(content: Any, name: str) -> Iterator[_Message]:
         if not good or bytes(content[at + size - 4 : at + size]) != b"7777":
             raise InputError(name, got=f"a message of {size} bytes at {at}", expected="a whole one", fix="get it again")
         if edition == 2:
-            _check_sections(content, at, size, name)
+            check_sections(content, at, size, name)
         yield _Message(at, size)
         at, count = at + size, count + 1
         if count > SERIES_LIMIT:
             raise InputError(name, got="too many messages", expected=f"at most {SERIES_LIMIT}")
     if not count:
         raise InputError(name, got="no GRIB message", expected=_WORDS)
-
-
-def _check_sections(content: Any, start: int, size: int, name: str) -> None:
-    at, end, seen = start + 16, start + size - 4, []
-    while at < end:
-        length, number = int.from_bytes(bytes(content[at : at + 4]), "big"), int(content[at + 4])
-        if length < 5 or at + length > end or not 1 <= number <= 7:
-            raise InputError(name, got=f"section {number} of {length} bytes", expected="whole sections", fix="damaged")
-        seen.append(number)
-        if number == 3:
-            points = int.from_bytes(bytes(content[at + 6 : at + 10]), "big")
-            if not 0 < points <= FRAME_LIMIT:
-                raise InputError(name, got=f"{points} points", expected=f"1 to {FRAME_LIMIT}")
-        at += length
-    if seen not in ([1, 3, 4, 5, 6, 7], [1, 2, 3, 4, 5, 6, 7]):
-        raise InputError(name, got=f"sections {seen}", expected="1 to 7, each once", fix="split its fields with wgrib2")
 
 
 def _short(message: Any, path: Path) -> str:
