@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from framecast.models import ModelConfig
+from framecast.models.config import built
 from framecast.network import Network
 from framecast.rollout import rollout
 
@@ -30,7 +31,9 @@ class Cost(NamedTuple):
     """Weights, float32; training holds four times as much (gradients and Adam's two averages)."""
 
 
-def cost(config: ModelConfig, channels: int, height: int, width: int, *, patch: int, frames: int) -> Cost:
+def cost(
+    config: ModelConfig, channels: int, height: int, width: int, *, patch: int, frames: int, extra: int = 0
+) -> Cost:
     """Count what a network costs.
 
     Args:
@@ -40,15 +43,17 @@ def cost(config: ModelConfig, channels: int, height: int, width: int, *, patch: 
         width: of a frame, pixels.
         patch: P.
         frames: T, frames of a sequence, so that T - 1 are predicted.
+        extra: channels beside them that are not predicted (covariates, a mask).
     """
     with torch.device("meta"):
         rows, columns = -(-height // patch), -(-width // patch)
-        network = config.build(channels * patch**2, rows, columns)
+        network = built(config, channels * patch**2, rows, columns, extra * patch**2)
         sequence = torch.empty(1, frames, channels * patch**2, rows, columns)
+        beside = torch.empty(1, frames - 1, extra * patch**2, rows, columns) if extra else None
     steps = frames - 1
-    counted = _counted(network, sequence, min(steps, COUNTED))
+    counted = _counted(network, sequence, beside, min(steps, COUNTED))
     if steps > COUNTED:  # from the second step on, each costs the same
-        before = _counted(network, sequence, COUNTED - 1)
+        before = _counted(network, sequence, beside, COUNTED - 1)
         counted = _Counted(*(now + (steps - COUNTED) * (now - then) for now, then in zip(counted, before, strict=True)))
     parameters = sum(p.numel() for p in network.parameters())
     return Cost(parameters, counted.multiply_adds, counted.kept_bytes, 4 * parameters)
@@ -71,7 +76,7 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def _counted(network: Network, sequence: Tensor, steps: int) -> _Counted:
+def _counted(network: Network, sequence: Tensor, beside: Tensor | None, steps: int) -> _Counted:
     owned = {id(p) for p in network.parameters()}
     kept: dict[tuple[int, int], int] = {}
 
@@ -85,5 +90,5 @@ def _counted(network: Network, sequence: Tensor, steps: int) -> _Counted:
     alive: list[Tensor] = []
     counter = _Counter()
     with counter, torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        rollout(network, sequence, steps)
+        rollout(network, sequence, steps, extra=None if beside is None else beside[:, :steps])
     return _Counted(counter.operations // 2, sum(kept.values()))

@@ -124,7 +124,7 @@ class Forecaster(nn.Module):
             beside = None if covariates is None else torch.from_numpy(accepted.native(np.asarray(covariates)))
             return torch.as_tensor(self.predict(torch.from_numpy(frames), horizon, given, beside)).cpu().numpy()
         mask = None if valid is None else torch.as_tensor(valid)
-        self._check(frames, mask)
+        self.check(frames, mask)
         context, size = frames.shape[1], frames.shape[-2:]
         beside = accepted.covariates(covariates, frames, context + horizon, self.spec)
         with torch.inference_mode():
@@ -232,7 +232,7 @@ class Forecaster(nn.Module):
         self, frames: Tensor, state: Stream | None, steps: int, valid: Tensor | None, covariates: Tensor | None
     ) -> tuple[Rollout, Stream]:
         """Steps from one real frame (B, 1, C, H, W) on, of which the others are fed what is predicted."""
-        self._check(frames, valid)
+        self.check(frames, valid)
         covariates = accepted.covariates(covariates, frames, steps, self.spec)
         network, before = (None, None) if state is None else state
         with torch.inference_mode():
@@ -305,7 +305,8 @@ class Forecaster(nn.Module):
         mask = torch.ones_like(frames, dtype=torch.bool) if mask is None else mask
         return observed_after(frames, mask, lows(frames, self.spec), before)
 
-    def _check(self, frames: Tensor, valid: Tensor | None) -> None:
+    def check(self, frames: Tensor, valid: Tensor | None) -> None:
+        """Refuse by an InputError frames, (B, T, C, H, W) in raw units, that the network does not take."""
         accepted.check_frames(frames, valid, self.spec)
         if self.config.fixed_size and isinstance(self.network, TiledNetwork):
             check_tile(self.network.layout.tile, self.cells(*frames.shape[-2:]))

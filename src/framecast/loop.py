@@ -96,7 +96,7 @@ def _loop(
         step, last = trainer.step, trainer.step == config.steps
         show.update(step, "nothing observed" if event["loss"] is None else f"loss {event['loss']:.4g}")
         if log is not None:
-            log.iteration(event, got - asked, time.perf_counter() - got, every=config.log_every)
+            log.iteration(event, got - asked, time.perf_counter() - got, due=last or step % config.log_every == 0)
         due = step % recipe.validate_.every == 0 or last
         if due and not signal_number:  # who asks to stop does not wait for a validation: it is made after resuming
             _validated(trainer, folder, log, show)

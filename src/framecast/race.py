@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,6 +21,8 @@ from framecast.train import pace, resume, start
 PLAN = "race.json"
 VALIDATIONS = 5
 """Of each training, so that all choose their best model from about as many."""
+SOUNDING = 0.01
+"""Part of a budget of time that goes into finding how long an iteration takes."""
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -71,8 +74,9 @@ def read_budget(text: str) -> Budget:
 def race(question: Question, folder: Path, *, device: str = "auto", quiet: bool = False) -> tuple[Comparison, Path]:
     """Train every network with every seed, one after the other, and compare them on a page.
 
-    A budget of time becomes a number of iterations, from the time that one takes here, so that the schedules of every
-    training come to their end. The time that was spent stands on the page.
+    A budget of time becomes a number of iterations, from the time that one takes here, so that schedules that are shares
+    of a training come to their end; one in iterations, as a recipe may have it, must fit into them. The time that was
+    spent stands on the page.
 
     Args:
         question: what is raced.
@@ -84,7 +88,7 @@ def race(question: Question, folder: Path, *, device: str = "auto", quiet: bool 
         the comparison, and its page.
 
     Raises:
-        UsageError: another race is there, or something of a recipe cannot be done.
+        UsageError: another race is there, something of a recipe cannot be done, or its schedule goes beyond the budget.
         InputError: the data cannot be used.
         Stopped: a signal came; the same command goes on.
     """
@@ -96,13 +100,30 @@ def race(question: Question, folder: Path, *, device: str = "auto", quiet: bool 
         for name, model in zip(names, question.models, strict=True)
     }
     for path, recipe in runs.items():
+        _check_schedule(path.name, recipe)
+    for path, recipe in runs.items():
         if (path / "recipe.yaml").exists():
             resume(path, Place(device), model=foreign_name(recipe), quiet=quiet)
         else:
             start(recipe, path, Place(device), quiet=quiet)
-    own = [model for model in question.models if ":" in model]
-    found = compare(list(runs), device=device, budget=_said(question, steps), models=own, quiet=quiet)
+    own = [name for recipe in runs.values() if (name := foreign_name(recipe))]
+    budget = _said(question, steps) if question.budget.unit == "seconds" else None
+    found = compare(list(runs), device=device, budget=budget, models=own, quiet=quiet)
     return found, write_comparison(found, folder)
+
+
+def _check_schedule(name: str, recipe: Recipe) -> None:
+    """Whether sampling comes to its end; who is still fed the future at the last iteration has learnt another task."""
+    steps = recipe.train.steps
+    last, end = (recipe.sampling.probabilities(iteration, steps)[1] for iteration in (steps, sys.maxsize))
+    if last > end + 0.01:
+        kind = recipe.sampling.kind
+        raise UsageError(
+            f"sampling of {name}",
+            got=f"a true frame with probability {last:.2g} at the last of {steps} iterations",
+            expected=f"{end:g}, where the schedule ends",
+            fix=f"--set sampling={{kind: {kind}}} makes it as long as the training, or raise --budget",
+        )
 
 
 def _names(models: Sequence[str]) -> list[str]:
@@ -151,7 +172,7 @@ def _fitting(question: Question, recipe: Recipe, device: str) -> int:
     """How many iterations of a network the budget allows."""
     if question.budget.unit == "steps":
         return int(question.budget.amount)
-    each = pace(recipe, Place(device))
+    each = pace(recipe, Place(device), seconds=SOUNDING * question.budget.amount)
     return max(1, round(question.budget.amount / each))
 
 

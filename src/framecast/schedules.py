@@ -197,3 +197,20 @@ class Forced(_Schedule):
 
 
 Sampling = Annotated[ScheduledSampling | ReverseScheduledSampling | Free | Forced, Field(discriminator="kind")]
+
+
+def end_of(sampling: Sampling, total: int) -> int | None:
+    """The iteration from which on the share of true frames no longer changes; None where it never does, or always.
+
+    Args:
+        sampling: a schedule.
+        total: iterations of the training.
+    """
+    final = sampling.probabilities(total, total)
+    if sampling.probabilities(1, total) == final:
+        return None
+    low, high = 1, total  # changes at low, not at high; once it is final it stays so
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if sampling.probabilities(middle, total) == final else (middle, high)
+    return high if high < total else None

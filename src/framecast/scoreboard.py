@@ -15,6 +15,7 @@ from rich.console import Console
 
 from framecast import atomic, score_tables
 from framecast.data import DataSet
+from framecast.data.loader import spread
 from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, Metric, OfChannel, Scores, Summary, summarise
 from framecast.metrics.bootstrap import Block, blocks
 from framecast.plain import plain
@@ -59,9 +60,13 @@ class Scoreboard:
         event = self.dataset.event
         if event is None:
             return 1
-        split, count = self._split, self.dataset.count(self._split)
-        found = [event(split, place * count // self.sequences) for place in range(self.sequences)]
+        found = [event(self._split, window) for window in self.windows]
         return found if self.block == EVENT or len(set(found)) >= ENOUGH else 1
+
+    @property
+    def windows(self) -> list[int]:
+        """Which windows of the split were scored."""
+        return spread(self.dataset.count(self._split), self.sequences)
 
     @cached_property
     def summaries(self) -> dict[str, dict[str, Summary]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +22,8 @@ from framecast.data.loader import Batch
 from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
 from framecast.match import Question
-from framecast.model_folder import load
-from framecast.models import ModelConfig
+from framecast.model_folder import describe, load
+from framecast.models import MODELS, ModelConfig
 from framecast.place import resolve_device
 from framecast.plain import plain
 from framecast.progress import progress
@@ -181,8 +182,8 @@ def study(
         plan: what is to be studied.
         out: parent of the new folders; by default `study` in the first run's folder.
         device: where to compute.
-        precision: of the kernels, see `set_precision`; by default "auto".
-        model: the class of a network that is not framecast's own.
+        precision: of the kernels, see `set_precision`; by default each run's.
+        model: the class of a network that is not framecast's own; of those runs whose network is none of framecast's.
         quiet: whether to show no progress.
 
     Raises:
@@ -190,7 +191,6 @@ def study(
     """
     chosen = _chosen(plan.what)
     place = resolve_device(device)
-    kernels.set_precision(precision or "auto")
     subjects = [_subject(run, name, data, plan, place, model) for run, name in zip(runs, _names(runs), strict=True)]
     context, notes = _together(subjects)
     parent = out or Path(runs[0]) / "study"
@@ -199,6 +199,7 @@ def study(
         for number, what in enumerate(chosen):
             found: dict[str, Any] = {}
             for place_of, subject in enumerate(subjects):
+                kernels.set_precision(precision or (subject.recipe.train.precision if subject.recipe else "auto"))
                 one = _tried(what, subject, outcome, must=plan.what is not None and len(subjects) == 1)
                 if one is not None:
                     found[subject.name] = one
@@ -225,20 +226,32 @@ def _chosen(what: Sequence[str] | None) -> list[str]:
 
 
 def _names(runs: Sequence[str]) -> list[str]:
-    """The folders' names; where one occurs twice, with the number of its place."""
-    names = [Path(run).resolve().name for run in runs]
-    return [f"{name}-{place + 1}" if names.count(name) > 1 else name for place, name in enumerate(names)]
+    """The folders' names, each once; one that occurs again gets a number."""
+    found: list[str] = []
+    for run in runs:
+        name = Path(run).resolve().name
+        free = chain([name], (f"{name}-{number}" for number in count(2)))
+        found.append(next(one for one in free if one not in found))
+    return found
 
 
 def _subject(
     run: str, name: str, data: dict[str, Any], plan: Plan, device: str, model: type[ModelConfig] | None
 ) -> Subject:
+    model = None if _is_known(run) else model
     forecaster = load(run, model=model)
     recipe = recipe_of(run, model)
     question = Question(split=plan.split, context=plan.context, horizon=plan.horizon)
     dataset, split, _ = windows(run, forecaster, recipe, data, question)
     own = recipe if RunFolder(run).recipe.is_file() else None
     return Subject(name, forecaster.to(device), dataset, split, own, plan)
+
+
+def _is_known(run: str) -> bool:
+    """Whether its network is one of framecast's own, so that `model` is not of it."""
+    folder = RunFolder(run)
+    about = describe(folder.model if folder.recipe.is_file() else Path(run))
+    return about.get("model", {}).get("name") in MODELS
 
 
 def _together(subjects: Sequence[Subject]) -> tuple[int, list[str]]:
@@ -248,7 +261,11 @@ def _together(subjects: Sequence[Subject]) -> tuple[int, list[str]]:
         fix = "give --context and --horizon"
         raise UsageError("runs", got=f"(context, horizon) of {sorted(lengths)}", expected="the same for all", fix=fix)
     notes = list(dict.fromkeys(note for subject in subjects for note in subject.dataset.notes))
-    if len({(subject.dataset.split_hash, subject.split) for subject in subjects}) > 1:
+    alike = {
+        (one.dataset.split_hash, one.split, one.dataset.spec.model_dump_json(), one.dataset.grid.variables)
+        for one in subjects
+    }
+    if len(alike) > 1:
         notes.append(
             "the runs are studied on different data: their lines are not to be compared; --data makes them alike"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -89,8 +88,13 @@ def resume(
         return _run(_trainer(recipe, _open(recipe), new_fabric(recipe, place)), folder, quiet)
 
 
-def pace(recipe: Recipe, place: Place = HERE, iterations: int = 5) -> float:
-    """Seconds of one iteration here, the median of a few after two to warm up; the weights are thrown away.
+def pace(recipe: Recipe, place: Place = HERE, seconds: float = 0.0) -> float:
+    """Seconds of one iteration here, the mean of five or more after two to warm up; the weights are thrown away.
+
+    Args:
+        recipe: of the training.
+        place: where to compute.
+        seconds: to measure for at least; on a shared machine, a few iterations may fall into a fast moment.
 
     Raises:
         UsageError, InputError: as for `start`.
@@ -98,12 +102,13 @@ def pace(recipe: Recipe, place: Place = HERE, iterations: int = 5) -> float:
     recipe = _anchored(recipe)
     trainer = _trainer(recipe, _open(recipe), new_fabric(recipe, place))
     batches = batches_of(trainer)
-    seconds = []
-    for _ in range(2 + iterations):
-        began = time.perf_counter()
+    for _ in range(2):
         trainer.iterate(next(batches))
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds[2:])
+    began, done, passed = time.perf_counter(), 0, 0.0
+    while done < 5 or passed < seconds:
+        trainer.iterate(next(batches))
+        done, passed = done + 1, time.perf_counter() - began
+    return passed / done
 
 
 def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> Trainer:

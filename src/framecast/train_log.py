@@ -44,17 +44,17 @@ class TrainLog:
         if self.board is not None:
             self.board.close()
 
-    def iteration(self, event: dict[str, Any], waited: float, worked: float, *, every: int) -> None:
-        """Note one iteration, and every so often write.
+    def iteration(self, event: dict[str, Any], waited: float, worked: float, *, due: bool) -> None:
+        """Note one iteration, and write if it is due.
 
         Args:
             event: what `Trainer.iterate` returned.
             waited: seconds for the batch.
             worked: seconds for the iteration itself.
-            every: iterations between lines.
+            due: whether a line is.
         """
         self.waited, self.worked, self.iterations = self.waited + waited, self.worked + worked, self.iterations + 1
-        if event["step"] % every:
+        if not due:
             return
         self.events.write("train", **event)
         seconds = self.waited + self.worked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from framecast.analysis import frequency as module
 from framecast.analysis.frequency import frequency
 from framecast.data import DataConfig, DataSet, open_data
+from framecast.errors import UsageError
+from framecast.types import Grid
 
 
 class Kept:
@@ -62,3 +65,10 @@ def test_pictures_of_several(still: DataSet, tmp_path: Path) -> None:
     found = {name: frequency(kept, still, "train", limit=2) for name, kept in runs.items()}
     module.draw(tmp_path, found, 3)
     assert {path.name for path in tmp_path.iterdir()} == {"spectra.png", "frequency.png"}
+
+
+def test_targets_of_different_units_share_no_spectrum(still: DataSet) -> None:
+    spec = still.spec.model_copy(update={"channels": 2, "ranges": ((0.0, 1.0), (0.0, 9.0))})
+    mixed = SimpleNamespace(spec=spec, grid=Grid(units=("K", "m s-1")))
+    with pytest.raises(UsageError, match="different units"):
+        frequency(Kept(0), mixed, "train")

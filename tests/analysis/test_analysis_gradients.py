@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cells import Linear, batch, forecaster
+from cells import SPEC, Linear, batch, forecaster
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -17,6 +17,8 @@ from framecast import kernels
 from framecast.analysis import gradients as module
 from framecast.analysis.gradients import gradients, stacked
 from framecast.analysis.walk import given
+from framecast.forecaster import Forecaster
+from framecast.normalize import Identity
 from framecast.patches import unpatchify
 from framecast.rollout import rollout
 
@@ -74,6 +76,18 @@ def test_of_frames_as_a_plain_rollout_is_differentiated(name: str) -> None:
     assert found.norm.shape[1:] == (2, 5)
     top = found.norm[(found.layer == found.layer.max()) & (found.symbol == "h")]
     assert (top > 0).all()
+
+
+def test_what_goes_in_beside_the_frame_is_not_the_frame() -> None:
+    torch.manual_seed(1)
+    model = Forecaster(SMALL["predrnn"][0], SPEC, Identity(), 2, mask_channel=True).double().eval()
+    windows, context = batch(time=6), 3
+    found = gradients(model, [windows], context)
+    start = given(model, windows, context)
+    patches = start.patches.requires_grad_()
+    last = unpatchify(rollout(model.network, patches, 5, extra=start.extra).frames[:, -1:], 2)
+    slope = torch.autograd.grad((last - windows.frames[:, -1:]).square().sum(), patches)[0]
+    np.testing.assert_allclose(found.norm[0][:, :context], slope.flatten(2).norm(dim=2), rtol=1e-10)
 
 
 def test_rows_of_a_batch_and_batches_are_alike() -> None:

@@ -33,6 +33,15 @@ def test_gates_forced_to_0_half_and_1(forget: float, below: float, above: float,
     assert module.summary(found) == {"f below 0.1": below, "f above 0.9": above}
 
 
+def test_wide_layers_count_for_more() -> None:
+    """Layer 1 has 3 channels and is shut, layer 2 has 2 and is half open: 3 of 5 values are below."""
+    model = forced(0)
+    with torch.no_grad():
+        model.network.cells[0].conv_x.bias[3:6] = -800
+    found = saturation(model, [batch()], 3)
+    assert module.summary(found) == pytest.approx({"f below 0.1": 3 / 5, "f above 0.9": 0})
+
+
 def test_thresholds_move_the_shares() -> None:
     gate = 0.3
     found = saturation(forced(float(np.log(gate / (1 - gate)))), [batch()], 3, low=0.31, high=0.9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ from typer.testing import CliRunner
 from framecast.analysis.gradients import Gradients
 from framecast.cli import app
 from framecast.data import DataConfig, open_data
-from framecast.errors import UsageError
+from framecast.errors import InputError, UsageError
 from framecast.forecaster import Forecaster
 from framecast.model_folder import save_forecaster
-from framecast.models import ConvLSTM, ModelConfig, PredRNN
+from framecast.models import MIM, ConvLSTM, ModelConfig, PredRNN
 from framecast.recipe import Recipe
 from framecast.run_folder import RunFolder
-from framecast.study import STUDIES, Plan, study
+from framecast.study import STUDIES, Plan, _names, study
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +35,12 @@ def runs(tmp_path_factory) -> dict[str, str]:
     return {name: _made(parent, name, model) for name, model in models.items()}
 
 
-def _made(parent: Path, name: str, model: ModelConfig) -> str:
+def _made(parent: Path, name: str, model: ModelConfig, horizon: int = 5, *, save: bool = True) -> str:
     data = DataConfig(source=str(parent / "noise.npy"), dims="nthw", range=(0.0, 1.0))
-    recipe = Recipe(model=model, patch=2, context=4, horizon=5, data=data)
     folder = RunFolder(parent / name)
-    folder.create(recipe.yaml(), {}, {})
+    if save:
+        recipe = Recipe(model=model, patch=2, context=4, horizon=horizon, data=data)
+        folder.create(recipe.yaml(), {}, {})
     dataset = open_data(data, context=4, horizon=5, seed=0)
     torch.manual_seed(0)
     save_forecaster(folder.model, Forecaster(model, dataset.spec, dataset.normalizer(), 2, context=4))
@@ -102,7 +104,7 @@ def test_refusals(runs: dict[str, str], tmp_path: Path) -> None:
     assert "does not have two memories" in said(run, "--what", "decoupling", code=2)
     assert "LOW,HIGH" in said(run, "--saturated", "0.1", code=2)
     assert "sequence: got 99" in said(run, "--what", "memory", "--sequence", 99, "--device", "cpu", code=2)
-    assert not (tmp_path / "study").exists()
+    assert not (Path(run) / "study" / "decoupling-1").exists()
 
 
 def test_a_model_without_a_run_has_no_schedules(runs: dict[str, str], tmp_path: Path) -> None:
@@ -119,4 +121,41 @@ def test_runs_of_different_lengths_are_refused_and_different_data_noted(runs: di
     plan = Plan(["schedules"])
     outcome = study([runs["convlstm"], twin], {}, plan, out=tmp_path / "out", device="cpu", quiet=True)
     assert any("different data" in note for note in outcome.notes)
-    assert list(outcome.summaries["schedules"]) == ["convlstm-1", "convlstm-2"]
+    assert list(outcome.summaries["schedules"]) == ["convlstm", "convlstm-2"]
+    shorter = _made(tmp_path, "shorter", ConvLSTM(hidden=(2,), kernel_size=3), horizon=4)
+    with pytest.raises(UsageError, match="the same for all"):
+        study([runs["convlstm"], shorter], {}, plan, out=tmp_path / "out", device="cpu", quiet=True)
+
+
+def test_names_that_occur_again_are_told_apart() -> None:
+    assert _names(["a/x", "b/x", "c/x-2"]) == ["x", "x-2", "x-2-2"]
+
+
+def test_frames_of_another_size(runs: dict[str, str], tmp_path: Path) -> None:
+    """A network that takes any size is studied beside the others; one of a fixed size says that it is."""
+    np.save(tmp_path / "noise.npy", np.random.default_rng(0).random((8, 9, 16, 16), dtype=np.float32))
+    larger = _made(tmp_path, "larger", ConvLSTM(hidden=(2,), kernel_size=3))
+    plan = Plan(["frequency"], split="train", sequences=2)
+    outcome = study([runs["convlstm"], larger], {}, plan, out=tmp_path / "out", device="cpu", quiet=True)
+    pictures = {path.name for path in outcome.folders["frequency"].glob("*.png")}
+    assert pictures == {"convlstm-spectra.png", "larger-spectra.png", "frequency.png"}
+    fixed = _made(Path(runs["convlstm"]).parent, "mim", MIM(hidden=(2, 2), kernel_size=3))
+    data = {"source": str(tmp_path / "noise.npy"), "dims": "nthw", "range": (0.0, 1.0)}
+    with pytest.raises(InputError, match="16x16"):
+        study([fixed], data, plan._replace(what=["saturation"]), out=tmp_path / "out", device="cpu", quiet=True)
+
+
+class Mine(ConvLSTM):
+    """A network of one's own."""
+
+    name: Literal["mine"] = "mine"  # type: ignore[assignment]
+
+
+def test_a_network_of_ones_own_beside_framecasts(runs: dict[str, str], tmp_path: Path) -> None:
+    own = str(
+        RunFolder(_made(Path(runs["convlstm"]).parent, "own", Mine(hidden=(2,), kernel_size=3), save=False)).model
+    )
+    data = {"source": str(Path(runs["convlstm"]).parent / "noise.npy"), "dims": "nthw", "range": (0.0, 1.0)}
+    plan = Plan(["saturation"], horizon=5, sequences=1)
+    outcome = study([own, runs["predrnn"]], data, plan, out=tmp_path, device="cpu", model=Mine, quiet=True)
+    assert list(outcome.summaries["saturation"]) == ["model", "predrnn"]

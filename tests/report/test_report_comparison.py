@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from outline import Outline
@@ -16,10 +19,13 @@ from tiny import tiny, trained
 from framecast.contest import Question
 from framecast.errors import InputError, UsageError
 from framecast.metrics import MSE, Paired, Scores, summarise
+from framecast.place import Place
 from framecast.race import Question as Race
 from framecast.race import race, read_budget
-from framecast.report.comparison import Comparison, compare
+from framecast.report.comparison import Comparison, _grouped, compare
+from framecast.report.record import read_record
 from framecast.report.side_by_side import write_comparison
+from framecast.train import pace
 
 
 def scores(seed: int, bias: float = 0.0, sequences: int = 12) -> Scores:
@@ -106,6 +112,56 @@ def test_other_data_are_refused(runs, tmp_path: Path) -> None:
             compare(few, quiet=True)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("shrink", 2, "height of the frames"),
+        ("missing", 0.5, "data.missing"),
+        ("range", (0.0, 2.0), "high of the frames"),
+    ],
+)
+def test_the_same_file_seen_in_another_way_is_refused(tmp_path: Path, field: str, value: object, said: str) -> None:
+    np.save(tmp_path / "noise.npy", np.random.default_rng(0).random((6, 7, 16, 16), dtype=np.float32))
+    data = {"source": str(tmp_path / "noise.npy"), "dims": "nthw", "range": (0.0, 1.0)}
+    train = {"steps": 1, "batch_size": 1}
+    one, other = (
+        trained(tiny(data=fields, train=train), tmp_path / name)
+        for name, fields in (("one", data), ("other", data | {field: value}))
+    )
+    with pytest.raises(UsageError, match=f"{said} of other"):
+        compare([one, other], device="cpu", quiet=True)
+
+
+def test_who_chose_on_the_split_is_said(runs, tmp_path: Path) -> None:
+    found = compare([runs["conv"], runs["pred"]], Question(split="val"), device="cpu", quiet=True)
+    assert "was chosen on this split" in write_comparison(found, tmp_path / "val").read_text()
+
+
+def test_runs_that_got_less_far_or_have_one_seed_are_entries_of_their_own(runs) -> None:
+    one, other = (read_record(runs[name]) for name in ("conv", "conv-1"))
+    stopped = other._replace(training=other.training[:3], validations=[], model={})
+    assert _grouped({"a": one, "b": other}) == {"convlstm": ["a", "b"]}
+    assert _grouped({"a": one, "b": stopped}) == {"a": ["a"], "b": ["b"]}
+    assert _grouped({"a": one, "b": one}) == {"a": ["a"], "b": ["b"]}
+
+
+def test_numbers_of_somebody_else_are_not_overwritten(compared: Comparison, tmp_path: Path) -> None:
+    (tmp_path / "compare.json").write_text("mine")
+    with pytest.raises(UsageError, match=r"compare\.json"):
+        write_comparison(compared, tmp_path)
+    assert (tmp_path / "compare.json").read_text() == "mine"
+    assert not (tmp_path / "compare.html").exists()
+
+
+def test_a_schedule_beyond_the_budget_is_refused(tmp_path: Path) -> None:
+    asked = Race(
+        ("convlstm", "predrnn"), read_budget("4steps"), 1, (*OVERRIDES, "sampling={kind: scheduled, stop: 50}")
+    )
+    with pytest.raises(UsageError, match=r"probability 0\.92 at the last of 4 iterations"):
+        race(asked, tmp_path / "race", device="cpu", quiet=True)
+    assert not list((tmp_path / "race").glob("*-seed0"))
+
+
 def test_data_that_changed_since_are_refused(runs, tmp_path: Path) -> None:
     copies = []
     for name in ("conv", "pred"):
@@ -151,8 +207,8 @@ def test_a_race_trains_compares_and_goes_on(tmp_path: Path) -> None:
     names = [f"{model}-seed{seed}" for seed in (0, 1) for model in asked.models]
     assert list(found.records) == names
     assert found.groups == {model: [f"{model}-seed{seed}" for seed in (0, 1)] for model in asked.models}
-    assert found.budget == "Same budget: 4 iterations each"
-    assert "Same budget: 4 iterations each" in page.read_text()
+    assert found.budget.startswith("Same budget: 4 iterations of 2 sequences each, in ")
+    assert "Same budget: 4 iterations of 2 sequences each" in page.read_text()
     weights = {name: found.records[name].model["sha256"] for name in names}
     assert len(set(weights.values())) == 4
     (out / "predrnn-seed1").rename(tmp_path / "lost")
@@ -164,9 +220,17 @@ def test_a_race_trains_compares_and_goes_on(tmp_path: Path) -> None:
         race(asked._replace(models=("mim",)), tmp_path / "alone", device="cpu", quiet=True)
 
 
+def test_a_pace_is_measured_for_as_long_as_asked(monkeypatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("framecast.train.time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    recipe = Race(("convlstm",), read_budget("8s"), 1, OVERRIDES).recipe("convlstm", 0, 100)
+    assert pace(recipe, Place("cpu"), seconds=30.0) == 1.0
+    assert next(clock) == 31
+
+
 def test_time_becomes_iterations(tmp_path: Path, monkeypatch) -> None:
-    seconds = {"convlstm": 0.5, "predrnn": 2.0}
-    monkeypatch.setattr("framecast.race.pace", lambda recipe, place: seconds[recipe.model.name])
+    took = {"convlstm": 0.5, "predrnn": 2.0}
+    monkeypatch.setattr("framecast.race.pace", lambda recipe, place, seconds: took[recipe.model.name])
     asked = Race(("convlstm", "predrnn"), read_budget("8s"), 1, OVERRIDES)
     found, _ = race(asked, tmp_path / "race", device="cpu", quiet=True)
     assert {name: one.iterations for name, one in found.records.items()} == {"convlstm-seed0": 16, "predrnn-seed0": 4}

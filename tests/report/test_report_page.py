@@ -12,16 +12,21 @@ import numpy as np
 import pytest
 from outline import Outline
 from PIL import Image
+from tiny import tiny, trained
 
 from framecast import plots
 from framecast.contest import Question, arrange
 from framecast.data import MOVING_MNIST
 from framecast.errors import CheckpointError, UsageError
+from framecast.model_folder import load
 from framecast.recipe import Recipe
 from framecast.report import write_report
-from framecast.report.frames import _uri, by_sequence, choose
+from framecast.report.frames import BYTES, Chosen, Shown, _uri, by_sequence, choose, frames
 from framecast.report.record import read_record
-from framecast.report.training import sampling_end
+from framecast.report.study import LIMIT
+from framecast.schedules import end_of
+from framecast.types import FrameSpec
+from framecast.view import View
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +167,7 @@ def test_films_keep_every_colour(colours: int) -> None:
 )
 def test_end_of_scheduled_sampling(sampling, end) -> None:
     recipe = Recipe.model_validate({"sampling": sampling, "train": {"steps": 100}})
-    assert sampling_end(recipe) == end
+    assert end_of(recipe.sampling, recipe.train.steps) == end
 
 
 def test_time_counts_every_iteration(runs) -> None:
@@ -171,3 +176,41 @@ def test_time_counts_every_iteration(runs) -> None:
     assert [line["event"] for line in lines] == ["start", *["timing"] * 6]
     assert record.seconds == pytest.approx(sum(line["seconds_per_step"] for line in lines[1:]))
     assert record.recipe.data.source == MOVING_MNIST
+
+
+def test_under_a_limit_the_windows_that_were_scored_are_shown(runs) -> None:
+    match = arrange(str(runs["conv"]), {}, Question(limit=2, metrics=["sse"]), device="cpu")
+    board = match.score(quiet=True)
+    assert board.windows == [0, 2]  # of five, spread evenly
+    shown = choose(match, board, ["convlstm"]).sequences
+    assert sorted(one.number for one in shown) == [1, 3]
+    for one in shown:
+        errors = (np.clip(one.forecasts["convlstm"] / 255, 0, 1) - one.frames[3:] / 255) ** 2
+        row = board.windows.index(one.number - 1)
+        assert by_sequence(board.scores["convlstm"])[row] == pytest.approx(errors.sum((1, 2, 3)).mean(), rel=1e-5)
+
+
+def test_a_page_stays_below_10_mb() -> None:
+    assert BYTES + LIMIT * 4 / 3 < 9e6
+
+
+def test_small_frames_of_long_films_are_said_to_be_thinned() -> None:
+    spec = FrameSpec(channels=1, height=64, width=64)
+    many = np.zeros((400, 1, 64, 64), dtype=np.float32)
+    sequence = Shown(1, "sequence 1", many, {"forecast": many[200:]})
+    section = frames(Chosen([sequence], View(spec, False, "")), 200, "In order.")
+    assert "one of 64 x 64 pixels" in section.blocks[1].text
+
+
+def test_what_a_short_training_did_is_known(tmp_path: Path) -> None:
+    train = {"steps": 7, "batch_size": 2, "log_every": 5}
+    record = read_record(trained(tiny(train=train, validate={"every": 7, "sequences": 1}), tmp_path / "run"))
+    assert [event["step"] for event in record.training] == [5, 7]
+    assert [event["iterations"] for event in record.timing] == [5, 2]
+    assert record.iterations == 7
+    assert record._replace(training=[], validations=[]).iterations == 7  # the model is of that iteration
+
+
+def test_cost_counts_what_goes_in_beside_the_frames(tmp_path: Path) -> None:
+    run = trained(tiny(train={"steps": 1, "batch_size": 1}, mask_channel=True), tmp_path / "run")
+    assert read_record(run).cost().parameters == sum(p.numel() for p in load(run).network.parameters())

@@ -15,9 +15,11 @@ import numpy as np
 from framecast import charts, panels
 from framecast.analysis.walk import Counts, Floats
 from framecast.data import DataSet
+from framecast.errors import UsageError
 from framecast.evaluate import Predictor, evaluate
 from framecast.metrics import metrics
 from framecast.metrics.rapsd import RAPSD
+from framecast.targets import are_mixed
 
 
 class Frequency(NamedTuple):
@@ -48,8 +50,11 @@ def frequency(
         limit: how many windows; None for all.
 
     Raises:
-        UsageError: frames of fewer than 3 pixels.
+        UsageError: frames of fewer than 3 pixels, or targets of different units, which share no spectrum.
     """
+    if are_mixed(dataset.spec, dataset.grid):
+        fix = "framecast evaluate --metrics rmse,rapsd scores them one by one"
+        raise UsageError("frequency", got="targets of different units", expected="targets of one unit", fix=fix)
     asked = metrics(("mse", "rapsd"), spec=dataset.spec)
     scores = evaluate(
         predictor,
@@ -81,17 +86,10 @@ def draw(folder: Path, found: Mapping[str, Frequency], context: int) -> None:
     """Draw spectra of all runs at three lead times, what is left of each wavelength, and errors; no use of `context`."""
     first = next(iter(found.values()))
     horizon = len(first.mse)
-    shown = sorted({0, (horizon - 1) // 2, horizon - 1})
-    pictures = [
-        charts.Spectra(
-            f"lead time +{lead + 1} frames",
-            first.truth[lead].tolist(),
-            {name: one.predicted[lead].tolist() for name, one in found.items()},
-        )
-        for lead in shown
-    ]
-    note = "Below the truth: smoothed away; above: too rough"
-    charts.spectra(folder / "spectra.png", first.wavelength.tolist(), pictures, "range²", note)
+    groups = _alike(found)
+    for group in groups:
+        prefix = f"{next(iter(group))}-" if len(groups) > 1 else ""
+        _draw_spectra(folder / f"{prefix}spectra.png", group)
     leads = np.arange(1, horizon + 1, dtype=np.int64)
     rows = [
         [
@@ -112,6 +110,29 @@ def draw(folder: Path, found: Mapping[str, Frequency], context: int) -> None:
     panels.draw(
         folder / "frequency.png", rows, f"Short waves: below {first.wavelength[len(first.wavelength) // 2]:.3g} pixels"
     )
+
+
+def _alike(found: Mapping[str, Frequency]) -> list[dict[str, Frequency]]:
+    """Runs that were studied on the same frames together: their truth is one line."""
+    groups: dict[bytes, dict[str, Frequency]] = {}
+    for name, one in found.items():
+        groups.setdefault(one.truth.tobytes(), {})[name] = one
+    return list(groups.values())
+
+
+def _draw_spectra(path: Path, found: Mapping[str, Frequency]) -> None:
+    first = next(iter(found.values()))
+    horizon = len(first.mse)
+    pictures = [
+        charts.Spectra(
+            f"lead time +{lead + 1} frames",
+            first.truth[lead].tolist(),
+            {name: one.predicted[lead].tolist() for name, one in found.items()},
+        )
+        for lead in sorted({0, (horizon - 1) // 2, horizon - 1})
+    ]
+    note = "Below the truth: smoothed away; above: too rough"
+    charts.spectra(path, first.wavelength.tolist(), pictures, "range²", note)
 
 
 def _lines(leads: Counts, values: Mapping[str, Floats]) -> list[panels.Line]:

@@ -83,7 +83,10 @@ def _norms(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[int
         error = _last_error(forecaster, batch, result.frames[:, -1:])
         slopes = torch.autograd.grad(error, list(seen.values()), allow_unused=True)
     norms: dict[tuple[int, str], dict[int, Floats]] = {}
+    own = forecaster.spec.channels * forecaster.patch**2
     for (layer, symbol, step), slope in zip(seen, slopes, strict=True):
+        if slope is not None and symbol == "x":
+            slope = slope[:, :own]
         size = torch.zeros(len(batch.frames)) if slope is None else slope.double().flatten(1).norm(dim=1)
         norms.setdefault((layer, symbol), {})[step] = size.detach().double().cpu().numpy()
     return norms

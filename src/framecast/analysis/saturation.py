@@ -80,9 +80,10 @@ def saturation(
             if symbol.startswith("f"):
                 gates.add(visit.layer, symbol, visit.step, _row(value, low, high))
         if "tau" in found and "d" in found:
+            # The first step's T is that of memories that are still 0.
             size = found["d"].abs().double()
             differences.add(visit.layer, "d", visit.step, torch.stack([size.sum(), size.new_tensor(size.numel())]))
-            transitions.add(visit.layer, "tau", min(visit.step, 2), _meetings(visit.state.c, found["tau"]))
+            transitions.add(visit.layer, "tau", 1, _meetings(visit.state.c, found["tau"]) * (visit.step > 1))
 
     with torch.inference_mode():
         for batch in batches:
@@ -114,8 +115,7 @@ def _meetings(old: Tensor, kept: Tensor) -> Tensor:
 def _closed(gates: Tally, differences: Tally, transitions: Tally, low: float, high: float) -> Saturation:
     sums = gates.stacked()
     size = differences.stacked() if len(differences) else np.zeros((0, sums.shape[1], 2))
-    # The first step's T is that of memories that are still 0.
-    pairs = transitions.stacked()[:, -1] if len(transitions) else np.zeros((0, _SIDE**2))
+    pairs = transitions.stacked()[:, 0] if len(transitions) else np.zeros((0, _SIDE**2))
     return Saturation(
         gates.symbols,
         gates.layers,
@@ -135,10 +135,18 @@ def summary(found: Saturation) -> dict[str, float]:
     """Share of saturated values of each gate, over all layers and steps."""
     rows = {}
     for symbol in dict.fromkeys(found.symbol.tolist()):
-        mine = found.symbol == symbol
-        rows[f"{symbol} below {found.low:g}"] = float(found.below[mine].mean())
-        rows[f"{symbol} above {found.high:g}"] = float(found.above[mine].mean())
+        below, above = shares(found, symbol)
+        rows[f"{symbol} below {found.low:g}"] = below
+        rows[f"{symbol} above {found.high:g}"] = above
     return rows
+
+
+def shares(found: Saturation, symbol: str) -> tuple[float, float]:
+    """Of all values of a gate in all layers and steps, those below and above; wide layers have more of them."""
+    mine = found.symbol == symbol
+    values = found.counts[mine].sum(-1)
+    below, above = ((share[mine] * values).sum() / values.sum() for share in (found.below, found.above))
+    return float(below), float(above)
 
 
 def draw(folder: Path, found: Mapping[str, Saturation], context: int) -> None:
@@ -160,8 +168,7 @@ def _shares(one: Saturation, symbol: str, context: int) -> panels.Panel:
         colour = int(one.layer[row]) - 1
         lines.append(panels.Line(f"layer {one.layer[row]}", steps, one.above[row], colour))
         lines.append(panels.Line("", steps, one.below[row], colour, "--"))
-    mine = one.symbol == symbol
-    title = f"{symbol}: {one.below[mine].mean():.0%} below, {one.above[mine].mean():.0%} above"
+    title = "{}: {:.0%} below, {:.0%} above".format(symbol, *shares(one, symbol))
     return panels.Panel(title, "step", "share of values", lines, mark=context, limits=(0, 1))
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from framecast import panels
 from framecast.analysis.walk import Counts, Floats, Names
 from framecast.learning_rate import LearningRate
-from framecast.schedules import ReverseScheduledSampling, Sampling, ScheduledSampling
+from framecast.schedules import ReverseScheduledSampling, Sampling, ScheduledSampling, end_of
 
 POINTS = 401
 """At most so many iterations are looked at."""
@@ -44,6 +44,10 @@ class Schedules(NamedTuple):
     """(5,), iterations whose draws are given."""
     fed: NDArray[np.bool_]
     """(5, B, T-1), which steps are fed the true frame, for each sequence of the batch, at most 16."""
+    context: Counts
+    """J of the training."""
+    end: Counts
+    """The iteration from which on the probabilities no longer change; 0 where there is none."""
 
 
 def schedules(
@@ -87,6 +91,8 @@ def schedules(
         np.stack([curve[:, 1] for curve in curves]),
         moments,
         np.stack(fed),
+        np.array(context),
+        np.array(end_of(sampling, steps) or 0),
     )
 
 
@@ -111,17 +117,17 @@ def _kinds(sampling: Sampling) -> dict[str, Sampling]:
 
 
 def summary(found: Schedules) -> dict[str, float]:
-    """When predictions alone are fed within the horizon, and how many true frames the last iteration still sees there."""
-    free = found.iteration[found.decoder == 0]
+    """When sampling comes to its end, how much truth the horizon still has then, and the ends of the learning rate."""
     return {
-        "first iteration without truth in the horizon": float(free[0]) if len(free) else float("nan"),
+        "iteration from which on sampling no longer changes": float(found.end) or float("nan"),
+        "probability of truth in the horizon, last iteration": float(found.decoder[-1]),
         "largest learning rate": float(found.rate.max()),
         "last learning rate": float(found.rate[-1]),
     }
 
 
 def draw(folder: Path, found: Mapping[str, Schedules], context: int) -> None:
-    """Draw, for each run, its schedules above, and below which frames five of its iterations were fed."""
+    """Draw, for each run, its schedules, and below which frames five of its iterations were fed; no use of `context`."""
     for name, one in found.items():
         prefix = f"{name}-" if len(found) > 1 else ""
         own = [
@@ -134,7 +140,9 @@ def draw(folder: Path, found: Mapping[str, Schedules], context: int) -> None:
         ]
         families: list[panels.Drawing] = [_family(one, kind) for kind in ("scheduled", "reverse")]
         masks: list[panels.Drawing] = [
-            panels.Mask(f"iteration {moment}", "step", "sequence", fed, context, ("true frame", "own prediction"))
+            panels.Mask(
+                f"iteration {moment}", "step", "sequence", fed, int(one.context), ("true frame", "own prediction")
+            )
             for moment, fed in zip(one.moment, one.fed, strict=True)
         ]
         panels.draw(

@@ -68,10 +68,15 @@ class Given(NamedTuple):
 
 
 def given(forecaster: Forecaster, batch: Batch, context: int) -> Given:
-    """The first J frames of windows, and what is known beside them."""
+    """The first J frames of windows, and what is known beside them.
+
+    Raises:
+        InputError: frames that the network does not take.
+    """
     frames, valid, covariates = divided(batch.frames, batch.valid, forecaster.spec)
     steps, beside = frames.shape[1] - 1, None if covariates is None else covariates[:, 1:]
     frames, valid = frames[:, :context], None if valid is None else valid[:, :context]
+    forecaster.check(frames, valid)
     extra = forecaster.extra(frames, valid, steps, beside)
     return Given(forecaster.encode(frames, valid), extra, steps)
 

@@ -100,11 +100,15 @@ def evaluation_batches(
     if batch_size < 1 or (limit is not None and limit < 1):
         raise UsageError("batch_size, limit", got=f"{batch_size}, {limit}", expected="at least 1")
     _check_rank(rank, world_size)
-    count = dataset.count(split)
-    used = count if limit is None else min(limit, count)
-    keys = [(0, i * count // used) for i in range(rank, used, world_size)]
+    keys = [(0, index) for index in spread(dataset.count(split), limit)[rank::world_size]]
     batches = _Batches(dataset, split, None)
     return (batches[keys[at : at + batch_size]] for at in range(0, len(keys), batch_size))
+
+
+def spread(count: int, limit: int | None) -> list[int]:
+    """Which of a split's windows are used under a limit, evenly spread; the rows of scores are these."""
+    used = count if limit is None else min(limit, count)
+    return [place * count // used for place in range(used)]
 
 
 def _check_rank(rank: int, world_size: int) -> None:

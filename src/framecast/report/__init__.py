@@ -16,7 +16,7 @@ from framecast.contest import arrange
 from framecast.errors import CheckpointError, InputError
 from framecast.match import EVERYTHING, Match, Question
 from framecast.report import page
-from framecast.report.about import about, network
+from framecast.report.about import about, chosen_on, network
 from framecast.report.blocks import Page, Section, Text
 from framecast.report.frames import choose, frames, write_frames
 from framecast.report.lead_times import lead_times
@@ -89,7 +89,7 @@ def _scored(record: Record, match: Match, board: Scoreboard, pictures: Path | No
         write_frames(pictures, shown)
     metric = board.metrics[0].name
     about_order = f"Best, median and worst by {metric} among {board.sequences} sequences of split {board.split}."
-    notes = [board.about_samples(), board.about_intervals(), board.about_scale(), *_chosen_on(record, board)]
+    notes = [board.about_samples(), board.about_intervals(), board.about_scale(), *chosen_on([record], board.split)]
     estimates = {
         forecast: {key: one.score for key, one in found.items()} for forecast, found in board.summaries.items()
     }
@@ -97,15 +97,6 @@ def _scored(record: Record, match: Match, board: Scoreboard, pictures: Path | No
         frames(shown, match.dataset.context, about_order),
         lead_times(board.metrics, estimates, spec.step_minutes, notes),
     ]
-
-
-def _chosen_on(record: Record, board: Scoreboard) -> list[str]:
-    """What must be known of scores on the windows that decided which model is the best."""
-    return (
-        ["The best model was chosen on this split, so its scores flatter it"]
-        if board.split == "val" and record.validations
-        else []
-    )
 
 
 def _subtitle(record: Record, scored: tuple[Match, Scoreboard] | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from framecast.report.blocks import Block, Facts, Folded, Section
@@ -17,6 +18,12 @@ def about(record: Record) -> Section:
     for summary, text in (("The whole recipe", record.recipe.yaml()), ("Notes on the data", _notes(record))):
         blocks += [Folded(summary, text=text)] if text else []
     return Section("about", "What was run", blocks)
+
+
+def chosen_on(records: Iterable[Record], split: str) -> list[str]:
+    """What must be known of scores on the windows that decided which model is the best."""
+    flattered = split == "val" and any(record.validations for record in records)
+    return ["The best model of a run was chosen on this split, so its scores flatter it"] if flattered else []
 
 
 def network(record: Record) -> str:
@@ -83,9 +90,8 @@ def _notes(record: Record) -> str:
 
 def _cost(record: Record) -> list[tuple[str, str]]:
     found = record.cost()
-    beside = ", without covariates" if record.data["spec"].get("covariates") else ""
     rows = [
-        ("Parameters", f"{found.parameters:,}{beside}"),
+        ("Parameters", f"{found.parameters:,}"),
         ("Multiply-adds", f"{found.multiply_adds / 1e9:.3g} G forward for each sequence"),
     ]
     if record.timing:

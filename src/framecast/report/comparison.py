@@ -167,11 +167,23 @@ def _check_same(records: dict[str, Record]) -> None:
             "hash of the data": (one.data["fingerprint"], other.data["fingerprint"]),
             "context and horizon": _frames(one, other),
             "hash of the split": (one.data["split"], other.data["split"]),
+            **_settings(one, other),
         }
         for what, (ours, theirs) in pairs.items():
             if ours != theirs:
                 fix = "train them on the same data with the same data settings, context and horizon"
                 raise UsageError(f"{what} of {name}", got=theirs, expected=f"{ours}, as of {first}", fix=fix)
+
+
+def _settings(one: Record, other: Record) -> dict[str, tuple[Any, Any]]:
+    """By name, what makes a frame of a file's values."""
+    pairs: dict[str, tuple[Any, Any]] = {}
+    for place in sorted(one.data["spec"].keys() | other.data["spec"].keys()):
+        pairs[f"{place} of the frames"] = (one.data["spec"].get(place), other.data["spec"].get(place))
+    for field in ("variable", "colour", "shrink", "missing", "scale", "z_r"):
+        ours, theirs = (getattr(record.recipe.data, field) for record in (one, other))
+        pairs[f"data.{field}"] = (ours, theirs)
+    return pairs
 
 
 def _frames(*records: Record) -> tuple[str, ...]:
@@ -182,12 +194,21 @@ def _grouped(records: dict[str, Record]) -> dict[str, list[str]]:
     """Runs that differ in nothing but the seed together; named by the network where that tells them apart."""
     alike: dict[str, list[str]] = {}
     for name, record in records.items():
-        identity = {key: value for key, value in record.recipe.identity().items() if key != "seed"}
-        alike.setdefault(json.dumps(identity), []).append(name)
-    groups = list(alike.values())
+        alike.setdefault(_kind(record), []).append(name)
+    groups: list[list[str]] = []
+    for runs in alike.values():
+        seeds = {records[run].recipe.seed for run in runs}
+        groups += [runs] if len(seeds) == len(runs) else [[run] for run in runs]
     models = [str(records[group[0]].recipe.model.name) for group in groups]  # type: ignore[attr-defined]
     clear = len(set(models)) == len(models) and any(len(group) > 1 for group in groups)
     return dict(zip(models if clear else [group[0] for group in groups], groups, strict=True))
+
+
+def _kind(record: Record) -> str:
+    """What runs of one entry share: the recipe but for the seed, and how far they got."""
+    identity = {key: value for key, value in record.recipe.identity().items() if key != "seed"}
+    got = record.iterations if record.recipe.validate_.patience is None else None
+    return json.dumps([identity, got])
 
 
 def _budget(records: dict[str, Record]) -> str:

@@ -26,7 +26,7 @@ from framecast.view import View, is_rgb, view
 
 SIDES = (256, 192, 128, 96, 64, 48)
 """Longest side of a frame on the page, pixels; the first that fits."""
-BYTES = 6_000_000
+BYTES = 5_500_000
 """Of all films of a page."""
 WIDEST = 16_000
 """Pixels of a film, which browsers still draw."""
@@ -68,11 +68,10 @@ def choose(match: Match, board: Scoreboard, names: Sequence[str], count: int = 6
     titles: dict[int, str] = {}
     for title, place in places.items():
         titles.setdefault(known[place], title)
-    titles = {index: f"{title} (sequence {index + 1})" for index, title in titles.items()}
-    for index in range(board.sequences):
+    for row in range(min(count, board.sequences)):
         if len(titles) < count:
-            titles.setdefault(index, f"sequence {index + 1}")
-    found = [_shown(match, names, index, title) for index, title in titles.items()]
+            titles.setdefault(row, "")
+    found = [_shown(match, names, board.windows[row], title) for row, title in titles.items()]
     all_of_them = [part for one in found for part in (one.frames, *one.forecasts.values())]
     seen = view(match.dataset.spec, match.dataset.grid, *all_of_them)
     return Chosen([_seen(one, seen) for one in found], seen)
@@ -95,11 +94,11 @@ def frames(chosen: Chosen, context: int, about: str) -> Section:
         about: what best and worst go by.
     """
     spec = chosen.view.spec
-    side, samples = _fitted(chosen.sequences, spec, context)
+    thinned, samples = _fitted(chosen.sequences, spec, context)
     horizon = len(chosen.sequences[0].frames) - context
     step = clock(spec.step_minutes) if spec.step_minutes else None
     player = Player(samples, spec.width / spec.height, 1 - context, horizon, step, _scales(spec))
-    small = [SHRUNK.format(f"{spec.width} x {spec.height}")] if max(spec.height, spec.width) > side else []
+    small = [SHRUNK.format(f"{spec.width} x {spec.height}")] if thinned > 1 else []
     channel = [f"Shown: {chosen.view.channel}."] if chosen.view.channel else []
     return Section("frames", "Frames", [player, Text(" ".join([about, *channel, *small]))])
 
@@ -129,7 +128,8 @@ def _shown(match: Match, names: Sequence[str], index: int, title: str) -> Shown:
     forecasts = {}
     for name in names:
         window, forecasts[name] = match.window(name, index)
-    return Shown(index + 1, title, window.frames, forecasts)
+    said = f"sequence {index + 1}"
+    return Shown(index + 1, f"{title} ({said})" if title else said, window.frames, forecasts)
 
 
 def _seen(one: Shown, seen: View) -> Shown:
@@ -138,22 +138,26 @@ def _seen(one: Shown, seen: View) -> Shown:
 
 
 def _fitted(shown: Sequence[Shown], spec: FrameSpec, context: int) -> tuple[int, list[Sample]]:
-    """The largest frames whose films fit, and these films."""
+    """The largest frames whose films fit: one of so many pixels is shown, and these films."""
     for side in SIDES:
-        samples = [_sample(one, spec, context, side) for one in shown]
+        thinned = _thinned(spec, side, len(shown[0].frames))
+        samples = [_sample(one, spec, context, thinned) for one in shown]
         if sum(map(_size, samples)) <= BYTES:
             break
     while len(samples) > 1 and sum(map(_size, samples)) > BYTES:
         samples.pop()
-    return side, samples
+    return thinned, samples
 
 
 def _size(sample: Sample) -> int:
     return sum(len(film.src) for column in sample.columns for film in column)
 
 
-def _sample(one: Shown, spec: FrameSpec, context: int, side: int) -> Sample:
-    step = max(1, math.ceil(max(spec.height, spec.width) / min(side, WIDEST // len(one.frames))))
+def _thinned(spec: FrameSpec, side: int, frames: int) -> int:
+    return max(1, math.ceil(max(spec.height, spec.width) / min(side, max(1, WIDEST // frames))))
+
+
+def _sample(one: Shown, spec: FrameSpec, context: int, step: int) -> Sample:
     what = "on the input and on what followed it"
     truth = _film("truth", [plots.colours(frame, spec) for frame in one.frames], 1 - context, what, step)
     columns = [[truth]]

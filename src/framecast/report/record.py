@@ -13,6 +13,7 @@ from framecast.model_folder import describe
 from framecast.models import MODELS, ModelConfig
 from framecast.recipe import Recipe, read_run_recipe
 from framecast.run_folder import RunFolder, read_events
+from framecast.schedules import end_of
 
 Events = list[dict[str, Any]]
 
@@ -46,8 +47,15 @@ class Record(NamedTuple):
 
     @property
     def iterations(self) -> int:
-        """How many the log holds."""
-        return max((int(event["step"]) for event in self.training), default=0)
+        """How many were done, as far as anything was written down."""
+        about = self.model.get("about") or {}
+        said = [event["step"] for event in (*self.training, *self.validations)]
+        return max(int(step) for step in (0, about.get("step", 0), *said))
+
+    @property
+    def sampling_end(self) -> int | None:
+        """The iteration from which on the share of true frames no longer changes, see `end_of`."""
+        return end_of(self.recipe.sampling, self.recipe.train.steps)
 
     @property
     def seconds(self) -> float:
@@ -59,7 +67,8 @@ class Record(NamedTuple):
         """Of the network on these frames."""
         spec, recipe = self.data["spec"], self.recipe
         shape = (spec["channels"], spec["height"], spec["width"])
-        return cost(recipe.model, *shape, patch=recipe.patch, frames=recipe.context + recipe.horizon)
+        extra = len(spec.get("covariates", ())) + recipe.mask_channel
+        return cost(recipe.model, *shape, patch=recipe.patch, frames=recipe.context + recipe.horizon, extra=extra)
 
 
 def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> Record:

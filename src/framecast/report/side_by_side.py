@@ -8,7 +8,7 @@ from pathlib import Path
 from framecast import atomic
 from framecast.metrics import Metric
 from framecast.report import page
-from framecast.report.about import duration, network
+from framecast.report.about import chosen_on, duration, network
 from framecast.report.blocks import Block, Cell, Page, Section, Table, Text
 from framecast.report.comparison import Comparison, star
 from framecast.report.frames import choose, frames
@@ -36,12 +36,15 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
     """
     path = folder / PAGE
     page.check(path)
+    if not path.exists():
+        atomic.new(folder / NUMBERS)
     spec, board = found.match.dataset.spec, found.board
     order = (
         f"Best, median and worst by the mean {board.metrics[0].name} of what is shown, of {board.sequences} sequences."
     )
     shown = [runs[0] for runs in found.groups.values()][:SHOWN]
     notes = [board.about_samples(), board.about_intervals(), board.about_scale(), *_about_seeds(found)]
+    notes += chosen_on(found.records.values(), board.split)
     sections = [
         _runs(found),
         lead_times(board.metrics, found.estimates, spec.step_minutes, notes),

@@ -8,7 +8,7 @@ from pathlib import Path
 from framecast.report.blocks import Block, Picture, Section, Text
 
 KINDS = {".svg": "image/svg+xml", ".png": "image/png", ".gif": "image/gif", ".webp": "image/webp"}
-LIMIT = 3_000_000
+LIMIT = 2_500_000
 """Bytes of pictures that are taken into a page; the others are named."""
 
 

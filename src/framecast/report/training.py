@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from framecast.recipe import Recipe
 from framecast.report.blocks import Block, Figure, Figures, Section, Text
 from framecast.report.record import Events, Record
 from framecast.report.svg import Chart, Line, draw, swatch
@@ -42,26 +41,13 @@ def training(records: Mapping[str, Record], styles: Mapping[str, int]) -> Sectio
     return Section("training", "Training", blocks)
 
 
-def sampling_end(recipe: Recipe) -> int | None:
-    """The iteration from which on the share of true frames no longer changes; None where it never does, or always."""
-    total = recipe.train.steps
-    final = recipe.sampling.probabilities(total, total)
-    if recipe.sampling.probabilities(1, total) == final:
-        return None
-    low, high = 1, total  # changes at low, not at high; once it is final it stays so
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if recipe.sampling.probabilities(middle, total) == final else (middle, high)
-    return high if high < total else None
-
-
 def _span(records: Mapping[str, Record]) -> tuple[float, float]:
     return 0.0, float(max(max(1, record.iterations) for record in records.values()))
 
 
 def _courses(records: Mapping[str, Record]) -> list[Chart]:
     span = _span(records)
-    ends = {end for record in records.values() if (end := sampling_end(record.recipe)) is not None}
+    ends = {end for record in records.values() if (end := record.sampling_end) is not None}
     marks = [(float(end), "end of scheduled sampling") for end in sorted(ends)] if len(ends) == 1 else []
     charts = [
         Chart("Training loss", X, "loss", _lines(records, "loss"), log=True, marks=marks, span=span),
@@ -130,7 +116,7 @@ def _number(value: float | int | None) -> float:
 def _about_loss(records: Mapping[str, Record]) -> str:
     long = any(len(record.training) > POINTS for record in records.values())
     said = "Means of neighbouring iterations; the bands hold their smallest and largest. " if long else ""
-    if any(sampling_end(record.recipe) for record in records.values()):
+    if any(record.sampling_end for record in records.values()):
         said += "While true frames are fed, the loss is easier than a forecast's: it rises as they become fewer."
     return said.strip()
 
