@@ -51,8 +51,8 @@ def test_free_and_forced_are_drawn_so(sampling: Sampling, within: bool) -> None:
 def test_draws_are_those_of_the_training() -> None:
     sampling = ScheduledSampling(stop=900)
     found = made(sampling)
-    assert found.moment.tolist() == [1, 251, 500, 750, 1000]
-    own = sampling.known(500, 1000, seed=3, batch=4, context=5, frames=12).numpy()
+    assert found.moment.tolist() == [1, 301, 600, 900, 1000]
+    own = sampling.known(600, 1000, seed=3, batch=4, context=5, frames=12).numpy()
     assert np.array_equal(found.fed[2], own)
     assert 0 < own[:, 5:].mean() < 1
     assert made(sampling, batch_size=40).fed.shape[1] == 16

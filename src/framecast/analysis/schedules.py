@@ -41,7 +41,7 @@ class Schedules(NamedTuple):
     curve_decoder: Floats
     """(6, I)."""
     moment: Counts
-    """(5,), iterations whose draws are given."""
+    """(5,), iterations whose draws are given: four until sampling ends, and the last."""
     fed: NDArray[np.bool_]
     """(5, B, T-1), which steps are fed the true frame, for each sequence of the batch, at most 16."""
     context: Counts
@@ -77,7 +77,9 @@ def schedules(
     own = _probabilities(sampling, iterations, steps)
     kinds = _kinds(sampling)
     curves = [_probabilities(kind, iterations, steps) for kind in kinds.values()]
-    moments = np.unique(np.linspace(1, steps, min(5, steps)).round().astype(np.int64))
+    end = end_of(sampling, steps) or 0
+    evenly = np.linspace(1, end, 4) if end else np.linspace(1, steps, 5)
+    moments = np.unique(np.append(evenly, steps).round().astype(np.int64))
     draw = {"seed": seed, "batch": batch_size, "context": context, "frames": frames}
     fed = [sampling.known(int(moment), steps, **draw).numpy()[:_ROWS] for moment in moments]
     rate = [lr * learning_rate.factor(int(iteration), steps) for iteration in iterations]
@@ -92,7 +94,7 @@ def schedules(
         moments,
         np.stack(fed),
         np.array(context),
-        np.array(end_of(sampling, steps) or 0),
+        np.array(end),
     )
 
 
