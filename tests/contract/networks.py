@@ -23,6 +23,7 @@ VARIANTS: dict[str, ModelConfig] = {
     "mim": MIM(hidden=HIDDEN, kernel_size=3),
     "mim/hidden": MIM(hidden=HIDDEN, kernel_size=3, difference="hidden"),
     "mim/openstl": MIM(hidden=HIDDEN, kernel_size=3, variant="openstl"),
+    "predrnn_pp/causal": PredRNNPP(hidden=HIDDEN, kernel_size=3, highway=False),
     "mim/official": MIM(hidden=HIDDEN, kernel_size=3, init="official", layer_norm="channel_affine"),
 }
 assert {name.split("/")[0] for name in VARIANTS} == set(MODELS), "a registered network has no contract tests"

@@ -171,6 +171,7 @@ class PredRNNPP(ConvConfig):
     """Causal LSTM cells with the gradient highway between the first and the second; widths may differ.
 
     OpenSTL's network is `bias: false`. `init`: "torch", or "official", where all k x k weights start in +-0.001.
+    `highway: false` leaves the highway out: the paper's ablation, causal LSTM cells alone.
     """
 
     name: Literal["predrnn_pp"] = "predrnn_pp"
@@ -179,6 +180,7 @@ class PredRNNPP(ConvConfig):
     forget_bias: float = 1.0
     layer_norm: Norm | None = None
     init: Literal["torch", "official"] = "torch"
+    highway: bool = True
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """See `ModelConfig.build`."""
@@ -188,8 +190,8 @@ class PredRNNPP(ConvConfig):
             CausalLSTMCell(below[layer], memory[layer], n, self.kernel_size, forget_bias=self.forget_bias, **options)
             for layer, n in enumerate(self.hidden)
         ]
-        highway = GradientHighway(self.hidden[0], self.kernel_size, **options)
-        cells.insert(1, highway)
+        if self.highway:
+            cells.insert(1, GradientHighway(self.hidden[0], self.kernel_size, **options))
         network = Network(cells, pixel_head(self.hidden[-1], channels, bias=self.bias))
         if self.init == "official":
             _init_official(network)
