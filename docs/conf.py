@@ -47,6 +47,9 @@ html_search_language = "zh"  # knows English stems too
 html_static_path = ["static"]
 html_css_files = ["pages.css"]
 html_show_sourcelink = False
+html_show_search_summary = False  # which would be fetched, and from disk nothing can be
+html_sidebars = {"*": []}  # pages beside the front one have none below them
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "header_links_before_dropdown": 4,

@@ -1,6 +1,8 @@
 """One thread for each of the two test processes: more would only stand in each other's way, and change the last bits."""
 
+import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -18,3 +20,21 @@ def usual_kernels() -> Iterator[None]:
         kernels.set_precision("auto")
     kernels.set_memory("fast")
     kernels.set_backend(None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A real one without a window, that keeps what pages say on its console and ask of the network."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
+    if not (found and driver):
+        pytest.skip("no chromium with chromedriver on the path")
+    options = webdriver.ChromeOptions()
+    options.binary_location = found
+    for word in ("--headless=new", "--no-sandbox", "--hide-scrollbars", "--disable-gpu"):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()

@@ -47,6 +47,11 @@ def built(tmp_path_factory):
     return {path: Page(path) for path in (out / "html").rglob("*.html") if "_static" not in path.parts}
 
 
+def front(built):
+    """The first page."""
+    return min((path for path in built if path.name == "index.html"), key=lambda path: len(path.parts))
+
+
 @pytest.mark.slow
 def test_every_link_and_picture_is_there(built):
     lost = []
@@ -77,3 +82,30 @@ def test_equations_drawings_and_languages(built):
         assert page.count["math"] >= 3
         assert page.count["svg"] >= 1
         assert page.language == ("zh-CN" if "zh" in path.parts else "en")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("page", ["index", "study", "papers/mim", "zh/papers/mim", "api/index"])
+def test_pages_open_in_a_browser(built, browser, page, width):
+    """No error on the console, and nothing sticks out to the side."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    )
+    browser.get(front(built).with_name(f"{page}.html").as_uri())
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    pictures = "return [...document.images].filter((one) => one.complete && one.naturalWidth === 0).length"
+    assert browser.execute_script(pictures) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("word", ["highways", "遗忘门", "饱和"])
+def test_both_languages_are_searched(built, browser, word):
+    support = pytest.importorskip("selenium.webdriver.support.ui")
+    browser.get(f"{front(built).with_name('search.html').as_uri()}?q={word}")
+    found = "return document.querySelectorAll('#search-results li a').length"
+    support.WebDriverWait(browser, 20).until(lambda driver: driver.execute_script(found) > 0)
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
