@@ -125,6 +125,8 @@ def test_models_round_trip_and_replace_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_broken_models_say_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such folder"):
+        load(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="no model in it"):
         load(tmp_path)
     save_forecaster(tmp_path, forecaster())

@@ -122,7 +122,10 @@ def describe(folder: Path) -> dict[str, Any]:
     except OSError as error:
         fix = "train first, resume a run that was stopped before its first model, or give the folder of model.json"
         raise CheckpointError(
-            str(folder), got="no model in it", expected="a run's or a model's folder", fix=fix
+            str(folder),
+            got="no model in it" if folder.is_dir() else "no such folder",
+            expected="a run's or a model's folder",
+            fix=fix,
         ) from error
     except ValueError as error:
         raise CheckpointError(str(folder / "model.json"), got="damaged JSON", fix="copy it again") from error

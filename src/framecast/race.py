@@ -101,7 +101,8 @@ def race(question: Question, folder: Path, *, device: str = "auto", quiet: bool 
     }
     for path, recipe in runs.items():
         _check_schedule(path.name, recipe)
-    for path, recipe in runs.items():
+    for number, (path, recipe) in enumerate(runs.items(), 1):
+        print(f"{path.name}: {number} of {len(runs)}, {recipe.train.steps} iterations", file=sys.stderr, flush=True)
         if (path / "recipe.yaml").exists():
             resume(path, Place(device), model=foreign_name(recipe), quiet=quiet)
         else:

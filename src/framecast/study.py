@@ -154,7 +154,8 @@ class Outcome(NamedTuple):
         for note in self.notes:
             console.print(note, style="dim", markup=False)
         for what, runs in self.summaries.items():
-            table = Table(title=f"{what}: {self.folders[what]}", title_justify="left", box=None)
+            console.print(f"{what}: {self.folders[what]}", markup=False, highlight=False, soft_wrap=True)
+            table = Table(box=None)
             table.add_column("")
             for name in runs:
                 table.add_column(name, justify="right")
@@ -267,7 +268,7 @@ def _together(subjects: Sequence[Subject]) -> tuple[int, list[str]]:
     }
     if len(alike) > 1:
         notes.append(
-            "the runs are studied on different data: their lines are not to be compared; --data makes them alike"
+            "the runs are studied on different data, or see them in another way: their lines are not to be compared"
         )
     return next(iter(lengths))[0], notes
 

@@ -105,8 +105,9 @@ def test_other_data_are_refused(runs, tmp_path: Path) -> None:
     }
     for number, (what, fields) in enumerate(other.items()):
         run = trained(tiny(train={"steps": 1, "batch_size": 2}, **fields), tmp_path / str(number))
-        with pytest.raises(UsageError, match=f"{what} of {number}: got"):
+        with pytest.raises(UsageError, match=f"{what} of {number}: got") as refused:
             compare([runs["conv"], run], device="cpu", quiet=True)
+        assert ("data.moving_mnist: {" in str(refused.value)) == ("data" in fields)
     for few in ([runs["conv"]], [runs["conv"], runs["conv"]]):
         with pytest.raises(UsageError, match="two or more"):
             compare(few, quiet=True)

@@ -51,6 +51,10 @@ def report(
         options.say_json({"page": str(page), "bytes": page.stat().st_size})
         return
     print(f"open {page}")
+    if frames is not None:
+        print(
+            f"frames in {frames}: a folder for each sequence of the page, by its number; gt is the truth, pd the forecast"
+        )
 
 
 def compare(

@@ -171,8 +171,15 @@ def _check_same(records: dict[str, Record]) -> None:
         }
         for what, (ours, theirs) in pairs.items():
             if ours != theirs:
-                fix = "train them on the same data with the same data settings, context and horizon"
+                fix = f"train them on the same data with the same settings{_differing(one, other)}"
                 raise UsageError(f"{what} of {name}", got=theirs, expected=f"{ours}, as of {first}", fix=fix)
+
+
+def _differing(one: Record, other: Record) -> str:
+    """Which settings of the data are not alike, in words."""
+    ours, theirs = (record.recipe.data.model_dump(mode="json") for record in (one, other))
+    found = [f"data.{key}: {theirs[key]} and {ours[key]}" for key in ours if ours[key] != theirs[key]]
+    return f" ({'; '.join(found)})" if found else ""
 
 
 def _settings(one: Record, other: Record) -> dict[str, tuple[Any, Any]]:
