@@ -135,7 +135,7 @@ def test_report_compare_and_race(run: Path, tmp_path: Path) -> None:
     digits = ("--set", "data.moving_mnist={size: 32, digits: 1, test: 4}")
     raced = ("race", "--models", "convlstm,predrnn", "--budget", "3steps", *TINY, *digits, "--device", "cpu", "--quiet")
     done = framecast(*raced, "--out", tmp_path / "race")
-    for word in ("Same budget: 3 iterations each", "Less convlstm-seed0", f"open {tmp_path / 'race' / 'compare.html'}"):
+    for word in ("Same budget: 3 iterations of ", "Less convlstm-seed0", f"open {tmp_path / 'race' / 'compare.html'}"):
         assert word in done.stdout
     found = json.loads(
         framecast("compare", run, tmp_path / "race" / "predrnn-seed0", "--out", tmp_path / "c", "--json").stdout
@@ -268,7 +268,7 @@ WRONG = {
     "constant values": (["train", "predrnn", "--data", "constant.npy", "--dims", "nthw"], 3, "differ"),
     "wrong device": (["train", "convlstm", *TINY, "--device", "tpu"], 2, "device"),
     "no run": (["resume", "absent"], 2, "recipe.yaml"),
-    "no model": (["predict", "absent", "four.npy", "--out", "y.npy"], 4, "no model"),
+    "no model": (["predict", "absent", "four.npy", "--out", "y.npy"], 4, "no such folder"),
     "unwritable": (["train", "convlstm", *TINY, "--out", "/proc/run"], 2, "/proc"),
     "out exists": (["predict", "absent", "four.npy", "--out", "four.npy"], 2, "exists"),
     "wrong suffix": (["predict", "absent", "four.npy", "--out", "y.mp3"], 2, "suffix"),

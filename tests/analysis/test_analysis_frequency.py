@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,6 @@ def test_pictures_of_several(still: DataSet, tmp_path: Path) -> None:
 
 def test_targets_of_different_units_share_no_spectrum(still: DataSet) -> None:
     spec = still.spec.model_copy(update={"channels": 2, "ranges": ((0.0, 1.0), (0.0, 9.0))})
-    mixed = SimpleNamespace(spec=spec, grid=Grid(units=("K", "m s-1")))
+    mixed = replace(still, spec=spec, grid=Grid(units=("K", "m s-1")))
     with pytest.raises(UsageError, match="different units"):
         frequency(Kept(0), mixed, "train")
