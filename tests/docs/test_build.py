@@ -93,7 +93,7 @@ def test_pages_open_in_a_browser(built, browser, page, width):
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     )
-    browser.get(front(built).with_name(f"{page}.html").as_uri())
+    browser.get((front(built).parent / f"{page}.html").as_uri())
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     pictures = "return [...document.images].filter((one) => one.complete && one.naturalWidth === 0).length"
