@@ -99,8 +99,6 @@ def race(question: Question, folder: Path, *, device: str = "auto", quiet: bool 
         for seed in range(question.seeds)
         for name, model in zip(names, question.models, strict=True)
     }
-    for path, recipe in runs.items():
-        _check_schedule(path.name, recipe)
     for number, (path, recipe) in enumerate(runs.items(), 1):
         print(f"{path.name}: {number} of {len(runs)}, {recipe.train.steps} iterations", file=sys.stderr, flush=True)
         if (path / "recipe.yaml").exists():
@@ -148,6 +146,8 @@ def _steps(question: Question, folder: Path, device: str, *, quiet: bool) -> dic
     recipes = {model: question.recipe(model, 0, 1000) for model in question.models}  # wrong ones are found at once
     atomic.new(folder)
     steps = {model: _fitting(question, recipe, device) for model, recipe in recipes.items()}
+    for model, count in steps.items():
+        _check_schedule(_name(model), question.recipe(model, 0, count))
     atomic.write_text(plan, json.dumps({"question": asked, "steps": steps}, indent=2) + "\n")
     if not quiet:
         print(_said(question, steps))

@@ -160,7 +160,7 @@ def test_a_schedule_beyond_the_budget_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match=r"probability 0\.92 at the last of 4 iterations"):
         race(asked, tmp_path / "race", device="cpu", quiet=True)
-    assert not list((tmp_path / "race").glob("*-seed0"))
+    assert not (tmp_path / "race").exists()  # so that the same --out serves the mended command
 
 
 def test_data_that_changed_since_are_refused(runs, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from framecast import panels
-from framecast.analysis.walk import Counts, Floats, Names, Tally, Visit, given, walk
+from framecast.analysis.walk import Counts, Floats, Names, Tally, Visit, frame_channels, given, walk
 from framecast.data.loader import Batch
 from framecast.errors import InputError
 from framecast.forecaster import Forecaster
@@ -73,7 +73,7 @@ def differences(forecaster: Forecaster, batches: Iterable[Batch], context: int) 
 
 def _series(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[int, str], list[Tensor]]:
     found: dict[tuple[int, str], list[Tensor]] = {}
-    own = forecaster.spec.channels * forecaster.patch**2
+    own = frame_channels(forecaster)
 
     def look(visit: Visit) -> None:
         if visit.layer == 1:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from framecast import kernels, panels
-from framecast.analysis.walk import Counts, Floats, Names, Visit, given, walk
+from framecast.analysis.walk import Counts, Floats, Names, Visit, frame_channels, given, walk
 from framecast.channels import divided
 from framecast.data.loader import Batch
 from framecast.forecaster import Forecaster
@@ -83,7 +83,7 @@ def _norms(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[int
         error = _last_error(forecaster, batch, result.frames[:, -1:])
         slopes = torch.autograd.grad(error, list(seen.values()), allow_unused=True)
     norms: dict[tuple[int, str], dict[int, Floats]] = {}
-    own = forecaster.spec.channels * forecaster.patch**2
+    own = frame_channels(forecaster)
     for (layer, symbol, step), slope in zip(seen, slopes, strict=True):
         if slope is not None and symbol == "x":
             slope = slope[:, :own]

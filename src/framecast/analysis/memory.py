@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from framecast import panels
-from framecast.analysis.walk import Counts, Floats, Names, Visit, given, walk
+from framecast.analysis.walk import Counts, Floats, Names, Visit, frame_channels, given, walk
 from framecast.data.loader import Batch
 from framecast.forecaster import Forecaster
 
@@ -52,7 +52,7 @@ def memory(forecaster: Forecaster, batch: Batch, context: int) -> Maps:
     one = Batch(batch.frames[:1], valid, batch.indices[:1])
     maps: dict[tuple[int, str], list[torch.Tensor]] = {}
     fed: list[torch.Tensor] = []
-    own = forecaster.spec.channels * forecaster.patch**2
+    own = frame_channels(forecaster)
 
     def look(visit: Visit) -> None:
         if visit.layer == 1:

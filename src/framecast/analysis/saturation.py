@@ -80,9 +80,9 @@ def saturation(
             if symbol.startswith("f"):
                 gates.add(visit.layer, symbol, visit.step, _row(value, low, high))
         if "tau" in found and "d" in found:
-            # The first step's T is that of memories that are still 0.
             size = found["d"].abs().double()
             differences.add(visit.layer, "d", visit.step, torch.stack([size.sum(), size.new_tensor(size.numel())]))
+            # The first step's T is that of memories that are still 0.
             transitions.add(visit.layer, "tau", 1, _meetings(visit.state.c, found["tau"]) * (visit.step > 1))
 
     with torch.inference_mode():

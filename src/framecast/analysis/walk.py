@@ -81,6 +81,11 @@ def given(forecaster: Forecaster, batch: Batch, context: int) -> Given:
     return Given(forecaster.encode(frames, valid), extra, steps)
 
 
+def frame_channels(forecaster: Forecaster) -> int:
+    """Channels of the bottom cell's x that are the frame; covariates and the mask lie behind them."""
+    return forecaster.spec.channels * forecaster.patch**2
+
+
 def walk(network: Network, given: Given, look: Callable[[Visit], None]) -> Rollout:
     """Run a network through time as a forecast does, and show each cell at each step.
 

@@ -184,13 +184,11 @@ def _differing(one: Record, other: Record) -> str:
 
 def _settings(one: Record, other: Record) -> dict[str, tuple[Any, Any]]:
     """By name, what makes a frame of a file's values."""
-    pairs: dict[str, tuple[Any, Any]] = {}
-    for place in sorted(one.data["spec"].keys() | other.data["spec"].keys()):
-        pairs[f"{place} of the frames"] = (one.data["spec"].get(place), other.data["spec"].get(place))
-    for field in ("variable", "colour", "shrink", "missing", "scale", "z_r"):
-        ours, theirs = (getattr(record.recipe.data, field) for record in (one, other))
-        pairs[f"data.{field}"] = (ours, theirs)
-    return pairs
+    ours, theirs = one.data["spec"], other.data["spec"]
+    frames = {f"{key} of the frames": (ours.get(key), theirs.get(key)) for key in sorted(ours.keys() | theirs.keys())}
+    fields = ("variable", "colour", "shrink", "missing", "scale", "z_r")
+    read = {f"data.{key}": (getattr(one.recipe.data, key), getattr(other.recipe.data, key)) for key in fields}
+    return frames | read
 
 
 def _frames(*records: Record) -> tuple[str, ...]:
