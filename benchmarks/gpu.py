@@ -22,8 +22,8 @@ import torch
 from gpu_subjects import MODELS, WAYS, Subject, errors, recipe, subjects, too_far
 from torch.profiler import ProfilerActivity, profile
 
-from framecast.cost import cost
 from framecast.models import MODELS as NETWORKS
+from framecast.models.cost import count_cost
 
 BEGIN, END = "<!-- gpu table: begin -->", "<!-- gpu table: end -->"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -145,7 +145,7 @@ def row(
     middle = statistics.median(samples)
     setting = recipe(subject.model, subject.way, tiny=said.tiny)
     size, frames = (32 if said.tiny else 64), setting.context + setting.horizon
-    one = cost(setting.model, 1, size, size, patch=setting.patch, frames=frames).multiply_adds
+    one = count_cost(setting.model, 1, size, size, patch=setting.patch, frames=frames).multiply_adds
     work = 2 * one * subject.batch * (3 if subject.what == "train" else 1)
     return {
         "model": subject.model,

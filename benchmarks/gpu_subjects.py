@@ -9,15 +9,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from framecast import graphs, kernels
+from framecast import kernels
 from framecast.data import Batch, open_data, training_batches
-from framecast.kernels.deferred import Deferred
-from framecast.kernels.direct import Direct
-from framecast.losses import observed
-from framecast.place import Place
-from framecast.recipe import Recipe
-from framecast.train import new_fabric
-from framecast.trainer import Trainer
+from framecast.devices import Launch
+from framecast.kernels.deferred_wgrad import Deferred
+from framecast.kernels.reference import Direct
+from framecast.nn import cuda_graphs
+from framecast.recipe.losses import count_observed
+from framecast.recipe.recipe import Recipe
+from framecast.training.start import new_fabric
+from framecast.training.trainer import TrainingState
 
 MODELS = ("convlstm", "predrnn", "predrnn_v2", "predrnn_pp", "mim")
 TOLERANCE = {"fp32": 1e-3, "tf32": 3e-2, "bf16": 0.2}
@@ -40,13 +41,13 @@ class Way(NamedTuple):
         """Within it, everything computes in this way."""
         kernels.set_precision("highest" if self.arithmetic == "fp32" else "high")
         kernels.set_backend(Deferred() if self.deferred else Direct())
-        graphs.set_graphs("on" if self.graphs else "off")  # an error, rather than a row that did not record
+        cuda_graphs.set_graphs("on" if self.graphs else "off")  # an error, rather than a row that did not record
         try:
             with kernels.fusing() if self.fused else nullcontext():
                 yield
         finally:
             kernels.set_backend(None)
-            graphs.set_graphs("auto")
+            cuda_graphs.set_graphs("auto")
 
 
 WAYS = (
@@ -94,11 +95,11 @@ class Subject(NamedTuple):
     call: Callable[[], object]
 
 
-def trainer(said: Recipe, device: str) -> tuple[Trainer, list[Batch]]:
+def trainer(said: Recipe, device: str) -> tuple[TrainingState, list[Batch]]:
     """A fresh trainer and one batch for it."""
     dataset = open_data(said.data, context=said.context, horizon=said.horizon, seed=0)
     batch = next(training_batches(dataset, seed=0, batch_size=said.train.batch_size))
-    return Trainer(said, dataset, new_fabric(said, Place(device))), batch
+    return TrainingState(said, dataset, new_fabric(said, Launch(device))), batch
 
 
 def subjects(model: str, device: str, *, tiny: bool) -> Iterator[Subject]:
@@ -111,7 +112,7 @@ def subjects(model: str, device: str, *, tiny: bool) -> Iterator[Subject]:
             frames = batch[0].frames[:, : said.context].repeat(-(-size // len(batch[0].frames)), 1, 1, 1, 1)[:size]
             frames = frames.to(device)
 
-            def predict(t: Trainer = trained, frames: Tensor = frames, said: Recipe = said) -> object:
+            def predict(t: TrainingState = trained, frames: Tensor = frames, said: Recipe = said) -> object:
                 with t.fabric.autocast():
                     return t.forecaster.predict(frames, said.horizon)
 
@@ -141,7 +142,7 @@ def _loss_and_gradients(said: Recipe, device: str, way: Way, *, double: bool = F
             trained.forecaster.double()
         known = torch.ones(len(batch.frames), said.context + said.horizon - 1, dtype=torch.bool)
         known[:, said.context + 1 :: 2] = False
-        inputs = trained.inputs(batch, known, float(observed(batch.frames, batch.valid)))
+        inputs = trained.inputs(batch, known, float(count_observed(batch.frames, batch.valid)))
         loss = trained.gradients.add(inputs, 1.0, more=False)
         gradients = [p.grad.flatten() for p in trained.parameters if p.grad is not None]
         return [loss.double().cpu()[None], torch.cat(gradients).double().cpu()]

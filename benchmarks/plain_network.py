@@ -12,7 +12,7 @@ from benchmarks.plain_cells import conv
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from framecast.network import Network
+from framecast.nn.network import Network
 
 
 class Plain(nn.Module, ABC):

@@ -27,13 +27,13 @@ from torch.nn.functional import conv2d
 
 from framecast import kernels
 from framecast.data import evaluation_batches, open_data
-from framecast.forecaster import Forecaster
-from framecast.kernels.direct import Direct
-from framecast.model_folder import load
-from framecast.network import Network
-from framecast.recipe import Recipe, read_run_recipe
-from framecast.rollout import rollout
-from framecast.run_folder import RunFolder
+from framecast.forecasting.forecaster import Forecaster
+from framecast.forecasting.model_folder import load
+from framecast.kernels.reference import Direct
+from framecast.nn.network import Network
+from framecast.nn.rollout import rollout
+from framecast.recipe.recipe import Recipe, read_run_recipe
+from framecast.runs.folder import RunFolder
 
 SEQUENCES = 4
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 import framecast
-from framecast.cell import Cell, Memory, Step
-from framecast.conv import GateConv
 from framecast.models import ConvConfig
-from framecast.network import Network, pixel_head
+from framecast.nn.cell import Cell, Memory, Step
+from framecast.nn.conv import GateConv
+from framecast.nn.network import Network, pixel_head
 
 
 class GRUState(NamedTuple):

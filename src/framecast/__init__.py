@@ -14,42 +14,42 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framecast.baselines import Blank, Diurnal, Extrapolation, Mean, Persistence
-    from framecast.cell import Cell, Step
     from framecast.data import DataConfig, open_data
     from framecast.errors import FramecastError
-    from framecast.forecaster import Forecaster
+    from framecast.forecasting.baselines import Blank, Diurnal, Extrapolation, Mean, Persistence
+    from framecast.forecasting.forecaster import Forecaster
+    from framecast.forecasting.model_folder import load, save_forecaster
+    from framecast.forecasting.published_weights import load_published
     from framecast.kernels import set_memory, set_precision
-    from framecast.model_folder import load, save_forecaster
-    from framecast.network import Network
-    from framecast.published import load_published
-    from framecast.recipe import Recipe, read_recipe
-    from framecast.train import resume, start
+    from framecast.nn.cell import Cell, Step
+    from framecast.nn.network import Network
+    from framecast.recipe.recipe import Recipe, read_recipe
+    from framecast.training.start import resume, start
     from framecast.types import FrameSpec
 
 _HOME = {
-    "Blank": "baselines",
-    "Cell": "cell",
+    "Blank": "forecasting.baselines",
+    "Cell": "nn",
     "DataConfig": "data",
-    "Diurnal": "baselines",
-    "Extrapolation": "baselines",
-    "Forecaster": "forecaster",
+    "Diurnal": "forecasting.baselines",
+    "Extrapolation": "forecasting.baselines",
+    "Forecaster": "forecasting.forecaster",
     "FrameSpec": "types",
     "FramecastError": "errors",
-    "Mean": "baselines",
-    "Network": "network",
-    "Persistence": "baselines",
-    "Recipe": "recipe",
-    "Step": "cell",
-    "load": "model_folder",
-    "load_published": "published",
+    "Mean": "forecasting.baselines",
+    "Network": "nn",
+    "Persistence": "forecasting.baselines",
+    "Recipe": "recipe.recipe",
+    "Step": "nn",
+    "load": "forecasting.model_folder",
+    "load_published": "forecasting.published_weights",
     "open_data": "data",
-    "read_recipe": "recipe",
-    "resume": "train",
-    "save_forecaster": "model_folder",
+    "read_recipe": "recipe.recipe",
+    "resume": "training.start",
+    "save_forecaster": "forecasting.model_folder",
     "set_memory": "kernels",
     "set_precision": "kernels",
-    "start": "train",
+    "start": "training.start",
 }
 
 __all__ = [

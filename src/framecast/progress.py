@@ -107,6 +107,6 @@ class Bar(Progress):
         self.bar.stop()
 
 
-def progress(what: str, total: int, *, quiet: bool = False) -> Progress:
+def show_progress(what: str, total: int, *, quiet: bool = False) -> Progress:
     """The way of showing that fits: a bar on a terminal, plain lines elsewhere and when quiet."""
     return Bar(what, total) if sys.stderr.isatty() and not quiet else Lines(what, total)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from networks import VARIANTS, network
+from tests.contract.networks import VARIANTS, network
 
 path = Path(__file__).parent / "state_keys.json"
 frozen = json.loads(path.read_text()) if path.exists() else {}

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from framecast.models import LSTM, MIM, MODELS, ConvLSTM, MemoryFlow, ModelConfig, PredRNN, PredRNNPP, PredRNNV2
-from framecast.network import Network
+from framecast.nn.network import Network
 
 HIDDEN = (4, 4, 4)
 VARIANTS: dict[str, ModelConfig] = {

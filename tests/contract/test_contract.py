@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import CHANNELS, HEIGHT, VARIANTS, WIDTH, frames, network
+from tests.contract.networks import CHANNELS, HEIGHT, VARIANTS, WIDTH, frames, network
 from torch.utils._pytree import tree_flatten, tree_map
 
 from framecast import kernels
-from framecast.cell import Cell
-from framecast.kernels.direct import Direct
+from framecast.kernels.reference import Direct
 from framecast.models import MODELS
 from framecast.models.mim import MIMBlock
-from framecast.rollout import rollout
+from framecast.nn.cell import Cell
+from framecast.nn.rollout import rollout
 
 pytestmark = pytest.mark.parametrize("name", VARIANTS)
 KEYS = Path(__file__).parent / "state_keys.json"

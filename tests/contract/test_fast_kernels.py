@@ -5,24 +5,26 @@ from functools import cache
 
 import pytest
 import torch
-from networks import CHANNELS, VARIANTS, hash_of
+from tests.contract.networks import CHANNELS, VARIANTS, hash_of
+from tests.fixtures.commands import unchecked
 from torch import Tensor
 
-from commands import unchecked
 from framecast import kernels
-from framecast.bench.contender import switched
-from framecast.kernels.library import INSTRUCTIONS, library, use_instructions
+from framecast.bench.implementations import switched
+from framecast.kernels.native_library import INSTRUCTIONS, load_library, use_instructions
 from framecast.kernels.winograd import Winograd
 from framecast.models import MIM, MODELS, ConvLSTM, MemoryFlow, PredRNN, PredRNNPP, PredRNNV2
-from framecast.network import Network
-from framecast.rollout import rollout
+from framecast.nn.network import Network
+from framecast.nn.rollout import rollout
 
 STEPS = 19
 ERROR, TIMES = 1e-5, 40
 """Relative error against float64 that is allowed: this, plus so many times that of direct float32, which is the ratio of
 the two for one convolution (3e-6 to 7e-8). Networks with layer norm lose a hundred times more digits than others,
 whoever computes; TF32 would lose 4,000 times as many."""
-native = pytest.mark.skipif(library().handle is None, reason=library().reason or "the native library is there")
+native = pytest.mark.skipif(
+    load_library().handle is None, reason=load_library().reason or "the native library is there"
+)
 CONVOLUTIONAL = [name for name in VARIANTS if not name.startswith("lstm")]
 
 

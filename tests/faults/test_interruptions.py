@@ -8,7 +8,7 @@ import time
 
 import pytest
 import torch
-from runs import (
+from tests.fixtures.runs import (
     command,
     kill_at,
     last_network,

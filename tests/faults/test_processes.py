@@ -6,7 +6,7 @@ import socket
 import sys
 
 import torch
-from runs import last_network, overrides, run, start, train_command, wait_for_step
+from tests.fixtures.runs import last_network, overrides, run, start, train_command, wait_for_step
 
 STEPS = 12
 

@@ -1,15 +1,15 @@
 """Every network equals the published code: outputs, loss and gradient norms, float64, on fixed weights and frames."""
 
 import pytest
-import tensorflow_names as tf_names
 import torch
-from fixtures import GOLDEN, fixture, frames, known, parameters
+from tests.golden import tensorflow_names as tf_names
+from tests.golden.fixtures import GOLDEN, fixture, frames, known, parameters
 from torch.func import functional_call
 
+from framecast.forecasting.published_weights import FAMILIES, _translate
 from framecast.models import MIM, ConvLSTM, MemoryFlow, PredRNN, PredRNNPP, PredRNNV2
 from framecast.models.memory_flow import MemoryFlowCell
-from framecast.published import FAMILIES, _translate
-from framecast.rollout import rollout
+from framecast.nn.rollout import rollout
 
 BETA = 0.1
 PUBLISHED = {
@@ -163,7 +163,7 @@ def test_memory_flow_equations() -> None:
 
 
 def test_patchify_order() -> None:
-    from framecast.patches import patchify, unpatchify
+    from framecast.transforms.patches import patchify, unpatchify
 
     case = GOLDEN["patchify"]
     x = torch.arange(48.0).reshape(case["in_shape"]).permute(0, 1, 4, 2, 3)

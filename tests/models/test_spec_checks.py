@@ -7,7 +7,7 @@ from framecast.models import LSTM, MIM, MODELS, ConvLSTM, MemoryFlow, PredRNN, P
 from framecast.models.lstm import LSTMCell
 from framecast.models.predrnn_pp import GradientHighway, HighwayState
 from framecast.models.predrnn_v2 import alignment
-from framecast.rollout import rollout
+from framecast.nn.rollout import rollout
 
 
 def frames(channels: int = 2, size: int = 6, time: int = 5) -> torch.Tensor:
@@ -140,7 +140,7 @@ def test_even_kernels_are_refused() -> None:
 def test_neighbours_must_agree_about_the_memory() -> None:
     from framecast.models.memory_flow import MemoryFlowCell
     from framecast.models.predrnn import STLSTMCell
-    from framecast.network import Network, pixel_head
+    from framecast.nn.network import Network, pixel_head
 
     for cells in ([STLSTMCell(2, 4, 3), STLSTMCell(4, 5, 3)], [STLSTMCell(2, 4, 3), MemoryFlowCell(None, 4, 3)], []):
         with pytest.raises(ValueError, match=r"memory between|at least one cell"):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny import tiny, trained
+from tests.fixtures.tiny import tiny, trained
 
 from framecast.data import DataConfig
 from framecast.models import PredRNN
-from framecast.recipe import TrainConfig
+from framecast.recipe.recipe import TrainConfig
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[1] / "fixtures"
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.writers.forecasts import ABOUT, DEGREES, FIRST_OF_MARCH, METRES, START, THIRTY, forecast
+from tests.fixtures.forecasts import ABOUT, DEGREES, FIRST_OF_MARCH, METRES, START, THIRTY, forecast
 
-from framecast import animation, atomic, plots, writers
-from framecast.colour_scales import RAIN_CLASSES
-from framecast.data import ArraySource, DataConfig
-from framecast.dates import caption
+from framecast import files, writers
+from framecast.calendars import caption
+from framecast.data import DataConfig, FileSource
 from framecast.errors import UsageError
+from framecast.plotting import animation
+from framecast.plotting.colours import RAIN_CLASSES
+from framecast.plotting.frames import draw_strip, to_colours
 from framecast.types import Forecast, Grid
 
 PICTURE = {"units": "grey level", "high": 255.0, "grid": Grid(variables=("grey",)), "dated": False}
@@ -27,7 +29,7 @@ def test_arrays_have_the_axes_of_the_input(tmp_path: Path) -> None:
     found = np.load(tmp_path / "x.npz")
     assert (str(found["units"]), float(found["step_minutes"]), str(found["model"])) == ("dBZ", 5.0, "convlstm")
     np.testing.assert_array_equal(found["start_time"], made.start_time)
-    back = ArraySource(DataConfig(source=str(tmp_path / "x.npz")))
+    back = FileSource(DataConfig(source=str(tmp_path / "x.npz")))
     np.testing.assert_array_equal(back.read(1, 0, 3).frames, made.frames[1])
     assert back.read(1, 1, 2).time == START + np.timedelta64(1, "D") + np.timedelta64(5, "m")
 
@@ -59,7 +61,7 @@ def test_geotiffs_lie_where_the_input_lay(tmp_path: Path, grid: Grid) -> None:
         for row, column in ((0, 0), (1, 2), (5, 8)):
             place = file.index(grid.x[column], grid.y[row])
             np.testing.assert_array_equal(file.read(1)[place], made.frames[0, 1, 0, row, column])
-    back = ArraySource(DataConfig(source=str(tmp_path / "x.tif"), units="dBZ"))
+    back = FileSource(DataConfig(source=str(tmp_path / "x.tif"), units="dBZ"))
     assert back.read(0, 0, 1).time == START
     np.testing.assert_allclose(back.grid.x, grid.x, rtol=0, atol=1e-6)
 
@@ -116,7 +118,7 @@ def test_pictures_of_pictures_are_their_values(tmp_path: Path) -> None:
         assert picture.mode == "L"
         assert picture.text["lead_time"] == "15 minutes"
         np.testing.assert_array_equal(np.asarray(picture), made.frames[1, 2, 0])
-    back = ArraySource(DataConfig(source=str(tmp_path / "x.png")))
+    back = FileSource(DataConfig(source=str(tmp_path / "x.png")))
     np.testing.assert_array_equal(back.read(1, 0, 3).frames, made.frames[1])
 
 
@@ -150,7 +152,7 @@ def test_north_is_up(tmp_path: Path, name: str) -> None:
     found, expected = pictures_of(tmp_path / name, south), pictures_of(tmp_path / "north" / name, north)
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
     if name == "x.png":
-        first = plots.colours(south.frames[0, 0], south.spec)
+        first = to_colours(south.frames[0, 0], south.spec)
         np.testing.assert_array_equal(found[0], first[::-1])
 
 
@@ -167,16 +169,16 @@ def test_of_channels_that_are_no_colours_the_first_is_drawn_and_named(tmp_path: 
         assert picture.text["channel"] == text
         only = made.frames[0, 1, :1]
         spec = made.spec.model_copy(update={"channels": 1})
-        np.testing.assert_array_equal(np.asarray(picture), plots.colours(only, spec))
+        np.testing.assert_array_equal(np.asarray(picture), to_colours(only, spec))
 
 
 def test_the_channel_stands_over_films_and_strips(tmp_path: Path, monkeypatch) -> None:
     seen: list[str] = []
-    drawn, strip = animation._labelled, plots.strip
+    drawn, strip = animation._labelled, draw_strip
     monkeypatch.setattr(
         animation, "_labelled", lambda picture, *lines: seen.append(lines[-1]) or drawn(picture, *lines)
     )
-    monkeypatch.setattr(plots, "strip", lambda *args, title: seen.append(title) or strip(*args, title=title))
+    monkeypatch.setattr(writers, "draw_strip", lambda *args, title: seen.append(title) or strip(*args, title=title))
     made = forecast(channels=3, units="m s-1", grid=METRES.model_copy(update=WIND))
     writers.write_all([tmp_path / "x.gif"], made, ABOUT, strip=tmp_path / "x.png")
     when = "; frame 0: 2016-09-28 15:00:00 UTC, then every 5 min"
@@ -206,7 +208,7 @@ def test_frames_of_one_second_have_names_of_their_own(tmp_path: Path) -> None:
         assert names == [f"20160928T150500.{part:03}{suffix}" for part in (0, 40, 80)]
     writers.write(tmp_path / "y.png", forecast(step=1e-4 / 60), ABOUT)
     assert len(list((tmp_path / "y.png").iterdir())) == 3
-    found = ArraySource(DataConfig(source=str(tmp_path / "x.png"), times="%Y%m%dT%H%M%S.%f"))
+    found = FileSource(DataConfig(source=str(tmp_path / "x.png"), times="%Y%m%dT%H%M%S.%f"))
     assert found.spec.step_minutes == pytest.approx(0.04 / 60)
 
 
@@ -301,7 +303,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_half_done(tmp_path: Path, su
     def full(_: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic, "flush", full)
+    monkeypatch.setattr(files, "flush", full)
     with pytest.raises(OSError, match="No space"):
         writers.write(path, forecast(), ABOUT)
     assert list(tmp_path.iterdir()) == []
@@ -324,7 +326,7 @@ def test_what_cannot_be_written_is_said_before_anything_is_computed(tmp_path: Pa
 def test_a_library_that_is_absent_is_missed_before_anything_is_computed(
     tmp_path: Path, monkeypatch, suffix: str, package: str
 ) -> None:
-    for name in ("mp4", "films", "cf", "geotiff", "place"):
+    for name in ("mp4", "gif", "cf", "geotiff", "georeference"):
         monkeypatch.delitem(sys.modules, f"framecast.writers.{name}", raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(UsageError, match=f"needs the package {package}"):

@@ -27,12 +27,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from framecast import panels
-from framecast.analysis.walk import Counts, Floats, Names, Tally, Visit, given, walk
-from framecast.data.loader import Batch
+from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, encode_input, trace
+from framecast.data.windows.loader import Batch
 from framecast.errors import InputError, UsageError
-from framecast.forecaster import Forecaster
+from framecast.forecasting.forecaster import Forecaster
 from framecast.models.predrnn_v2 import Decoupling, alignment
+from framecast.plotting import panels
 
 PLACES = 10
 """Largest values of each increment that make a point."""
@@ -64,7 +64,7 @@ class Alignment(NamedTuple):
     """(P, 2), by t-SNE, each picture by itself; NaN without scikit-learn."""
 
 
-def decoupling(
+def measure_decoupling(
     forecaster: Forecaster, batches: Iterable[Batch], context: int, *, samples: int = 1, pictures: int = 5
 ) -> Alignment:
     """Compare what C and M gain, in forecasts.
@@ -83,7 +83,7 @@ def decoupling(
     regularizer = forecaster.network.regularizer
     adapter = regularizer.adapter if isinstance(regularizer, Decoupling) else None
 
-    def look(visit: Visit) -> None:
+    def look(visit: CellVisit) -> None:
         found = visit.gates()
         if not found.keys() >= _SYMBOLS:
             return
@@ -97,7 +97,7 @@ def decoupling(
     with torch.inference_mode():
         for batch in batches:
             steps = batch.frames.shape[1] - 1
-            walk(forecaster.network, given(forecaster, batch, context), look)
+            trace(forecaster.network, encode_input(forecaster, batch, context), look)
             seen += len(batch.frames)
     if not len(tally):
         name = getattr(forecaster.config, "name", "this network")
@@ -108,7 +108,7 @@ def decoupling(
     return Alignment(tally.layers, means[..., 0], means[..., 1], *clouds.stacked())
 
 
-def points(delta_c: Tensor, delta_m: Tensor) -> Tensor:
+def increment_points(delta_c: Tensor, delta_m: Tensor) -> Tensor:
     """The points of one sample, layer and step.
 
     Args:
@@ -129,7 +129,7 @@ def points(delta_c: Tensor, delta_m: Tensor) -> Tensor:
     return torch.stack([normalize(delta.gather(1, places), dim=1) for delta in (c, m)])
 
 
-def embedded(cloud: Floats) -> Floats:
+def embed(cloud: Floats) -> Floats:
     """Points (P, 20) in the plane, (P, 2), by t-SNE with scikit-learn's defaults; NaN where it is not installed.
 
     van der Maaten, Hinton 2008, https://www.jmlr.org/papers/v9/vandermaaten08a.html.
@@ -156,7 +156,7 @@ class _Clouds:
         if delta_c[0, 0].numel() < PLACES:
             return
         for sample in range(seen, min(self.samples, seen + len(delta_c))):
-            cloud = points(delta_c[sample - seen], delta_m[sample - seen])
+            cloud = increment_points(delta_c[sample - seen], delta_m[sample - seen])
             self.rows.append((sample, layer, step, cloud.double().flatten(0, 1).cpu().numpy()))
 
     def stacked(self) -> tuple[Counts, Counts, Counts, Names, Floats, Floats]:
@@ -166,11 +166,11 @@ class _Clouds:
         clouds = [cloud for *_, cloud in self.rows]
         if not clouds:
             return *places, np.zeros(0, np.str_), np.zeros((0, 2 * PLACES)), np.zeros((0, 2))  # type: ignore[return-value]
-        flat = np.concatenate([embedded(cloud) for cloud in clouds])
+        flat = np.concatenate([embed(cloud) for cloud in clouds])
         return places[0], places[1], places[2], np.concatenate(memory), np.concatenate(clouds), flat
 
 
-def remarks(found: Alignment) -> list[str]:
+def list_remarks(found: Alignment) -> list[str]:
     """Why there is no t-SNE picture, if there is none."""
     if not len(found.point):
         return [f"no t-SNE picture: it needs maps of {PLACES} places or more; train with a smaller patch"]
@@ -179,7 +179,7 @@ def remarks(found: Alignment) -> list[str]:
     return []
 
 
-def summary(found: Alignment) -> dict[str, float]:
+def summarise(found: Alignment) -> dict[str, float]:
     """Mean |cos| over layers and steps."""
     rows = {"mean |cos|": float(found.cosine.mean())}
     return rows if np.isnan(found.adapted).all() else rows | {"mean |cos|, adapted": float(found.adapted.mean())}
@@ -194,17 +194,17 @@ def draw(folder: Path, found: Mapping[str, Alignment], context: int) -> None:
     if behind:
         title = "{}: behind the adapter"
         rows.append([_cosines(title.format(name), one.layer, one.adapted, context) for name, one in behind.items()])
-    panels.draw(folder / "decoupling.png", rows, "0: orthogonal; 1: parallel. Dotted line: the last given frame")
+    panels.draw_panels(folder / "decoupling.png", rows, "0: orthogonal; 1: parallel. Dotted line: the last given frame")
     for name, one in found.items():
         for sample in dict.fromkeys(one.sample.tolist()):
             prefix = f"{name}-" if len(found) > 1 else ""
-            if not remarks(one):
+            if not list_remarks(one):
                 _draw_clouds(folder / f"{prefix}tsne-{sample}.png", one, int(sample), name)
 
 
 def _cosines(title: str, layers: Counts, cosines: Floats, context: int) -> panels.Panel:
     steps = np.arange(1, cosines.shape[1] + 1)
-    lines = [panels.Line(f"layer {n}", steps, row, int(n) - 1) for n, row in zip(layers, cosines, strict=True)]
+    lines = [panels.PanelLine(f"layer {n}", steps, row, int(n) - 1) for n, row in zip(layers, cosines, strict=True)]
     return panels.Panel(title, "step", "mean |cos|", lines, mark=context, limits=(0, 1))
 
 
@@ -218,4 +218,6 @@ def _draw_clouds(path: Path, one: Alignment, sample: int, name: str) -> None:
             groups = {f"delta {letter.upper()}": one.embedded[mine & (one.memory == letter)] for letter in ("c", "m")}
             row.append(panels.Scatter(f"layer {layer}, step {step}", groups))
         rows.append(row)
-    panels.draw(path, rows, f"{name}, sequence {sample}. t-SNE; each panel by itself, one point per channel and memory")
+    panels.draw_panels(
+        path, rows, f"{name}, sequence {sample}. t-SNE; each panel by itself, one point per channel and memory"
+    )

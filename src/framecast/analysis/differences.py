@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast import panels
-from framecast.analysis.walk import Counts, Floats, Names, Tally, Visit, frame_channels, given, walk
-from framecast.data.loader import Batch
+from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, encode_input, frame_channels, trace
+from framecast.data.windows.loader import Batch
 from framecast.errors import InputError
-from framecast.forecaster import Forecaster
+from framecast.forecasting.forecaster import Forecaster
+from framecast.plotting import panels
 
 LAGS = 8
 """At most so many, and not more than half of the steps."""
@@ -42,7 +42,7 @@ class Differences(NamedTuple):
     """(S, K), r at lags 0..K-1; NaN for a series that never changes."""
 
 
-def differences(forecaster: Forecaster, batches: Iterable[Batch], context: int) -> Differences:
+def measure_differences(forecaster: Forecaster, batches: Iterable[Batch], context: int) -> Differences:
     """Follow frames and hidden states through forecasts.
 
     Args:
@@ -75,7 +75,7 @@ def _series(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[in
     found: dict[tuple[int, str], list[Tensor]] = {}
     own = frame_channels(forecaster)
 
-    def look(visit: Visit) -> None:
+    def look(visit: CellVisit) -> None:
         if visit.layer == 1:
             found.setdefault((0, "x"), []).append(visit.x[:, :own])
         found.setdefault((visit.layer, "h"), []).append(visit.left.out)
@@ -83,7 +83,7 @@ def _series(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[in
         if difference is not None and visit.step > 1:  # at the first frame there is none
             found.setdefault((visit.layer, "d"), []).append(difference)
 
-    walk(forecaster.network, given(forecaster, batch, context), look)
+    trace(forecaster.network, encode_input(forecaster, batch, context), look)
     return found
 
 
@@ -103,7 +103,7 @@ def through_time(series: Tensor, lags: int) -> Tensor:
     return torch.stack([about.new_tensor(about.numel()), *products])
 
 
-def summary(found: Differences) -> dict[str, float]:
+def summarise(found: Differences) -> dict[str, float]:
     """The variance of each layer's difference over its own: about 2 for noise, small for what moves slowly."""
     variance = {(str(name), int(layer)): v for name, layer, v in zip(*found[:3], strict=True)}
     rows = {}
@@ -124,7 +124,7 @@ def draw(folder: Path, found: Mapping[str, Differences], context: int) -> None:
         groups = {kind: np.isin(one.series, names) for kind, names in kinds.items() if np.isin(one.series, names).any()}
         variance, lag = (
             [
-                panels.Line(kind, one.layer[mine], values[mine], 5, dashes)
+                panels.PanelLine(kind, one.layer[mine], values[mine], 5, dashes)
                 for dashes, (kind, mine) in zip(("-", "--", ":"), groups.items(), strict=False)
             ]
             for values in (one.variance, one.autocorrelation[:, 1])
@@ -140,14 +140,14 @@ def draw(folder: Path, found: Mapping[str, Differences], context: int) -> None:
                 "lag, steps",
                 "r",
                 [
-                    panels.Line(_who(int(one.layer[row])), lags, one.autocorrelation[row], int(one.layer[row]))
+                    panels.PanelLine(_who(int(one.layer[row])), lags, one.autocorrelation[row], int(one.layer[row]))
                     for row in rows
                 ],
                 limits=(-1, 1),
             )
             for kind, rows in ((kind, np.flatnonzero(mine)) for kind, mine in groups.items())
         ]
-        panels.draw(folder / f"{prefix}differences.png", [first, second], name)
+        panels.draw_panels(folder / f"{prefix}differences.png", [first, second], name)
 
 
 def _who(layer: int) -> str:

@@ -12,14 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from framecast import charts, panels
-from framecast.analysis.walk import Counts, Floats
+from framecast.analysis.trace import Counts, Floats
 from framecast.data import DataSet
+from framecast.data.units import has_mixed_units
 from framecast.errors import UsageError
-from framecast.evaluate import Predictor, evaluate
-from framecast.metrics import metrics
+from framecast.evaluation.evaluate import Predictor, evaluate
+from framecast.metrics import select_metrics
 from framecast.metrics.rapsd import RAPSD
-from framecast.targets import are_mixed
+from framecast.plotting import panels
+from framecast.plotting.scores import Spectra, draw_spectra
 
 
 class Frequency(NamedTuple):
@@ -37,7 +38,7 @@ class Frequency(NamedTuple):
     """(K,), log spectral distance, dB."""
 
 
-def frequency(
+def measure_frequency(
     predictor: Predictor, dataset: DataSet, split: str, *, batch_size: int = 8, limit: int | None = None
 ) -> Frequency:
     """Score spectra and errors of forecasts.
@@ -52,10 +53,10 @@ def frequency(
     Raises:
         UsageError: frames of fewer than 3 pixels, or targets of different units, which share no spectrum.
     """
-    if are_mixed(dataset.spec, dataset.grid):
+    if has_mixed_units(dataset.spec, dataset.grid):
         fix = "framecast evaluate --metrics rmse,rapsd scores them one by one"
         raise UsageError("frequency", got="targets of different units", expected="targets of one unit", fix=fix)
-    asked = metrics(("mse", "rapsd"), spec=dataset.spec)
+    asked = select_metrics(("mse", "rapsd"), spec=dataset.spec)
     scores = evaluate(
         predictor,
         dataset,
@@ -76,7 +77,7 @@ def frequency(
     )
 
 
-def summary(found: Frequency) -> dict[str, float]:
+def summarise(found: Frequency) -> dict[str, float]:
     """The power of the shorter half of the wavelengths over the truth's, at the first and the last lead time."""
     left = _short(found)
     return {"short waves left at the first lead time": float(left[0]), "at the last": float(left[-1])}
@@ -107,7 +108,7 @@ def draw(folder: Path, found: Mapping[str, Frequency], context: int) -> None:
             )
         ]
     ]
-    panels.draw(
+    panels.draw_panels(
         folder / "frequency.png", rows, f"Short waves: below {first.wavelength[len(first.wavelength) // 2]:.3g} pixels"
     )
 
@@ -124,7 +125,7 @@ def _draw_spectra(path: Path, found: Mapping[str, Frequency]) -> None:
     first = next(iter(found.values()))
     horizon = len(first.mse)
     pictures = [
-        charts.Spectra(
+        Spectra(
             f"lead time +{lead + 1} frames",
             first.truth[lead].tolist(),
             {name: one.predicted[lead].tolist() for name, one in found.items()},
@@ -132,11 +133,11 @@ def _draw_spectra(path: Path, found: Mapping[str, Frequency]) -> None:
         for lead in sorted({0, (horizon - 1) // 2, horizon - 1})
     ]
     note = "Below the truth: smoothed away; above: too rough"
-    charts.spectra(path, first.wavelength.tolist(), pictures, "range²", note)
+    draw_spectra(path, first.wavelength.tolist(), pictures, "range²", note)
 
 
-def _lines(leads: Counts, values: Mapping[str, Floats]) -> list[panels.Line]:
-    return [panels.Line(name, leads, curve, place) for place, (name, curve) in enumerate(values.items())]
+def _lines(leads: Counts, values: Mapping[str, Floats]) -> list[panels.PanelLine]:
+    return [panels.PanelLine(name, leads, curve, place) for place, (name, curve) in enumerate(values.items())]
 
 
 def _short(one: Frequency) -> Floats:

@@ -18,18 +18,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast import kernels, panels
-from framecast.analysis.walk import Counts, Floats, Names, Visit, frame_channels, given, walk
-from framecast.channels import divided
-from framecast.data.loader import Batch
-from framecast.forecaster import Forecaster
-from framecast.patches import unpatchify
+from framecast import kernels
+from framecast.analysis.trace import CellVisit, Counts, Floats, Names, encode_input, frame_channels, trace
+from framecast.data.windows.loader import Batch
+from framecast.forecasting.forecaster import Forecaster
+from framecast.plotting import panels
+from framecast.transforms.channels import divide_channels
+from framecast.transforms.patches import unpatchify
 
 _ORDER = ("x", "h", "c", "m", "z", "d", "n", "s")
 _WORDS = {"x": "frame X", "h": "hidden state H", "c": "memory C", "m": "memory M", "z": "highway z"}
 
 
-class Gradients(NamedTuple):
+class GradientReach(NamedTuple):
     """Norms of gradients; S series, one for each layer and symbol."""
 
     symbol: Names
@@ -40,7 +41,7 @@ class Gradients(NamedTuple):
     """(S, B, T-1), of each sequence, by step; B sequences."""
 
 
-def gradients(forecaster: Forecaster, batches: Iterable[Batch], context: int) -> Gradients:
+def measure_gradients(forecaster: Forecaster, batches: Iterable[Batch], context: int) -> GradientReach:
     """Differentiate the last frame's error in forecasts, with predictions fed back as at test time.
 
     Args:
@@ -59,7 +60,7 @@ def gradients(forecaster: Forecaster, batches: Iterable[Batch], context: int) ->
             found.append(np.stack([np.stack(list(steps.values()), 1) for steps in norms.values()]))
     finally:
         kernels.set_memory(before)
-    return Gradients(
+    return GradientReach(
         np.array([symbol for _, symbol in keys], dtype=np.str_),
         np.array([layer for layer, _ in keys], dtype=np.int64),
         np.concatenate(found, 1),
@@ -70,7 +71,7 @@ def _norms(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[int
     """By (layer, symbol), then by step: (B,)."""
     seen: dict[tuple[int, str, int], Tensor] = {}
 
-    def look(visit: Visit) -> None:
+    def look(visit: CellVisit) -> None:
         if visit.layer == 1:
             seen[0, "x", visit.step] = visit.x
         for symbol, value in visit.carried().items():
@@ -78,8 +79,8 @@ def _norms(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[int
                 seen[visit.layer, symbol, visit.step] = value
 
     with torch.enable_grad():
-        start = given(forecaster, batch, context)
-        result = walk(forecaster.network, start._replace(patches=start.patches.requires_grad_()), look)
+        start = encode_input(forecaster, batch, context)
+        result = trace(forecaster.network, start._replace(patches=start.patches.requires_grad_()), look)
         error = _last_error(forecaster, batch, result.frames[:, -1:])
         slopes = torch.autograd.grad(error, list(seen.values()), allow_unused=True)
     norms: dict[tuple[int, str], dict[int, Floats]] = {}
@@ -96,12 +97,12 @@ def _last_error(forecaster: Forecaster, batch: Batch, predicted: Tensor) -> Tens
     """The sum of squared errors of the last frame over its observed pixels; rows of a batch do not mix."""
     height, width = batch.frames.shape[-2:]
     last = None if batch.valid is None else batch.valid[:, -1:]
-    frames, valid, _ = divided(batch.frames[:, -1:], last, forecaster.spec)
+    frames, valid, _ = divide_channels(batch.frames[:, -1:], last, forecaster.spec)
     error = unpatchify(predicted - forecaster.encode(frames, valid), forecaster.patch)[..., :height, :width].square()
     return error.sum() if valid is None else torch.where(valid.to(error.device), error, 0).sum()
 
 
-def stacked(found: Gradients, symbol: str) -> Floats:
+def stack_layers(found: GradientReach, symbol: str) -> Floats:
     """(T-1,), the norm over all layers together, mean over sequences.
 
     Args:
@@ -111,16 +112,16 @@ def stacked(found: Gradients, symbol: str) -> Floats:
     return np.sqrt(np.square(found.norm[found.symbol == symbol]).sum(0)).mean(0)
 
 
-def summary(found: Gradients) -> dict[str, float]:
+def summarise(found: GradientReach) -> dict[str, float]:
     """The norm at the first step over the largest, for each symbol, all layers together."""
     rows = {}
     for symbol in _ordered([found]):
-        norms = stacked(found, symbol)
+        norms = stack_layers(found, symbol)
         rows[f"{symbol}, first step over largest"] = float(norms[0] / norms.max()) if norms.max() else float("nan")
     return rows
 
 
-def draw(folder: Path, found: Mapping[str, Gradients], context: int) -> None:
+def draw(folder: Path, found: Mapping[str, GradientReach], context: int) -> None:
     """Draw one panel per symbol: lines by layer of one run, or all layers together of several, then relative too."""
     symbols = _ordered(list(found.values()))
     if len(found) == 1:
@@ -134,7 +135,7 @@ def draw(folder: Path, found: Mapping[str, Gradients], context: int) -> None:
             for row in _rows([_by_run(found, symbol, context, relative=relative) for symbol in symbols])
         ]
         note = f"All layers together. Mean over {next(iter(found.values())).norm.shape[1]} sequences"
-    panels.draw(folder / "gradients.png", rows, f"{note}. Dotted line: the last given frame")
+    panels.draw_panels(folder / "gradients.png", rows, f"{note}. Dotted line: the last given frame")
 
 
 def _rows(drawings: list[panels.Panel]) -> list[list[panels.Panel]]:
@@ -142,14 +143,14 @@ def _rows(drawings: list[panels.Panel]) -> list[list[panels.Panel]]:
     return [drawings[at : at + 5] for at in range(0, len(drawings), 5)]
 
 
-def _ordered(found: Sequence[Gradients]) -> list[str]:
+def _ordered(found: Sequence[GradientReach]) -> list[str]:
     there = dict.fromkeys(symbol for one in found for symbol in one.symbol.tolist())
     return [symbol for symbol in _ORDER if symbol in there] + [symbol for symbol in there if symbol not in _ORDER]
 
 
-def _by_layer(one: Gradients, symbol: str, context: int) -> panels.Panel:
+def _by_layer(one: GradientReach, symbol: str, context: int) -> panels.Panel:
     lines = [
-        panels.Line(
+        panels.PanelLine(
             f"layer {one.layer[row]}" if one.layer[row] else "",
             np.arange(1, one.norm.shape[2] + 1),
             one.norm[row].mean(0),
@@ -162,12 +163,12 @@ def _by_layer(one: Gradients, symbol: str, context: int) -> panels.Panel:
     )
 
 
-def _by_run(found: Mapping[str, Gradients], symbol: str, context: int, *, relative: bool) -> panels.Panel:
+def _by_run(found: Mapping[str, GradientReach], symbol: str, context: int, *, relative: bool) -> panels.Panel:
     lines = []
     for place, (name, one) in enumerate(found.items()):
         if symbol in one.symbol:
-            norms = stacked(one, symbol)
+            norms = stack_layers(one, symbol)
             norms = norms / max(norms.max(), 1e-300) if relative else norms
-            lines.append(panels.Line(name, np.arange(1, len(norms) + 1), norms, place))
+            lines.append(panels.PanelLine(name, np.arange(1, len(norms) + 1), norms, place))
     label = "share of its largest" if relative else "norm of the gradient"
     return panels.Panel(_WORDS.get(symbol, symbol.upper()), "step", label, lines, log=True, mark=context)

@@ -14,16 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from framecast import panels
-from framecast.analysis.walk import Counts, Floats, Names, Visit, frame_channels, given, walk
-from framecast.data.loader import Batch
-from framecast.forecaster import Forecaster
+from framecast.analysis.trace import CellVisit, Counts, Floats, Names, encode_input, frame_channels, trace
+from framecast.data.windows.loader import Batch
+from framecast.forecasting.forecaster import Forecaster
+from framecast.plotting import panels
 
 _GATES = {"i", "f", "o", "im", "fm", "u", "i_n", "f_n", "o_n", "i_s", "f_s", "o_s"}
 """Sigmoids in most networks; PredRNN++ has a tanh for o, which shows in its values."""
 
 
-class Maps(NamedTuple):
+class MemoryMaps(NamedTuple):
     """Maps of S gates and memories, one for each layer and symbol."""
 
     symbol: Names
@@ -40,7 +40,7 @@ class Maps(NamedTuple):
     """(T-1, C, H, W), what each step predicts, raw units."""
 
 
-def memory(forecaster: Forecaster, batch: Batch, context: int) -> Maps:
+def map_memory(forecaster: Forecaster, batch: Batch, context: int) -> MemoryMaps:
     """Map everything that a network computes for the first sequence of a batch.
 
     Args:
@@ -54,7 +54,7 @@ def memory(forecaster: Forecaster, batch: Batch, context: int) -> Maps:
     fed: list[torch.Tensor] = []
     own = frame_channels(forecaster)
 
-    def look(visit: Visit) -> None:
+    def look(visit: CellVisit) -> None:
         if visit.layer == 1:
             fed.append(visit.x[:, :own])
         for symbol, value in visit.gates().items():
@@ -62,11 +62,11 @@ def memory(forecaster: Forecaster, batch: Batch, context: int) -> Maps:
             maps.setdefault((visit.layer, symbol), []).append(row)
 
     with torch.inference_mode():
-        result = walk(forecaster.network, given(forecaster, one, context), look)
+        result = trace(forecaster.network, encode_input(forecaster, one, context), look)
         size = (one.frames.shape[-2], one.frames.shape[-1])
         frames = [forecaster.decode(patches, size)[0].cpu().numpy() for patches in (torch.stack(fed, 1), result.frames)]
     stacked = np.stack([torch.stack(rows).double().cpu().numpy() for rows in maps.values()])
-    return Maps(
+    return MemoryMaps(
         np.array([symbol for _, symbol in maps], dtype=np.str_),
         np.array([layer for layer, _ in maps], dtype=np.int64),
         stacked[:, :, 0],
@@ -76,7 +76,7 @@ def memory(forecaster: Forecaster, batch: Batch, context: int) -> Maps:
     )
 
 
-def summary(found: Maps) -> dict[str, float]:
+def summarise(found: MemoryMaps) -> dict[str, float]:
     """Root mean square of each memory over the map, at the last step, in the top layer that has it."""
     rows = {}
     for symbol in ("c", "m", "n", "s", "h"):
@@ -88,11 +88,11 @@ def summary(found: Maps) -> dict[str, float]:
     return rows
 
 
-def draw(folder: Path, found: Mapping[str, Maps], context: int) -> None:
+def draw(folder: Path, found: Mapping[str, MemoryMaps], context: int) -> None:
     """Draw an animation for each run: one row per layer, one column per symbol, the frames on the left."""
     for name, one in found.items():
         prefix = f"{name}-" if len(found) > 1 else ""
-        rows: dict[str, dict[str, panels.Film]] = {}
+        rows: dict[str, dict[str, panels.PanelFilm]] = {}
         for place in range(len(one.symbol)):
             rows.setdefault(f"layer {one.layer[place]}", {})[str(one.symbol[place])] = _film(one, place)
         frames = {"fed": _frames(one.fed), "predicted": _frames(one.predicted)}
@@ -100,14 +100,14 @@ def draw(folder: Path, found: Mapping[str, Maps], context: int) -> None:
         panels.animate(folder / f"{prefix}memory.gif", frames, rows, titles)
 
 
-def _film(one: Maps, place: int) -> panels.Film:
+def _film(one: MemoryMaps, place: int) -> panels.PanelFilm:
     """Gates from 0 to 1 by their mean; everything else by its size, from 0 to its largest."""
     if one.symbol[place] in _GATES and one.mean[place].min() >= 0:
-        return panels.Film(one.mean[place], 1.0)
-    return panels.Film(one.rms[place], float(one.rms[place].max()))
+        return panels.PanelFilm(one.mean[place], 1.0)
+    return panels.PanelFilm(one.rms[place], float(one.rms[place].max()))
 
 
-def _frames(frames: NDArray[np.floating[Any]]) -> panels.Film:
+def _frames(frames: NDArray[np.floating[Any]]) -> panels.PanelFilm:
     """The first channel, from its smallest to its largest value."""
     values = frames[:, 0].astype(np.float64) - float(frames[:, 0].min())
-    return panels.Film(values, float(values.max()))
+    return panels.PanelFilm(values, float(values.max()))

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast import panels
-from framecast.analysis.walk import Counts, Floats, Names, Tally, Visit, given, walk
-from framecast.data.loader import Batch
+from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, encode_input, trace
+from framecast.data.windows.loader import Batch
 from framecast.errors import UsageError
-from framecast.forecaster import Forecaster
+from framecast.forecasting.forecaster import Forecaster
+from framecast.plotting import panels
 
 BINS = 50
 """Of the histograms."""
@@ -55,7 +55,7 @@ class Saturation(NamedTuple):
     """(D, 40, 40), how often the old C (first axis, -2 to 2) meets T (second axis, -1 to 1), from step 2 on."""
 
 
-def saturation(
+def measure_saturation(
     forecaster: Forecaster, batches: Iterable[Batch], context: int, *, low: float = 0.1, high: float = 0.9
 ) -> Saturation:
     """Count how many forget gates are shut or open for good, in forecasts.
@@ -74,7 +74,7 @@ def saturation(
         raise UsageError("thresholds of saturation", got=f"{low}, {high}", expected="0 <= low < high <= 1")
     gates, differences, transitions = Tally(), Tally(), Tally()
 
-    def look(visit: Visit) -> None:
+    def look(visit: CellVisit) -> None:
         found = visit.gates()
         for symbol, value in found.items():
             if symbol.startswith("f"):
@@ -87,7 +87,7 @@ def saturation(
 
     with torch.inference_mode():
         for batch in batches:
-            walk(forecaster.network, given(forecaster, batch, context), look)
+            trace(forecaster.network, encode_input(forecaster, batch, context), look)
     if not len(gates):
         raise UsageError(
             "saturation", got="a network without forget gates", expected="gates whose symbol begins with f"
@@ -131,17 +131,17 @@ def _closed(gates: Tally, differences: Tally, transitions: Tally, low: float, hi
     )
 
 
-def summary(found: Saturation) -> dict[str, float]:
+def summarise(found: Saturation) -> dict[str, float]:
     """Share of saturated values of each gate, over all layers and steps."""
     rows = {}
     for symbol in dict.fromkeys(found.symbol.tolist()):
-        below, above = shares(found, symbol)
+        below, above = saturated_shares(found, symbol)
         rows[f"{symbol} below {found.low:g}"] = below
         rows[f"{symbol} above {found.high:g}"] = above
     return rows
 
 
-def shares(found: Saturation, symbol: str) -> tuple[float, float]:
+def saturated_shares(found: Saturation, symbol: str) -> tuple[float, float]:
     """Of all values of a gate in all layers and steps, those below and above; wide layers have more of them."""
     mine = found.symbol == symbol
     values = found.counts[mine].sum(-1)
@@ -156,7 +156,7 @@ def draw(folder: Path, found: Mapping[str, Saturation], context: int) -> None:
         symbols = list(dict.fromkeys(one.symbol.tolist()))
         rows = [[_shares(one, symbol, context) for symbol in symbols], [_histogram(one, symbol) for symbol in symbols]]
         note = f"{name}. Solid: above {one.high:g}; dashed: below {one.low:g}. Dotted line: the last given frame"
-        panels.draw(folder / f"{prefix}saturation.png", rows, note)
+        panels.draw_panels(folder / f"{prefix}saturation.png", rows, note)
         if len(one.mim_layer):
             _draw_mim(folder / f"{prefix}transition.png", one, context, name)
 
@@ -166,9 +166,9 @@ def _shares(one: Saturation, symbol: str, context: int) -> panels.Panel:
     lines = []
     for row in np.flatnonzero(one.symbol == symbol):
         colour = int(one.layer[row]) - 1
-        lines.append(panels.Line(f"layer {one.layer[row]}", steps, one.above[row], colour))
-        lines.append(panels.Line("", steps, one.below[row], colour, "--"))
-    title = "{}: {:.0%} below, {:.0%} above".format(symbol, *shares(one, symbol))
+        lines.append(panels.PanelLine(f"layer {one.layer[row]}", steps, one.above[row], colour))
+        lines.append(panels.PanelLine("", steps, one.below[row], colour, "--"))
+    title = "{}: {:.0%} below, {:.0%} above".format(symbol, *saturated_shares(one, symbol))
     return panels.Panel(title, "step", "share of values", lines, mark=context, limits=(0, 1))
 
 
@@ -177,14 +177,16 @@ def _histogram(one: Saturation, symbol: str) -> panels.Panel:
     lines = []
     for row in np.flatnonzero(one.symbol == symbol):
         counts = one.counts[row].sum(0)
-        lines.append(panels.Line(f"layer {one.layer[row]}", centres, counts / counts.sum(), int(one.layer[row]) - 1))
+        lines.append(
+            panels.PanelLine(f"layer {one.layer[row]}", centres, counts / counts.sum(), int(one.layer[row]) - 1)
+        )
     return panels.Panel(f"{symbol}: histogram", "value", "share of values", lines, log=True, span=(0, 1))
 
 
 def _draw_mim(path: Path, one: Saturation, context: int, name: str) -> None:
     steps = np.arange(1, one.difference.shape[1] + 1)
     lines = [
-        panels.Line(f"layer {layer}", steps, sizes, int(layer) - 1)
+        panels.PanelLine(f"layer {layer}", steps, sizes, int(layer) - 1)
         for layer, sizes in zip(one.mim_layer, one.difference, strict=True)
     ]
     size = panels.Panel("difference D", "step", "mean |D|", lines, mark=context)
@@ -192,6 +194,6 @@ def _draw_mim(path: Path, one: Saturation, context: int, name: str) -> None:
         panels.Field(f"layer {layer}", "old C", "T", pairs.T, (*_C, *_T))
         for layer, pairs in zip(one.mim_layer, one.transition, strict=True)
     ]
-    panels.draw(
+    panels.draw_panels(
         path, [[size, *fields]], f"{name}. On the line, T keeps C as a forget gate of 1 would; colours are logarithmic"
     )

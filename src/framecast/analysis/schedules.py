@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast import panels
-from framecast.analysis.walk import Counts, Floats, Names
-from framecast.learning_rate import LearningRate
-from framecast.schedules import ReverseScheduledSampling, Sampling, ScheduledSampling, end_of
+from framecast.analysis.trace import Counts, Floats, Names
+from framecast.plotting import panels
+from framecast.recipe.learning_rate import LearningRate
+from framecast.recipe.sampling import ReverseScheduledSampling, Sampling, ScheduledSampling, sampling_end
 
 POINTS = 401
 """At most so many iterations are looked at."""
@@ -50,7 +50,7 @@ class Schedules(NamedTuple):
     """The iteration from which on the probabilities no longer change; 0 where there is none."""
 
 
-def schedules(
+def tabulate_schedules(
     sampling: Sampling,
     learning_rate: LearningRate,
     *,
@@ -77,7 +77,7 @@ def schedules(
     own = _probabilities(sampling, iterations, steps)
     kinds = _kinds(sampling)
     curves = [_probabilities(kind, iterations, steps) for kind in kinds.values()]
-    end = end_of(sampling, steps) or 0
+    end = sampling_end(sampling, steps) or 0
     evenly = np.linspace(1, end, 4) if end else np.linspace(1, steps, 5)
     moments = np.unique(np.append(evenly, steps).round().astype(np.int64))
     draw = {"seed": seed, "batch": batch_size, "context": context, "frames": frames}
@@ -118,7 +118,7 @@ def _kinds(sampling: Sampling) -> dict[str, Sampling]:
     return kinds
 
 
-def summary(found: Schedules) -> dict[str, float]:
+def summarise(found: Schedules) -> dict[str, float]:
     """When sampling comes to its end, how much truth the horizon still has then, and the ends of the learning rate."""
     return {
         "iteration from which on sampling no longer changes": float(found.end) or float("nan"),
@@ -133,12 +133,12 @@ def draw(folder: Path, found: Mapping[str, Schedules], context: int) -> None:
     for name, one in found.items():
         prefix = f"{name}-" if len(found) > 1 else ""
         own = [
-            panels.Line("context", one.iteration, one.encoder, 0),
-            panels.Line("horizon", one.iteration, one.decoder, 1),
+            panels.PanelLine("context", one.iteration, one.encoder, 0),
+            panels.PanelLine("horizon", one.iteration, one.decoder, 1),
         ]
         top: list[panels.Drawing] = [
             panels.Panel("true frames: this training", "iteration", "probability", own, limits=(0, 1)),
-            panels.Panel("learning rate", "iteration", "rate", [panels.Line("", one.iteration, one.rate, 2)]),
+            panels.Panel("learning rate", "iteration", "rate", [panels.PanelLine("", one.iteration, one.rate, 2)]),
         ]
         families: list[panels.Drawing] = [_family(one, kind) for kind in ("scheduled", "reverse")]
         masks: list[panels.Drawing] = [
@@ -147,7 +147,7 @@ def draw(folder: Path, found: Mapping[str, Schedules], context: int) -> None:
             )
             for moment, fed in zip(one.moment, one.fed, strict=True)
         ]
-        panels.draw(
+        panels.draw_panels(
             folder / f"{prefix}schedules.png", [top + families, masks], f"{name}. Dotted line: the last given frame"
         )
 
@@ -157,8 +157,8 @@ def _family(one: Schedules, kind: str) -> panels.Panel:
     for place, row in enumerate(np.flatnonzero([str(curve).startswith(kind) for curve in one.curve])):
         label = str(one.curve[row]).split(": ")[1]
         colour = {"sigmoid": 2}.get(label, place + 3)
-        lines.append(panels.Line(label, one.iteration, one.curve_decoder[row], colour))
+        lines.append(panels.PanelLine(label, one.iteration, one.curve_decoder[row], colour))
         if kind == "reverse":
-            lines.append(panels.Line("", one.iteration, one.curve_encoder[row], colour, "--"))
+            lines.append(panels.PanelLine("", one.iteration, one.curve_encoder[row], colour, "--"))
     title = f"{kind} sampling" + (" (dashed: context)" if kind == "reverse" else "")
     return panels.Panel(title, "iteration", "probability", lines, limits=(0, 1))

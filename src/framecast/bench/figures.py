@@ -9,17 +9,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from framecast.bench import targets
-from framecast.bench.results import Growth, Results
+from framecast.bench import tables
+from framecast.bench.results import Results, ScalingResult
 from framecast.bench.settings import BENCHED
-from framecast.plots import COLOURS
+from framecast.plotting.frames import COLOURS
 
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 """0.2 and 16, where matplotlib writes powers."""
 AXES = {"batch": "sequences", "cells": "map cells per side", "frames": "frames", "layers": "layers"}
 
 
-def speed(path: Path, results: Results, setting: str) -> None:
+def draw_speed(path: Path, results: Results, setting: str) -> None:
     """How many times faster than the baseline (CPU seconds), one panel for each task and batch; targets are lines.
 
     Args:
@@ -45,8 +45,8 @@ def speed(path: Path, results: Results, setting: str) -> None:
                 colour = COLOURS[number % len(COLOURS)]
                 bar = {"label": name} if place == 0 else {}
                 axis.bar(left, found.cpu, wide, align="edge", color=colour, yerr=spread, capsize=2, **bar)
-                aim = targets.speed(setting, model, task, batch, name)
-                if aim is not None and here[model].contenders[0] == targets.PLAIN:
+                aim = tables.speed_target(setting, model, task, batch, name)
+                if aim is not None and here[model].contenders[0] == tables.PLAIN:
                     axis.hlines(aim, left, left + wide, color="black", linewidth=1.5)
         axis.axhline(1, color="grey", linewidth=0.8)
         axis.set_xticks(range(len(models)), models, fontsize=7)
@@ -59,7 +59,7 @@ def speed(path: Path, results: Results, setting: str) -> None:
     _save(figure, path)
 
 
-def growth(path: Path, results: Results) -> None:
+def draw_scaling(path: Path, results: Results) -> None:
     """CPU seconds above, peak memory below, against each size, both logarithmic; grey is linear in the size.
 
     Args:
@@ -70,7 +70,7 @@ def growth(path: Path, results: Results) -> None:
     figure = _figure(3.2 * len(names), 5.2)
     grid = figure.subplots(2, len(names), squeeze=False)
     for column, name in enumerate(names):
-        lines: dict[str, list[Growth]] = {}
+        lines: dict[str, list[ScalingResult]] = {}
         for point in sorted(results.growth, key=lambda point: point.value):
             if point.axis == name:
                 lines.setdefault(f"{point.model} {point.task}, {point.contender}", []).append(point)
@@ -98,7 +98,7 @@ def growth(path: Path, results: Results) -> None:
     _save(figure, path)
 
 
-def _linear(axis: Axes, points: list[Growth]) -> None:
+def _linear(axis: Axes, points: list[ScalingResult]) -> None:
     """The line that begins at the first point and is linear in frames, sequences, layers or pixels."""
     power = 2 if points[0].axis == "cells" else 1
     sizes = [point.value for point in points]

@@ -21,7 +21,7 @@ LIMIT = 1.25
 Name = TypeVar("Name")
 
 
-class Sample(BaseModel):
+class TimeSample(BaseModel):
     """One measured call. All times in seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,20 +51,22 @@ class Ratio(BaseModel):
     dropped: int
 
 
-def order(contenders: Sequence[Name], number: int) -> list[Name]:
+def round_order(contenders: Sequence[Name], number: int) -> list[Name]:
     """The order of round `number`: each contender comes first, second, ... equally often."""
     turn = number % len(contenders)
     return [*contenders[turn:], *contenders[:turn]]
 
 
-def threshold(samples: Sequence[Sample]) -> float:
+def calibration_threshold(samples: Sequence[TimeSample]) -> float:
     """The longest calibration that is not suspicious, seconds."""
     return LIMIT * median([time for sample in samples for time in (sample.before, sample.after)])
 
 
-def pairs(samples: Sequence[Sample], baseline: str, other: str) -> tuple[list[tuple[Sample, Sample]], int]:
+def valid_pairs(
+    samples: Sequence[TimeSample], baseline: str, other: str
+) -> tuple[list[tuple[TimeSample, TimeSample]], int]:
     """The pairs (baseline, other) that count, and how many were dropped."""
-    longest = threshold(samples) if samples else 0.0
+    longest = calibration_threshold(samples) if samples else 0.0
     first = {sample.round: sample for sample in samples if sample.contender == baseline}
     second = {sample.round: sample for sample in samples if sample.contender == other}
     found = [(first[number], second[number]) for number in sorted(first.keys() & second.keys())]
@@ -72,9 +74,9 @@ def pairs(samples: Sequence[Sample], baseline: str, other: str) -> tuple[list[tu
     return kept, len(found) - len(kept)
 
 
-def ratio(samples: Sequence[Sample], baseline: str, other: str) -> Ratio | None:
+def compute_ratio(samples: Sequence[TimeSample], baseline: str, other: str) -> Ratio | None:
     """How many times faster `other` is than the baseline; None where no pair counts."""
-    kept, dropped = pairs(samples, baseline, other)
+    kept, dropped = valid_pairs(samples, baseline, other)
     if not kept:
         return None
     wall = sorted(a.wall / b.wall for a, b in kept)
@@ -91,12 +93,12 @@ def ratio(samples: Sequence[Sample], baseline: str, other: str) -> Ratio | None:
     )
 
 
-def enough(samples: Sequence[Sample], contenders: Sequence[str], wanted: int) -> bool:
+def has_enough_pairs(samples: Sequence[TimeSample], contenders: Sequence[str], wanted: int) -> bool:
     """Whether every contender but the first has `wanted` pairs with it that count."""
-    return all(len(pairs(samples, contenders[0], other)[0]) >= wanted for other in contenders[1:])
+    return all(len(valid_pairs(samples, contenders[0], other)[0]) >= wanted for other in contenders[1:])
 
 
-def seconds(samples: Sequence[Sample], contender: str) -> tuple[float, float]:
+def median_seconds(samples: Sequence[TimeSample], contender: str) -> tuple[float, float]:
     """Median wall and CPU seconds of a contender over its undisturbed samples; over all, where there is none.
 
     Raises:
@@ -105,6 +107,6 @@ def seconds(samples: Sequence[Sample], contender: str) -> tuple[float, float]:
     own = [sample for sample in samples if sample.contender == contender]
     if not own:
         raise UsageError("contender", got=contender, expected="one that was measured")
-    longest = threshold(samples)
+    longest = calibration_threshold(samples)
     calm = [sample for sample in own if max(sample.before, sample.after) <= longest] or own
     return median([sample.wall for sample in calm]), median([sample.cpu for sample in calm])

@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from framecast import atomic
-from framecast.bench import clock
-from framecast.bench.contender import SWITCHES, factory, label
-from framecast.bench.gate import Gate
-from framecast.bench.ratios import LIMIT, Ratio, Sample, ratio
+from framecast import files
+from framecast.bench import timing
+from framecast.bench.equivalence import Equivalence
+from framecast.bench.implementations import SWITCHES, import_factory, short_name
+from framecast.bench.ratios import LIMIT, Ratio, TimeSample, compute_ratio
 from framecast.bench.settings import Setting, Task
 from framecast.errors import UsageError
-from framecast.kernels import describe
+from framecast.kernels import describe_kernels
 
 _HOUSE = Path(__file__).resolve().parents[1]
 _MEASURED = (
-    *("kernels", "models", "cell", "conv", "network", "rollout", "stepper", "graphs", "transfer"),
-    *("forecaster", "normalize", "objective", "losses", "patches"),
+    *("kernels", "nn", "models", "transforms", "devices"),
+    *("forecasting/forecaster", "training/objective", "recipe/losses"),
 )
 _SOURCES = (".py", ".c", ".h")
 
@@ -44,7 +44,7 @@ class Stamp(_Frozen):
     threads: int
 
 
-class Times(_Frozen):
+class TimeResult(_Frozen):
     """Time of one workload."""
 
     setting: Setting
@@ -60,11 +60,11 @@ class Times(_Frozen):
     """What a large matrix product reached just before, floating-point operations per second."""
     limit: float
     """Of the dropping rule, see `ratios`."""
-    samples: list[Sample]
+    samples: list[TimeSample]
     ratios: dict[str, Ratio | None]
 
 
-class Memory(_Frozen):
+class MemoryResult(_Frozen):
     """Peak memory of one workload, bytes, of several processes of each contender."""
 
     setting: Setting
@@ -75,16 +75,16 @@ class Memory(_Frozen):
     peaks: dict[str, list[int]]
 
 
-class Agreement(_Frozen):
+class AgreementResult(_Frozen):
     """That all contenders compute the same thing."""
 
     setting: Setting
     model: str
     stamp: Stamp
-    gates: list[Gate]
+    gates: list[Equivalence]
 
 
-class Growth(_Frozen):
+class ScalingResult(_Frozen):
     """Time and memory at one size."""
 
     setting: Setting
@@ -104,38 +104,40 @@ class Results(_Frozen):
     """All that was measured so far."""
 
     format: Literal[1] = 1
-    agreements: list[Agreement] = []
-    times: list[Times] = []
-    memory: list[Memory] = []
-    growth: list[Growth] = []
+    agreements: list[AgreementResult] = []
+    times: list[TimeResult] = []
+    memory: list[MemoryResult] = []
+    growth: list[ScalingResult] = []
 
-    def plus(self, part: Agreement | Times | Memory | Growth) -> Results:
+    def plus(self, part: AgreementResult | TimeResult | MemoryResult | ScalingResult) -> Results:
         """The same with a part added, or exchanged for an older one of the same workload."""
-        name = {Agreement: "agreements", Times: "times", Memory: "memory", Growth: "growth"}[type(part)]
-        others = [other for other in getattr(self, name) if key(other) != key(part)]
+        name = {AgreementResult: "agreements", TimeResult: "times", MemoryResult: "memory", ScalingResult: "growth"}[
+            type(part)
+        ]
+        others = [other for other in getattr(self, name) if part_key(other) != part_key(part)]
         return self.model_copy(update={name: [*others, part]})
 
     def write(self, path: Path) -> None:
         """Write JSON."""
-        atomic.write_text(path, self.model_dump_json(indent=1) + "\n")
+        files.write_text(path, self.model_dump_json(indent=1) + "\n")
 
 
-Part = TypeVar("Part", Agreement, Times, Memory, Growth)
+Part = TypeVar("Part", AgreementResult, TimeResult, MemoryResult, ScalingResult)
 
 
-def key(part: Agreement | Times | Memory | Growth) -> tuple[object, ...]:
+def part_key(part: AgreementResult | TimeResult | MemoryResult | ScalingResult) -> tuple[object, ...]:
     """What a part is about: two parts with the same key measure the same."""
     fields = ("model", "task", "batch", "contender", "axis", "value")
     return part.setting.name, *(getattr(part, name, None) for name in fields)
 
 
-def current(parts: Sequence[Part], wanted: tuple[object, ...], setting: Setting, stamp: Stamp) -> Part | None:
+def find_current(parts: Sequence[Part], wanted: tuple[object, ...], setting: Setting, stamp: Stamp) -> Part | None:
     """The part of this key, if it was measured with this code, in this setting."""
-    same = (part for part in parts if key(part) == wanted and part.setting == setting and part.stamp == stamp)
+    same = (part for part in parts if part_key(part) == wanted and part.setting == setting and part.stamp == stamp)
     return next(same, None)
 
 
-def read(path: Path) -> Results:
+def read_results(path: Path) -> Results:
     """Read what was measured before; nothing where there is no such file.
 
     Raises:
@@ -151,7 +153,7 @@ def read(path: Path) -> Results:
         raise UsageError(str(path), got=first, expected="a file that framecast bench wrote", fix=fix) from error
 
 
-def times(
+def summarise_times(
     setting: Setting,
     model: str,
     task: Task,
@@ -160,9 +162,9 @@ def times(
     stamp: Stamp,
     multiply_adds: int,
     roof: float,
-    samples: list[Sample],
+    samples: list[TimeSample],
     contenders: Sequence[str],
-) -> Times:
+) -> TimeResult:
     """A part with its statistics.
 
     Args:
@@ -176,7 +178,7 @@ def times(
         samples: raw.
         contenders: labels, the baseline first.
     """
-    return Times(
+    return TimeResult(
         setting=setting,
         model=model,
         task=task,
@@ -187,19 +189,19 @@ def times(
         roof=roof,
         limit=LIMIT,
         samples=samples,
-        ratios={other: ratio(samples, contenders[0], other) for other in contenders[1:]},
+        ratios={other: compute_ratio(samples, contenders[0], other) for other in contenders[1:]},
     )
 
 
-def stamp(names: Sequence[str], threads: int) -> Stamp:
+def make_stamp(names: Sequence[str], threads: int) -> Stamp:
     """Versions and the hash of the measured code.
 
     Args:
         names: of the contenders.
         threads: of torch.
     """
-    with clock.threads(threads):
-        computing = describe()
+    with timing.threads(threads):
+        computing = describe_kernels()
     versions = {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -208,23 +210,23 @@ def stamp(names: Sequence[str], threads: int) -> Stamp:
         "torch's instructions": torch.backends.cpu.get_cpu_capability(),
         "kernels of fast and low": computing,
     }
-    files = [path for name in _MEASURED for path in _sources(_HOUSE / name)]
+    sources = [path for name in _MEASURED for path in _sources(_HOUSE / name)]
     for name in names:
         if name not in SWITCHES:
-            files += _sources(Path(inspect.getfile(inspect.unwrap(factory(name)))).parent)
+            sources += _sources(Path(inspect.getfile(inspect.unwrap(import_factory(name)))).parent)
     digest = hashlib.sha256()
-    for path in files:
+    for path in sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return Stamp(versions=versions, code=digest.hexdigest()[:16], threads=threads)
 
 
-def labels(names: Sequence[str]) -> list[str]:
+def short_names(names: Sequence[str]) -> list[str]:
     """Short names of contenders.
 
     Raises:
         UsageError: two of them would be called the same.
     """
-    found = [label(name) for name in names]
+    found = [short_name(name) for name in names]
     if len(set(found)) < len(found):
         raise UsageError("contenders", got=", ".join(found), expected="different names")
     return found

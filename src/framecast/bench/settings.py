@@ -114,7 +114,7 @@ SETTINGS = {
 """standard; the 140 x 140 radar (35 x 35 cells); 3 x 3 kernels; one small enough to see in seconds that all works."""
 
 
-def setting_of(name: str) -> Setting:
+def find_setting(name: str) -> Setting:
     """The setting of a name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What was measured, as tables for a terminal and for a page; the targets stand beside the figures."""
+"""Tables of a benchmark for a terminal and for a page, with the targets beside the figures."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from framecast.bench import targets
-from framecast.bench.ratios import LIMIT, seconds
-from framecast.bench.results import Agreement, Growth, Memory, Part, Results, Times
-from framecast.bench.settings import BENCHED
+from framecast.bench.ratios import LIMIT, median_seconds
+from framecast.bench.results import AgreementResult, MemoryResult, Part, Results, ScalingResult, TimeResult
+from framecast.bench.settings import BENCHED, Task
 
 MB = 1e6
 CONSTANT = 0.05
@@ -46,7 +45,7 @@ class Sheet(NamedTuple):
         return "\n".join([*head, *rows, *(f"\n{note}" for note in self.notes)])
 
 
-def speed(results: Results, setting: str) -> Sheet:
+def tabulate_speed(results: Results, setting: str) -> Sheet:
     """Time of each workload, and how many times faster than the baseline."""
     rows = [row for part in _of(results.times, setting) for row in _speed_rows(part)]
     columns = ("network", "task", "batch", "form", "wall s", "CPU s", "faster, wall", "faster, CPU")
@@ -61,30 +60,30 @@ def speed(results: Results, setting: str) -> Sheet:
     )
 
 
-def _speed_rows(part: Times) -> list[tuple[str, ...]]:
+def _speed_rows(part: TimeResult) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     passes = 3 if part.task == "train" else 1
     work = 2 * passes * part.batch * part.multiply_adds
     for name in part.contenders:
-        wall, cpu = seconds(part.samples, name)
+        wall, cpu = median_seconds(part.samples, name)
         first = (part.model, part.task, str(part.batch)) if name == part.contenders[0] else ("", "", "")
         ratio = part.ratios.get(name)
         figures: tuple[str, ...] = ("", "", "", "")
         if name != part.contenders[0]:
             figures = ("-", "-", "", "0")
         if ratio is not None:
-            aim = targets.speed(part.setting.name, part.model, part.task, part.batch, name)
+            aim = speed_target(part.setting.name, part.model, part.task, part.batch, name)
             figures = (
                 f"{ratio.wall:.2f}x ({ratio.wall_low:.2f} to {ratio.wall_high:.2f})",
                 f"{ratio.cpu:.2f}x ({ratio.cpu_low:.2f} to {ratio.cpu_high:.2f})",
-                _aim(aim if part.contenders[0] == targets.PLAIN else None, ratio.cpu, "x", more=True),
+                _aim(aim if part.contenders[0] == PLAIN else None, ratio.cpu, "x", more=True),
                 f"{ratio.pairs} ({ratio.dropped})",
             )
         rows.append((*first, name, f"{wall:.2f}", f"{cpu:.2f}", *figures, f"{work / wall / part.roof:.0%}"))
     return rows
 
 
-def memory(results: Results, setting: str) -> Sheet:
+def tabulate_memory(results: Results, setting: str) -> Sheet:
     """Peak memory of each workload, and its share of the baseline's."""
     rows = [row for part in _of(results.memory, setting) for row in _memory_rows(part)]
     columns = ("network", "task", "batch", "form", "peak MB", "lowest to highest", "share", "target")
@@ -92,22 +91,22 @@ def memory(results: Results, setting: str) -> Sheet:
     return Sheet(f"Memory, setting {setting}", columns, rows, notes if rows else ())
 
 
-def _memory_rows(part: Memory) -> list[tuple[str, ...]]:
+def _memory_rows(part: MemoryResult) -> list[tuple[str, ...]]:
     names = list(part.peaks)
     base = median(part.peaks[names[0]])
     rows: list[tuple[str, ...]] = []
     for name, peaks in part.peaks.items():
         share = median(peaks) / base
-        aim = targets.memory(part.setting.name, part.model, part.task, part.batch, name)
+        aim = memory_target(part.setting.name, part.model, part.task, part.batch, name)
         is_base = name == names[0]
-        figures = ("", "") if is_base else (f"{share:.2f}", _aim(aim if names[0] == targets.PLAIN else None, share))
+        figures = ("", "") if is_base else (f"{share:.2f}", _aim(aim if names[0] == PLAIN else None, share))
         first = (part.model, part.task, str(part.batch)) if is_base else ("", "", "")
         spread = f"{min(peaks) / MB:.0f} to {max(peaks) / MB:.0f}"
         rows.append((*first, name, f"{median(peaks) / MB:.0f}", spread, *figures))
     return rows
 
 
-def agreement(results: Results, setting: str) -> Sheet:
+def tabulate_agreement(results: Results, setting: str) -> Sheet:
     """How far each form is from the truth."""
     rows: list[tuple[str, ...]] = []
     for part in _of(results.agreements, setting):
@@ -124,13 +123,13 @@ def agreement(results: Results, setting: str) -> Sheet:
     return Sheet(f"Agreement, setting {setting}", columns, rows, notes if rows else ())
 
 
-def growth(results: Results) -> Sheet:
+def tabulate_scaling(results: Results) -> Sheet:
     """Time and memory against each size, and the exponent of the last step: 1 is linear."""
     rows: list[tuple[str, ...]] = []
     for part, before in _with_before(results.growth):
         figures = ("", "")
         if before is not None:
-            figures = (f"{exponent(before, part):.2f}", f"{exponent(before, part, memory=True):.2f}")
+            figures = (f"{growth_exponent(before, part):.2f}", f"{growth_exponent(before, part, memory=True):.2f}")
         head = (part.axis, part.model, part.task, part.contender, str(part.value))
         rows.append((*head, f"{min(part.wall):.2f}", f"{min(part.cpu):.2f}", f"{part.peak / MB:.0f}", *figures))
     columns = ("against", "network", "task", "form", "value", "wall s", "CPU s", "peak MB")
@@ -142,16 +141,16 @@ def growth(results: Results) -> Sheet:
     return Sheet("Growth", (*columns, "exponent, time", "memory"), rows, said)
 
 
-def exponent(before: Growth, after: Growth, *, memory: bool = False) -> float:
+def growth_exponent(before: ScalingResult, after: ScalingResult, *, memory: bool = False) -> float:
     """P in quantity ~ size^p between two sizes; cells of a map count as its area."""
     size = math.log(after.value / before.value) * (2 if after.axis == "cells" else 1)
     grown = after.peak / before.peak if memory else min(after.cpu) / min(before.cpu)
     return math.log(grown) / size
 
 
-def _with_before(points: Sequence[Growth]) -> list[tuple[Growth, Growth | None]]:
-    found: list[tuple[Growth, Growth | None]] = []
-    last: dict[tuple[str, ...], Growth] = {}
+def _with_before(points: Sequence[ScalingResult]) -> list[tuple[ScalingResult, ScalingResult | None]]:
+    found: list[tuple[ScalingResult, ScalingResult | None]] = []
+    last: dict[tuple[str, ...], ScalingResult] = {}
     for point in sorted(points, key=lambda point: (point.axis, *_place(point)[:2], point.contender, point.value)):
         line = (point.setting.name, point.axis, point.model, point.task, point.contender)
         found.append((point, last.get(line)))
@@ -159,9 +158,9 @@ def _with_before(points: Sequence[Growth]) -> list[tuple[Growth, Growth | None]]
     return found
 
 
-def constant_memory(points: Sequence[Growth]) -> list[str]:
+def constant_memory(points: Sequence[ScalingResult]) -> list[str]:
     """What the longest rollout takes at inference beside the shortest, one line for each network and form."""
-    lines: dict[tuple[str, str, str], list[Growth]] = {}
+    lines: dict[tuple[str, str, str], list[ScalingResult]] = {}
     for point in points:
         if point.axis == "frames" and point.task == "inference":
             lines.setdefault((point.setting.name, point.model, point.contender), []).append(point)
@@ -174,9 +173,9 @@ def constant_memory(points: Sequence[Growth]) -> list[str]:
     return said
 
 
-def setup(results: Results) -> str:
+def describe_setup(results: Results) -> str:
     """With what all of it was measured, one line for each way; empty if nothing was."""
-    parts: list[Agreement | Times | Memory | Growth] = []
+    parts: list[AgreementResult | TimeResult | MemoryResult | ScalingResult] = []
     parts += [*results.agreements, *results.times, *results.memory, *results.growth]
     lines = []
     for part in parts:
@@ -191,7 +190,7 @@ def _of(parts: Sequence[Part], setting: str) -> list[Part]:
     return sorted(found, key=_place)
 
 
-def _place(part: Agreement | Times | Memory | Growth) -> tuple[int, bool, int]:
+def _place(part: AgreementResult | TimeResult | MemoryResult | ScalingResult) -> tuple[int, bool, int]:
     return BENCHED.index(part.model), getattr(part, "task", "") == "inference", getattr(part, "batch", 0)
 
 
@@ -201,3 +200,33 @@ def _aim(aim: float | None, got: float, unit: str = "", *, more: bool = False) -
         return ""
     met = got >= aim if more else got <= aim
     return f"{aim:g}{unit} {'met' if met else 'missed'}"
+
+
+PLAIN = "plain"
+"""The opponent that the targets are about."""
+_SPEED: dict[tuple[str, Task, int], dict[str, float]] = {
+    ("standard", "train", 8): {"predrnn": 4.0, "predrnn_v2": 4.0, "predrnn_pp": 4.0, "mim": 4.0, "convlstm": 3.5},
+    ("standard", "inference", 1): {"predrnn": 3.0, "predrnn_v2": 3.0, "predrnn_pp": 3.0, "mim": 3.0, "convlstm": 2.5},
+    ("standard", "inference", 8): {"predrnn": 4.0, "predrnn_v2": 4.0, "predrnn_pp": 4.0, "mim": 4.0, "convlstm": 3.5},
+}
+_OTHER_SIZES = 2.5
+"""In training, of maps of 35 x 35 cells and of 3 x 3 kernels."""
+_MEMORY: dict[tuple[str, Task, int], dict[str, float]] = {
+    ("fast", "train", 8): {"predrnn": 0.8, "predrnn_v2": 0.8, "predrnn_pp": 0.8, "mim": 0.8, "convlstm": 0.9},
+    ("low", "train", 8): {"predrnn": 0.5, "predrnn_v2": 0.45, "predrnn_pp": 0.5, "mim": 0.5, "convlstm": 0.6},
+    ("fast", "inference", 1): dict.fromkeys(("predrnn", "predrnn_v2", "predrnn_pp", "mim", "convlstm"), 1.1),
+}
+
+
+def speed_target(setting: str, model: str, task: Task, batch: int, contender: str) -> float | None:
+    """How many times faster than the plain form; None where nothing is aimed at."""
+    if contender != "fast":
+        return None
+    if setting in ("radar", "kernel3") and task == "train":
+        return _OTHER_SIZES
+    return _SPEED.get((setting, task, batch), {}).get(model)
+
+
+def memory_target(setting: str, model: str, task: Task, batch: int, contender: str) -> float | None:
+    """The most that peak memory may be, as a share of the plain form's; None where nothing is aimed at."""
+    return _MEMORY.get((contender, task, batch), {}).get(model) if setting == "standard" else None

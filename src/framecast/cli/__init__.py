@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from framecast.cli import bench, evaluate, pages, show, study, train, use
+from framecast.cli import bench, evaluate, inspect, predict, report, study, train
 from framecast.errors import FramecastError
 
 DISK_FULL, OUT_OF_MEMORY = 5, 6
@@ -24,19 +24,19 @@ app = typer.Typer(
     "7 non-finite loss, 8 wrong numbers, 73 run in use, 130/143 stopped by a signal and saved.",
 )
 app.command()(train.demo)
-app.command()(show.models)
-app.command()(show.doctor)
-app.command()(show.inspect)
-app.add_typer(show.data_app, name="data")
+app.command()(inspect.models)
+app.command()(inspect.doctor)
+app.command()(inspect.inspect)
+app.add_typer(inspect.data_app, name="data")
 app.command("train")(train.train)
 app.command()(train.resume)
 app.command()(evaluate.evaluate)
-app.command()(pages.report)
-app.command()(pages.compare)
-app.command()(pages.race)
+app.command()(report.report)
+app.command()(report.compare)
+app.command()(report.race)
 app.command()(study.study)
-app.command()(use.predict)
-app.command()(use.convert)
+app.command()(predict.predict)
+app.command()(predict.convert)
 app.command()(bench.bench)
 
 

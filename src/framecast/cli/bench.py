@@ -47,17 +47,17 @@ def bench(
     as_json: options.Json = False,
 ) -> None:
     """Time and memory of the networks: interleaved, calibrated, gated by their numbers, targets beside."""
-    from framecast.bench.memory import PROCESSES
-    from framecast.bench.page import write
-    from framecast.bench.run import Plan, run, run_growth, sheets
-    from framecast.bench.settings import BENCHED, SETTINGS, TASKS, setting_of
+    from framecast.bench.markdown_page import write_page
+    from framecast.bench.peak_memory import PROCESSES
+    from framecast.bench.run import BenchOptions, make_sheets, run_bench, run_scaling
+    from framecast.bench.settings import BENCHED, SETTINGS, TASKS, find_setting
 
     own = _words(forms, FORMS, "--forms") if forms else FORMS[1:2] if growth else FORMS
-    plan = Plan(
-        setting=[setting_of(setting), SETTINGS["quick"]][quick],
+    plan = BenchOptions(
+        setting=[find_setting(setting), SETTINGS["quick"]][quick],
         models=_words(models, BENCHED, "--models") if models else BENCHED,
         tasks=_words(tasks, TASKS, "--tasks"),
-        batches=[int(size) for size in options.numbers(batches, "--batches")] if batches else None,
+        batches=[int(size) for size in options.parse_numbers(batches, "--batches")] if batches else None,
         contenders=[*(opponent or ()), *own],
         out=out,
         what=_words(what, WHAT, "--what"),
@@ -68,14 +68,14 @@ def bench(
         quiet=quiet or as_json,
         processes=1 if quick else PROCESSES,
     )
-    results, left = run_growth(plan, quick=quick) if growth else run(plan)
+    results, left = run_scaling(plan, quick=quick) if growth else run_bench(plan)
     if page is not None:
-        write(page, results)
+        write_page(page, results)
     if as_json:
-        options.say_json({"out": str(out), "left": left, "results": results.model_dump(mode="json")})
+        options.print_json({"out": str(out), "left": left, "results": results.model_dump(mode="json")})
         return
     console = options.console()
-    for sheet in sheets(results, plan, growth=growth):
+    for sheet in make_sheets(results, plan, growth=growth):
         sheet.print(console)
     for title in left:
         console.print(f"no time left for: {title}", markup=False)

@@ -10,7 +10,7 @@ import typer
 from framecast.cli import options
 
 if TYPE_CHECKING:
-    from framecast.scoreboard import Scoreboard
+    from framecast.evaluation.scoreboard import Scoreboard
 
 Split = Annotated[
     str | None,
@@ -81,34 +81,34 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Score forecasts beside baselines: means with intervals, skill, by lead time; tables, JSON and pictures."""
-    from framecast.contest import Question, contest
+    from framecast.evaluation.prepare import EvaluationOptions, evaluate_run
 
     as_said: dict[str, Any] = {"limit": limit, "batch_size": batch_size, "by_channel": by_channel, "whole": whole}
-    question = Question(
+    question = EvaluationOptions(
         split,
-        options.words(metrics) if metrics else None,
-        options.numbers(thresholds, "--thresholds") if thresholds else None,
-        options.length(context),
-        options.length(horizon),
-        baselines=None if baseline is None else [] if baseline == "none" else options.words(baseline),
-        scales=options.whole(scales, "--scales"),
+        options.parse_words(metrics) if metrics else None,
+        options.parse_numbers(thresholds, "--thresholds") if thresholds else None,
+        options.parse_length(context),
+        options.parse_length(horizon),
+        baselines=None if baseline is None else [] if baseline == "none" else options.parse_words(baseline),
+        scales=options.parse_integers(scales, "--scales"),
         in_dbz=options.is_dbz(scale),
-        block=options.block(block),
-        room=options.room(None, tile, overlap),
+        block=options.parse_block(block),
+        room=options.memory_limits(None, tile, overlap),
         **as_said,
     )
     fields = options.data_fields(
         data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
-    board, folder = contest(
-        run, fields, question, out, device, precision, options.imported(model), quiet=quiet or as_json
+    board, folder = evaluate_run(
+        run, fields, question, out, device, precision, options.import_model(model), quiet=quiet or as_json
     )
     _tell(board, folder, by_lead=by_lead, as_json=as_json)
 
 
 def _tell(board: Scoreboard, folder: Path, *, by_lead: bool, as_json: bool) -> None:
     if as_json:
-        options.say_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
+        options.print_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
         return
     console = options.console()
     for note in board.dataset.notes:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from framecast.data import DataConfig
-    from framecast.domain import Room
+    from framecast.devices import Launch
+    from framecast.forecasting.memory_plan import MemoryLimits
     from framecast.models import ModelConfig
-    from framecast.place import Place
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Precision = Annotated[
@@ -132,14 +132,14 @@ def data_fields(
         "source": _absolute(source),
         "dims": dims,
         "variable": variable,
-        "range": None if value_range is None else interval(value_range),
+        "range": None if value_range is None else parse_interval(value_range),
         "missing": missing,
         "units": units,
         "times": times,
         "step_minutes": step_minutes,
         "colour": "grey" if grey else None,
         "shrink": shrink,
-        "frames": None if frames is None else extent(frames),
+        "frames": None if frames is None else parse_extent(frames),
     }
     return {key: value for key, value in fields.items() if value is not None}
 
@@ -147,12 +147,12 @@ def data_fields(
 def data_config(fields: dict[str, Any]) -> DataConfig:
     """A DataConfig from its fields."""
     from framecast.data import DataConfig
-    from framecast.recipe import checked
+    from framecast.recipe.recipe import parse_config
 
-    return checked(DataConfig, fields, "data")
+    return parse_config(DataConfig, fields, "data")
 
 
-def numbers(text: str, what: str) -> tuple[float, ...]:
+def parse_numbers(text: str, what: str) -> tuple[float, ...]:
     """Comma-separated numbers."""
     try:
         return tuple(float(part) for part in text.split(","))
@@ -160,20 +160,20 @@ def numbers(text: str, what: str) -> tuple[float, ...]:
         raise UsageError(what, got=text, expected="numbers with commas between them, for example 0,70") from error
 
 
-def room(max_memory: str | None, tile: int | None, overlap: int | None) -> Room:
+def memory_limits(max_memory: str | None, tile: int | None, overlap: int | None) -> MemoryLimits:
     """Limit of memory, and tiles."""
-    from framecast.domain import Room
-    from framecast.memory import parsed
+    from framecast.forecasting.memory_plan import MemoryLimits
+    from framecast.memory_usage import parsed
 
-    return Room(None if max_memory is None else parsed(max_memory), tile, overlap)
+    return MemoryLimits(None if max_memory is None else parsed(max_memory), tile, overlap)
 
 
-def words(text: str) -> list[str]:
+def parse_words(text: str) -> list[str]:
     """Comma-separated names."""
     return [word.strip() for word in text.split(",")]
 
 
-def block(text: str) -> int | str:
+def parse_block(text: str) -> int | str:
     """Which windows are drawn together for intervals."""
     if text in ("auto", "event"):
         return text
@@ -182,9 +182,9 @@ def block(text: str) -> int | str:
     return int(text)
 
 
-def whole(text: str, what: str) -> tuple[int, ...]:
+def parse_integers(text: str, what: str) -> tuple[int, ...]:
     """Comma-separated whole numbers."""
-    found = numbers(text, what)
+    found = parse_numbers(text, what)
     if not all(number.is_integer() for number in found):
         raise UsageError(what, got=text, expected="whole numbers with commas between them, for example 4,16")
     return tuple(int(number) for number in found)
@@ -197,28 +197,28 @@ def is_dbz(scale: str | None) -> bool:
     return scale is not None
 
 
-def extent(text: str) -> list[int] | list[str]:
+def parse_extent(text: str) -> list[int] | list[str]:
     """Two numbers of frames, or two times."""
-    ends = words(text)
+    ends = parse_words(text)
     if len(ends) != 2:
         raise UsageError("--frames", got=text, expected="A,B, for example 0,20")
     return [int(end) for end in ends] if all(end.isdecimal() for end in ends) else ends
 
 
-def length(text: str | None) -> int | str | None:
+def parse_length(text: str | None) -> int | str | None:
     """A number of frames, or a time as in 50min."""
     return int(text) if text is not None and text.isdecimal() else text
 
 
-def interval(text: str) -> tuple[float, float]:
+def parse_interval(text: str) -> tuple[float, float]:
     """LOW,HIGH."""
-    ends = numbers(text, "--range")
+    ends = parse_numbers(text, "--range")
     if len(ends) != 2 or not ends[0] < ends[1]:
         raise UsageError("--range", got=text, expected="LOW,HIGH with LOW < HIGH, for example 0,70")
     return ends[0], ends[1]
 
 
-def size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
     """HxW, or one number for a square."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
@@ -226,12 +226,12 @@ def size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[-1])
 
 
-def place(device: str) -> Place:
+def read_launch(device: str) -> Launch:
     """Where to compute, from the environment that torchrun sets."""
-    from framecast.place import Place
+    from framecast.devices import Launch
 
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-    return Place(device, local, max(1, world // local), int(os.environ.get("RANK", "0")))
+    return Launch(device, local, max(1, world // local), int(os.environ.get("RANK", "0")))
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -241,16 +241,16 @@ def console(*, quiet: bool = False) -> Console:
     return Console(quiet=quiet, width=None if sys.stdout.isatty() else 140, highlight=False, soft_wrap=False)
 
 
-def imported(name: str | None) -> type[ModelConfig] | None:
+def import_model(name: str | None) -> type[ModelConfig] | None:
     """The class of a network that is not framecast's own."""
     if name is None:
         return None
-    from framecast.recipe import imported as found
+    from framecast.recipe.recipe import import_class as found
 
     return found(name)
 
 
-def say_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Print one JSON object."""
     print(json.dumps(value, indent=2))
 

@@ -54,17 +54,17 @@ def study(
     as_json: options.Json = False,
 ) -> None:
     """See why a network works: gates, gradients, memories, schedules, blur; arrays (.npz) and pictures."""
-    from framecast.study import Plan
-    from framecast.study import study as ask
+    from framecast.commands.study import StudyOptions
+    from framecast.commands.study import study_runs as ask
 
-    ends = options.numbers(saturated, "--saturated")
+    ends = options.parse_numbers(saturated, "--saturated")
     if len(ends) != 2:
         raise UsageError("--saturated", got=saturated, expected="LOW,HIGH, for example 0.1,0.9")
-    plan = Plan(
-        options.words(what) if what else None,
+    plan = StudyOptions(
+        options.parse_words(what) if what else None,
         split,
-        options.length(context),
-        options.length(horizon),
+        options.parse_length(context),
+        options.parse_length(horizon),
         sequences,
         sequence,
         batch_size,
@@ -74,9 +74,9 @@ def study(
     fields = options.data_fields(
         data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
-    how: dict[str, Any] = {"device": device, "precision": precision, "model": options.imported(model)}
+    how: dict[str, Any] = {"device": device, "precision": precision, "model": options.import_model(model)}
     outcome = ask(runs, fields, plan, out=out, quiet=quiet or as_json, **how)
     if as_json:
-        options.say_json(outcome.as_dict())
+        options.print_json(outcome.as_dict())
         return
     outcome.print(options.console())

@@ -10,8 +10,8 @@ import typer
 from framecast.cli import options
 
 if TYPE_CHECKING:
-    from framecast.loop import Outcome
-    from framecast.place import Place
+    from framecast.devices import Launch
+    from framecast.training.loop import TrainingOutcome
 
 RUNS = Path("runs")
 
@@ -24,15 +24,15 @@ def demo(
     as_json: options.Json = False,
 ) -> None:
     """The whole story in a few minutes on a CPU: train on moving digits, score, draw, and what to do next."""
-    from framecast.demo import run_demo
-    from framecast.place import resolve_device
-    from framecast.run_folder import next_free
+    from framecast.commands.demo import run_demo
+    from framecast.devices import resolve_device
+    from framecast.runs.folder import next_free_folder
 
     console = options.console(quiet=quiet or as_json)
-    path = out or next_free(RUNS, "demo")
+    path = out or next_free_folder(RUNS, "demo")
     board = run_demo(path, console, steps=steps, device=resolve_device(device), quiet=quiet or as_json)
     if as_json:
-        options.say_json({"run": str(path), **board.as_dict()})
+        options.print_json({"run": str(path), **board.as_dict()})
 
 
 def train(
@@ -63,19 +63,18 @@ def train(
     as_json: options.Json = False,
 ) -> None:
     """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
-    from framecast.recipe import read_recipe
-    from framecast.report.record import foreign_name
-    from framecast.run_folder import next_free
-    from framecast.train import start
+    from framecast.recipe.recipe import foreign_name, read_recipe
+    from framecast.runs.folder import next_free_folder
+    from framecast.training.start import start
 
     fields = options.data_fields(
         data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
     short = {"train.steps": steps, "seed": seed, **{f"data.{key}": value for key, value in fields.items()}}
-    short |= {"context": options.length(context), "horizon": options.length(horizon)}
+    short |= {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}
     said = read_recipe(recipe, overrides or (), {key: value for key, value in short.items() if value is not None})
-    place = options.place(device)
-    path = out or next_free(RUNS, Path(recipe).stem.replace(":", "-"))
+    place = options.read_launch(device)
+    path = out or next_free_folder(RUNS, Path(recipe).stem.replace(":", "-"))
     outcome = start(said, path, place, quiet=quiet or as_json)
     _end(path, outcome, place, foreign_name(said), quiet=quiet, as_json=as_json)
 
@@ -97,14 +96,14 @@ def resume(
     as_json: options.Json = False,
 ) -> None:
     """Go on with a run that was stopped, from its newest valid checkpoint, to the same bits."""
-    from framecast.train import resume as go_on
+    from framecast.training.start import resume as go_on
 
-    place = options.place(device)
+    place = options.read_launch(device)
     outcome = go_on(run, place, overrides=overrides or (), model=model, quiet=quiet or as_json)
     _end(run, outcome, place, model, quiet=quiet, as_json=as_json)
 
 
-def _end(run: Path, outcome: Outcome, place: Place, model: str | None, *, quiet: bool, as_json: bool) -> None:
+def _end(run: Path, outcome: TrainingOutcome, place: Launch, model: str | None, *, quiet: bool, as_json: bool) -> None:
     """The page, by the first process, and what to do next."""
     if place.rank:
         return
@@ -112,7 +111,7 @@ def _end(run: Path, outcome: Outcome, place: Place, model: str | None, *, quiet:
 
     page = write_report(run, device=place.device, model=model, quiet=quiet or as_json)
     if as_json:
-        options.say_json({"run": str(run), **outcome._asdict(), "report": str(page)})
+        options.print_json({"run": str(run), **outcome._asdict(), "report": str(page)})
         return
     best = "" if outcome.best is None else f", best validation score {outcome.best:.4g}"
     print(f"{run}: step {outcome.step}, {outcome.reason}{best}")

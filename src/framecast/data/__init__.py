@@ -1,19 +1,19 @@
 """From files and generators to windows of frames in raw units, and batches of them. Knows nothing of networks."""
 
-from framecast.data.arrays import ArraySource
 from framecast.data.config import MOVING_MNIST, DataConfig, MovingMNISTConfig
-from framecast.data.dataset import DataSet, open_data
-from framecast.data.frozen import freeze
-from framecast.data.future import FutureCovariates
-from framecast.data.loader import Batch, evaluation_batches, training_batches
 from framecast.data.moving_mnist import MovingMNIST
+from framecast.data.moving_mnist_file import freeze
+from framecast.data.sources.file_source import FileSource
+from framecast.data.sources.future_covariates import FutureCovariates
+from framecast.data.windows.dataset import DataSet, open_data
+from framecast.data.windows.loader import Batch, evaluation_batches, training_batches
 
 __all__ = [
     "MOVING_MNIST",
-    "ArraySource",
     "Batch",
     "DataConfig",
     "DataSet",
+    "FileSource",
     "FutureCovariates",
     "MovingMNIST",
     "MovingMNISTConfig",

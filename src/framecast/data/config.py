@@ -9,10 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from framecast.data.calendar import Cycle
-from framecast.data.duration import Gap
+from framecast.data.durations import Gap
 from framecast.errors import UsageError
-from framecast.normalize import ZR
+from framecast.transforms.normalize import ZR
 
 MOVING_MNIST = "moving-mnist"
 """The source that is generated rather than read."""
@@ -116,7 +115,7 @@ class DataConfig(BaseModel):
             unpacked, beside what those rules call missing.
         units: physical units of the targets; over what the file says.
         scale: "dBZ", rain rates are turned into reflectivity once read (what is in dBZ stays as it is); null for as is.
-        z_r: how: the name of a relation in `framecast.normalize.Z_R`, or (a, b) of Z = a R^b.
+        z_r: how: the name of a relation in `framecast.transforms.normalize.Z_R`, or (a, b) of Z = a R^b.
         step_minutes: minutes between frames; over what the file says.
         split_by: "file", labels in the file or of files, else whole files; "sequence", whole sequences; "event", whole
             events, which are sequences less than `gap` apart; "time", consecutive blocks of each sequence; "auto",
@@ -129,7 +128,7 @@ class DataConfig(BaseModel):
             frames. Training cuts them at random places, anew in each epoch; validation and test on a fixed grid.
         crops: crops that a window of whole frames counts for in an epoch; null for as many as fit side by side.
         crop_weight: "uniform"; "wet", places with many pixels above crop_threshold more often; "changing", places that
-            change much. See `framecast.data.crops.weighed`.
+            change much. See `framecast.data.windows.crops.weigh_crop`.
         crop_threshold: above which a pixel is wet, raw units; null for 15 dBZ, 0.3 mm/h, else the middle of the range.
         targets: names or numbers of the channels that are forecast, scored and written; null for all that are no
             covariates. Other channels are known in the past only: the network forecasts them too, for its own use.
@@ -187,7 +186,7 @@ class DataConfig(BaseModel):
     @field_validator("dims")
     @classmethod
     def _axes(cls, value: str | None) -> str | None:
-        if value is not None and not good_dims(value):
+        if value is not None and not are_valid_dims(value):
             raise ValueError(f"dims: got {value!r}, expected t, h, w and if need be n, c, each once, as in nthw")
         return value
 
@@ -256,6 +255,13 @@ class DataConfig(BaseModel):
         return self.model_copy(update={"source": files})
 
 
-def good_dims(dims: str) -> bool:
+def are_valid_dims(dims: str) -> bool:
     """Whether `dims` names rows, columns and time once each, and nothing but n and c besides."""
     return set("thw") <= set(dims) <= set("ntchw") and len(set(dims)) == len(dims)
+
+
+SPLITS = ("train", "val", "test")
+
+
+Cycle = Literal["hour", "day"]
+"""Hour of the day, day of the year; UTC."""

@@ -1,15 +1,15 @@
-"""Moving MNIST, made on the fly.
-
-Srivastava, Mansimov, Salakhutdinov 2015, arXiv:1502.04681 (fixed speed); Shi et al. 2015, arXiv:1506.04214 (uniform).
-"""
+"""Moving MNIST, generated: digits that move at constant speed and bounce; the idx files that digits come in."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import math
+import zlib
 from functools import lru_cache
 from importlib import resources
+from io import BufferedIOBase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +17,62 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from framecast.data.config import DIGIT_SIDE, MovingMNISTConfig
+from framecast.data.config import DIGIT_SIDE, SPLITS, MovingMNISTConfig
 from framecast.data.fingerprint import DIGITS
-from framecast.data.idx import read_idx
-from framecast.data.stored import SPLITS
-from framecast.data.streams import Purpose, checked_seed, stream
+from framecast.data.random import Purpose, check_seed, random_stream
 from framecast.errors import InputError, UsageError
 from framecast.types import FrameSpec, Window
+
+IMAGES = 0x00000803
+"""Magic number: unsigned bytes, three axes."""
+LIMIT = 1 << 30
+GZIP = b"\x1f\x8b"
+
+
+def read_idx(path: Path, *, limit: int = LIMIT) -> NDArray[np.uint8]:
+    """Read the images of an idx file, gzipped or not.
+
+    Args:
+        path: the file.
+        limit: largest number of pixels to accept; the header is checked before anything is read.
+
+    Returns:
+        (images, height, width), 0..255.
+
+    Raises:
+        InputError: no such file, not an idx file of images, truncated, too long or beyond the limit.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(len(GZIP)) == GZIP
+            raw.seek(0)
+            if not packed:
+                return _images(raw, path, limit)
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                return _images(unpacked, path, limit)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(str(path), got=str(error), expected="an idx file of images, gzipped or not") from error
+
+
+def _images(file: BufferedIOBase, path: Path, limit: int) -> NDArray[np.uint8]:
+    header = file.read(16)
+    magic, *shape = (int.from_bytes(header[at : at + 4], "big") for at in range(0, 16, 4))
+    if len(header) < 16 or magic != IMAGES:
+        raise InputError(
+            str(path),
+            got=f"magic number {magic:#010x}",
+            expected=f"{IMAGES:#010x}, an idx file of images",
+            fix="give the file of images, not the one of labels",
+        )
+    size = math.prod(shape)
+    if not 0 < size <= limit:
+        raise InputError(str(path), got=f"{size} pixels in the header", expected=f"1 to {limit}")
+    content = file.read(size + 1)
+    if len(content) != size:
+        got = "more" if len(content) > size else f"only {len(content)}"
+        raise InputError(str(path), got=got, expected=f"{size} pixels as in the header", fix="get the file again")
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
 
 VERSION = 1
 """Goes up when the same seed gives other sequences."""
@@ -71,7 +120,7 @@ class MovingMNIST:
 
     def __init__(self, config: MovingMNISTConfig, seed: int) -> None:
         self.config = config
-        self.seed = checked_seed(seed)
+        self.seed = check_seed(seed)
         self._pools = _pools(config.digits_file)
         height, width = config.canvas
         self.spec = FrameSpec(channels=1, height=height, width=width, units="grey level", low=0.0, high=255.0)
@@ -94,7 +143,7 @@ class MovingMNIST:
             raise UsageError("split", got=split, expected=f"one of {', '.join(SPLITS)}")
         if index < 0 or frames < 1:
             raise UsageError("sequence", got=f"index {index}, {frames} frames", expected="index >= 0, frames >= 1")
-        numbers = stream(Purpose.MOVING_MNIST, self.seed, SPLITS.index(split), index)
+        numbers = random_stream(Purpose.MOVING_MNIST, self.seed, SPLITS.index(split), index)
         # x, y, direction, amplitude, digit: the amplitude is drawn at fixed speed too, so that places stay comparable
         draws = numbers.random((self.config.digits, 5)).tolist()
         rows, columns = (side - DIGIT_SIDE for side in self.config.canvas)

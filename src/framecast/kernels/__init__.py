@@ -15,36 +15,36 @@ once (transform, cast, pack) and use it for as long as the scope is open; autogr
 operation of the graph, so that gradients of all steps meet in the prepared form and are brought back once.
 """
 
-from framecast.kernels.arithmetic import conv, highway_update, increment, memory_update, output_update
 from framecast.kernels.backend import Backend
-from framecast.kernels.fused import fusing
-from framecast.kernels.library import describe
-from framecast.kernels.pending import computed
-from framecast.kernels.switch import (
+from framecast.kernels.dispatch import (
     Scope,
+    checkpointed,
     get_memory,
     get_precision,
-    recomputed,
     rollout_scope,
     set_backend,
     set_memory,
     set_precision,
 )
+from framecast.kernels.functional import conv, highway_update, increment, memory_update, output_update
+from framecast.kernels.fused_gates import fusing
+from framecast.kernels.lazy_conv import materialize
+from framecast.kernels.native_library import describe_kernels
 
 __all__ = [
     "Backend",
     "Scope",
-    "computed",
+    "checkpointed",
     "conv",
-    "describe",
+    "describe_kernels",
     "fusing",
     "get_memory",
     "get_precision",
     "highway_update",
     "increment",
+    "materialize",
     "memory_update",
     "output_update",
-    "recomputed",
     "rollout_scope",
     "set_backend",
     "set_memory",

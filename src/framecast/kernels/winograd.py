@@ -15,14 +15,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from framecast.kernels.autograd import is_needed, once
 from framecast.kernels.backend import Activation, Backend
-from framecast.kernels.direct import Direct
-from framecast.kernels.fitness import fit, plain, traced
-from framecast.kernels.library import GATES, Op, Source, library
-from framecast.kernels.once import once, wanted
-from framecast.kernels.pending import Pending, Term, computed
-from framecast.kernels.pool import kept_map
-from framecast.kernels.weights import Weight, held
+from framecast.kernels.buffer_pool import take_map
+from framecast.kernels.lazy_conv import ConvTerm, LazyConv, materialize
+from framecast.kernels.native_library import (
+    GATES,
+    NativeOp,
+    NativeSource,
+    is_cpu_float32,
+    is_traced,
+    load_library,
+    maps_fit,
+)
+from framecast.kernels.prepared_weights import PreparedWeight, hold_weight
+from framecast.kernels.reference import Direct
 
 SUM, MEMORY, OUTPUT, OUTPUT_TANH, INCREMENT, HIGHWAY = range(6)
 """`kind` of native/op.h."""
@@ -40,54 +47,54 @@ class Winograd(Backend):
     def takes(self, x: Tensor, weight: Tensor | None) -> bool:
         """Plain float32 tensors on a CPU, outside compilers, transforms and autocast, where the library is."""
         return (
-            not traced()
-            and type(x) in (Tensor, torch.nn.Parameter, Pending)
-            and plain(x)
+            not is_traced()
+            and type(x) in (Tensor, torch.nn.Parameter, LazyConv)
+            and is_cpu_float32(x)
             and 0 not in x.shape
-            and (weight is None or (plain(weight) and weight.shape[-2:] in _KERNELS))
+            and (weight is None or (is_cpu_float32(weight) and weight.shape[-2:] in _KERNELS))
             and not torch.is_autocast_enabled("cpu")
-            and library().handle is not None
+            and load_library().handle is not None
         )
 
-    def prepare(self, weight: Tensor) -> Tensor | Weight:
+    def prepare(self, weight: Tensor) -> Tensor | PreparedWeight:
         """See `weights`; weights of single pixels need no preparation."""
-        return weight if weight.shape[-1] == 1 else held(weight)
+        return weight if weight.shape[-1] == 1 else hold_weight(weight)
 
     def conv(self, maps: tuple[Tensor, ...], prepared: Any, bias: Tensor | None, kernel_size: int) -> Tensor:
         """Note what to compute; a matrix product for single pixels. What does not fit together is left to torch."""
-        maps = computed(maps)
+        maps = materialize(maps)
         weight = prepared if kernel_size == 1 else prepared.weight
-        if not fit(maps, weight, bias):
+        if not maps_fit(maps, weight, bias):
             return _direct.conv(maps, weight, bias, kernel_size)
         entries = [0, *accumulate(x.shape[1] for x in maps)]
         if kernel_size == 1:
             return _pixelwise(maps, entries, weight, bias)
-        terms = tuple(Term.of(x, prepared, entry) for x, entry in zip(maps, entries, strict=False))
-        return Pending.of(terms, len(prepared.store.data), () if bias is None else (bias,), (), _carry_out)
+        terms = tuple(ConvTerm.of(x, prepared, entry) for x, entry in zip(maps, entries, strict=False))
+        return LazyConv.of(terms, len(prepared.store.data), () if bias is None else (bias,), (), _carry_out)
 
     def memory_update(
         self, i: Tensor, f: Tensor, g: Tensor, memory: Tensor, forget_bias: float
     ) -> tuple[Tensor, Tensor]:
         """Fused."""
         if not _fusible(i, f, g, memory=memory):
-            return _direct.memory_update(computed(i), computed(f), computed(g), memory, forget_bias)
+            return _direct.memory_update(materialize(i), materialize(f), materialize(g), memory, forget_bias)
         out, delta = _apply(MEMORY, (i, f, g), memory, forget_bias)
         return out, delta
 
     def output_update(self, o: Tensor, memory: Tensor, activation: Activation) -> Tensor:
         """Fused."""
         if not _fusible(o, memory=memory):
-            return _direct.output_update(computed(o), memory, activation)
+            return _direct.output_update(materialize(o), memory, activation)
         return _apply(OUTPUT if activation == "sigmoid" else OUTPUT_TANH, (o,), memory)[0]
 
     def increment(self, i: Tensor, g: Tensor) -> Tensor:
         """Fused."""
-        return _apply(INCREMENT, (i, g))[0] if _fusible(i, g) else _direct.increment(computed(i), computed(g))
+        return _apply(INCREMENT, (i, g))[0] if _fusible(i, g) else _direct.increment(materialize(i), materialize(g))
 
     def highway_update(self, p: Tensor, u: Tensor, z: Tensor) -> Tensor:
         """Fused."""
         if not _fusible(p, u, memory=z):
-            return _direct.highway_update(computed(p), computed(u), z)
+            return _direct.highway_update(materialize(p), materialize(u), z)
         return _apply(HIGHWAY, (p, u), z)[0]
 
 
@@ -105,16 +112,16 @@ def _fusible(*gates: Tensor, memory: Tensor | None = None) -> bool:
     """Whether all are notes of one size, which nobody has asked for values yet, and the memory is of that size."""
     first = gates[0]
     return (
-        isinstance(first, Pending)
+        isinstance(first, LazyConv)
         and all(
-            isinstance(g, Pending) and g.result is None and g.extent == first.extent and g.taps == first.taps
+            isinstance(g, LazyConv) and g.result is None and g.extent == first.extent and g.taps == first.taps
             for g in gates
         )
-        and (memory is None or (plain(memory) and memory.shape == first.extent))
+        and (memory is None or (is_cpu_float32(memory) and memory.shape == first.extent))
     )
 
 
-def _carry_out(note: Pending) -> Tensor:
+def _carry_out(note: LazyConv) -> Tensor:
     return _apply(SUM, (note,))[0]
 
 
@@ -124,7 +131,7 @@ class _Layout(NamedTuple):
     kind: int
     forget_bias: float
     channels: int
-    weights: tuple[Weight, ...]
+    weights: tuple[PreparedWeight, ...]
     entries: tuple[int, ...]
     """First input channel of the weight that each source takes."""
     offsets: tuple[int, ...]
@@ -135,7 +142,7 @@ class _Layout(NamedTuple):
 
 def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget_bias: float = 0.0) -> Any:
     """Carry the notes of all gates out, and the arithmetic that follows."""
-    sources: dict[tuple[int, int, int, int], Term] = {}
+    sources: dict[tuple[int, int, int, int], ConvTerm] = {}
     entries: list[dict[int, int]] = []  # of each gate, by place of the source: the first output that it takes
     for gate in gates:
         entries.append({})
@@ -153,7 +160,7 @@ def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget
         *(term.weight.token for term in terms),
         *(_total(gate.biases) for gate in gates),
         *(_total(gate.addends) for gate in gates),
-        computed(memory),
+        materialize(memory),
     ]
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     weights, starts = tuple(term.weight for term in terms), tuple(term.entry for term in terms)
@@ -163,7 +170,7 @@ def _apply(kind: int, gates: Sequence[Any], memory: Tensor | None = None, forget
     return _Gates.apply(layout, *tensors)
 
 
-def _meet(terms: Sequence[Term], offsets: Sequence[int], channels: int) -> bool:
+def _meet(terms: Sequence[ConvTerm], offsets: Sequence[int], channels: int) -> bool:
     """Whether two gates, or two maps, use the same part of one weight."""
     parts = [
         (id(terms[at % len(terms)].weight.store), terms[at % len(terms)], first)
@@ -176,7 +183,7 @@ def _meet(terms: Sequence[Term], offsets: Sequence[int], channels: int) -> bool:
     )
 
 
-def _overlap(one: Term, two: Term) -> bool:
+def _overlap(one: ConvTerm, two: ConvTerm) -> bool:
     return one.entry < two.entry + two.x.shape[1] and two.entry < one.entry + one.x.shape[1]
 
 
@@ -184,7 +191,7 @@ def _total(tensors: tuple[Tensor, ...]) -> Tensor | None:
     return reduce(torch.add, tensors) if tensors else None
 
 
-def _place(sources: dict[tuple[int, int, int, int], Term], term: Term, again: int) -> int:
+def _place(sources: dict[tuple[int, int, int, int], ConvTerm], term: ConvTerm, again: int) -> int:
     key = (id(term.x), id(term.weight.store), term.entry, again)
     sources.setdefault(key, term)
     return list(sources).index(key)
@@ -237,7 +244,7 @@ class _Gates(torch.autograd.Function):
         *kept_maps, memory = ctx.saved_tensors
         maps, saved = kept_maps[:s], kept_maps[s : s + kept]
         # Of the weights only where this pass comes to their tokens: a saliency map does not.
-        learned = [wanted(node) for node, _ in ctx.next_functions[s : 2 * s]]
+        learned = [is_needed(node) for node, _ in ctx.next_functions[s : 2 * s]]
         dmaps = [torch.zeros_like(m) if want else None for m, want in zip(maps, needed[:s], strict=True)]
         tokens = [maps[0].new_zeros(1) if want else None for want in needed[s : 2 * s]]
         dbiases = [maps[0].new_zeros(layout.channels) if want else None for want in needed[2 * s : 2 * s + g]]
@@ -257,7 +264,7 @@ class _Gates(torch.autograd.Function):
 
 
 def _kept(like: Tensor, channels: int) -> Tensor:
-    return kept_map(like.shape[0], channels, *like.shape[2:])
+    return take_map(like.shape[0], channels, *like.shape[2:])
 
 
 def _new(like: Tensor, channels: int) -> Tensor:
@@ -267,10 +274,10 @@ def _new(like: Tensor, channels: int) -> Tensor:
     )
 
 
-def _op(layout: _Layout, maps: Sequence[Tensor], memory: Tensor | None) -> Op:
+def _op(layout: _Layout, maps: Sequence[Tensor], memory: Tensor | None) -> NativeOp:
     batch, _, height, width = maps[0].shape
     count = len(maps)
-    op = Op(
+    op = NativeOp(
         kind=layout.kind,
         taps=layout.weights[0].taps,
         gates=len(layout.offsets) // count,
@@ -282,7 +289,7 @@ def _op(layout: _Layout, maps: Sequence[Tensor], memory: Tensor | None) -> Op:
         height=height,
         width=width,
         channels=layout.channels,
-        source=(Source * count)(),
+        source=(NativeSource * count)(),
         offset=(ctypes.c_int32 * len(layout.offsets))(*layout.offsets),
         memory=_address(memory),
     )
@@ -293,6 +300,6 @@ def _op(layout: _Layout, maps: Sequence[Tensor], memory: Tensor | None) -> Op:
     return op
 
 
-def _run(name: str, op: Op) -> None:
-    if getattr(library().handle, name)(ctypes.byref(op)) != 0:
+def _run(name: str, op: NativeOp) -> None:
+    if getattr(load_library().handle, name)(ctypes.byref(op)) != 0:
         raise MemoryError("no memory for the scratch of the fast kernels")

@@ -20,17 +20,24 @@ their sums into scores. `Scores` adds them up over batches and processes; `metri
 how far they would scatter.
 """
 
-from framecast.metrics.bootstrap import LEVEL, Resampled, interval, resample, skill
-from framecast.metrics.contingency import CSI, FAR, HSS, POD, FrequencyBias
+from framecast.metrics.aggregation import Scores, lead_mean
+from framecast.metrics.base import DIRECTIONS, Metric
+from framecast.metrics.bootstrap import LEVEL, Resampled, bootstrap_interval, resample, skill_score
+from framecast.metrics.categorical import CSI, FAR, HSS, POD, FrequencyBias
 from framecast.metrics.fss import FSS
-from framecast.metrics.metric import DIRECTIONS, Metric
-from framecast.metrics.of_channel import OfChannel
 from framecast.metrics.paired import Paired
-from framecast.metrics.pointwise import FMAE, MAE, MSE, RMSE, SSE
-from framecast.metrics.protocols import EVENT_METRICS, METRICS, PROTOCOLS, SCALE_METRICS, SCALES, SPEC_METRICS, metrics
-from framecast.metrics.psnr import PSNR
+from framecast.metrics.per_channel import ChannelMetric
+from framecast.metrics.pointwise import FMAE, MAE, MSE, PSNR, RMSE, SSE
 from framecast.metrics.rapsd import RAPSD
-from framecast.metrics.scores import Scores, lead_mean
+from framecast.metrics.registry import (
+    EVENT_METRICS,
+    METRICS,
+    PROTOCOLS,
+    SCALE_METRICS,
+    SCALES,
+    SPEC_METRICS,
+    select_metrics,
+)
 from framecast.metrics.sharpness import Sharpness, SharpnessDifference
 from framecast.metrics.ssim import SSIM
 from framecast.metrics.summary import Estimate, Summary, summarise
@@ -57,20 +64,20 @@ __all__ = [
     "SPEC_METRICS",
     "SSE",
     "SSIM",
+    "ChannelMetric",
     "Estimate",
     "FrequencyBias",
     "Metric",
-    "OfChannel",
     "Paired",
     "Resampled",
     "Scores",
     "Sharpness",
     "SharpnessDifference",
     "Summary",
-    "interval",
+    "bootstrap_interval",
     "lead_mean",
-    "metrics",
     "resample",
-    "skill",
+    "select_metrics",
+    "skill_score",
     "summarise",
 ]

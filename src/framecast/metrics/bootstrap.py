@@ -11,8 +11,8 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from framecast.errors import UsageError
-from framecast.metrics.metric import Metric
-from framecast.metrics.scores import Scores, lead_mean
+from framecast.metrics.aggregation import Scores, lead_mean
+from framecast.metrics.base import Metric
 
 DRAWS = 1000
 LEVEL = 0.95
@@ -33,7 +33,7 @@ PIECE = 2**22
 """Numbers that resamplings are formed of at once."""
 
 
-def blocks(sequences: int, block: Block) -> int:
+def count_blocks(sequences: int, block: Block) -> int:
     """How many blocks there are; of blocks of equal length the last may be shorter."""
     return int(_owners(sequences, block).max()) + 1
 
@@ -73,7 +73,7 @@ def resample(scores: Scores, *, block: Block = 1, draws: int = DRAWS, seed: int 
         raise UsageError("block, draws, seed", got=f"{block}, {draws}, {seed}", expected="at least 1, 1, 0")
     resampled = {}
     for metric, rows in scores.by_sequence():
-        number = blocks(len(rows), block)
+        number = count_blocks(len(rows), block)
         of_blocks = rows.new_zeros(number, *rows.shape[1:]).index_add(
             0, _owners(len(rows), block).to(rows.device), rows
         )
@@ -93,13 +93,13 @@ def _closed(metric: Metric, times: Tensor, of_blocks: Tensor) -> Resampled:
     return Resampled(values, lead_mean(values, sums))
 
 
-def interval(values: Float64[Tensor, "D ..."], level: float = LEVEL) -> Float64[Tensor, "2 ..."]:
+def bootstrap_interval(values: Float64[Tensor, "D ..."], level: float = LEVEL) -> Float64[Tensor, "2 ..."]:
     """The middle share `level` of resampled values, lower and upper end; draws where they are undefined are left out."""
     ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=values.dtype, device=values.device)
     return values.nanquantile(ends, dim=0)
 
 
-def skill(
+def skill_score(
     values: Float64[Tensor, "*shape"], reference: Float64[Tensor, "*shape"], perfect: float
 ) -> Float64[Tensor, "*shape"]:
     """(score - reference) / (perfect - reference): 1 is perfect, 0 no better than the reference, below 0 worse.

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from framecast.errors import UsageError
-from framecast.metrics.events import events, label, scaled_threshold
-from framecast.metrics.metric import Metric, Statistics, Sums, Values
-from framecast.metrics.pixels import per_frame
+from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.categorical import events, label, scaled_threshold
+from framecast.metrics.reductions import per_frame
 from framecast.types import Frames, Valid
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from framecast.metrics.aggregation import Scores
 from framecast.metrics.bootstrap import Block, Resampled, resample
-from framecast.metrics.scores import Scores
 from framecast.metrics.summary import Estimate, estimate
 
 Entries = Mapping[str, Sequence[Scores]]

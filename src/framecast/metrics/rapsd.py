@@ -9,8 +9,8 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from framecast.errors import InputError, UsageError
-from framecast.metrics.metric import Metric, Statistics, Sums, Values
-from framecast.metrics.pixels import clipped, observed_pixels, without_missing
+from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.reductions import clipped, observed_pixels, without_missing
 from framecast.types import Frames, Valid
 
 Spectra = Float64[Tensor, "T R"]

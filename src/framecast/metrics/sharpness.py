@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from framecast.errors import InputError
-from framecast.metrics.metric import Metric, Statistics, Sums, Values
-from framecast.metrics.pixels import GREY_LEVELS, clipped, frame_mean, per_frame, quantised, ratio, without_missing
-from framecast.metrics.psnr import LEAST_ERROR
+from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.pointwise import LEAST_ERROR
+from framecast.metrics.reductions import GREY_LEVELS, clipped, frame_mean, per_frame, quantised, ratio, without_missing
 from framecast.types import Frames, Valid
 
 FloatFrames = Float64[Tensor, "B T C H W"]

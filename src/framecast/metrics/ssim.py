@@ -10,8 +10,16 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from framecast.errors import InputError, UsageError
-from framecast.metrics.metric import Metric, Statistics, Sums, Values
-from framecast.metrics.pixels import clipped, frame_mean, observed_pixels, per_frame, quantised, ratio, without_missing
+from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.reductions import (
+    clipped,
+    frame_mean,
+    observed_pixels,
+    per_frame,
+    quantised,
+    ratio,
+    without_missing,
+)
 from framecast.types import Frames, Valid
 
 K1, K2 = 0.01, 0.03

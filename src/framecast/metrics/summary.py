@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from framecast.metrics.bootstrap import Block, Resampled, interval, resample, skill
-from framecast.metrics.metric import Metric
-from framecast.metrics.of_channel import OfChannel
-from framecast.metrics.scores import Scores
+from framecast.metrics.aggregation import Scores
+from framecast.metrics.base import Metric
+from framecast.metrics.bootstrap import Block, Resampled, bootstrap_interval, resample, skill_score
+from framecast.metrics.per_channel import ChannelMetric
 
 Ends = tuple[float, float]
 """Lower and upper end of an interval; NaN where there is none."""
@@ -81,12 +81,12 @@ def summarise(
         found[name] = {}
         for metric, rows in one.by_sequence():
             key = metric.name
-            own = metric.own_sums(rows) if isinstance(metric, OfChannel) else rows
+            own = metric.own_sums(rows) if isinstance(metric, ChannelMetric) else rows
             found[name][key] = Summary(
                 metric=metric,
                 score=estimate(*drawn[name][key]),
                 sequences=(own != 0).any(dim=-1).sum(dim=0).tolist(),
-                pixels=metric.pixels(rows.sum(dim=0)) if isinstance(metric, OfChannel) else pixels,
+                pixels=metric.pixels(rows.sum(dim=0)) if isinstance(metric, ChannelMetric) else pixels,
                 counts=counts.get(key, {}),
                 skill={
                     other: _skill(metric.perfect, drawn[name][key], drawn[other][key])
@@ -116,13 +116,19 @@ def _drawn(scores: Scores, block: Block, seed: int) -> dict[str, _Drawn]:
 
 def estimate(by_lead: Tensor, mean: Tensor, resampled: Resampled) -> Estimate:
     """A score by lead time (K,) and over all lead times (), with the intervals of its resamplings."""
-    ends = interval(resampled.by_lead).T.tolist()
-    low, high = interval(resampled.mean).tolist()
+    ends = bootstrap_interval(resampled.by_lead).T.tolist()
+    low, high = bootstrap_interval(resampled.mean).tolist()
     return Estimate(float(mean), (low, high), by_lead.tolist(), [(first, last) for first, last in ends])
 
 
 def _skill(perfect: float, ours: _Drawn, theirs: _Drawn) -> Estimate:
-    resampled = (skill(*pair, perfect) for pair in zip(ours.resampled, theirs.resampled, strict=True))
+    resampled = (skill_score(*pair, perfect) for pair in zip(ours.resampled, theirs.resampled, strict=True))
     return estimate(
-        skill(ours.by_lead, theirs.by_lead, perfect), skill(ours.mean, theirs.mean, perfect), Resampled(*resampled)
+        skill_score(ours.by_lead, theirs.by_lead, perfect),
+        skill_score(ours.mean, theirs.mean, perfect),
+        Resampled(*resampled),
     )
+
+
+Estimates = Mapping[str, Mapping[str, Estimate]]
+"""{forecast: {metric: estimate}}."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framecast.models.config import ConvConfig, ModelConfig, built
+from framecast.models.config import ConvConfig, ModelConfig, build_network
 from framecast.models.convlstm import ConvLSTM
 from framecast.models.lstm import LSTM
 from framecast.models.memory_flow import MemoryFlow
@@ -32,5 +32,5 @@ __all__ = [
     "PredRNN",
     "PredRNNPP",
     "PredRNNV2",
-    "built",
+    "build_network",
 ]

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from framecast.errors import UsageError
-from framecast.network import Network
+from framecast.nn.network import Network
 
 Hiddens = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 """Hidden channels of each layer, bottom up."""
@@ -40,7 +40,7 @@ class ModelConfig(BaseModel):
         """
 
 
-def built(config: ModelConfig, channels: int, height: int, width: int, extra: int) -> Network:
+def build_network(config: ModelConfig, channels: int, height: int, width: int, extra: int) -> Network:
     """The network of a configuration, which may be of one's own; see `ModelConfig.build`.
 
     Raises:

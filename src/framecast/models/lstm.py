@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from framecast import kernels
-from framecast.cell import Cell, Memory, Step, zeros
-from framecast.conv import GateConv
 from framecast.models.config import Hiddens, ModelConfig
-from framecast.network import Network
+from framecast.nn.cell import Cell, Memory, Step, zeros
+from framecast.nn.conv import GateConv
+from framecast.nn.network import Network
 from framecast.types import Hidden
 
 

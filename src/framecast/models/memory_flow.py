@@ -19,10 +19,10 @@ from pydantic import field_validator
 from torch import Tensor
 
 from framecast import kernels
-from framecast.cell import Cell, Memory, Step
-from framecast.conv import GateConv, Norm
 from framecast.models.config import ConvConfig, equal
-from framecast.network import Network, pixel_head
+from framecast.nn.cell import Cell, Memory, Step
+from framecast.nn.conv import GateConv, Norm
+from framecast.nn.network import Network, pixel_head
 from framecast.types import Hidden
 
 

@@ -30,11 +30,11 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from framecast import kernels
-from framecast.cell import Cell, Memory, State, Step, zeros
-from framecast.conv import GateConv, Norm
 from framecast.models.config import ConvConfig, equal
 from framecast.models.predrnn import STLSTMCell, STLSTMState
-from framecast.network import Network, pixel_head
+from framecast.nn.cell import Cell, Memory, State, Step, zeros
+from framecast.nn.conv import GateConv, Norm
+from framecast.nn.network import Network, pixel_head
 from framecast.types import Hidden
 
 Difference = Literal["cascade", "hidden"]

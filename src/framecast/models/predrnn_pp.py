@@ -24,10 +24,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from framecast import kernels
-from framecast.cell import Cell, Memory, Step, zeros
-from framecast.conv import GateConv, Norm
 from framecast.models.config import ConvConfig
-from framecast.network import Network, pixel_head
+from framecast.nn.cell import Cell, Memory, Step, zeros
+from framecast.nn.conv import GateConv, Norm
+from framecast.nn.network import Network, pixel_head
 from framecast.types import Hidden
 
 

@@ -14,10 +14,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from framecast.conv import GateConv
-from framecast.kernels import recomputed
+from framecast.kernels import checkpointed
 from framecast.models.predrnn import STLSTMConfig
-from framecast.network import Aux, Network, pixel_head
+from framecast.nn.conv import GateConv
+from framecast.nn.network import Aux, Network, pixel_head
 from framecast.types import Hidden
 
 
@@ -52,7 +52,9 @@ class Decoupling(nn.Module):
             aux: the reports of all steps, with "delta_c" and "delta_m" of each layer.
         """
         terms = [
-            recomputed(self._term, c, m) for step in aux for c, m in zip(step["delta_c"], step["delta_m"], strict=True)
+            checkpointed(self._term, c, m)
+            for step in aux
+            for c, m in zip(step["delta_c"], step["delta_m"], strict=True)
         ]
         return torch.stack(terms).mean()
 

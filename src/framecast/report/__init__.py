@@ -11,19 +11,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from framecast import atomic
-from framecast.contest import arrange
+from framecast import files
 from framecast.errors import CheckpointError, InputError
-from framecast.match import EVERYTHING, Match, Question
+from framecast.evaluation.prepare import prepare_suite
+from framecast.evaluation.scoreboard import Scoreboard
+from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
+from framecast.recipe.recipe import foreign
 from framecast.report import page
-from framecast.report.about import about, chosen_on, network
+from framecast.report.about import about_section, selection_notes
 from framecast.report.blocks import Page, Section, Text
-from framecast.report.frames import choose, frames, write_frames
-from framecast.report.lead_times import lead_times
-from framecast.report.record import Record, foreign, read_record
-from framecast.report.study import study
-from framecast.report.training import training
-from framecast.scoreboard import Scoreboard
+from framecast.report.frames import choose_sequences, frames_section, write_frames
+from framecast.report.lead_times import lead_times_section
+from framecast.report.studies import studies_section
+from framecast.report.training import training_section
+from framecast.runs.record import Record, describe_network, read_record
 
 NAME = "report.html"
 
@@ -35,8 +36,8 @@ def write_report(
     *,
     out: Path | None = None,
     pictures: Path | None = None,
-    question: Question = EVERYTHING,
-    scored: tuple[Match, Scoreboard] | None = None,
+    question: EvaluationOptions = DEFAULT_OPTIONS,
+    scored: tuple[EvaluationSuite, Scoreboard] | None = None,
     device: str = "auto",
     model: str | None = None,
     quiet: bool = False,
@@ -63,14 +64,16 @@ def write_report(
     """
     record = read_record(run, model)
     path = out or record.folder.path / NAME
-    page.check(path)
+    page.check_page(path)
     if pictures is not None:
-        atomic.new(pictures)
+        files.check_new(pictures)
     why = ""
     if scored is None:
         limit = question.limit or record.recipe.validate_.sequences
         try:
-            match = arrange(str(run), {}, question._replace(limit=limit), device=device, model=foreign(record.recipe))
+            match = prepare_suite(
+                str(run), {}, question._replace(limit=limit), device=device, model=foreign(record.recipe)
+            )
             scored = match, match.score(quiet=quiet)
         except (InputError, CheckpointError) as error:
             if pictures is not None:
@@ -78,27 +81,36 @@ def write_report(
             why = str(error)
     sections: list[Section | None] = []
     sections += _scored(record, *scored, pictures) if scored else [Section("scores", "Scores", [Text(f"None: {why}")])]
-    sections += [training({record.name: record}, {record.name: 0}), study(record.folder.path), about(record)]
-    return page.write(path, Page(record.name, _subtitle(record, scored), [one for one in sections if one]))
+    sections += [
+        training_section({record.name: record}, {record.name: 0}),
+        studies_section(record.folder.path),
+        about_section(record),
+    ]
+    return page.write_page(path, Page(record.name, _subtitle(record, scored), [one for one in sections if one]))
 
 
-def _scored(record: Record, match: Match, board: Scoreboard, pictures: Path | None) -> list[Section]:
+def _scored(record: Record, match: EvaluationSuite, board: Scoreboard, pictures: Path | None) -> list[Section]:
     spec, name = match.dataset.spec, next(iter(match.forecasts))
-    shown = choose(match, board, [name])
+    shown = choose_sequences(match, board, [name])
     if pictures is not None:
         write_frames(pictures, shown)
     metric = board.metrics[0].name
     about_order = f"Best, median and worst by {metric} among {board.sequences} sequences of split {board.split}."
-    notes = [board.about_samples(), board.about_intervals(), board.about_scale(), *chosen_on([record], board.split)]
+    notes = [
+        board.about_samples(),
+        board.about_intervals(),
+        board.about_scale(),
+        *selection_notes([record], board.split),
+    ]
     estimates = {
         forecast: {key: one.score for key, one in found.items()} for forecast, found in board.summaries.items()
     }
     return [
-        frames(shown, match.dataset.context, about_order),
-        lead_times(board.metrics, estimates, spec.step_minutes, notes),
+        frames_section(shown, match.dataset.context, about_order),
+        lead_times_section(board.metrics, estimates, spec.step_minutes, notes),
     ]
 
 
-def _subtitle(record: Record, scored: tuple[Match, Scoreboard] | None) -> str:
-    said = f"{network(record)} on {record.source}, {record.iterations} iterations"
+def _subtitle(record: Record, scored: tuple[EvaluationSuite, Scoreboard] | None) -> str:
+    said = f"{describe_network(record)} on {record.source}, {record.iterations} iterations"
     return said if scored is None else f"{said}; scored on {scored[1].sequences} sequences of split {scored[1].split}"

@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from framecast.formatting import format_duration, format_number, format_options
 from framecast.report.blocks import Block, Facts, Folded, Section
-from framecast.report.record import Record
-from framecast.score_tables import number
+from framecast.runs.record import Record, describe_network
 
 
-def about(record: Record) -> Section:
+def about_section(record: Record) -> Section:
     """Recipe, data, hashes, cost and versions of a run."""
     blocks: list[Block] = [Facts([*_recipe(record), *_data(record), *_cost(record), *_versions(record)])]
     for summary, text in (("The whole recipe", record.recipe.yaml()), ("Notes on the data", _notes(record))):
@@ -20,24 +20,10 @@ def about(record: Record) -> Section:
     return Section("about", "What was run", blocks)
 
 
-def chosen_on(records: Iterable[Record], split: str) -> list[str]:
+def selection_notes(records: Iterable[Record], split: str) -> list[str]:
     """What must be known of scores on the windows that decided which model is the best."""
     flattered = split == "val" and any(record.validations for record in records)
     return ["The best model of a run was chosen on this split, so its scores flatter it"] if flattered else []
-
-
-def network(record: Record) -> str:
-    """The network with the options that were said."""
-    said = record.recipe.model.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
-    return f"{record.recipe.model.name}{_options(said)}"  # type: ignore[attr-defined]
-
-
-def duration(seconds: float) -> str:
-    """Short: 12.3 s, 4.2 min, 3.1 h."""
-    for factor, unit in ((3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * factor:
-            return f"{seconds / factor:.1f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def _recipe(record: Record) -> list[tuple[str, str]]:
@@ -46,11 +32,11 @@ def _recipe(record: Record) -> list[tuple[str, str]]:
     rate = train.lr_schedule.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
     clip = f", gradients clipped at {train.clip:g}" if train.clip else ""
     rows = [
-        ("Network", network(record)),
+        ("Network", describe_network(record)),
         ("Forecast", f"{recipe.context} frames in, {recipe.horizon} out; patches of {recipe.patch} x {recipe.patch}"),
         ("Training", f"{record.iterations} of {train.steps} iterations of {train.batch_size} sequences, {train.dtype}"),
-        ("Adam", f"learning rate {train.lr:g}, {train.lr_schedule.kind}{_options(rate)}{clip}"),
-        ("Frames fed in training", f"{recipe.sampling.kind}{_options(sampling)}"),
+        ("Adam", f"learning rate {train.lr:g}, {train.lr_schedule.kind}{format_options(rate)}{clip}"),
+        ("Frames fed in training", f"{recipe.sampling.kind}{format_options(sampling)}"),
         ("Seed", str(recipe.seed)),
     ]
     return [*rows, ("Best model", _best(record))]
@@ -63,7 +49,7 @@ def _best(record: Record) -> str:
     name = record.recipe.validate_.metric
     scores: dict[str, Any] = found.get("validation", {})
     value = next((value for metric, value in scores.items() if metric.split("@")[0] == name), None)
-    score = "without a validation" if value is None else f"validation {name} {number(value)}"
+    score = "without a validation" if value is None else f"validation {name} {format_number(value)}"
     return f"of iteration {found['step']}, {score}"
 
 
@@ -97,9 +83,8 @@ def _cost(record: Record) -> list[tuple[str, str]]:
     if record.timing:
         waited = sum(event["share_waited"] for event in record.timing) / len(record.timing)
         each = record.seconds / max(1, record.iterations)
-        said = (
-            f"{duration(record.seconds)} in iterations, {each:.3g} s each, {100 * waited:.1f} % of it waiting for data"
-        )
+        spent = format_duration(record.seconds)
+        said = f"{spent} in iterations, {each:.3g} s each, {100 * waited:.1f} % of it waiting for data"
         rows.append(("Time", said))
     return rows
 
@@ -117,12 +102,3 @@ def _versions(record: Record) -> list[tuple[str, str]]:
 
 def _hash(record: Record) -> str:
     return hashlib.sha256(json.dumps(record.recipe.identity()).encode()).hexdigest()[:16]
-
-
-def _options(said: dict[str, Any]) -> str:
-    """Options in words; nothing for defaults."""
-    return f" ({', '.join(f'{key} {_value(value)}' for key, value in said.items())})" if said else ""
-
-
-def _value(value: Any) -> str:
-    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list | tuple) else str(value)

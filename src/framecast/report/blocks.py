@@ -23,7 +23,7 @@ class Facts(NamedTuple):
     rows: Sequence[tuple[str, str]]
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """Of a table."""
 
     text: str
@@ -36,9 +36,9 @@ class Table(NamedTuple):
     """A row for each name."""
 
     caption: str
-    header: Sequence[Cell]
+    header: Sequence[TableCell]
     """The first is above the names."""
-    rows: Sequence[tuple[Cell, Sequence[Cell]]]
+    rows: Sequence[tuple[TableCell, Sequence[TableCell]]]
 
 
 class Figure(NamedTuple):
@@ -69,7 +69,7 @@ class Film(NamedTuple):
     alt: str
 
 
-class Sample(NamedTuple):
+class FilmSample(NamedTuple):
     """One sequence: films that are moved together, in columns."""
 
     name: str
@@ -79,7 +79,7 @@ class Sample(NamedTuple):
 class Player(NamedTuple):
     """Samples to look through, frame by frame."""
 
-    samples: Sequence[Sample]
+    samples: Sequence[FilmSample]
     ratio: float
     """Width of a frame over its height."""
     first: int

@@ -14,15 +14,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from framecast import atomic, plots
-from framecast.colour_scales import colour_scale
-from framecast.match import Array, Match
+from framecast import files
+from framecast.evaluation.scoreboard import Scoreboard
+from framecast.evaluation.suite import Array, EvaluationSuite
 from framecast.metrics import Scores, lead_mean
-from framecast.report.blocks import Film, Player, Sample, Section, Text
-from framecast.report.lead_times import clock
-from framecast.scoreboard import Scoreboard
+from framecast.plotting.colours import colour_scale
+from framecast.plotting.frames import to_colours, to_diverging_colours, to_error_colours
+from framecast.plotting.view import PlotView, choose_view, is_rgb
+from framecast.report.blocks import Film, FilmSample, Player, Section, Text
+from framecast.report.lead_times import lead_time_unit
 from framecast.types import FrameSpec
-from framecast.view import View, is_rgb, view
 
 SIDES = (256, 192, 128, 96, 64, 48)
 """Longest side of a frame on the page, pixels; the first that fits."""
@@ -33,7 +34,7 @@ WIDEST = 16_000
 SHRUNK = "Frames are shown smaller than they are: one of {} pixels."
 
 
-class Shown(NamedTuple):
+class ShownSequence(NamedTuple):
     """One sequence with its forecasts, raw units, as it is seen."""
 
     number: int
@@ -45,14 +46,16 @@ class Shown(NamedTuple):
     """(K, C, H, W) each."""
 
 
-class Chosen(NamedTuple):
+class ChosenSequences(NamedTuple):
     """What is shown, and how it is seen: north up, and of many channels one."""
 
-    sequences: list[Shown]
-    view: View
+    sequences: list[ShownSequence]
+    view: PlotView
 
 
-def choose(match: Match, board: Scoreboard, names: Sequence[str], count: int = 6) -> Chosen:
+def choose_sequences(
+    match: EvaluationSuite, board: Scoreboard, names: Sequence[str], count: int = 6
+) -> ChosenSequences:
     """The best, the median and the worst forecast of those scored, then the first sequences as they come.
 
     Args:
@@ -61,7 +64,7 @@ def choose(match: Match, board: Scoreboard, names: Sequence[str], count: int = 6
         names: forecasts that are shown, and whose mean decides what is best.
         count: sequences at most.
     """
-    scores = np.mean([by_sequence(board.scores[name]) for name in names], axis=0)
+    scores = np.mean([score_by_sequence(board.scores[name]) for name in names], axis=0)
     known = [int(index) for index in np.argsort(scores) if math.isfinite(scores[index])]
     known = known if board.metrics[0].better == "less" else known[::-1]
     places = {"best": 0, "median": len(known) // 2, "worst": -1} if known else {}
@@ -73,11 +76,11 @@ def choose(match: Match, board: Scoreboard, names: Sequence[str], count: int = 6
             titles.setdefault(row, "")
     found = [_shown(match, names, board.windows[row], title) for row, title in titles.items()]
     all_of_them = [part for one in found for part in (one.frames, *one.forecasts.values())]
-    seen = view(match.dataset.spec, match.dataset.grid, *all_of_them)
-    return Chosen([_seen(one, seen) for one in found], seen)
+    seen = choose_view(match.dataset.spec, match.dataset.grid, *all_of_them)
+    return ChosenSequences([_seen(one, seen) for one in found], seen)
 
 
-def by_sequence(scores: Scores) -> NDArray[np.float64]:
+def score_by_sequence(scores: Scores) -> NDArray[np.float64]:
     """The first metric of each sequence, mean over lead times, (N,); NaN where undefined."""
     metric, rows = next(iter(scores.by_sequence()))
     values = metric.close(rows.flatten(0, 1)).unflatten(0, rows.shape[:2])
@@ -85,7 +88,7 @@ def by_sequence(scores: Scores) -> NDArray[np.float64]:
     return found.numpy()
 
 
-def frames(chosen: Chosen, context: int, about: str) -> Section:
+def frames_section(chosen: ChosenSequences, context: int, about: str) -> Section:
     """The player.
 
     Args:
@@ -96,14 +99,14 @@ def frames(chosen: Chosen, context: int, about: str) -> Section:
     spec = chosen.view.spec
     thinned, samples = _fitted(chosen.sequences, spec, context)
     horizon = len(chosen.sequences[0].frames) - context
-    step = clock(spec.step_minutes) if spec.step_minutes else None
+    step = lead_time_unit(spec.step_minutes) if spec.step_minutes else None
     player = Player(samples, spec.width / spec.height, 1 - context, horizon, step, _scales(spec))
     small = [SHRUNK.format(f"{spec.width} x {spec.height}")] if thinned > 1 else []
     channel = [f"Shown: {chosen.view.channel}."] if chosen.view.channel else []
     return Section("frames", "Frames", [player, Text(" ".join([about, *channel, *small]))])
 
 
-def write_frames(folder: Path, chosen: Chosen) -> None:
+def write_frames(folder: Path, chosen: ChosenSequences) -> None:
     """PNGs as the published trainers write them: N/gt1.png .. gtT.png, the truth, N/pd11.png .. pdT.png, the forecast.
 
     Args:
@@ -113,7 +116,7 @@ def write_frames(folder: Path, chosen: Chosen) -> None:
     Raises:
         UsageError: the folder exists.
     """
-    atomic.new(folder)
+    files.check_new(folder)
     for one in chosen.sequences:
         for name, forecast in one.forecasts.items():
             inside = folder / (str(one.number) if len(one.forecasts) == 1 else f"{one.number}-{name}")
@@ -121,23 +124,23 @@ def write_frames(folder: Path, chosen: Chosen) -> None:
             begin = len(one.frames) - len(forecast)
             for kind, first, pictures in (("gt", 1, one.frames), ("pd", begin + 1, forecast)):
                 for place, frame in enumerate(pictures):
-                    Image.fromarray(plots.colours(frame, chosen.view.spec)).save(inside / f"{kind}{first + place}.png")
+                    Image.fromarray(to_colours(frame, chosen.view.spec)).save(inside / f"{kind}{first + place}.png")
 
 
-def _shown(match: Match, names: Sequence[str], index: int, title: str) -> Shown:
+def _shown(match: EvaluationSuite, names: Sequence[str], index: int, title: str) -> ShownSequence:
     forecasts = {}
     for name in names:
         window, forecasts[name] = match.window(name, index)
     said = f"sequence {index + 1}"
-    return Shown(index + 1, f"{title} ({said})" if title else said, window.frames, forecasts)
+    return ShownSequence(index + 1, f"{title} ({said})" if title else said, window.frames, forecasts)
 
 
-def _seen(one: Shown, seen: View) -> Shown:
+def _seen(one: ShownSequence, seen: PlotView) -> ShownSequence:
     forecasts = {name: seen.of(forecast) for name, forecast in one.forecasts.items()}
     return one._replace(frames=seen.of(one.frames), forecasts=forecasts)
 
 
-def _fitted(shown: Sequence[Shown], spec: FrameSpec, context: int) -> tuple[int, list[Sample]]:
+def _fitted(shown: Sequence[ShownSequence], spec: FrameSpec, context: int) -> tuple[int, list[FilmSample]]:
     """The largest frames whose films fit: one of so many pixels is shown, and these films."""
     for side in SIDES:
         thinned = _thinned(spec, side, len(shown[0].frames))
@@ -149,7 +152,7 @@ def _fitted(shown: Sequence[Shown], spec: FrameSpec, context: int) -> tuple[int,
     return thinned, samples
 
 
-def _size(sample: Sample) -> int:
+def _size(sample: FilmSample) -> int:
     return sum(len(film.src) for column in sample.columns for film in column)
 
 
@@ -157,19 +160,19 @@ def _thinned(spec: FrameSpec, side: int, frames: int) -> int:
     return max(1, math.ceil(max(spec.height, spec.width) / min(side, max(1, WIDEST // frames))))
 
 
-def _sample(one: Shown, spec: FrameSpec, context: int, step: int) -> Sample:
+def _sample(one: ShownSequence, spec: FrameSpec, context: int, step: int) -> FilmSample:
     what = "on the input and on what followed it"
-    truth = _film("truth", [plots.colours(frame, spec) for frame in one.frames], 1 - context, what, step)
+    truth = _film("truth", [to_colours(frame, spec) for frame in one.frames], 1 - context, what, step)
     columns = [[truth]]
     for name, forecast in one.forecasts.items():
-        pictures = [plots.colours(frame, spec) for frame in forecast]
-        errors = [plots.error_colours(y, x, spec) for y, x in zip(forecast, one.frames[context:], strict=True)]
+        pictures = [to_colours(frame, spec) for frame in forecast]
+        errors = [to_error_colours(y, x, spec) for y, x in zip(forecast, one.frames[context:], strict=True)]
         both = [
             _film(name, pictures, 1, "on the forecast", step),
             _film(f"error of {name}", errors, 1, "forecast less truth: blue too low, red too high", step),
         ]
         columns += [both] if len(one.forecasts) > 1 else [[film] for film in both]
-    return Sample(one.title, columns)
+    return FilmSample(one.title, columns)
 
 
 def _film(name: str, pictures: Sequence[NDArray[np.uint8]], first: int, what: str, step: int) -> Film:
@@ -188,7 +191,7 @@ def _scales(spec: FrameSpec) -> list[tuple[str, str, str, str]]:
         bar = Image.fromarray((255 * values).round().astype(np.uint8))
         bars.append((_unit("value", spec), _uri(bar), f"{spec.low:g}", f"{spec.high:g}"))
     span = spec.high - spec.low
-    ramp = Image.fromarray(plots.diverging(np.linspace(-1, 1, 256, dtype=np.float32)[None, None]))
+    ramp = Image.fromarray(to_diverging_colours(np.linspace(-1, 1, 256, dtype=np.float32)[None, None]))
     return [*bars, (_unit("error", spec), _uri(ramp), f"{-span:g}", f"{span:g}")]
 
 

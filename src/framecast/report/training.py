@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from framecast.report.blocks import Block, Figure, Figures, Section, Text
-from framecast.report.record import Events, Record
-from framecast.report.svg import Chart, Line, draw, swatch
+from framecast.report.svg_charts import Chart, ChartLine, draw_chart, draw_swatch
+from framecast.runs.record import Events, Record
 
 POINTS = 240
 """Longer courses are drawn as means of neighbours, with their smallest and largest as a band."""
@@ -16,7 +16,7 @@ FIRST = ("mse", "ssim", "psnr", "fmae", "sharpness")
 X = "iteration"
 
 
-def training(records: Mapping[str, Record], styles: Mapping[str, int]) -> Section:
+def training_section(records: Mapping[str, Record], styles: Mapping[str, int]) -> Section:
     """Loss, learning rate, share of true frames, and validation scores against iteration.
 
     Args:
@@ -25,7 +25,7 @@ def training(records: Mapping[str, Record], styles: Mapping[str, int]) -> Sectio
     """
     blocks: list[Block] = []
     alike = {style: ", ".join(name for name in records if styles[name] == style) for style in styles.values()}
-    legend = [] if len(records) == 1 else [(names, swatch(style)) for style, names in alike.items()]
+    legend = [] if len(records) == 1 else [(names, draw_swatch(style)) for style, names in alike.items()]
     if any(record.training for record in records.values()):
         blocks.append(Figures([_figure(chart, styles) for chart in _courses(records)], legend, _about_loss(records)))
     names = _scored(records)
@@ -61,7 +61,7 @@ def _courses(records: Mapping[str, Record]) -> list[Chart]:
     return charts
 
 
-def _lines(records: Mapping[str, Record], key: str, place: int | None = None) -> list[Line]:
+def _lines(records: Mapping[str, Record], key: str, place: int | None = None) -> list[ChartLine]:
     """One for each run; of a pair of numbers, the one at `place`."""
     lines = []
     for name, record in records.items():
@@ -70,14 +70,14 @@ def _lines(records: Mapping[str, Record], key: str, place: int | None = None) ->
     return lines
 
 
-def _course(name: str, steps: Sequence[float], values: Sequence[float]) -> Line:
+def _course(name: str, steps: Sequence[float], values: Sequence[float]) -> ChartLine:
     """As it is where it is short; else means of neighbours and their range."""
     if len(steps) <= POINTS:
-        return Line(name, steps, values)
+        return ChartLine(name, steps, values)
     size = math.ceil(len(steps) / POINTS)
     cuts = [slice(first, first + size) for first in range(0, len(steps), size)]
     parts = [[value for value in values[cut] if math.isfinite(value)] or [math.nan] for cut in cuts]
-    return Line(
+    return ChartLine(
         name,
         [sum(steps[cut]) / len(steps[cut]) for cut in cuts],
         [sum(part) / len(part) for part in parts],
@@ -96,7 +96,7 @@ def _scored(records: Mapping[str, Record]) -> list[str]:
 
 def _validation(name: str, records: Mapping[str, Record]) -> Chart:
     lines = [
-        Line(run, _steps(record.validations), _scores(record.validations, name)) for run, record in records.items()
+        ChartLine(run, _steps(record.validations), _scores(record.validations, name)) for run, record in records.items()
     ]
     return Chart(f"Validation {name}", X, "", lines, span=_span(records))
 
@@ -123,4 +123,4 @@ def _about_loss(records: Mapping[str, Record]) -> str:
 
 def _figure(chart: Chart, styles: Mapping[str, int]) -> Figure:
     lines = [line._replace(style=styles[line.name]) for line in chart.lines]
-    return Figure(chart.title, draw(chart._replace(lines=lines)))
+    return Figure(chart.title, draw_chart(chart._replace(lines=lines)))

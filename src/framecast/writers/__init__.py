@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from framecast import atomic, plots
-from framecast.dates import caption, dated
+from framecast import files
+from framecast.calendars import caption, to_calendar
 from framecast.errors import UsageError
+from framecast.plotting.frames import draw_strip
+from framecast.plotting.view import choose_view
 from framecast.types import Forecast, Grid
-from framecast.view import view
 
 Write = Callable[[Path, Forecast, Mapping[str, str]], str]
 
@@ -36,11 +37,11 @@ class Format(NamedTuple):
 FORMATS = {
     ".nc": Format("cf:netcdf"),
     ".zarr": Format("cf:zarr", folder=True),
-    ".npy": Format("arrays:npy"),
-    ".npz": Format("arrays:npz"),
+    ".npy": Format("numpy_files:npy"),
+    ".npz": Format("numpy_files:npz"),
     ".tif": Format("geotiff:series", folder=True, check="geotiff:check"),
-    ".png": Format("pictures:series", folder=True),
-    ".gif": Format("films:gif", one=True),
+    ".png": Format("png:series", folder=True),
+    ".gif": Format("gif:gif", one=True),
     ".mp4": Format("mp4:film", one=True),
 }
 """By suffix. A new format is a function and a line here."""
@@ -69,7 +70,7 @@ def check(paths: Sequence[Path], gif: Path | None = None, strip: Path | None = N
         if not path.absolute().parent.is_dir():
             got = f"the folder {path.parent}, which is not there"
             raise UsageError(str(path), got=got, expected="a folder that exists", fix="make it first, or mend its name")
-        seen.add(atomic.new(path).absolute())
+        seen.add(files.check_new(path).absolute())
     for path in paths:
         _found(FORMATS[path.suffix].home)
 
@@ -107,7 +108,7 @@ def write(path: Path, forecast: Forecast, about: Mapping[str, str], *, sequence:
     """
     kind = FORMATS[path.suffix]
     function: Write = _found(kind.home)
-    with atomic.staged(path, folder=kind.folder) as temporary:
+    with files.staged(path, folder=kind.folder) as temporary:
         return function(temporary, forecast.only(sequence) if kind.one else forecast, about)
 
 
@@ -130,12 +131,12 @@ def write_all(
 
 def _strip(path: Path, forecast: Forecast) -> None:
     context, frames = forecast.context[0], forecast.frames[0]
-    seen = view(forecast.spec, forecast.grid, context, frames)
+    seen = choose_view(forecast.spec, forecast.grid, context, frames)
     times = forecast.past_times
-    last = None if times is None else dated(times[0, -1:], forecast.grid)[0]
-    with atomic.staged(path) as temporary:
+    last = None if times is None else to_calendar(times[0, -1:], forecast.grid)[0]
+    with files.staged(path) as temporary:
         title = caption(seen.channel, last, forecast.spec.step_minutes)
-        plots.strip(temporary, seen.of(context), seen.of(frames), seen.spec, title=title)
+        draw_strip(temporary, seen.of(context), seen.of(frames), seen.spec, title=title)
 
 
 def _found(home: str) -> Any:

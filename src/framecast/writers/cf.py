@@ -19,10 +19,10 @@ from zarr import config
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
-from framecast.data.damage import library
+from framecast.optional import require
 from framecast.types import Forecast
-from framecast.writers.names import channels
-from framecast.writers.place import axis_attributes, mapping
+from framecast.writers.cf_names import cf_variables
+from framecast.writers.georeference import axis_attributes, grid_mapping
 
 CONVENTIONS = "CF-1.11"
 BLOCK = 1024
@@ -31,8 +31,8 @@ AT_ONCE = 4
 """Chunks of a Zarr that are in work at the same time, each held twice: zarr's own choice is 10."""
 EPOCH = "1970-01-01 00:00:00"
 
-library("h5netcdf", "grids")
-xarray = library("xarray", "grids")
+require("h5netcdf", "grids")
+xarray = require("xarray", "grids")
 
 
 def netcdf(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
@@ -62,9 +62,9 @@ def dataset(forecast: Forecast, about: Mapping[str, str]) -> Any:
     dated = forecast.start_time is not None
     first = ("time",) if count == 1 and dated else ("lead_time",)
     axes = (*(("sequence",) if count > 1 else ()), *first, forecast.grid.y_name, forecast.grid.x_name)
-    crs = mapping(forecast.grid)
+    crs = grid_mapping(forecast.grid)
     variables: dict[str, Any] = {}
-    for number, channel in enumerate(channels(forecast)):
+    for number, channel in enumerate(cf_variables(forecast)):
         values = forecast.frames[:, :, number] if count > 1 else forecast.frames[0, :, number]
         said = {"long_name": channel.long_name, "units": channel.units}
         said |= {"standard_name": channel.standard_name} if channel.standard_name else {}

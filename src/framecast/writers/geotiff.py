@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.data.damage import library
+from framecast.optional import require
 from framecast.types import Forecast, Grid
-from framecast.writers.names import channels
-from framecast.writers.naming import leaves
-from framecast.writers.place import system, told, transform
+from framecast.writers.cf_names import cf_variables
+from framecast.writers.frame_files import frame_files
+from framecast.writers.georeference import describe_crs, read_crs, transform
 
 TILE = 256
 """Rows and columns of a tile."""
 
-rasterio = library("rasterio", "geo")
+rasterio = require("rasterio", "geo")
 
 
 def check(grid: Grid) -> None:
@@ -26,13 +26,13 @@ def check(grid: Grid) -> None:
     Raises:
         UsageError: rows or columns that no GeoTIFF can place.
     """
-    transform(grid, system(grid))
+    transform(grid, read_crs(grid))
 
 
 def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
     """Write them; the tags of each tell its valid time, lead time and reference time, and where it comes from."""
     grid = forecast.grid
-    crs, bands = system(grid), channels(forecast)
+    crs, bands = read_crs(grid), cf_variables(forecast)
     height, width = forecast.frames.shape[-2:]
     profile = {
         "driver": "GTiff",
@@ -51,7 +51,7 @@ def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
     count = 0
     with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        for leaf in leaves(path, forecast, ".tif"):
+        for leaf in frame_files(path, forecast, ".tif"):
             with rasterio.open(leaf.path, "w", **profile) as file:
                 file.write(leaf.frame[:, ::-1] if grid.is_south_up else leaf.frame)
                 file.update_tags(**leaf.said, **about)
@@ -59,4 +59,4 @@ def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
                 file.units = [band.units for band in bands]
             count += 1
     units = dict.fromkeys(band.units for band in bands)
-    return f"{count} GeoTIFFs of {', '.join(band.name for band in bands)}, {', '.join(units)}; {told(crs)}"
+    return f"{count} GeoTIFFs of {', '.join(band.name for band in bands)}, {', '.join(units)}; {describe_crs(crs)}"

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.data.damage import library
+from framecast.optional import require
 from framecast.types import Forecast
-from framecast.writers.films import drawn, rate, said
+from framecast.writers.gif import drawn, rate, said
 
 SHARP = {"crf": "18", "preset": "medium"}
 """Of x264: no loss that the eye sees."""
 
-av = library("av", "video")
+av = require("av", "video")
 
 
 def film(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:

@@ -1,0 +1,142 @@
+"""models, doctor, inspect, data."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framecast.cli import options
+
+data_app = typer.Typer(help="Make data.", no_args_is_help=True)
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="A network; all of them if left out.")] = None,
+    size: Annotated[str, typer.Option(help="HxW of a frame.")] = "64x64",
+    channels: Annotated[int, typer.Option(help="Channels of a frame.", min=1)] = 1,
+    patch: Annotated[int, typer.Option(help="Patch size.", min=1)] = 4,
+    frames: Annotated[int, typer.Option(help="Frames of a sequence, context and horizon.", min=2)] = 20,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="e.g. hidden=[128,128]")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the networks; with a name, show its equations, options and cost at a size."""
+    from framecast.commands.models import describe_model, list_models
+
+    shape = (channels, *options.parse_size(size))
+    if name is None:
+        rows = list_models(shape, patch, frames)
+        options.print_json(rows.as_dict()) if as_json else rows.print(options.console())
+        return
+    page = describe_model(name, overrides or [], shape, patch, frames)
+    options.print_json(page.as_dict()) if as_json else page.print(options.console())
+
+
+def doctor(as_json: options.Json = False) -> None:
+    """Say what framecast found here: versions, devices, which kernels are in use and why."""
+    from framecast.commands.doctor import collect_findings
+
+    found = collect_findings()
+    if as_json:
+        options.print_json(found)
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        print(f"{name:{width}}  {value}")
+
+
+def inspect(
+    path: Annotated[str, typer.Argument(help="A file or a folder of frames.")],
+    picture: Annotated[
+        Path | None, typer.Option(help="New PNG with frames and statistics. [default: runs/inspect-NAME-N.png]")
+    ] = None,
+    no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw nothing.")] = False,
+    dims: options.Dims = None,
+    variable: options.Variable = None,
+    value_range: options.Range = None,
+    missing: options.Missing = None,
+    units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
+    frames: options.Frames = None,
+    context: Annotated[
+        str, typer.Option(help="Frames in, or time, e.g. 50min, of the windows that are counted.")
+    ] = "10",
+    horizon: Annotated[str, typer.Option(help="Frames out, or time.")] = "10",
+    as_json: options.Json = False,
+) -> None:
+    """Look at data: what it is, gaps, missing pixels, values, windows, cost, and how to train on it."""
+    from framecast import files
+    from framecast.commands.inspect import draw_inspection
+    from framecast.commands.inspect import inspect as look
+    from framecast.recipe.recipe import Recipe, parse_config
+
+    if picture is not None:
+        files.check_new(picture)
+    fields = options.data_fields(
+        path, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
+    )
+    said = {**fields, "source": path}
+    recipe = parse_config(
+        Recipe, {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}, "inspect"
+    )
+    found = look(options.data_config(said), said, recipe)
+    if not no_picture:
+        picture = picture or _free_picture(Path(path).name.split(".")[0])
+        draw_inspection(found, picture)
+    if as_json:
+        options.print_json({**found.as_dict(), "picture": None if no_picture else str(picture)})
+        return
+    found.print(options.console())
+    if not no_picture:
+        print(f"picture: {picture}")
+
+
+def _free_picture(name: str) -> Path:
+    numbers = (Path("runs") / f"inspect-{name}-{number}.png" for number in itertools.count(1))
+    return next(path for path in numbers if not path.exists())
+
+
+@data_app.callback()
+def _data() -> None:
+    """Make data."""
+
+
+@data_app.command("moving-mnist")
+def moving_mnist(
+    out: Annotated[Path, typer.Option("--out", help="New .npz, .npy (axes tnhw, as published) or .zarr.")],
+    split: Annotated[str, typer.Option(help="train, val or test; their digits differ.")] = "test",
+    count: Annotated[int, typer.Option(help="Sequences.", min=1)] = 200,
+    frames: Annotated[int, typer.Option(help="Frames of each.", min=1)] = 20,
+    seed: Annotated[int, typer.Option(help="Of the generator.", min=0)] = 1,
+    size: Annotated[str, typer.Option(help="HxW of the canvas.")] = "64x64",
+    number: Annotated[int, typer.Option(help="Digits in each sequence, 1 to 3.", min=1, max=3)] = 2,
+    speed: Annotated[str, typer.Option(help="fixed or uniform.")] = "fixed",
+    digits: Annotated[
+        Path | None,
+        typer.Option(help="idx file of digits, e.g. MNIST's or Fashion-MNIST's train-images-idx3-ubyte.gz."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Freeze Moving MNIST sequences into a file and print the hash of their pixels."""
+    from framecast.data import MovingMNISTConfig, freeze
+    from framecast.recipe.recipe import parse_config
+
+    fields = {
+        "size": options.parse_size(size),
+        "digits": number,
+        "speed": speed,
+        "digits_file": None if digits is None else str(digits),
+    }
+    digest = freeze(out, split, count, frames, seed, parse_config(MovingMNISTConfig, fields, "moving-mnist"))
+    if as_json:
+        options.print_json({"out": str(out), "sha256": digest})
+        return
+    print(f"{out}: {count} sequences of {frames} frames, split {split}, seed {seed}")
+    print(f"sha256 of the pixels {digest}")

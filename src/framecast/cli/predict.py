@@ -1,0 +1,166 @@
+"""predict, convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from framecast.cli import options
+from framecast.errors import UsageError
+
+if TYPE_CHECKING:
+    from framecast.data import DataConfig, FileSource
+    from framecast.forecasting.forecaster import Forecaster
+    from framecast.recipe.recipe import Recipe
+    from framecast.types import Forecast, FrameSpec
+
+Clip = Annotated[
+    bool, typer.Option("--clip", help="Cut what is predicted to the model's value range (of --range, units or data).")
+]
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run or a model's folder.")],
+    file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
+    out: options.Outs,
+    horizon: options.Horizon = None,
+    context: options.Context = None,
+    clip: Clip = False,
+    gif: options.GIF = None,
+    strip: options.Strip = None,
+    sequence: options.Sequence = 0,
+    batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
+    max_memory: options.MaxMemory = None,
+    tile: options.Tile = None,
+    overlap: options.Overlap = None,
+    covariates: options.Covariates = None,
+    dims: options.Dims = None,
+    variable: options.Variable = None,
+    value_range: options.Range = None,
+    missing: options.Missing = None,
+    units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
+    frames: options.Frames = None,
+    model: options.Model = None,
+    device: options.Device = "auto",
+    precision: options.Precision = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
+    from framecast import writers
+    from framecast.devices import resolve_device
+    from framecast.forecasting.predict import clip_forecast, describe_provenance, forecast_source
+    from framecast.progress import show_progress
+    from framecast.recipe.reuse import data_fields_as_trained
+
+    writers.check(out, gif, strip)
+    place = resolve_device(device)
+    forecaster, recipe = _load(run, model, precision)
+    fields = options.data_fields(
+        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
+    )
+    config = options.data_config(data_fields_as_trained(recipe, fields, forecaster.spec))
+    beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
+    source, room = _opened(config, forecaster.spec, out), options.memory_limits(max_memory, tile, overlap)
+    _check_sequence(sequence, count := len(source.latest))
+    for note in () if as_json else source.notes:
+        print(note, flush=True)
+    said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
+    with show_progress("predicting", count, quiet=quiet or as_json) as show:
+        result = forecast_source(
+            forecaster, source, horizon or recipe.horizon_, room=room, progress=show.update, **said
+        )
+    result = clip_forecast(result) if clip else result
+    written = writers.write_all(
+        out, result, about := describe_provenance(run, result), gif=gif, strip=strip, sequence=sequence
+    )
+    _tell(result, written, source.notes, about, as_json=as_json)
+
+
+def _load(run: Path, model: str | None, precision: str | None) -> tuple[Forecaster, Recipe]:
+    """The model of a run and its recipe; computes from now on in the precision asked for, else in the recipe's."""
+    from framecast import kernels
+    from framecast.forecasting.model_folder import load
+    from framecast.recipe.recipe import recipe_of_run
+
+    kind = options.import_model(model)
+    forecaster, recipe = load(run, model=kind), recipe_of_run(run, kind)
+    kernels.set_precision(precision or recipe.train.precision)
+    return forecaster, recipe
+
+
+def _opened(config: DataConfig, model: FrameSpec, out: list[Path]) -> FileSource:
+    """The frames; what makes a forecast of them impossible is said before it is computed."""
+    from framecast import writers
+    from framecast.data import FileSource
+    from framecast.forecasting.predict import check_step
+
+    source = FileSource(config)
+    check_step(model, source.spec, config.step_minutes)
+    writers.check_grid(out, source.grid)
+    return source
+
+
+def _tell(result: Forecast, written: dict[str, str], notes: list[str], about: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        facts = {
+            "context": result.context.shape[1],
+            "shape": result.frames.shape,
+            "notes": [*notes, *result.notes],
+            **(result.computed or {}),
+        }
+        options.print_json({"out": written, **facts, **about})
+        return
+    print(*result.notes, result.told, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
+
+
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of the published code.")],
+    source: Annotated[str, typer.Option(help="predrnn-pytorch or openstl.")],
+    model: Annotated[str, typer.Option(help="The network's name here, see framecast models.")],
+    patch: Annotated[int, typer.Option(help="Patch size of the training; the weights do not tell.", min=1)],
+    out: Annotated[Path, typer.Option("--out", help="New folder.")],
+    size: Annotated[str | None, typer.Option(help="HxW of a frame, where the weights do not tell.")] = None,
+    context: Annotated[int | None, typer.Option(help="Frames that it was trained to see.", min=1)] = None,
+    value_range: options.Range = None,
+    units: options.Units = None,
+    as_json: options.Json = False,
+) -> None:
+    """Turn a checkpoint of predrnn-pytorch or OpenSTL into a model of framecast.
+
+    The published classes take values in [0, 1]. With --range 0,255 the model takes, and gives, values in that range.
+    """
+    from framecast import files
+    from framecast.forecasting.model_folder import save_forecaster
+    from framecast.forecasting.published_weights import load_published
+
+    files.check_new(out)
+    limits = None if value_range is None else options.parse_interval(value_range)
+    forecaster = load_published(
+        checkpoint,
+        source=source,
+        model=model,
+        patch=patch,
+        size=options.parse_size(size) if size else None,
+        context=context,
+        value_range=limits,
+        units=units,
+    )
+    save_forecaster(out, forecaster, {"converted_from": checkpoint.name, "source": source})
+    about = {"out": str(out), "model": forecaster.config.model_dump(mode="json"), "spec": forecaster.spec.model_dump()}
+    if as_json:
+        options.print_json(about)
+        return
+    print(f"{out}: {forecaster.config}")
+    print(f"next: framecast predict {out} FILE --horizon 10 --out FUTURE.npy")
+
+
+def _check_sequence(number: int, count: int) -> None:
+    if not number < count:
+        raise UsageError("--sequence", got=number, expected=f"0 to {count - 1}")

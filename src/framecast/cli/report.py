@@ -1,0 +1,150 @@
+"""report, compare, race."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from framecast.cli import options
+
+if TYPE_CHECKING:
+    from framecast.evaluation.comparison import Comparison
+    from framecast.evaluation.suite import EvaluationOptions
+
+Split = Annotated[str | None, typer.Option(help="train, val or test. [default: test, else val]")]
+Baseline = Annotated[str | None, typer.Option(help="What stands beside, as for evaluate; or none.")]
+Metrics = Annotated[str | None, typer.Option(help="Metrics or a protocol, as for evaluate.")]
+Thresholds = Annotated[str | None, typer.Option(help="Of events (csi, fss, ...), raw units, e.g. 15,25,35.")]
+Own = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="package.module:Class", help="Network that is not framecast's own; repeatable."),
+]
+Limit = Annotated[int | None, typer.Option(help="Windows to score. [default: as many as a validation]", min=1)]
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The page. [default: RUN/report.html, made anew]")] = None,
+    frames: Annotated[
+        Path | None, typer.Option(help="New folder for the page's frames at full size: N/gt1.png, N/pd11.png, ...")
+    ] = None,
+    split: Split = None,
+    baseline: Baseline = None,
+    metrics: Metrics = None,
+    thresholds: Thresholds = None,
+    limit: Limit = None,
+    block: options.Block = "auto",
+    model: options.Model = None,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """One page of a run, to open in a browser: recipe, curves, scores by lead time, frames, studies."""
+    from framecast.report import write_report
+
+    question = _question(split, baseline, metrics, thresholds, limit, block)
+    silent = quiet or as_json
+    page = write_report(run, out=out, pictures=frames, question=question, device=device, model=model, quiet=silent)
+    if as_json:
+        options.print_json({"page": str(page), "bytes": page.stat().st_size})
+        return
+    print(f"open {page}")
+    if frames is not None:
+        print(
+            f"frames in {frames}: a folder for each sequence of the page, by its number; gt is the truth, pd the forecast"
+        )
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the others are compared with the first.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="New folder for page and numbers. [default: runs/compare-N]")
+    ] = None,
+    split: Split = None,
+    baseline: Baseline = None,
+    metrics: Metrics = None,
+    thresholds: Thresholds = None,
+    limit: Annotated[int | None, typer.Option(help="Windows to score. [default: all]", min=1)] = None,
+    block: options.Block = "auto",
+    model: Own = None,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Runs side by side on the same windows: budget, cost, scores, paired differences, frames; a page and JSON."""
+    from framecast import files
+    from framecast.evaluation.comparison import compare_runs as compared
+    from framecast.report.comparison_page import write_comparison
+    from framecast.runs.folder import next_free_folder
+
+    folder = files.check_new(out or next_free_folder(Path("runs"), "compare"))
+    question = _question(split, baseline, metrics, thresholds, limit, block)
+    found = compared(runs, question, device=device, models=model or (), quiet=quiet or as_json)
+    _show(found, write_comparison(found, folder), as_json=as_json)
+
+
+def race(
+    models: Annotated[str, typer.Option(help="Networks or recipes, with commas: convlstm,predrnn,mim.")],
+    budget: Annotated[
+        str, typer.Option(help="Of each training: 90s, 10min, 2h of iterations, or 2000steps.")
+    ] = "10min",
+    seeds: Annotated[int, typer.Option(help="Trainings of each network.", min=1)] = 1,
+    data: Annotated[str | None, typer.Option("--data", help="As for train.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="New folder, or that of this race, to go on. [default: runs/race-N]")
+    ] = None,
+    overrides: options.Set = None,
+    dims: options.Dims = None,
+    variable: options.Variable = None,
+    value_range: options.Range = None,
+    missing: options.Missing = None,
+    units: options.Units = None,
+    times: options.Times = None,
+    step_minutes: options.Step = None,
+    grey: options.Grey = False,
+    shrink: options.Shrink = None,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train networks on the same data with the same budget each, and compare them."""
+    from framecast.commands.race import RaceOptions as Race
+    from framecast.commands.race import race as run
+    from framecast.commands.race import read_budget
+    from framecast.runs.folder import next_free_folder
+
+    fields = options.data_fields(data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
+    values = tuple((f"data.{key}", value) for key, value in fields.items())
+    asked = Race(tuple(options.parse_words(models)), read_budget(budget), seeds, tuple(overrides or ()), values)
+    found, page = run(asked, out or next_free_folder(Path("runs"), "race"), device=device, quiet=quiet or as_json)
+    _show(found, page, as_json=as_json)
+
+
+def _question(
+    split: str | None,
+    baseline: str | None,
+    metrics: str | None,
+    thresholds: str | None,
+    limit: int | None,
+    block: str,
+) -> EvaluationOptions:
+    from framecast.evaluation.suite import EvaluationOptions
+
+    return EvaluationOptions(
+        split,
+        options.parse_words(metrics) if metrics else None,
+        options.parse_numbers(thresholds, "--thresholds") if thresholds else None,
+        limit=limit,
+        baselines=None if baseline is None else [] if baseline == "none" else options.parse_words(baseline),
+        block=options.parse_block(block),
+    )
+
+
+def _show(found: Comparison, page: Path, *, as_json: bool) -> None:
+    if as_json:
+        options.print_json({"page": str(page), **found.as_dict()})
+        return
+    found.print(options.console())
+    print(f"open {page}")

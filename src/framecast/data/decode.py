@@ -1,0 +1,52 @@
+"""Stored values to raw values: scale, offset, missing codes, and averages over blocks of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def decode_values(stored: NDArray[Any], scale: float, offset: float, missing: Collection[float]) -> NDArray[np.float32]:
+    """Stored value x scale + offset, computed in double precision; NaN where a code means missing.
+
+    Args:
+        stored: integers or floats of any shape.
+        scale: physical units per stored unit.
+        offset: physical value of a stored 0.
+        missing: stored values that mean missing.
+    """
+    if stored.dtype.kind == "u" and stored.dtype.itemsize <= 2 and stored.size > 2**16:
+        # a table of all codes: several times faster on the large grids of radars
+        return decode_values(np.arange(2 ** (8 * stored.dtype.itemsize)), scale, offset, missing)[stored]
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = (stored * np.float64(scale) + offset).astype(np.float32)
+    for code in missing:
+        values[stored == code] = np.nan
+    return values
+
+
+def coarsen(frames: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Average blocks of pixels; what is left over at the lower and right edge is cut.
+
+    Args:
+        frames: (T, C, H, W), NaN where missing.
+        factor: pixels of a block's side, 1 to H and W.
+
+    Returns:
+        (T, C, H // factor, W // factor): the mean of the valid pixels, in the frames' own units; NaN where fewer than
+        half of a block are valid.
+    """
+    steps, channels, height, width = frames.shape
+    rows, columns = height // factor, width // factor
+    cut = frames[:, :, : rows * factor, : columns * factor]
+    blocks = cut.reshape(steps, channels, rows, factor, columns, factor)
+    valid = np.isfinite(blocks)
+    if valid.all():
+        return blocks.mean((3, 5), dtype=np.float32)
+    count = valid.sum((3, 5))
+    total = np.where(valid, blocks, 0).sum((3, 5), dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(2 * count >= factor**2, total / count, np.nan).astype(np.float32)

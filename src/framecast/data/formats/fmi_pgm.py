@@ -1,0 +1,121 @@
+"""Radar composites of the Finnish Meteorological Institute: 8-bit PGM with a header of comments, gzipped or not."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.decode import decode_values
+from framecast.data.formats.base import FileHeader, ReaderOptions, check_no_variable
+from framecast.data.formats.guards import as_input_error, check_frame
+from framecast.data.times import times_from_pattern
+from framecast.errors import InputError
+from framecast.types import Grid
+
+SUFFIXES = (".pgm", ".pgm.gz")
+HEADER_LIMIT = 64 << 10
+GZIP = b"\x1f\x8b"
+GAIN, OFFSET = 0.5, -32.0
+"""dBZ = 0.5 code - 32; code 0 is no echo."""
+SUOMI1 = "+proj=stere +lon_0=25 +lat_0=90 +lat_ts=60 +a=6371288 +x_0=380886.310 +y_0=3395677.920 +units=m +no_defs"
+"""The projection of the national composite, whose lower left corner is (0, 0); files name it only (as pysteps has it)."""
+
+_WORDS = "a PGM picture (P5) of up to 8 bits, gzipped or not"
+_GAP = rb"(?:#[^\n]*\n|\s)"
+_SIZES = re.compile(_GAP + rb"*(\d{1,9})" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,5})\s")
+
+
+class _Header(NamedTuple):
+    height: int
+    width: int
+    start: int
+    said: dict[str, str]
+    missing: int
+
+
+class PGMReader:
+    """FMI's composites in dBZ; other PGM in grey levels."""
+
+    name = "PGM"
+
+    def __init__(self, wish: ReaderOptions) -> None:
+        check_no_variable(wish, "PGM files")
+
+    def look(self, path: Path) -> FileHeader:
+        """Size, time and place, out of the header."""
+        header, _ = _unpacked(path, whole=False)
+        shape = (1, header.height, header.width)
+        if not _is_radar(header):
+            return FileHeader(shape, np.dtype(np.uint8), units="grey level", grid=Grid(variables=("grey",)))
+        stamp = header.said.get("obstime")
+        times = None if stamp is None else times_from_pattern([stamp], "%Y%m%d%H%M")
+        return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_grid(header))
+
+    def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
+        """Unpack."""
+        header, codes = _unpacked(path, whole=True)
+        if not _is_radar(header):
+            return codes[None, None]
+        return decode_values(codes, GAIN, OFFSET, (float(header.missing),))[None, None]
+
+
+def _is_radar(header: _Header) -> bool:
+    return header.said.get("param") == "CorrectedReflectivity"
+
+
+def _grid(header: _Header) -> Grid:
+    said = header.said
+    y: tuple[float, ...] = ()
+    x: tuple[float, ...] = ()
+    crs = None
+    if said.get("projection_name") == "SUOMI1" and {"metersperpixel_x", "metersperpixel_y"} <= set(said):
+        with as_input_error("header", "numbers"):
+            across, up = float(said["metersperpixel_x"]), float(said["metersperpixel_y"])
+        crs = SUOMI1
+        y = tuple((header.height - 0.5 - row) * up for row in range(header.height))
+        x = tuple((column + 0.5) * across for column in range(header.width))
+    return Grid(
+        variables=("reflectivity",),
+        units=("dBZ",),
+        standard_names=("equivalent_reflectivity_factor",),
+        y=y,
+        x=x,
+        axis_units="m",
+        crs=crs,
+        missing=f"code {header.missing}, outside coverage; code 0 is no echo, -32 dBZ",
+    )
+
+
+def _unpacked(path: Path, *, whole: bool) -> tuple[_Header, NDArray[np.uint8]]:
+    with as_input_error(str(path), _WORDS), path.open("rb") as raw:
+        packed = raw.read(2) == GZIP
+        raw.seek(0)
+        file: Any = gzip.GzipFile(fileobj=raw) if packed else raw
+        head = file.read(HEADER_LIMIT)
+        header = _header(head, str(path))
+        size = header.height * header.width
+        check_frame((header.height, header.width), 1, path.stat().st_size, str(path))
+        if not whole:
+            return header, np.empty((0, 0), np.uint8)
+        content = head[header.start :][: size + 1]
+        content += file.read(max(0, size + 1 - len(content)))
+        if len(content) != size:
+            got = "more" if len(content) > size else f"only {len(content)}"
+            raise InputError(str(path), got=got, expected=f"{size} pixels as in the header", fix="get the file again")
+        return header, np.frombuffer(content, np.uint8).reshape(header.height, header.width)
+
+
+def _header(head: bytes, name: str) -> _Header:
+    found = _SIZES.match(head, 2) if head[:2] == b"P5" else None
+    if found is None or not 0 < int(found[3]) < 256:
+        raise InputError(name, got=f"a header that begins {head[:12]!r}", expected=_WORDS)
+    comments = re.findall(rb"#[ \t]*(\S+)[ \t]+([^\n]*)", found[0])
+    said = {key.decode("latin-1"): value.decode("latin-1").strip() for key, value in comments}
+    # FMI writes the code of missing pixels where other PGM have the greatest value: 255 means both
+    return _Header(int(found[2]), int(found[1]), found.end(), said, int(found[3]))

@@ -1,0 +1,194 @@
+"""HDF5 files from strangers: links that lead elsewhere are refused, sizes are checked before anything is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
+from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SMALL, as_input_error
+from framecast.errors import InputError
+from framecast.optional import require
+from framecast.types import Grid
+
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
+CHUNK_LIMIT = 1 << 28
+"""Bytes of one unpacked chunk."""
+MEMBERS = 10_000
+"""Groups and arrays of a file."""
+
+_WORDS = "an HDF5 file that can be read"
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[Any]:
+    """An h5py.File; whatever goes wrong inside is an InputError.
+
+    Raises:
+        InputError: no HDF5 file, or damaged.
+        UsageError: h5py is not installed.
+    """
+    h5py = require("h5py", "grids")
+    with as_input_error(str(path), _WORDS), h5py.File(path, "r") as file:
+        yield file
+
+
+def find_member(file: Any, key: str, name: str) -> Any:
+    """A group or an array by its path, reached by hard links only; None if there is none.
+
+    Args:
+        file: an h5py.File or group.
+        key: its path, with slashes.
+        name: the file, for errors.
+
+    Raises:
+        InputError: a link that leads out of the file or around in it.
+    """
+    import h5py
+
+    node = file
+    for part in key.split("/"):
+        if not isinstance(node, h5py.Group):
+            return None
+        link = node.get(part, getlink=True)
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            got = f"{part}, a link to another place"
+            raise InputError(name, got=got, expected="arrays that lie in the file itself", fix="copy them into it")
+        node = node.get(part)
+    return node
+
+
+def check_array(array: Any, name: str) -> Any:
+    """The same h5py.Dataset, if it can be read without harm.
+
+    Raises:
+        InputError: no array of numbers, one that is stored elsewhere, or sizes that cannot be meant.
+    """
+    import h5py
+
+    if not isinstance(array, h5py.Dataset):
+        raise InputError(name, got="no array", expected="an array of numbers")
+    where = f"{name}: {array.name}"
+    if array.external or array.is_virtual:
+        raise InputError(where, got="values in other files", expected="values in the file itself", fix="copy them")
+    if array.dtype.kind not in NUMBERS or array.dtype.itemsize > 8:
+        raise InputError(where, got=f"dtype {array.dtype}", expected="numbers: float, int, unsigned int or bool")
+    chunk = math.prod(array.chunks or (1,)) * array.dtype.itemsize
+    if chunk > CHUNK_LIMIT:
+        raise InputError(where, got=f"chunks of {array.chunks}", expected=f"at most {CHUNK_LIMIT} bytes each")
+    stored = array.id.get_storage_size()
+    if array.nbytes > SMALL and array.nbytes > RATIO_LIMIT * max(stored, 1):
+        got = f"shape {array.shape} in {stored} bytes"
+        expected = f"at most {RATIO_LIMIT} times as many bytes unpacked"
+        raise InputError(where, got=got, expected=expected, fix="it looks like a bomb")
+    return array
+
+
+def check_frame_array(array: Any, name: str) -> Any:
+    """The same array of two axes, if it is no larger than a frame may be.
+
+    Raises:
+        InputError: it is none.
+    """
+    check_array(array, name)
+    if array.ndim != 2 or not 0 < array.size <= FRAME_LIMIT:
+        raise InputError(f"{name}: {array.name}", got=f"shape {array.shape}", expected="rows and columns")
+    return array
+
+
+def read_attributes(node: Any) -> dict[str, Any]:
+    """Attributes of a group or an array as plain numbers and texts; arrays of one value as that value."""
+    found = {}
+    for key, value in {} if node is None else node.attrs.items():
+        if isinstance(value, np.ndarray) and value.size == 1:
+            value = value.reshape(())[()]
+        if isinstance(value, bytes):
+            value = value.decode("latin-1")
+        found[key] = value.item() if isinstance(value, np.generic) else value
+    return found
+
+
+def read_number(attributes: Mapping[str, Any], key: str, default: float | None, name: str) -> float | None:
+    """An attribute that must be one finite number.
+
+    Raises:
+        InputError: it is none.
+    """
+    value = attributes.get(key, default)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{name}: {key}", got=str(value)[:60], expected="a finite number")
+    return float(value)
+
+
+def list_arrays(file: Any, name: str) -> list[str]:
+    """Paths of all arrays of numbers with three axes or more, in order.
+
+    Raises:
+        InputError: more members than can be meant.
+    """
+    import h5py
+
+    found: list[str] = []
+    left = [("", file)]
+    for _ in range(MEMBERS):
+        if not left:
+            return sorted(found)
+        prefix, group = left.pop()
+        for key in group:
+            node = group.get(key) if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
+            if isinstance(node, h5py.Group):
+                left.append((f"{prefix}{key}/", node))
+            elif isinstance(node, h5py.Dataset) and node.ndim >= 3 and node.dtype.kind in NUMBERS:
+                found.append(f"{prefix}{key}")
+    raise InputError(name, got="an endless file", expected=f"at most {MEMBERS} groups")
+
+
+class _OnDisk:
+    """An array of an HDF5 file, opened anew for each part that is read."""
+
+    def __init__(self, path: Path, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype = shape, dtype
+        self._path, self._key = path, key
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read a part."""
+        with open_file(self._path) as file:
+            return np.asarray(check_array(find_member(file, self._key, str(self._path)), str(self._path))[key])
+
+
+def open_hdf5(path: Path, variable: str | None) -> StoredArray:
+    """Open an array of a plain HDF5 file.
+
+    Args:
+        path: the file.
+        variable: the array's path inside; None where there is one of three axes or more only.
+
+    Raises:
+        InputError: damaged, no or several candidates, or a dtype that is no number.
+        UsageError: h5py is not installed.
+    """
+    name = str(path)
+    with open_file(path) as file:
+        candidates = list_arrays(file, name)
+        key = variable or (candidates[0] if len(candidates) == 1 else None)
+        node = None if key is None else find_member(file, key.strip("/"), name)
+        if key is None or node is None:
+            got = variable or f"{len(candidates)} arrays that could be frames"
+            expected = f"one of {', '.join(candidates)}"[:300] if candidates else "an array of three axes or more"
+            raise InputError(f"{name}: variable", got=got, expected=expected, fix="name one with --var")
+        array = check_array(node, name)
+        raw = {key: value for key, value in read_attributes(array).items() if key in KEYS}
+        notes = [f"read as: HDF5, array {key.strip('/')}"]
+        grain = tuple(array.chunks or (1,) * array.ndim)
+        stored = _OnDisk(path, key.strip("/"), tuple(array.shape), array.dtype)
+    grid = Grid(variables=(key.rsplit("/", 1)[-1],))
+    return StoredArray(stored, grain, read_file_attributes(raw, name), None, False, notes, about="HDF5", grid=grid)

@@ -1,0 +1,186 @@
+"""Radar composites in ODIM HDF5, versions 2.0 to 2.4 (EUMETNET OPERA, "ODIM_H5 data information model").
+
+Attributes of `what` may stand with the dataset or with the data; the nearer one counts. `nodata` (not looked at) is
+missing; `undetect` (looked at, nothing found) is 0 rain, or -32 dBZ, which is below any echo.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.decode import decode_values
+from framecast.data.formats import hdf5
+from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
+from framecast.data.formats.guards import as_input_error
+from framecast.errors import InputError
+from framecast.types import Grid
+
+NO_ECHO = -32.0
+"""DBZ of undetect: FMI's code 0, and below what any composite holds."""
+OBJECTS = ("COMP", "IMAGE", "CVOL")
+_UNITS = {"RATE": "mm/h", "ACRR": "mm", "HGHT": "km", "VRAD": "m/s"}
+_NAMES = {
+    "RATE": "rainfall_rate",
+    "ACRR": "lwe_thickness_of_precipitation_amount",
+    "DBZH": "equivalent_reflectivity_factor",
+}
+_ECHO = re.compile(r"(DBZ|T)[HV]?C?")
+
+
+class _Found(NamedTuple):
+    array: str
+    """Path of the values."""
+    quantity: str
+    gain: float
+    offset: float
+    nodata: float | None
+    undetect: float | None
+    units: str
+
+
+class ODIMReader:
+    """Composites of one quantity.
+
+    Args:
+        wish: variable, the quantity (RATE, DBZH, ACRR, ...), needed where a file has several.
+    """
+
+    name = "ODIM HDF5"
+
+    def __init__(self, wish: ReaderOptions) -> None:
+        self._quantity = wish.variable
+
+    def look(self, path: Path) -> FileHeader:
+        """Quantity, size, nominal time and place."""
+        with hdf5.open_file(path) as file:
+            what = hdf5.read_attributes(hdf5.find_member(file, "what", str(path)))
+            if what.get("object", "COMP") not in OBJECTS:
+                got = f"ODIM object {what['object']}, in polar coordinates"
+                raise InputError(str(path), got=got, expected="a composite", fix="make one first, e.g. with wradlib")
+            found = self._find(file, path)
+            array = hdf5.check_frame_array(file[found.array], str(path))
+            height, width = array.shape
+            where = hdf5.read_attributes(hdf5.find_member(file, "where", str(path)))
+            where |= hdf5.read_attributes(hdf5.find_member(file, found.array.split("/")[0] + "/where", str(path)))
+            grid = _grid(where, found, height, width, str(path))
+            times = _time(what, str(path))
+        return FileHeader((1, height, width), np.dtype(np.float32), times=times, units=found.units, grid=grid)
+
+    def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
+        """Unpack, and tell nodata from undetect."""
+        with hdf5.open_file(path) as file:
+            found = self._find(file, path)
+            stored = hdf5.check_frame_array(file[found.array], str(path))[()]
+        values = decode_values(stored, found.gain, found.offset, () if found.nodata is None else (found.nodata,))
+        if found.undetect is not None and found.undetect != found.nodata:
+            values[stored == found.undetect] = NO_ECHO if _ECHO.fullmatch(found.quantity) else 0.0
+        values[~np.isfinite(values)] = np.nan
+        return values[None, None]
+
+    def _find(self, file: Any, path: Path) -> _Found:
+        name = str(path)
+        found = []
+        for dataset in _numbered(file, "dataset"):
+            about = hdf5.read_attributes(hdf5.find_member(file, f"{dataset}/what", name))
+            for data in _numbered(hdf5.find_member(file, dataset, name), "data"):
+                nearer = about | hdf5.read_attributes(hdf5.find_member(file, f"{dataset}/{data}/what", name))
+                key = f"{dataset}/{data}/data"
+                if hdf5.find_member(file, key, name) is not None:
+                    found.append(_described(key, nearer, name))
+        names = list(dict.fromkeys(one.quantity for one in found))
+        wanted = self._quantity or (names[0] if len(names) == 1 else None)
+        chosen = next((one for one in found if one.quantity == wanted), None)
+        if chosen is None:
+            got = self._quantity or (f"quantities {', '.join(names)}" if names else "no datasetN/dataM/data")
+            expected = f"one of {', '.join(names) or 'none'}"
+            kind = AbsentError if self._quantity else InputError
+            raise kind(f"{name}: quantity", got=got, expected=expected, fix="name one with --var")
+        return chosen
+
+
+def _numbered(group: Any, word: str) -> list[str]:
+    """dataset1, dataset2, ... dataset10, in order."""
+    keys = [key for key in group if re.fullmatch(rf"{word}\d{{1,4}}", key)]
+    return sorted(keys, key=lambda key: int(key[len(word) :]))
+
+
+def _described(key: str, what: Mapping[str, Any], name: str) -> _Found:
+    quantity = str(what.get("quantity", "unknown"))
+    units = _UNITS.get(quantity, "dBZ" if _ECHO.fullmatch(quantity) else "1")
+    if quantity == "ACRR" and (minutes := _interval(what, name)):
+        units = f"mm per {minutes:g} min"
+    gain = hdf5.read_number(what, "gain", 1.0, name)
+    if not gain:
+        raise InputError(f"{name}: gain", got=gain, expected="a number that is not 0")
+    return _Found(
+        key,
+        quantity,
+        gain,
+        hdf5.read_number(what, "offset", 0.0, name) or 0.0,
+        hdf5.read_number(what, "nodata", None, name),
+        hdf5.read_number(what, "undetect", None, name),
+        units,
+    )
+
+
+def _moment(date: object, time: object, name: str) -> datetime:
+    with as_input_error(name, "date YYYYMMDD and time HHMMSS in what"):
+        return datetime.strptime(f"{date} {str(time)[:6]:0<6}", "%Y%m%d %H%M%S")
+
+
+def _interval(what: Mapping[str, Any], name: str) -> float | None:
+    if not {"startdate", "starttime", "enddate", "endtime"} <= set(what):
+        return None
+    begin = _moment(what["startdate"], what["starttime"], name)
+    minutes = (_moment(what["enddate"], what["endtime"], name) - begin).total_seconds() / 60
+    return minutes if minutes > 0 else None
+
+
+def _time(what: Mapping[str, Any], name: str) -> NDArray[Any] | None:
+    if not {"date", "time"} <= set(what):
+        return None
+    return np.array([_moment(what["date"], what["time"], name)], "datetime64[ms]")
+
+
+def _grid(where: Mapping[str, Any], found: _Found, height: int, width: int, name: str) -> Grid:
+    projection = where.get("projdef")
+    x, y = _axes(where, height, width, name) if isinstance(projection, str) else ((), ())
+    policy = f"nodata {found.nodata:g}" if found.nodata is not None else "NaN"
+    if found.undetect is not None:
+        policy += f"; undetect {found.undetect:g} is {'-32 dBZ' if found.units == 'dBZ' else '0'}, not missing"
+    return Grid(
+        variables=(found.quantity,),
+        units=(found.units,),
+        standard_names=(_NAMES.get(found.quantity, ""),),
+        y=y,
+        x=x,
+        axis_units="m",
+        crs=projection if isinstance(projection, str) else None,
+        missing=policy,
+    )
+
+
+def _axes(where: Mapping[str, Any], height: int, width: int, name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Centres of columns and rows, metres, from the upper left corner; nothing where pyproj or a corner is missing."""
+    keys = ("UL_lon", "UL_lat", "xscale", "yscale")
+    lon, lat, across, down = (hdf5.read_number(where, key, None, name) for key in keys)
+    if lon is None or lat is None or across is None or down is None:
+        return (), ()
+    try:
+        import pyproj
+    except ImportError:
+        return (), ()
+    with as_input_error(name, "a PROJ text in where/projdef", pyproj.exceptions.ProjError):
+        left, top = pyproj.Proj(where["projdef"])(lon, lat)
+        # corners are rounded to a few metres in some files: on a projection with false origin they fall on whole pixels
+        left, top = (round(end) if abs(end - round(end)) < 0.01 * across else end for end in (left, top))
+        x = tuple(left + (column + 0.5) * across for column in range(width))
+        y = tuple(top - (row + 0.5) * down for row in range(height))
+    return x, y

@@ -1,0 +1,106 @@
+"""Videos through PyAV (FFmpeg): mp4, mov, avi, mkv, webm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.formats.base import FileHeader, ReaderOptions, check_no_variable
+from framecast.data.formats.guards import SERIES_LIMIT, as_input_error, check_frame
+from framecast.errors import InputError
+from framecast.optional import require
+from framecast.types import Grid
+
+CONTAINERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".avi": "avi",
+    ".mkv": "matroska",
+    ".webm": "matroska",
+}
+"""Suffix to FFmpeg's name: only this demuxer is tried, so that no playlist can name other files."""
+
+_WORDS = "a video that FFmpeg can read"
+
+
+class VideoReader:
+    """Videos of one size. Those stored as grey have one channel, others red, green and blue.
+
+    Args:
+        wish: colour "auto" as stored, "grey" one channel, "rgb" three.
+    """
+
+    name = "video"
+
+    def __init__(self, wish: ReaderOptions) -> None:
+        check_no_variable(wish, "videos")
+        self._colour = wish.colour
+        self._marks: dict[Path, NDArray[np.int64]] = {}
+        self._grey: dict[Path, bool] = {}
+
+    def look(self, path: Path) -> FileHeader:
+        """Size, frame rate, and the time of each frame, without decoding."""
+        with _opened(path) as (container, stream):
+            context = stream.codec_context
+            grey = self._colour == "grey" or (self._colour == "auto" and str(context.pix_fmt).startswith("gray"))
+            shape = (1 if grey else 3, context.height, context.width)
+            check_frame(shape, 1, max(path.stat().st_size, 1 << 20), str(path))
+            marks = _marks(container, stream, path)
+            seconds = (marks - marks[0]) * float(stream.time_base)
+            rate = float(stream.average_rate or 0)
+        self._marks[path], self._grey[path] = marks, grey
+        step = 1 / rate / 60 if rate > 0 else None
+        channels = ("grey",) if grey else ("red", "green", "blue")
+        leaf = FileHeader(shape, np.dtype(np.uint8), len(marks), clock=seconds, step_minutes=step, units="grey level")
+        return leaf._replace(grid=Grid(variables=channels))
+
+    def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
+        """Decode from the key frame before the first one that is asked for."""
+        wanted = {int(self._marks[path][index]): place for place, index in enumerate(indices)}
+        last, kind = max(wanted), "gray" if self._grey[path] else "rgb24"
+        frames: dict[int, NDArray[np.uint8]] = {}
+        with _opened(path) as (container, stream):
+            container.seek(min(wanted), stream=stream, backward=True)
+            for frame in container.decode(stream):
+                if frame.pts in wanted:
+                    values = frame.to_ndarray(format=kind)
+                    frames[wanted[frame.pts]] = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+                if len(frames) == len(wanted) or (frame.pts is not None and frame.pts > last):
+                    break
+        if len(frames) != len(wanted):
+            got = f"{len(wanted) - len(frames)} of {len(wanted)} frames that cannot be decoded"
+            raise InputError(str(path), got=got, expected="a whole video", fix="get it again")
+        sizes = sorted({f"{values.shape[1]}x{values.shape[2]}" for values in frames.values()})
+        if len(sizes) > 1:
+            got = f"frames of {', '.join(sizes)} pixels"
+            raise InputError(str(path), got=got, expected="one size", fix="get it again, or cut it there")
+        return np.stack([frames[place] for place in range(len(indices))])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    av = require("av", "video")
+    kind = CONTAINERS[path.suffix.lower()]
+    with as_input_error(str(path), _WORDS, av.FFmpegError), av.open(str(path), format=kind) as container:
+        if not container.streams.video:
+            raise InputError(str(path), got="no pictures", expected=_WORDS)
+        yield container, container.streams.video[0]
+
+
+def _marks(container: Any, stream: Any, path: Path) -> NDArray[np.int64]:
+    """Presentation time of each frame, in the stream's time base, ascending."""
+    found = set()
+    for packet in container.demux(stream):
+        if packet.pts is not None and packet.size and not packet.is_discard:
+            found.add(packet.pts)
+        if len(found) > SERIES_LIMIT:
+            raise InputError(str(path), got="too many frames", expected=f"at most {SERIES_LIMIT}")
+    if not found:
+        raise InputError(str(path), got="no frame", expected=_WORDS)
+    return np.array(sorted(found), np.int64)

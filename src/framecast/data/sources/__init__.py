@@ -1,0 +1,1 @@
+"""Sources: paths to sequences of frames in raw units."""

@@ -1,0 +1,178 @@
+"""Covariates of frames that are not there yet: computed from the times, carried on, or read from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.config import Cycle, DataConfig
+from framecast.data.sources.channels import calendar_values
+from framecast.data.sources.file_source import FileSource
+from framecast.errors import InputError, UsageError
+from framecast.types import Channel, FrameSpec, Window
+
+Array = NDArray[np.float32]
+
+
+class FutureCovariates:
+    """What a model's covariates will be after the last frame of each sequence.
+
+    Those of the calendar are computed from the times. Others are read from a file if there is one that holds them; if
+    not, those that are constant over the context are carried on.
+
+    Args:
+        spec: of the model.
+        contexts: the last frames of each sequence, as `ArraySource.read` gives them; at least one.
+        horizon: K, frames ahead.
+        step_minutes: between frames, where known.
+        file: which file holds covariates of the future, and how it is read; None for none.
+
+    Raises:
+        InputError: a covariate that changes, and no file; or a file that does not hold it.
+        UsageError: a file where the model has no covariates that it could hold.
+    """
+
+    def __init__(
+        self,
+        spec: FrameSpec,
+        contexts: Sequence[Window],
+        horizon: int,
+        step_minutes: float | None,
+        file: DataConfig | None = None,
+    ) -> None:
+        self.spec, self.contexts, self.horizon, self.step_minutes = spec, contexts, horizon, step_minutes
+        self._own = [channel for channel in spec.covariates if not channel.calendar]
+        varying = [channel for number, channel in enumerate(self._own) if not self._constant(number)]
+        self._source: FileSource | None = None
+        self._read: list[Channel] = []
+        if file is not None:
+            self._source, self._read = self._opened(file, varying)
+        elif varying:
+            names = ", ".join(channel.name for channel in varying)
+            fix = "give a file with them: --covariates FILE"
+            raise InputError(f"covariates {names}", got="none of the future", expected="those of each frame", fix=fix)
+        carried = [channel.name for channel in self._own if channel not in self._read]
+        self.notes = [f"covariates: {', '.join(carried)}, constant over the context, stay as they are"] * bool(carried)
+
+    def of(self, number: int, first: np.datetime64 | None) -> Array:
+        """Covariates of the context and of the future of a sequence.
+
+        Args:
+            number: of the sequence, among `contexts`.
+            first: time of the first frame of the future, where known.
+
+        Returns:
+            (J + K, E, H, W), raw units, NaN where missing.
+
+        Raises:
+            InputError: the file does not reach so far.
+        """
+        past = self.contexts[number].frames[:, self.spec.channels :]
+        ahead = np.repeat(past[-1:], self.horizon, 0)
+        times = self._times(first)
+        if self._source is not None:
+            read = self._frames(number, times)
+            for place, channel in enumerate(self._read):
+                ahead[:, self._own.index(channel)] = read[:, place]
+        cycles: list[Cycle] = [cycle for cycle in ("hour", "day") if f"{cycle}_sin" in self._dated]
+        for cycle in cycles:
+            if times is None:
+                raise InputError("covariates", got="frames without times", expected=f"times, for {cycle}")
+            place = len(self._own) + self._dated.index(f"{cycle}_sin")
+            ahead[:, place : place + 2] = calendar_values(times, [cycle])[:, :, None, None]
+        return np.concatenate([past, ahead])
+
+    @property
+    def _dated(self) -> list[str]:
+        return [channel.name for channel in self.spec.covariates if channel.calendar]
+
+    def _constant(self, number: int) -> bool:
+        """Whether a covariate stays the same over the context of every sequence; of one frame nobody knows."""
+        parts = [window.frames[:, self.spec.channels + number] for window in self.contexts]
+        return all(len(p) > 1 and np.array_equal(p[1:], p[:-1], equal_nan=True) for p in parts)
+
+    def _times(self, first: np.datetime64 | None) -> NDArray[Any] | None:
+        if first is None or self.step_minutes is None:
+            return None
+        step = np.timedelta64(round(self.step_minutes * 60_000), "ms")
+        return first.astype("datetime64[ms]") + step * np.arange(self.horizon)
+
+    def _opened(self, file: DataConfig, varying: list[Channel]) -> tuple[FileSource, list[Channel]]:
+        """The file, and the covariates in it: all, or those that are needed."""
+        if not self._own:
+            raise UsageError("--covariates", got=file.source, expected="nothing: this model has none that a file holds")
+        try:
+            return _named(file, self._own), self._own
+        except InputError:
+            if not varying or len(varying) == len(self._own):
+                raise
+            return _named(file, varying), varying
+
+    def _frames(self, number: int, times: NDArray[Any] | None) -> Array:
+        """(K, channels that are read, H, W), by their times where those are known, else the first of the file."""
+        source = self._source
+        assert source is not None
+        size = self.contexts[number].frames.shape[-2:]
+        if (source.spec.height, source.spec.width) != size:
+            got = f"{source.spec.height}x{source.spec.width}"
+            raise InputError("--covariates", got=got, expected="{}x{}, as the frames".format(*size))
+        if times is None or self._at is None:
+            sequence = number if len(source.lengths) > 1 else 0
+            if sequence >= len(source.lengths) or source.lengths[sequence] < self.horizon:
+                got = f"{source.lengths[sequence]} frames" if sequence < len(source.lengths) else "too few sequences"
+                raise InputError("--covariates", got=got, expected=f"{self.horizon} frames, those to be predicted")
+            return source.read(sequence, 0, self.horizon).frames
+        at = self._at[number if len(self._at) > 1 else 0]
+        missing = [time for time in times if time not in at]
+        if missing:
+            got = f"no frame of {str(missing[0].astype('datetime64[s]')).replace('T', ' ')}"
+            raise InputError("--covariates", got=got, expected=f"frames from {times[0]} to {times[-1]}")
+        places = [at[time] for time in times]
+        return np.concatenate([source.read(sequence, place, place + 1).frames for sequence, place in places])
+
+    @cached_property
+    def _at(self) -> list[dict[np.datetime64, tuple[int, int]]] | None:
+        """Where the frame of each time lies in the file; None if it has no times.
+
+        One for the whole file where no time is there twice; else one for each of its sequences (or groups of files).
+
+        Raises:
+            InputError: times that are there twice, in another number of sequences than are forecast.
+        """
+        source = self._source
+        assert source is not None
+        wholes = np.searchsorted(source.latest, range(len(source.lengths))).tolist()
+        found: list[dict[np.datetime64, tuple[int, int]]] = [{} for _ in source.latest]
+        for sequence, whole in enumerate(wholes):
+            times = source.frame_times(sequence)
+            if times is None:
+                return None
+            found[whole].update({time: (sequence, place) for place, time in enumerate(times)})
+        together = {time: place for times in found for time, place in times.items()}
+        if len(together) == sum(map(len, found)):
+            return [together]
+        if len(found) != len(self.contexts):
+            got, expected = f"{len(found)} sequences of the same times", f"{len(self.contexts)}, as are forecast"
+            raise InputError("--covariates", got=got, expected=expected, fix="give one for each, in their order")
+        return found
+
+
+def _named(file: DataConfig, channels: Sequence[Channel]) -> FileSource:
+    """Open a file of these covariates: by name, or all its channels in their order where they have numbers only.
+
+    What was said of the targets is not meant for them: each channel has the units that the file gives it, as in training.
+    """
+    fields = {"range": (0.0, 1.0), "covariates": (), "calendar": (), "frames": None, "scale": None, "units": None}
+    if all(channel.name.isdecimal() for channel in channels):
+        source = FileSource(file.model_copy(update={**fields, "targets": None}))
+        if source.spec.channels != len(channels):
+            expected = f"{len(channels)}: covariates {', '.join(channel.name for channel in channels)}"
+            raise InputError(file.path, got=f"{source.spec.channels} channels", expected=expected)
+        return source
+    names = tuple(channel.name for channel in channels)
+    variable = ",".join(dict.fromkeys(name.split("[")[0] for name in names))
+    return FileSource(file.model_copy(update={**fields, "targets": names, "variable": variable}))

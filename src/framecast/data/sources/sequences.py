@@ -1,0 +1,209 @@
+"""Sequences of a source: pieces between missing frames, and a selection of frames within them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.formats.base import FileAttributes
+from framecast.data.sources.layout import ArrayLayout
+from framecast.data.times import Timeline
+from framecast.errors import InputError
+
+TOLD = 5
+"""So many frames are told one by one."""
+
+
+class Piece(NamedTuple):
+    """Consecutive frames of a sequence as it lies in the file."""
+
+    sequence: int
+    first: int
+    length: int
+
+
+class Pieces(NamedTuple):
+    """What is left of sequences once their missing frames are taken out."""
+
+    pieces: list[Piece]
+    latest: list[int]
+    """Of these, the ones after which nothing more is known."""
+    missing: list[tuple[int, int]]
+    """(sequence, frame) of the frames that are taken as missing."""
+
+    @property
+    def note(self) -> str:
+        """One line."""
+        several = len({piece.sequence for piece in self.pieces}) > 1
+        told = [f"{f + 1} of sequence {s}" if several else str(f + 1) for s, f in self.missing[:TOLD]]
+        more = f" and {len(self.missing) - TOLD} more" if len(self.missing) > TOLD else ""
+        return (
+            f"gaps: {len(self.missing)} frames are missing as a whole, no window crosses one: {', '.join(told)}{more}"
+        )
+
+
+def cut_pieces(
+    layout: ArrayLayout, latest: Sequence[int], lost: NDArray[np.float64], most: float | None
+) -> Pieces | None:
+    """Cut sequences at missing frames; None where there is no such frame.
+
+    A sequence is dropped if all of it is missing, but for one that a forecast would have to go on from.
+
+    Args:
+        layout: where sequences lie.
+        latest: sequences that a forecast goes on from, ascending; those between two of them belong to the second.
+        lost: (sequences of the array, T), share of missing values of each frame.
+        most: a frame of which a larger share is missing counts as missing; None for one of which nothing is there.
+    """
+    gone = lost >= 1 if most is None else (lost > most) | (lost >= 1)
+    if not gone.any():
+        return None
+    found: list[Piece] = []
+    ends: list[int] = []
+    missing: list[tuple[int, int]] = []
+    group, open_ended = 0, set(latest)
+    for sequence in range(len(layout.lengths)):
+        bad = gone[sequence if layout.clips is None else 0][layout.places(sequence)]
+        missing += [(sequence, int(frame)) for frame in np.flatnonzero(bad)]
+        found += [Piece(sequence, first, length) for first, length in _runs(~bad)]
+        if sequence in open_ended:
+            if len(found) == group:
+                found.append(Piece(sequence, 0, len(bad)))
+            ends.append(len(found) - 1)
+            group = len(found)
+    return Pieces(found, ends, missing) if missing else None
+
+
+def _runs(good: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(first, length) of stretches of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(np.int8)))
+    return [(int(begin), int(end - begin)) for begin, end in edges.reshape(-1, 2)]
+
+
+Extent = tuple[int, int] | tuple[datetime, datetime]
+"""From the first up to, not with, the last: numbers, or times in UTC."""
+
+
+class SequenceSelection:
+    """The sequences of a file: at first all, each whole.
+
+    Args:
+        layout: where they lie.
+        timeline: of files that know their times.
+        said: labels and times of the sequences of an array.
+        step_minutes: minutes between frames, where known.
+        name: the source, for errors.
+
+    Raises:
+        InputError: labels or times of another number than the sequences.
+    """
+
+    def __init__(
+        self,
+        layout: ArrayLayout,
+        timeline: Timeline | None,
+        said: FileAttributes,
+        step_minutes: float | None,
+        name: str,
+    ) -> None:
+        self._lengths, self._timeline, self._step, self._name = layout.lengths, timeline, step_minutes, name
+        self._labels = self._of_each(said.split, "split")
+        self._starts = self._of_each(said.start_time, "start_time")
+        self.pieces = [Piece(number, 0, length) for number, length in enumerate(self._lengths)]
+        self.latest: Sequence[int] = timeline.latest if timeline else range(len(self._lengths))
+        """Sequences after which nothing more is known; those between two of them belong to the second."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Frames that are used of each."""
+        return [piece.length for piece in self.pieces]
+
+    @property
+    def labels(self) -> list[str] | None:
+        """Split of each, if the file says so."""
+        return None if self._labels is None else [self._labels[piece.sequence] for piece in self.pieces]
+
+    @property
+    def groups(self) -> list[int]:
+        """Number of the file (or folder, or video) of each; one for all sequences of an array."""
+        ends = self._timeline.latest if self._timeline else [len(self._lengths)]
+        return [int(group) for group in np.searchsorted(ends, [piece.sequence for piece in self.pieces])]
+
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """Of each, the stored sequence or the group of files that it is a piece of, and the number of its first frame."""
+        wholes = [piece.sequence for piece in self.pieces] if self._timeline is None else self.groups
+        return [(whole, self._first(piece)) for whole, piece in zip(wholes, self.pieces, strict=True)]
+
+    def without(self, cut: Pieces) -> None:
+        """Leave out frames that are missing as a whole; no window crosses one."""
+        self.pieces, self.latest = cut.pieces, cut.latest
+
+    def only(self, wanted: Extent) -> None:
+        """Use some frames only: numbers are counted in the order of time of a file with times, else in each sequence.
+
+        Raises:
+            InputError: times where none are known, or no frame that is wanted.
+        """
+        groups = np.searchsorted(self.latest, range(len(self.pieces))).tolist()
+        found: list[tuple[int, Piece]] = []
+        for number, (piece, group) in enumerate(zip(self.pieces, groups, strict=True)):
+            begin, end = self._edges(number, wanted)
+            if begin < end:
+                found.append((group, Piece(piece.sequence, piece.first + begin, end - begin)))
+        if not found:
+            last = max(self._first(piece) + piece.length for piece in self.pieces) - 1
+            got = " to ".join(str(edge) for edge in wanted)
+            expected = f"some of frames 0 to {last}, or their times"
+            raise InputError(f"{self._name}: frames", got=got, expected=expected)
+        last_of = {group: at for at, (group, _) in enumerate(found)}
+        self.pieces, self.latest = [piece for _, piece in found], sorted(last_of.values())
+
+    def stored(self, sequence: int, *at: int) -> list[int]:
+        """Numbers of frames as they lie in the file."""
+        return [self.pieces[sequence].first + number for number in at]
+
+    def time(self, sequence: int, at: int) -> np.datetime64 | None:
+        """Time of a frame, UTC; None where unknown."""
+        number, (place,) = self.pieces[sequence].sequence, self.stored(sequence, at)
+        if self._timeline is not None:
+            times = self._timeline.times
+            return None if times is None else times[self._timeline.runs[number][0] + place]
+        if self._starts is None or np.isnat(self._starts[number]) or (place and self._step is None):
+            return None
+        first: np.datetime64 = self._starts[number]
+        return first + np.timedelta64(round(place * (self._step or 0) * 60), "s")
+
+    def times(self, sequence: int) -> NDArray[Any] | None:
+        """Time of each frame of a sequence, UTC; None where unknown."""
+        times = [self.time(sequence, at) for at in range(self.pieces[sequence].length)]
+        known = [time for time in times if time is not None]
+        return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
+
+    def _edges(self, sequence: int, wanted: Extent) -> tuple[int, int]:
+        """First frame that is wanted, and the one after the last, counted in the piece."""
+        piece = self.pieces[sequence]
+        if not isinstance(wanted[0], datetime):
+            begin, end = (min(max(int(edge) - self._first(piece), 0), piece.length) for edge in wanted)
+            return begin, end
+        moments = self.times(sequence)
+        if moments is None:
+            fix = "give the numbers of frames, as in frames: [0, 20]"
+            expected = "data that know their times"
+            raise InputError(f"{self._name}: frames", got="a span of time", expected=expected, fix=fix)
+        begin, end = np.searchsorted(moments, np.array(wanted, "datetime64[ms]")).tolist()
+        return begin, end
+
+    def _first(self, piece: Piece) -> int:
+        return piece.first + (self._timeline.runs[piece.sequence][0] if self._timeline else 0)
+
+    def _of_each(self, values: Any, key: str) -> Any:
+        count = len(self._lengths)
+        if values is not None and len(values) != count:
+            expected = f"{count}, one for each sequence"
+            raise InputError(f"{self._name}: {key}", got=f"{len(values)} values", expected=expected)
+        return values

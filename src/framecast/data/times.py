@@ -1,0 +1,281 @@
+"""Times of frames: read from names of files, and frames put in order of time with gaps and duplicates found."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.errors import InputError, UsageError
+
+_DATE = r"((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])"
+_CLOCK = r"[-_.T ]?([01]\d|2[0-3])[-_.:h]?([0-5]\d)(?:[-_.:m]?([0-5]\d))?"
+STAMPS = (re.compile(rf"(?<!\d){_DATE}{_CLOCK}(?!\d)"), re.compile(rf"(?<!\d){_DATE}(?!\d)"))
+"""Year to minute or second, then year to day: 201609281445, 2016-09-28_14-45-00, 20160928T1445."""
+
+_DIRECTIVES = {
+    "Y": r"\d{4}",
+    "y": r"\d{2}",
+    "m": r"\d{2}",
+    "d": r"\d{2}",
+    "H": r"\d{2}",
+    "M": r"\d{2}",
+    "S": r"\d{2}",
+    "j": r"\d{3}",
+    "f": r"\d{1,6}",
+    "b": r"[A-Za-z]{3}",
+    "%": "%",
+}
+Times = NDArray[Any]
+
+
+def times_from_pattern(names: Sequence[str], pattern: str) -> Times:
+    """Times in names by a pattern of strptime, which may stand anywhere in a name.
+
+    Args:
+        names: of files.
+        pattern: for example %Y%m%d_%H%M; of Python's directives %Y %y %m %d %H %M %S %j %f %b.
+
+    Returns:
+        (names,), milliseconds, UTC.
+
+    Raises:
+        UsageError: a directive that is not known, or twice there.
+        InputError: a name that does not match.
+    """
+    expression = _expression(pattern)
+    found = []
+    for name in names:
+        moment = next((moment for match in expression.finditer(name) if (moment := _parsed(match[1], pattern))), None)
+        if moment is None:
+            raise InputError(name, got="no time in the name", expected=f"the pattern {pattern}", fix="change --times")
+        found.append(np.datetime64(moment, "ms"))
+    return np.array(found, "datetime64[ms]")
+
+
+def times_from_names(names: Sequence[str], groups: Sequence[int] | None = None) -> Times | None:
+    """Times in names by the usual spellings; None unless every name has one in the same spelling.
+
+    A date without a clock is a time only where it differs within each group; where files share it, they are the frames
+    of a day, and something else says their order.
+
+    Args:
+        names: of files.
+        groups: how many of them belong together, in their order; None where all do.
+    """
+    for expression in STAMPS:
+        found = [expression.search(name) for name in names]
+        if not all(found):
+            continue
+        try:
+            times = np.array([_moment(match.groups()) for match in found if match], "datetime64[ms]")
+        except ValueError:  # the 31st of a month of 30 days
+            return None
+        parts = np.split(times, np.cumsum(groups or [len(names)])[:-1])
+        timed = expression is STAMPS[0] or all(len(np.unique(part)) == len(part) for part in parts)
+        return times if timed else None
+    return None
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Key that sorts frame2 before frame10."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d{1,18})", name) if part]
+
+
+def counters_from_names(names: Sequence[str]) -> NDArray[np.int64] | None:
+    """The counter in names, where they differ in their last number only; None where they do not."""
+    matches = [re.fullmatch(r"(.*?)(\d{1,18})(\D*)", name) for name in names]
+    if not all(matches) or len({(m[1], m[3]) for m in matches if m}) != 1:
+        return None
+    return np.array([int(m[2]) for m in matches if m], np.int64)
+
+
+def _moment(parts: Sequence[str | None]) -> np.datetime64:
+    year, month, day, hour, minute, second = [*(int(part or 0) for part in parts), 0, 0, 0][:6]
+    return np.datetime64(datetime(year, month, day, hour, minute, second), "ms")
+
+
+def _parsed(text: str, pattern: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, pattern)
+    except ValueError:
+        return None
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """Finds what looks like the pattern, from each character on: the first that does need not be a time."""
+    pieces = re.split(r"%(.)", pattern)
+    wrong = [letter for letter in pieces[1::2] if letter not in _DIRECTIVES]
+    if wrong or len(pieces) < 3:
+        got = f"%{wrong[0]}" if wrong else f"{pattern}, without a directive"
+        expected = "directives of " + " ".join(f"%{letter}" for letter in _DIRECTIVES)
+        raise UsageError("--times", got=got, expected=expected, fix="for example %Y%m%d%H%M")
+    twice = [letter for letter in pieces[1::2] if letter != "%" and pieces[1::2].count(letter) > 1]
+    if twice:
+        fix = "leave out the part that has it again; the pattern may stand anywhere in a name"
+        raise UsageError("--times", got=f"%{twice[0]} twice in {pattern}", expected="each directive once", fix=fix)
+    parts = [_DIRECTIVES[piece] if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)]
+    return re.compile(f"(?=({''.join(parts)}))")
+
+
+TOLERANCE = 0.25
+"""Share of a step by which a frame may come early or late without being a gap: instruments jitter, months differ."""
+REGULAR = 0.5
+"""Least share of steps that are alike, for numbers and clocks of videos to count as regular at all."""
+ALIKE = 0.01
+"""Share by which the steps of groups may differ."""
+TOLD = 5
+"""So many gaps are told one by one."""
+
+
+class Timeline(NamedTuple):
+    """Frames in order."""
+
+    order: NDArray[np.int64]
+    """Number of each frame to use, as it lies in the files."""
+    times: NDArray[Any] | None
+    """Of each of these, UTC; None where unknown."""
+    runs: list[tuple[int, int]]
+    """(first, length) of stretches without a gap, places in `order`."""
+    latest: list[int]
+    """The last run of each group of files: what a forecast goes on from."""
+    step_minutes: float | None
+    duplicates: int
+    disorder: int
+    """Frames that lay after a later one."""
+    gaps: list[str]
+    """One line each."""
+    missing: int
+    """Frames that would fill the gaps."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What was found, one line each."""
+        lines = []
+        if self.duplicates:
+            lines.append(f"times: {self.duplicates} frames of a time that was there already are left out")
+        if self.disorder:
+            lines.append(f"times: {self.disorder} frames were not in order; sorted")
+        if self.gaps:
+            more = f" and {len(self.gaps) - TOLD} more" if len(self.gaps) > TOLD else ""
+            lines.append(f"gaps: {len(self.gaps)}, no window crosses one: {'; '.join(self.gaps[:TOLD])}{more}")
+        return lines
+
+
+class _Group(NamedTuple):
+    order: NDArray[np.int64]
+    breaks: NDArray[np.int64]
+    """Places after which a run begins anew."""
+    steps: NDArray[np.float64]
+    """Length of each break, steps."""
+    step: float
+    duplicates: int
+    disorder: int
+
+
+def order_frames(
+    groups: Sequence[int], times: NDArray[Any] | None, clock: NDArray[np.float64] | None, step: float | None
+) -> Timeline:
+    """Put frames in order.
+
+    Args:
+        groups: frames in each group (a folder, a video); windows never cross from one to the next.
+        times: of each frame, or None.
+        clock: in place of times, numbers that grow with time (a counter in names, seconds in a video), or None.
+        step: minutes between frames where it is known; found from the times where it is not.
+
+    Raises:
+        InputError: groups of different steps.
+    """
+    seconds = None if times is None else (times - times.min()).astype("timedelta64[ms]").astype(np.float64) / 1000
+    usual = None if step is None else step * 60
+    if seconds is not None and usual is None:
+        usual = _common(np.split(seconds, np.cumsum(groups)[:-1]))
+    order, runs, latest, gaps = [], [], [], []
+    found: list[_Group] = []
+    at, place = 0, 0
+    for count in groups:
+        if seconds is not None:
+            group = _sorted(seconds[at : at + count], usual, strict=True)
+        elif clock is not None:
+            group = _sorted(clock[at : at + count], None, strict=False)
+        else:
+            group = _Group(np.arange(count), np.empty(0, np.int64), np.empty(0), 0.0, 0, 0)
+        found.append(group)
+        order.append(group.order + at)
+        edges = [0, *(group.breaks + 1).tolist(), len(group.order)]
+        runs += [(place + begin, end - begin) for begin, end in itertools.pairwise(edges)]
+        latest.append(len(runs) - 1)
+        for after, length in zip(group.breaks.tolist(), group.steps.tolist(), strict=True):
+            first = order[-1][after]
+            where = f"after {_told(times[first])}" if times is not None else f"after frame {place + after + 1}"
+            gaps.append(f"{where} ({length:.3g} steps)")
+        at, place = at + count, place + len(group.order)
+    whole = np.concatenate(order)
+    steps = [group.step for group in found if group.step > 0]
+    minutes = float(np.median(steps)) / 60 if steps and times is not None else None
+    return Timeline(
+        order=whole,
+        times=None if times is None else times[whole].astype("datetime64[ms]"),
+        runs=runs,
+        latest=latest,
+        step_minutes=step if step is not None else minutes,
+        duplicates=sum(group.duplicates for group in found),
+        disorder=sum(group.disorder for group in found),
+        gaps=gaps,
+        missing=sum(max(0, round(float(length)) - 1) for group in found for length in group.steps),
+    )
+
+
+def _sorted(clock: NDArray[np.float64], step: float | None, *, strict: bool) -> _Group:
+    order = np.argsort(clock, kind="stable")
+    sorted_clock = clock[order]
+    fresh = np.concatenate([[True], np.diff(sorted_clock) > 0])
+    disorder = int((np.diff(clock) < 0).sum())
+    order, steps = order[fresh], np.diff(sorted_clock[fresh])
+    duplicates = int((~fresh).sum())
+    if not len(steps):
+        return _Group(order, np.empty(0, np.int64), np.empty(0), step or 0.0, duplicates, disorder)
+    usual = step or _usual(steps)
+    alike = np.abs(steps - usual) <= TOLERANCE * usual
+    if not strict and alike.mean() < REGULAR:
+        return _Group(order, np.empty(0, np.int64), np.empty(0), usual, duplicates, disorder)
+    breaks = np.flatnonzero(~alike)
+    return _Group(order, breaks, steps[breaks] / usual, usual, duplicates, disorder)
+
+
+def _common(groups: Sequence[NDArray[np.float64]]) -> float | None:
+    """The step of all groups, seconds; None where there is none. Those that are short or irregular have no say in it.
+
+    Raises:
+        InputError: groups of different steps.
+    """
+    found, sure = [], []
+    for clock in groups:
+        steps = np.diff(np.unique(clock))
+        if len(steps):
+            found.append(_usual(steps))
+            near = np.abs(steps - found[-1]) <= ALIKE * found[-1]
+            sure += [found[-1]] * bool(near.sum() > 1 and near.mean() >= REGULAR)
+    if sure and max(sure) > (1 + ALIKE) * min(sure):
+        got = f"frames {min(sure) / 60:g} to {max(sure) / 60:g} min apart in different folders"
+        fix = "give folders of one step together, or say which step is meant with --step-minutes"
+        raise InputError("times", got=got, expected="one step", fix=fix)
+    return float(np.median(sure or found)) if found else None
+
+
+def _usual(steps: NDArray[np.float64]) -> float:
+    """The commonest step, to a thousandth; where all differ the median, or the least if they are far apart."""
+    values, counts = np.unique(steps.round(3), return_counts=True)
+    if counts.max() > 1:
+        return float(values[counts.argmax()])
+    return float(np.median(steps)) if values[-1] < (1 + 2 * TOLERANCE) * values[0] else float(values[0])
+
+
+def _told(time: np.datetime64) -> str:
+    return str(time.astype("datetime64[s]")).replace("T", " ")

@@ -1,0 +1,1 @@
+"""Windows: sequences to splits, crops and batches."""

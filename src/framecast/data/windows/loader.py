@@ -1,0 +1,220 @@
+"""Batches in an order that is a pure function of (seed, step), whatever the workers and processes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from framecast.data.random import Purpose, check_seed, random_stream
+from framecast.data.windows.augment import augment
+from framecast.data.windows.dataset import DataSet
+from framecast.errors import InputError, UsageError
+from framecast.types import Window
+
+Keys = list[tuple[int, int]]
+"""(epoch, index) of each window of a batch."""
+
+
+class Batch(NamedTuple):
+    """Windows side by side."""
+
+    frames: Float[Tensor, "B T C H W"]
+    """Raw units, float32; the lower end of the range at missing pixels."""
+    valid: Bool[Tensor, "B T C H W"] | None
+    """True where observed; None where nothing is missing in the whole data set."""
+    indices: list[int]
+    """Index of each window in its split."""
+
+
+def training_batches(
+    dataset: DataSet,
+    *,
+    seed: int,
+    batch_size: int,
+    accumulate: int = 1,
+    rank: int = 0,
+    world_size: int = 1,
+    start_step: int = 0,
+    workers: int = 0,
+    pin: bool = False,
+) -> Iterator[list[Batch]]:
+    """Endless training batches of one process: for steps start_step + 1, start_step + 2, ... a list of micro-batches.
+
+    Epoch e visits every window once in the order of a permutation f(seed, e), and batches run on across epochs. A step
+    takes batch_size x accumulate x world_size windows; micro-batch m of rank r is the (m world_size + r)-th piece. So
+    a start at any step gives what a run without a stop would have, the same windows make a step for every division of
+    them into processes and micro-batches, and workers change nothing.
+
+    Args:
+        dataset: windows of its split train.
+        seed: of order and augmentation, 0 or more.
+        batch_size: windows in a micro-batch.
+        accumulate: micro-batches per step and process.
+        rank: of this process.
+        world_size: number of processes.
+        start_step: steps already done.
+        workers: processes that prepare batches; 0 for none beside this one.
+        pin: whether workers' batches are brought into memory that a GPU can copy from by itself.
+
+    Raises:
+        UsageError: numbers that do not fit, or no training window.
+    """
+    check_seed(seed)
+    if min(batch_size, accumulate, world_size) < 1 or min(start_step, workers) < 0:
+        got = f"{batch_size}, {accumulate}, {world_size}, {start_step}, {workers}"
+        expected = "at least 1, 1, 1, 0, 0"
+        raise UsageError("batch_size, accumulate, world_size, start_step, workers", got=got, expected=expected)
+    _check_rank(rank, world_size)
+    if dataset.count("train") < 1:
+        raise UsageError("training", got="no window in the split train", expected="at least one")
+    order = _Order(dataset.count("train"), seed, batch_size, accumulate, rank, world_size, start_step)
+    batches = _prepared(_Batches(dataset, "train", seed), order, workers, pin)
+    return _grouped(batches, accumulate)
+
+
+def evaluation_batches(
+    dataset: DataSet, split: str, batch_size: int, *, rank: int = 0, world_size: int = 1, limit: int | None = None
+) -> Iterator[Batch]:
+    """Batches of a split in its order, every window once over all processes; the last batch may be smaller.
+
+    Args:
+        dataset: the windows.
+        split: "train" (first epoch, not augmented), "val" or "test".
+        batch_size: windows in a batch.
+        rank: of this process, which takes windows rank, rank + world_size, ...
+        world_size: number of processes.
+        limit: use so many windows only, spread evenly over the split; None for all.
+
+    Raises:
+        UsageError: no such split, or numbers that do not fit.
+    """
+    if batch_size < 1 or (limit is not None and limit < 1):
+        raise UsageError("batch_size, limit", got=f"{batch_size}, {limit}", expected="at least 1")
+    _check_rank(rank, world_size)
+    keys = [(0, index) for index in spread_windows(dataset.count(split), limit)[rank::world_size]]
+    batches = _Batches(dataset, split, None)
+    return (batches[keys[at : at + batch_size]] for at in range(0, len(keys), batch_size))
+
+
+def spread_windows(count: int, limit: int | None) -> list[int]:
+    """Which of a split's windows are used under a limit, evenly spread; the rows of scores are these."""
+    used = count if limit is None else min(limit, count)
+    return [place * count // used for place in range(used)]
+
+
+def _check_rank(rank: int, world_size: int) -> None:
+    if not 0 <= rank < world_size:
+        raise UsageError("rank", got=f"{rank} of {world_size} processes", expected="0 <= rank < world_size")
+
+
+@dataclass(frozen=True)
+class _Order(Sampler[Keys]):
+    """Endless keys of micro-batches."""
+
+    count: int
+    seed: int
+    batch_size: int
+    accumulate: int
+    rank: int
+    world_size: int
+    start_step: int
+    _epochs: dict[int, NDArray[np.int64]] = field(default_factory=dict, compare=False, repr=False)
+
+    def __iter__(self) -> Iterator[Keys]:
+        pieces = self.accumulate * self.world_size
+        for step in itertools.count(self.start_step):
+            for micro in range(self.accumulate):
+                first = (step * pieces + micro * self.world_size + self.rank) * self.batch_size
+                yield [self._key(first + row) for row in range(self.batch_size)]
+
+    def _key(self, position: int) -> tuple[int, int]:
+        epoch, place = divmod(position, self.count)
+        if epoch not in self._epochs:
+            while len(self._epochs) >= 2:
+                del self._epochs[min(self._epochs)]
+            self._epochs[epoch] = random_stream(Purpose.ORDER, self.seed, epoch).permutation(self.count)
+        return epoch, int(self._epochs[epoch][place])
+
+
+class _Batches(Dataset[Batch]):
+    """Batches by their keys; `seed` of augmentation, or None for none."""
+
+    def __init__(self, dataset: DataSet, split: str, seed: int | None) -> None:
+        self.dataset = dataset
+        self.split = split
+        self.seed = seed
+
+    def __getitem__(self, keys: Keys) -> Batch:
+        windows = [self._window(epoch, index) for epoch, index in keys]
+        frames = np.stack([window.frames for window in windows])
+        indices = [index for _, index in keys]
+        if not self.dataset.has_missing:
+            return Batch(torch.from_numpy(frames), None, indices)
+        valid = np.stack([_mask(window) for window in windows])
+        frames[~valid] = self.dataset.spec.low
+        return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices)
+
+    def _window(self, epoch: int, index: int) -> Window:
+        window = self.dataset.window(self.split, epoch, index)
+        if self.seed is None:
+            return window
+        return augment(window, self.dataset.augment, self.seed, epoch, index)
+
+
+def _mask(window: Window) -> NDArray[np.bool_]:
+    return np.ones(window.frames.shape, np.bool_) if window.valid is None else window.valid
+
+
+def _prepared(batches: _Batches, order: Iterable[Keys], workers: int, pin: bool) -> Iterator[Batch]:
+    if workers == 0:
+        return (batches[keys] for keys in order)
+    # a generator of its own: otherwise the loader would take a number from torch's global one
+    loaded = iter(
+        DataLoader(
+            _Caught(batches),
+            batch_size=None,
+            sampler=order,
+            num_workers=workers,
+            collate_fn=_as_it_is,
+            pin_memory=pin,
+            generator=torch.Generator(),
+        )
+    )
+    return (_raised(batch) for batch in loaded)
+
+
+class _Caught(Dataset[Any]):
+    """Batches of a worker; an error of ours comes back as a value, so that its message stays as it is."""
+
+    def __init__(self, batches: _Batches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, keys: Keys) -> Batch | str:
+        try:
+            return self.batches[keys]
+        except InputError as error:
+            return str(error)
+
+
+def _raised(batch: Batch | str) -> Batch:
+    if isinstance(batch, str):
+        raise InputError(batch)
+    return batch
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    while True:
+        yield list(itertools.islice(batches, size))

@@ -1,0 +1,118 @@
+"""Which normalizer suits data, and what it takes from them: units, ranges, means of the training split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.units import DBZ_UNITS, RATE_UNITS
+from framecast.errors import InputError, UsageError
+from framecast.transforms.normalize import DBZ, Log, Normalizer, Range, Standard
+from framecast.types import FrameSpec
+
+Choice = Literal["auto", "range", "standard", "log", "dbz"]
+"""A normalizer whose numbers come from the data."""
+OFFSET = 0.001
+"""Offset of "log", as a part of the value range."""
+
+
+class Moments:
+    """Count, mean, sum of squared deviations, lowest and highest of each channel, float64, block by block.
+
+    Blocks are merged as in T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating formulae and a pairwise algorithm for
+    computing sample variances" (1979), so that nothing cancels.
+
+    Args:
+        channels: how many.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.count, self.mean, self._squares = (np.zeros(channels) for _ in range(3))
+        self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
+
+    def add(self, frames: NDArray[np.float32]) -> None:
+        """Take in frames (T, C, H, W); pixels that are not finite are left out."""
+        for channel, values in enumerate(frames.swapaxes(0, 1)):
+            observed = values[np.isfinite(values)].astype(np.float64)
+            if not observed.size:
+                continue
+            mean, total = observed.mean(), self.count[channel] + observed.size
+            apart = mean - self.mean[channel]
+            self._squares[channel] += np.square(observed - mean).sum()
+            self._squares[channel] += apart**2 * self.count[channel] * observed.size / total
+            self.mean[channel] += apart * observed.size / total
+            self.count[channel] = total
+            self.low[channel] = min(self.low[channel], observed.min())
+            self.high[channel] = max(self.high[channel], observed.max())
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """Standard deviation of each channel, that of the pixels themselves (divided by their number)."""
+        return np.sqrt(self._squares / np.maximum(self.count, 1))
+
+
+def fit_normalizer(
+    choice: Choice | Normalizer, spec: FrameSpec, units: tuple[str, ...], training: Callable[[], Iterable[Any]]
+) -> Normalizer:
+    """A normalizer with all its numbers. What is fitted is fitted to the frames of the training split alone.
+
+    Args:
+        choice: "auto", reflectivity and rain rates on the dBZ scale, channels of several units each over its range in
+            training, everything else over the value range; "range", the value range, of several channels each its own
+            in training; "standard", mean and deviation of each channel in training; "log" over the value range; "dbz";
+            or a normalizer, of which the data decide only whether a DBZ gets rain rates.
+        spec: what frames are; other channels than the targets are normalized by their own ranges.
+        units: of each target, as the file spells them; empty where it is silent.
+        training: gives the frames of the training split, (T, C, H, W), targets first, in pieces.
+
+    Raises:
+        UsageError: a normalizer that these data cannot have.
+        InputError: a channel of one value only.
+    """
+    if choice == "auto":
+        choice = "dbz" if spec.units == RATE_UNITS or (spec.units == DBZ_UNITS and spec.low == 0) else "range"
+        if choice == "range" and len(set(units)) <= 1:
+            return Range(low=spec.low, high=spec.high)
+    if choice == "log":
+        return Log(low=spec.low, high=spec.high, offset=OFFSET * (spec.high - spec.low))
+    if choice == "dbz" or isinstance(choice, DBZ):
+        return _dbz(choice, spec)
+    if choice == "range" and spec.targets == 1:
+        return Range(low=spec.low, high=spec.high)
+    if isinstance(choice, str):
+        return _of_training(choice, spec.targets, training)
+    channels = getattr(choice, "channels", None)
+    if channels not in (None, spec.targets):
+        expected = f"{spec.targets}, the channels of the data"
+        raise UsageError(f"normalize: {choice.kind}", got=f"numbers for {channels} channels", expected=expected)
+    return choice
+
+
+def _dbz(choice: Literal["dbz"] | DBZ, spec: FrameSpec) -> DBZ:
+    if spec.units not in (DBZ_UNITS, RATE_UNITS):
+        fix = "name the units, or choose another normalizer"
+        raise UsageError(
+            "normalize: dbz", got=f"data in {spec.units}", expected=f"{DBZ_UNITS} or {RATE_UNITS}", fix=fix
+        )
+    rates = spec.units == RATE_UNITS
+    if isinstance(choice, DBZ):
+        return choice.model_copy(update={"rain_rate": rates})
+    return DBZ(rain_rate=True) if rates else DBZ(high=spec.high)
+
+
+def _of_training(choice: str, channels: int, training: Callable[[], Iterable[Any]]) -> Normalizer:
+    moments = Moments(channels)
+    for frames in training():
+        moments.add(frames[:, :channels])
+    flat = np.flatnonzero(~(moments.high > moments.low))
+    if len(flat):
+        got = f"channel {flat[0]} of one value, or none, in training"
+        raise InputError(f"normalize: {choice}", got=got, expected="values that differ", fix="leave that channel out")
+    if choice == "range":
+        return Range(low=tuple(moments.low.tolist()), high=tuple(moments.high.tolist()))
+    assert all(math.isfinite(number) for number in moments.mean)
+    return Standard(mean=tuple(moments.mean.tolist()), std=tuple(moments.std.tolist()))

@@ -1,0 +1,118 @@
+"""Events, and blocks of frames kept apart from those of other splits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from framecast.data.sources.base import Source
+from framecast.errors import InputError
+
+
+class SplitBlock(NamedTuple):
+    """Frames begin..end-1 of a sequence, which belong to one split."""
+
+    sequence: int
+    begin: int
+    end: int
+
+
+Blocks = dict[str, list[SplitBlock]]
+
+
+def block_times(source: Source, block: SplitBlock) -> tuple[Any, Any] | None:
+    """Times of the first and the last frame of a block; None where unknown."""
+    times = source.frame_times(block.sequence)
+    return None if times is None else (times[block.begin], times[block.end - 1])
+
+
+def group_events(source: Source, usable: Sequence[int], gap: int) -> list[list[int]]:
+    """Sequences that are fewer than `gap` frames apart in time, together; each alone where its times are unknown.
+
+    Args:
+        source: the sequences.
+        usable: which of them.
+        gap: frames that must be missing between two events.
+
+    Raises:
+        InputError: a gap, but no times.
+    """
+    if not gap:
+        return [[sequence] for sequence in usable]
+    spans = {sequence: block_times(source, SplitBlock(sequence, 0, source.lengths[sequence])) for sequence in usable}
+    step = _step(source)
+    if step is None or any(ends is None for ends in spans.values()):
+        fix = "use split_by: sequence, or say when frames are with --times and --step-minutes"
+        raise InputError("split by event", got="data whose times are unknown", expected="times for a gap", fix=fix)
+    found: list[list[int]] = []
+    latest: Any = None
+    for sequence in sorted(usable, key=lambda number: spans[number]):  # type: ignore[arg-type,return-value]
+        first, last = spans[sequence]  # type: ignore[misc]
+        if latest is not None and (first - latest) / step < gap + 1:
+            found[-1].append(sequence)
+            latest = max(latest, last)
+        else:
+            found.append([sequence])
+            latest = last
+    return found
+
+
+def enforce_gap(source: Source, blocks: Blocks, gap: int) -> Blocks:
+    """Blocks shortened at their beginning until `gap` frames lie between those of different splits.
+
+    Where times are not known, that holds between pieces of one whole (see `Source.places`), and for them at least: no
+    one knows how much is missing between two. All blocks are left as they are without a gap.
+
+    Args:
+        source: the sequences.
+        blocks: by split; those of one sequence are apart already.
+        gap: frames.
+    """
+    if not gap:
+        return blocks
+    placed = [(_place(source, block), name, block) for name, members in blocks.items() for block in members]
+    kept: Blocks = {name: [] for name in blocks}
+    ends: dict[tuple[object, str], int] = {}
+    placed.sort(key=lambda entry: (entry[0].first, entry[0].last, entry[1]))
+    for (line, first, last, step), name, block in placed:
+        others = [ends[line, other] for other in blocks if other != name and (line, other) in ends]
+        begin = block.begin + max([0, *(math.ceil(gap + 1 - (first - end) / step) for end in others)])
+        if begin < block.end:
+            kept[name].append(block._replace(begin=begin))
+            ends[line, name] = max(ends.get((line, name), last), last)
+    return {name: sorted(members) for name, members in kept.items()}
+
+
+def holds_within(source: Source, blocks: Blocks) -> bool:
+    """Whether a gap holds within the pieces of each whole only: there are several, and nothing says how far apart."""
+    lines = {_place(source, block).line for members in blocks.values() for block in members}
+    return len(lines) > 1
+
+
+class _Place(NamedTuple):
+    """Where a block lies."""
+
+    line: object
+    """What distances can be told along: None for time, else what the sequence is a piece of."""
+    first: int
+    """Its first frame, milliseconds, or the number in the whole."""
+    last: int
+    step: int
+    """Between two frames, in the same."""
+
+
+def _place(source: Source, block: SplitBlock) -> _Place:
+    ends, step = block_times(source, block), _step(source)
+    if ends is None or step is None:
+        whole, offset = source.places[block.sequence]
+        return _Place((whole,), offset + block.begin, offset + block.end - 1, 1)
+    first, last = (int(end.astype("datetime64[ms]").astype(np.int64)) for end in ends)
+    return _Place(None, first, last, int(step.astype(np.int64)))
+
+
+def _step(source: Source) -> Any:
+    minutes = source.spec.step_minutes
+    return None if minutes is None else np.timedelta64(round(minutes * 60_000), "ms")

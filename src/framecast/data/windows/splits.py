@@ -1,0 +1,261 @@
+"""Splits: which windows are for training, validation and test, and the record of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.data.config import SPLITS, DataConfig
+from framecast.data.durations import in_frames
+from framecast.data.fingerprint import DIGITS
+from framecast.data.random import Purpose, random_stream
+from framecast.data.sources.base import Source
+from framecast.data.windows.split_blocks import Blocks, SplitBlock, block_times, enforce_gap, group_events, holds_within
+from framecast.errors import InputError
+
+TOLD = 3
+"""So many blocks of a split are told one by one."""
+PIECE = 16
+"""Frames that are read at once, at most."""
+VALUES = 1 << 24
+"""Values that are read at once, about: large frames one by one, as several copies of them are made."""
+FITTED = 10_000
+"""Of more frames, an even sample of about so many is read."""
+
+
+def describe_split(parts: Split, source: Source) -> list[str]:
+    """One line for each split: its frames, and their times where they are known."""
+    lines = []
+    for name, blocks in parts.blocks.items():
+        if blocks:
+            more = f" and {len(blocks) - TOLD} more blocks" if len(blocks) > TOLD else ""
+            lines.append(f"{name}: {'; '.join(_named(block, source) for block in blocks[:TOLD])}{more}")
+    return lines
+
+
+def record_split(parts: Split, source: Source) -> dict[str, Any]:
+    """The same in full, plain values."""
+    blocks = {name: [_described(block, source) for block in members] for name, members in parts.blocks.items()}
+    windows = {name: len(members) for name, members in parts.windows.items()}
+    return {"hash": parts.hash, "how": parts.how, "gap": parts.gap, "windows": windows, "blocks": blocks}
+
+
+def read_training_frames(source: Source, blocks: Sequence[SplitBlock]) -> Iterator[NDArray[np.float32]]:
+    """The frames of blocks once each, in pieces (T, C, H, W), raw units; of very many an even sample of the pieces.
+
+    Raises:
+        InputError: frames cannot be read.
+    """
+    channels = source.spec.channels + len(source.spec.covariates)
+    room = [max(1, min(PIECE, VALUES // (channels * height * width))) for height, width in source.sizes]
+    pieces = [
+        (b.sequence, at, min(at + room[b.sequence], b.end))
+        for b in blocks
+        for at in range(b.begin, b.end, room[b.sequence])
+    ]
+    every = -(-sum(block.end - block.begin for block in blocks) // FITTED)
+    return (source.read(*piece).frames for piece in pieces[:: max(1, every)])
+
+
+def _named(block: SplitBlock, source: Source) -> str:
+    ends, sequence = block_times(source, block), f" of sequence {block.sequence}" if len(source.lengths) > 1 else ""
+    text = f"frames {block.begin} to {block.end - 1}{sequence}"
+    return text if ends is None else f"{text}, {_short(ends[0])} to {_short(ends[1])}"
+
+
+def _described(block: SplitBlock, source: Source) -> dict[str, Any]:
+    ends = block_times(source, block)
+    times = {} if ends is None else {"from": str(ends[0]), "to": str(ends[1])}
+    return {"sequence": block.sequence, "first": block.begin, "last": block.end - 1, **times}
+
+
+def _short(time: np.datetime64) -> str:
+    return str(time.astype("datetime64[m]")).replace("T", " ")
+
+
+ENOUGH = 10
+"""Sequences from which "auto" splits by whole sequences."""
+
+Windows = dict[str, list[tuple[int, int]]]
+"""By split: (sequence, first frame) of each window."""
+
+
+class Split(NamedTuple):
+    """Windows by split."""
+
+    windows: Windows
+    how: str
+    """One line for people: how the frames were divided."""
+    hash: str
+    """16 hex digits over the data's fingerprint and all windows: equal hashes mean equal splits."""
+    blocks: Blocks
+    """The frames that windows may use."""
+    gap: int
+    """Least distance between frames of different splits, frames."""
+
+
+def split_windows(
+    source: Source, config: DataConfig, frames: int, *, stride: int | None = None, eval_stride: int | None = None
+) -> Split:
+    """Divide a source into windows of `frames` frames. No frame is in two splits, or nearer to another than the gap.
+
+    Args:
+        source: the sequences.
+        config: split_by, fractions, gap and stride.
+        frames: context + horizon.
+        stride: frames between starts of training windows; None for the config's.
+        eval_stride: the same for validation and test; None for `frames`, windows that share nothing.
+
+    Raises:
+        InputError: the sequences are too short or too few for a window in each split, or have no labels.
+        UsageError: a gap that is no whole number of frames.
+    """
+    longest = max(source.lengths)
+    if longest < frames:
+        raise InputError(
+            "sequences",
+            got=f"{longest} frames in the longest",
+            expected=f"at least {frames}, context + horizon",
+            fix="choose a smaller context or horizon",
+        )
+    gap = in_frames(config.gap, source.spec.step_minutes, "data.gap")
+    blocks, how = _divide(source, config, frames, gap)
+    blocks = _apart(source, blocks, gap, frames)
+    strides = {"train": stride or config.stride, "val": eval_stride or frames, "test": eval_stride or frames}
+    windows = {name: _windows(blocks[name], frames, strides[name]) for name in SPLITS}
+    short = sum(length < frames for length in source.lengths)
+    counts = ", ".join(f"{len(windows[name])} {name}" for name in SPLITS)
+    how = f"split {how}: {counts} windows of {frames} frames"
+    how += f", splits {gap} frames apart" if gap else ""
+    how += " within each sequence, as times are not known" if gap and holds_within(source, blocks) else ""
+    how += f"; {short} of {len(source.lengths)} sequences are too short and left out" if short else ""
+    content = json.dumps([source.fingerprint(), frames, windows], sort_keys=True)
+    return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS], blocks, gap)
+
+
+def _apart(source: Source, blocks: Blocks, gap: int, frames: int) -> Blocks:
+    kept = enforce_gap(source, blocks, gap)
+    for name, members in kept.items():
+        before, after = (sum(b.end - b.begin >= frames for b in some) for some in (blocks[name], members))
+        if before and not after:
+            fix = "choose a smaller gap, split_by: time, or fractions of 0 for splits you do without"
+            raise InputError(
+                "data.gap", got=f"{gap} frames, which leave no window for {name}", expected="less", fix=fix
+            )
+    return kept
+
+
+def _windows(blocks: list[SplitBlock], frames: int, stride: int) -> list[tuple[int, int]]:
+    return [(b.sequence, start) for b in blocks for start in range(b.begin, b.end - frames + 1, stride)]
+
+
+def _divide(source: Source, config: DataConfig, frames: int, gap: int) -> tuple[Blocks, str]:
+    usable = [index for index, length in enumerate(source.lengths) if length >= frames]
+    by: str = config.split_by
+    if by == "auto":
+        by = _automatic(source, config, usable, frames, gap)
+    files = [
+        [sequence for sequence in usable if source.groups[sequence] == group] for group in sorted(set(source.groups))
+    ]
+    if by == "file" and (source.labels is not None or len(files) == 1):
+        return _by_label(source.labels, source.lengths, frames), "by the labels in the file"
+    if by != "time":
+        units = {"file": files, "event": group_events(source, usable, gap if by == "event" else 0)}
+        members = units.get(by, [[sequence] for sequence in usable])
+        percent = "/".join(f"{100 * part:g}" for part in config.fractions)
+        return _by_units(by, members, source.lengths, config.fractions), f"by whole {by}s, {percent} %"
+    blocks = _by_time(usable, source.lengths, config.fractions, frames, gap)
+    uncut = (
+        len(usable) - len({b.sequence for name in SPLITS[1:] for b in blocks[name]}) if config.fractions[0] < 1 else 0
+    )
+    rest = f", {uncut} too short to be cut all for training" if uncut else ""
+    # What each part really got: parts of short sequences are widened until they hold a window.
+    got = [sum(block.end - block.begin for block in blocks[name]) for name in SPLITS]
+    shares = "/".join(f"{100 * part / max(1, sum(got)):.0f}" for part in got)
+    return blocks, f"by time within each sequence, {shares} %{rest}"
+
+
+def _automatic(source: Source, config: DataConfig, usable: list[int], frames: int, gap: int) -> str:
+    if source.labels is not None:
+        return "file"
+    parts = sum(part > 0 for part in config.fractions)
+    by_time = any(source.lengths[index] >= parts * frames + (parts - 1) * gap for index in usable)
+    return "time" if len(usable) < ENOUGH and (by_time or len(usable) < parts) else "sequence"
+
+
+def _by_label(labels: Sequence[str] | None, lengths: Sequence[int], frames: int) -> Blocks:
+    if labels is None:
+        expected = "a label (train, val or test) for each sequence"
+        raise InputError("split by file", got="no labels in the file", expected=expected, fix="use split_by: auto")
+    blocks: Blocks = {name: [] for name in SPLITS}
+    for index, (label, length) in enumerate(zip(labels, lengths, strict=True)):
+        blocks[label].append(SplitBlock(index, 0, length))
+    for name, members in blocks.items():
+        if members and max(block.end for block in members) < frames:
+            got = f"{max(block.end for block in members)} frames in the longest sequence of {name}"
+            fix = "choose a smaller context or horizon"
+            raise InputError("split by file", got=got, expected=f"at least {frames}", fix=fix)
+    if not blocks["train"]:
+        raise InputError("split by file", got="no sequence labelled train", expected="at least one")
+    return blocks
+
+
+def _by_units(by: str, units: list[list[int]], lengths: Sequence[int], fractions: tuple[float, float, float]) -> Blocks:
+    """Whole units (sequences, events or files), each a list of sequences, shuffled always alike."""
+    parts = sum(part > 0 for part in fractions)
+    units = [unit for unit in units if unit]
+    if len(units) < parts:
+        raise InputError(
+            f"split by {by}",
+            got=f"{len(units)} {by}s that are long enough",
+            expected=f"at least {parts}, one for each split",
+            fix="use split_by: time, set fractions of 0 for splits you do without, or a smaller context or horizon",
+        )
+    order = random_stream(Purpose.SPLIT, 0).permutation(len(units)).tolist()
+    sizes = _shares(len(units), fractions, 1)
+    blocks: Blocks = {}
+    for name, size in zip(SPLITS, sizes, strict=True):
+        chosen, order = order[:size], order[size:]
+        blocks[name] = [SplitBlock(sequence, 0, lengths[sequence]) for i in sorted(chosen) for sequence in units[i]]
+    return blocks
+
+
+def _by_time(
+    usable: list[int], lengths: Sequence[int], fractions: tuple[float, float, float], frames: int, gap: int
+) -> Blocks:
+    """Cut each sequence into blocks in the order train, val, test; one too short to be cut is for training."""
+    parts = sum(part > 0 for part in fractions)
+    longest, least = max(lengths), parts * frames + (parts - 1) * gap
+    if longest < least:
+        raise InputError(
+            "split by time",
+            got=f"{longest} frames in the longest sequence",
+            expected=f"at least {least}: {parts} splits of {frames} frames" + (f", {gap} apart" if gap else ""),
+            fix="choose a smaller context or horizon, set fractions of 0 for splits you do without, or give more data",
+        )
+    blocks: Blocks = {name: [] for name in SPLITS}
+    for index in usable:
+        length = lengths[index]
+        cut = length >= least
+        sizes = _shares(length - (parts - 1) * gap, fractions, frames) if cut else (length, 0, 0)
+        begin = 0
+        for name, size in zip(SPLITS, sizes, strict=True):
+            if size:
+                blocks[name].append(SplitBlock(index, begin, begin + size))
+            begin += size + gap if size else 0
+    return blocks
+
+
+def _shares(total: int, fractions: tuple[float, float, float], least: int) -> tuple[int, int, int]:
+    """Divide `total` by fractions, at least `least` for each that is not 0; train gets what remains where it can."""
+    sizes = [max(least, round(total * part)) if part > 0 else 0 for part in fractions]
+    while (excess := sum(sizes) - total) > 0:
+        largest = sizes.index(max(sizes))
+        sizes[largest] -= min(excess, sizes[largest] - least)
+    sizes[0] += total - sum(sizes)
+    return sizes[0], sizes[1], sizes[2]

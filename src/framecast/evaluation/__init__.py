@@ -1,0 +1,1 @@
+"""Scores of forecasts on a data set, beside baselines."""

@@ -1,0 +1,1 @@
+"""Predictors: networks in raw units and baselines; model folders on disk."""

@@ -1,0 +1,156 @@
+"""The model that users load and share: weights in safetensors, everything else in JSON.
+
+    model/model.json                 what it is, and which weights belong to it
+    model/weights-1a2b3c4d.safetensors
+
+The JSON is written last and names the weights, so that the two never disagree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from framecast import files
+from framecast.errors import CheckpointError, FramecastError, UsageError
+from framecast.files import json_safe
+from framecast.forecasting.forecaster import Forecaster
+from framecast.models import MODELS, ModelConfig
+from framecast.transforms.normalize import Normalizer
+from framecast.types import FrameSpec
+
+FORMAT = 1
+
+
+def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, Any] | None = None) -> None:
+    """Write a Forecaster; an earlier one in the same folder is replaced as a whole.
+
+    Args:
+        path: the model's folder: a new or empty one, or one that holds a model already.
+        forecaster: what to save.
+        about: where it comes from: step, scores, source.
+
+    Raises:
+        UsageError: the folder holds something else.
+    """
+    folder = Path(path)
+    before = _weights_named(folder)
+    weights = {name: value.detach().cpu().contiguous() for name, value in forecaster.network.state_dict().items()}
+    content = safetensors.torch.save(weights)
+    final = folder / f"weights-{hashlib.sha256(content).hexdigest()[:8]}.safetensors"
+    digest = files.write(final, lambda file: file.write(content))
+    description = {
+        "format": FORMAT,
+        "model": forecaster.config.model_dump(mode="json"),
+        "spec": forecaster.spec.model_dump(mode="json"),
+        "normalizer": forecaster.normalizer.model_dump(mode="json"),
+        "patch": forecaster.patch,
+        "fill": forecaster.fill,
+        "mask_channel": forecaster.mask_channel,
+        "context": forecaster.context,
+        "weights": final.name,
+        "sha256": digest,
+        "about": about or {},
+    }
+    files.write_text(folder / "model.json", json.dumps(json_safe(description), indent=2, allow_nan=False) + "\n")
+    if before not in (None, final.name):
+        (folder / str(before)).unlink(missing_ok=True)
+
+
+def _weights_named(folder: Path) -> str | None:
+    """The weights of the model that is in a folder; None if it is empty or not there."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
+    try:
+        name = str(describe(folder)["weights"])
+    except (CheckpointError, KeyError) as error:
+        fix = "choose another folder"
+        raise UsageError(str(folder), got="a folder that holds something else than a model", fix=fix) from error
+    return name if Path(name).name == name else None
+
+
+def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecaster:
+    """Load a Forecaster.
+
+    Args:
+        path: a run's folder or a model's folder.
+        model: the class of a network that is not one of framecast's own. Names in files are looked up in the registry,
+            never imported.
+
+    Returns:
+        the Forecaster, in evaluation mode, on the CPU.
+
+    Raises:
+        CheckpointError: nothing there, damaged, or of an unknown network.
+    """
+    folder = Path(path)
+    if (folder / "model" / "model.json").is_file():
+        folder = folder / "model"
+    about = describe(folder)
+    weights = folder / str(about.get("weights"))
+    if weights.parent != folder or not weights.is_file():
+        raise CheckpointError(str(weights), got="no such file", expected="the weights that model.json names")
+    if files.sha256(weights) != about.get("sha256"):
+        raise CheckpointError(str(weights), got="another sha256", expected="that of model.json", fix="copy it again")
+    forecaster = _built(about, folder, model)
+    state = safetensors.torch.load_file(weights)
+    expected = forecaster.network.state_dict()
+    if state.keys() != expected.keys() or any(state[k].shape != expected[k].shape for k in expected):
+        wrong = sorted(state.keys() ^ expected.keys()) or sorted(
+            k for k in expected if state[k].shape != expected[k].shape
+        )
+        raise CheckpointError(str(weights), got=f"parameters that do not fit: {', '.join(wrong[:8])}")
+    forecaster.to(next(iter(state.values())).dtype).network.load_state_dict(state)
+    return forecaster.eval()
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """The content of model.json.
+
+    Raises:
+        CheckpointError: it is not there or damaged.
+    """
+    try:
+        about = json.loads((folder / "model.json").read_text())
+    except OSError as error:
+        fix = "train first, resume a run that was stopped before its first model, or give the folder of model.json"
+        raise CheckpointError(
+            str(folder),
+            got="no model in it" if folder.is_dir() else "no such folder",
+            expected="a run's or a model's folder",
+            fix=fix,
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(str(folder / "model.json"), got="damaged JSON", fix="copy it again") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise CheckpointError(str(folder / "model.json"), got="an unknown format", expected=f"format {FORMAT}")
+    return about
+
+
+def _built(about: dict[str, Any], folder: Path, model: type[ModelConfig] | None) -> Forecaster:
+    name = about.get("model", {}).get("name")
+    kind = model or MODELS.get(name)
+    if kind is None:
+        fix = "give its class: load(path, model=Class), or --model package.module:Class"
+        raise CheckpointError(str(folder), got=f"network {name!r}", expected=f"one of {', '.join(MODELS)}", fix=fix)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return Forecaster(
+                kind.model_validate(about["model"]),
+                FrameSpec.model_validate(about["spec"]),
+                TypeAdapter(Normalizer).validate_python(about["normalizer"]),
+                int(about["patch"]),
+                fill=about["fill"],
+                mask_channel=bool(about.get("mask_channel", False)),
+                context=about["context"],
+            )
+    except (KeyError, ValidationError, FramecastError) as error:
+        first = str(error).splitlines()[0]
+        raise CheckpointError(str(folder / "model.json"), got=f"a description that does not hold ({first})") from error

@@ -1,0 +1,299 @@
+"""Published weights in: checkpoints of predrnn-pytorch and OpenSTL become Forecasters.
+
+Their parameter names are mapped to ours, gates that they keep in another order are permuted, and parameters that their
+forward pass never uses are left out.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from framecast.errors import CheckpointError, UsageError
+from framecast.forecasting.forecaster import Forecaster
+from framecast.models import MIM, ConvLSTM, ModelConfig, PredRNN, PredRNNPP, PredRNNV2
+from framecast.nn.conv import Norm
+from framecast.transforms.normalize import Identity, Range
+from framecast.types import FrameSpec
+
+Source = Literal["predrnn-pytorch", "openstl"]
+Weights = dict[str, Tensor]
+# What torch.load raises on files that are no checkpoints, or damaged ones.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    TypeError,
+)
+ST_LSTM = {"conv_x": "conv_x", "conv_h": "conv_h", "conv_m": "conv_m", "conv_o": "conv_o", "conv_last": "fusion"}
+CAUSAL = {
+    "conv_x": "conv_x",
+    "conv_h": "conv_h",
+    "conv_c": "conv_c",
+    "conv_m": "conv_m",
+    "conv_c2m": "conv_c2m",
+    "conv_om": "conv_om",
+    "conv_last": "fusion",
+}
+MIM_BLOCK = {
+    "conv_t_cc": "conv_t",
+    "conv_s_cc": "conv_s",
+    "conv_x_cc": "conv_x",
+    "conv_h_concat": "mim_s.conv_h",
+    "conv_x_concat": "mim_s.conv_x",
+    "conv_last": "fusion",
+}
+MIM_N = {"conv_h_concat": "mim_n.conv_h", "conv_x_concat": "mim_n.conv_x"}
+PEEPHOLES = {"ct_weight", "oc_weight"}
+# Theirs to ours: block j of ours is block ORDER[j] of theirs.
+IGFO, IGO = (0, 2, 1, 3), (0, 1, 2)
+
+
+class PublishedFamily(NamedTuple):
+    """How one published network is laid out."""
+
+    config: Callable[..., ModelConfig]
+    rename: Callable[[str], str | None]
+    """Their name to ours; "" for a parameter that is never used; None for an unknown one."""
+    order: Callable[[str], tuple[int, ...] | None]
+    """Our name to the permutation of its gates, where there is one."""
+
+
+def load_published(
+    path: str | Path,
+    *,
+    source: str,
+    model: str,
+    patch: int,
+    size: tuple[int, int] | None = None,
+    context: int | None = None,
+    value_range: tuple[float, float] | None = None,
+    units: str | None = None,
+) -> Forecaster:
+    """Read a checkpoint of a published code base.
+
+    Args:
+        path: the checkpoint; opened with `weights_only=True`, so that nothing in it is executed.
+        source: "predrnn-pytorch" or "openstl".
+        model: the network's name here, for example "predrnn_v2".
+        patch: P of the training; the weights do not tell.
+        size: (H, W) of a frame; needed only where the weights do not tell, and nothing depends on it there.
+        context: how many frames it was trained to see, for information.
+        value_range: what the published class saw as [0, 1]; by default raw units are what it takes itself.
+        units: of the value range.
+
+    Returns:
+        the Forecaster, in evaluation mode, in the dtype of the weights.
+
+    Raises:
+        UsageError: unknown source, or a model that this source does not have.
+        CheckpointError: not a checkpoint of this network; unknown and missing parameters are listed.
+    """
+    family = _family(source, model)
+    theirs = _read(Path(path))
+    ours, unknown = _translate(theirs, family)
+    if unknown:
+        raise CheckpointError(
+            f"{path}", got=f"unknown parameters {_listed(unknown)}", expected=f"those of {source} {model}"
+        )
+    config, spec = _infer(family, ours, patch, size, path)
+    low, high = value_range or (0.0, 1.0)
+    spec = spec.model_copy(update={"low": low, "high": high, "units": units or spec.units})
+    normalizer = Range(low=low, high=high) if value_range else Identity()
+    forecaster = Forecaster(config, spec, normalizer, patch, context=context)
+    expected = forecaster.network.state_dict()
+    missing = sorted(expected.keys() - ours.keys())
+    if missing or ours.keys() - expected.keys():
+        extra = sorted(ours.keys() - expected.keys())
+        raise CheckpointError(
+            f"{path}", got=f"missing {_listed(missing)}, too many {_listed(extra)}", expected=f"{source} {model}"
+        )
+    for name, value in ours.items():
+        if value.shape != expected[name].shape:
+            got, fit = tuple(value.shape), tuple(expected[name].shape)
+            raise CheckpointError(
+                f"{path}: {name}", got=f"shape {got}", expected=f"{fit}", fix="check --patch and --size"
+            )
+    forecaster.to(ours["head.weight"].dtype).network.load_state_dict(ours)
+    return forecaster.eval()
+
+
+def _family(source: str, model: str) -> PublishedFamily:
+    if source not in get_args(Source):
+        raise UsageError("source", got=repr(source), expected=" or ".join(get_args(Source)))
+    families = FAMILIES[source]
+    if model not in families:
+        raise UsageError("model", got=repr(model), expected=f"one of {', '.join(families)} for {source}")
+    return families[model]
+
+
+def _read(path: Path) -> Weights:
+    if not path.is_file():
+        raise CheckpointError(str(path), got="no such file", expected="a checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        raise CheckpointError(
+            str(path),
+            got=f"a file that holds more than weights, or is damaged ({str(error).splitlines()[0][:120]})",
+            expected="a state_dict saved by torch",
+            fix="if you trust it, load it once yourself and save its state_dict alone",
+        ) from error
+    for key in ("net_param", "state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if (
+        not isinstance(content, dict)
+        or not content
+        or not all(isinstance(v, Tensor) and v.ndim > 0 for v in content.values())
+    ):
+        raise CheckpointError(
+            str(path), got="no dictionary of weights", expected="net_param, state_dict, or the weights"
+        )
+    prefixes = ("module.", "model.")
+    while prefix := next((p for p in prefixes if all(name.startswith(p) for name in content)), ""):
+        content = {name.removeprefix(prefix): value for name, value in content.items()}
+    return content
+
+
+def _translate(theirs: Weights, family: PublishedFamily) -> tuple[Weights, list[str]]:
+    ours: Weights = {}
+    unknown = [name for name in theirs if family.rename(name) is None]
+    for name, value in theirs.items():
+        target = family.rename(name)
+        if target:
+            ours[target] = _permuted(value, family.order(target))
+    for owner in {name.removesuffix(".ct_weight") for name in ours if name.endswith(".ct_weight")}:
+        input_and_forget, output = ours.pop(f"{owner}.ct_weight"), ours.pop(f"{owner}.oc_weight", None)
+        if output is not None and len(input_and_forget) == 2 * len(output):
+            maps = torch.cat([input_and_forget, output])
+            ours[f"{owner}.peephole"] = maps.reshape(3, -1, *maps.shape[1:])
+    return ours, unknown
+
+
+def _permuted(value: Tensor, order: tuple[int, ...] | None) -> Tensor:
+    if order is None:
+        return value
+    blocks = value.chunk(len(order))
+    return torch.cat([blocks[j] for j in order])
+
+
+def _infer(
+    family: PublishedFamily, ours: Weights, patch: int, size: tuple[int, int] | None, path: str | Path
+) -> tuple[ModelConfig, FrameSpec]:
+    try:
+        bottom = next(name for name in ours if re.fullmatch(r"cells\.0\.(cell\.)?conv_x\.weight", name))
+        prefix = bottom.removesuffix("conv_x.weight")
+        pixels = ours["head.weight"].shape[0]
+    except (StopIteration, KeyError) as error:
+        raise CheckpointError(str(path), got="no bottom layer or head", expected="a complete network") from error
+    if pixels % patch**2:
+        raise UsageError("patch", got=patch, expected=f"one whose square divides the {pixels} channels of the head")
+    widths = {name: value.shape[0] for name, value in ours.items() if name.endswith("fusion.weight")}
+    widths = widths or {n: v.shape[0] // 4 for n, v in ours.items() if n.endswith("conv_h.weight")}
+    hidden = tuple(widths[name] for name in sorted(widths, key=lambda n: int(n.split(".")[1])))
+    maps = [v.shape[-2:] for name, v in ours.items() if name.endswith(("norm.weight", "peephole"))]
+    height, width = (maps[0][0] * patch, maps[0][1] * patch) if maps else (size or (patch, patch))
+    if size and size != (height, width):
+        raise UsageError("size", got=f"{size[0]}x{size[1]}", expected=f"{height}x{width}, as the weights say")
+    norm: Norm | None = "chw" if f"{prefix}conv_x.norm.weight" in ours else None
+    config = family.config(hidden=hidden, kernel_size=ours[bottom].shape[-1], layer_norm=norm)
+    return config, FrameSpec(channels=pixels // patch**2, height=height, width=width)
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "none"
+
+
+def _part(rest: str, parts: dict[str, str], dead: Iterable[str] = ()) -> str | None:
+    """One layer's parameter: `conv_x.0.weight` is a convolution, `conv_x.1.*` its norm, `conv_last.weight` 1x1."""
+    head, _, tail = rest.partition(".")
+    if head in dead:
+        return ""
+    if rest in PEEPHOLES:
+        return rest
+    if head not in parts:
+        return None
+    tail = re.sub(r"^0\.", "", re.sub(r"^1\.", "norm.", tail))
+    return f"{parts[head]}.{tail}" if tail in ("weight", "bias", "norm.weight", "norm.bias") else None
+
+
+def _layered(
+    pattern: str, parts: dict[str, str], dead: Iterable[str] = (), layer: Callable[[int], str] = "cells.{}.".format
+) -> Callable[[str], str | None]:
+    """Rename `pattern` with a layer number, and the head."""
+
+    def rename(name: str) -> str | None:
+        if name == "conv_last.weight":
+            return "head.weight"
+        if name == "adapter.weight":
+            return "regularizer.adapter.weight"
+        if not (match := re.fullmatch(pattern + r"\.(\d+)\.(.+)", name)):
+            return None
+        part = _part(match[2], parts, dead)
+        return layer(int(match[1])) + part if part else part
+
+    return rename
+
+
+def _rename_predrnn_pp(name: str) -> str | None:
+    highway = re.fullmatch(r"gradient_highway\.([xz])_concat\.(?:0\.|(1)\.)(weight|bias)", name)
+    if highway:
+        return f"cells.1.conv_{highway[1]}.{'norm.' if highway[2] else ''}{highway[3]}"
+    return _layered("cell_list", CAUSAL, dead=["conv_o"], layer=lambda number: f"cells.{number + (number > 0)}.")(name)
+
+
+def _rename_mim(name: str) -> str | None:
+    if name.startswith("stlstm_layer.0."):
+        return _layered("stlstm_layer", ST_LSTM, layer=lambda _: "cells.0.cell.")(name)
+    if name.startswith("stlstm_layer_diff."):
+        ours = _layered("stlstm_layer_diff", MIM_N, dead=["conv_last"], layer=lambda n: f"cells.{n + 1}.")(name)
+        return re.sub(r"\.(ct_weight|oc_weight)$", r".mim_n.\1", ours) if ours else ours
+    ours = _layered("stlstm_layer", MIM_BLOCK)(name)
+    return re.sub(r"\.(ct_weight|oc_weight)$", r".mim_s.\1", ours) if ours else ours
+
+
+def _order_predrnn_pp(name: str) -> tuple[int, ...] | None:
+    return IGFO if ".conv_c2m." in name else None
+
+
+def _order_mim(name: str) -> tuple[int, ...] | None:
+    if not name.startswith("cells.") or name.startswith("cells.0.") or "fusion" in name or "_weight" in name:
+        return None
+    return IGO if ".conv_t." in name else IGFO
+
+
+def _unordered(name: str) -> None:
+    return None
+
+
+_ST = _layered("cell_list", ST_LSTM)
+_V1, _V2 = PublishedFamily(PredRNN, _ST, _unordered), PublishedFamily(PredRNNV2, _ST, _unordered)
+FAMILIES: dict[str, dict[str, PublishedFamily]] = {
+    "predrnn-pytorch": {"predrnn": _V1, "predrnn_v2": _V2},
+    "openstl": {
+        "convlstm": PublishedFamily(
+            lambda **sizes: ConvLSTM(bias=False, **sizes),
+            _layered("cell_list", {"conv_x": "conv_x", "conv_h": "conv_h"}, dead=["conv_o", "conv_last"]),
+            _unordered,
+        ),
+        "predrnn": _V1,
+        "predrnn_v2": _V2,
+        "predrnn_pp": PublishedFamily(
+            lambda **sizes: PredRNNPP(bias=False, **sizes), _rename_predrnn_pp, _order_predrnn_pp
+        ),
+        "mim": PublishedFamily(lambda **sizes: MIM(variant="openstl", **sizes), _rename_mim, _order_mim),
+    },
+}

@@ -1,0 +1,38 @@
+"""Numbers, counts, durations and options as short texts for people."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def format_duration(seconds: float) -> str:
+    """Short: 12.3 s, 4.2 min, 3.1 h."""
+    for factor, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * factor:
+            return f"{seconds / factor:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def format_number(value: float) -> str:
+    """Three digits that matter; a dash for NaN."""
+    if math.isnan(value):
+        return "-"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def format_count(count: int | float) -> str:
+    """A count in at most four digits: 950, 12.3 k, 4.03 M."""
+    for factor, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if count >= factor:
+            return f"{count / factor:.3g}{letter}"
+    return f"{count:.0f}"
+
+
+def format_options(said: dict[str, Any]) -> str:
+    """Options in words; nothing for defaults."""
+    return f" ({', '.join(f'{key} {_format_value(value)}' for key, value in said.items())})" if said else ""
+
+
+def _format_value(value: Any) -> str:
+    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, list | tuple) else str(value)

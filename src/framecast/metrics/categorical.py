@@ -1,0 +1,251 @@
+"""Scores of events above a threshold, from counts of hits, misses, false alarms and correct negatives.
+
+The four counts are pooled over the pixels and sequences of a lead time, then the ratio is formed; averaging the
+ratios of single sequences would give other numbers. 0/0, as where nothing was observed nor predicted, is NaN.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from framecast.errors import UsageError
+from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.reductions import observed_pixels, per_frame, without_missing
+from framecast.types import Frames, Valid
+
+COUNTS = ("hits", "misses", "false_alarms", "correct_negatives")
+
+
+def _counts(prediction: Frames, truth: Frames, valid: Valid | None, threshold: float) -> Statistics:
+    """Hits, misses, false alarms and correct negatives of each sequence and lead time."""
+    predicted, observed = events(prediction, threshold, valid), events(truth, threshold, valid)
+    hits = per_frame(predicted * observed)
+    misses = per_frame(observed) - hits
+    false_alarms = per_frame(predicted) - hits
+    rest = observed_pixels(truth, valid) - hits - misses - false_alarms
+    return torch.stack([hits, misses, false_alarms, rest], dim=-1)
+
+
+def _shared(threshold: float) -> str:
+    return f"counts at {threshold!r}"
+
+
+@final
+class CSI(Metric):
+    """Critical success index: hits / (hits + misses + false alarms). No unit, 0..1; more is better.
+
+    Args:
+        threshold: an event is a value >= threshold; raw units of the data.
+        low: lower end of the value range, raw units.
+        high: upper end of the value range, raw units.
+
+    Raises:
+        UsageError: unless low < threshold <= high.
+
+    Source: Schaefer 1990, Weather and Forecasting 5(4); as used by Shi et al. 2015, NeurIPS.
+    """
+
+    unit = "1"
+    better = "more"
+    perfect = 1.0
+    size = 4
+    parts = COUNTS
+
+    def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
+        self.name = label("csi", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Hits, misses, false alarms, correct negatives."""
+        return _counts(prediction, truth, valid, self.threshold)
+
+    def close(self, sums: Sums) -> Values:
+        """Hits over everything but the correct negatives."""
+        hits, misses, false_alarms, _ = sums.unbind(-1)
+        return hits / (hits + misses + false_alarms)
+
+
+@final
+class POD(Metric):
+    """Probability of detection: hits / (hits + misses). No unit, 0..1; more is better.
+
+    Args:
+        threshold: an event is a value >= threshold; raw units of the data.
+        low: lower end of the value range, raw units.
+        high: upper end of the value range, raw units.
+
+    Raises:
+        UsageError: unless low < threshold <= high.
+
+    It can be had for nothing, by predicting many events: read it beside its counterpart.
+
+    Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9 (there: hit rate).
+    """
+
+    unit = "1"
+    better = "more"
+    size = 4
+    parts = COUNTS
+
+    def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
+        self.name = label("pod", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Hits, misses, false alarms, correct negatives."""
+        return _counts(prediction, truth, valid, self.threshold)
+
+    def close(self, sums: Sums) -> Values:
+        """Hits over the observed events."""
+        hits, misses, _, _ = sums.unbind(-1)
+        return hits / (hits + misses)
+
+
+@final
+class FAR(Metric):
+    """False alarm ratio: false alarms / (hits + false alarms). No unit, 0..1; less is better.
+
+    Args:
+        threshold: an event is a value >= threshold; raw units of the data.
+        low: lower end of the value range, raw units.
+        high: upper end of the value range, raw units.
+
+    Raises:
+        UsageError: unless low < threshold <= high.
+
+    It can be had for nothing, by predicting few events: read it beside its counterpart.
+
+    Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9.
+    """
+
+    unit = "1"
+    better = "less"
+    size = 4
+    parts = COUNTS
+
+    def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
+        self.name = label("far", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Hits, misses, false alarms, correct negatives."""
+        return _counts(prediction, truth, valid, self.threshold)
+
+    def close(self, sums: Sums) -> Values:
+        """False alarms over the predicted events."""
+        hits, _, false_alarms, _ = sums.unbind(-1)
+        return false_alarms / (hits + false_alarms)
+
+
+@final
+class HSS(Metric):
+    """Heidke skill score: 2 (h n - m f) / ((h + m)(m + n) + (h + f)(f + n)). No unit, at most 1; more is better.
+
+    h hits, m misses, f false alarms, n correct negatives; 0 is the skill of chance.
+
+    Args:
+        threshold: an event is a value >= threshold; raw units of the data.
+        low: lower end of the value range, raw units.
+        high: upper end of the value range, raw units.
+
+    Raises:
+        UsageError: unless low < threshold <= high.
+
+    Source: Heidke 1926, Geografiska Annaler 8; Wilks 2019, ch. 9.
+    """
+
+    unit = "1"
+    better = "more"
+    perfect = 1.0
+    size = 4
+    parts = COUNTS
+
+    def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
+        self.name = label("hss", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Hits, misses, false alarms, correct negatives."""
+        return _counts(prediction, truth, valid, self.threshold)
+
+    def close(self, sums: Sums) -> Values:
+        """Skill over chance."""
+        hits, misses, false_alarms, rest = sums.unbind(-1)
+        chance = (hits + misses) * (misses + rest) + (hits + false_alarms) * (false_alarms + rest)
+        return 2 * (hits * rest - misses * false_alarms) / chance
+
+
+@final
+class FrequencyBias(Metric):
+    """Frequency bias: (hits + false alarms) / (hits + misses). No unit, 0 or more; closer to 1 is better.
+
+    How often an event is predicted over how often it is observed, wherever that is: above 1 too often, below 1 too
+    seldom. A forecast can have no bias and no skill.
+
+    Args:
+        threshold: an event is a value >= threshold; raw units of the data.
+        low: lower end of the value range, raw units.
+        high: upper end of the value range, raw units.
+
+    Raises:
+        UsageError: unless low < threshold <= high.
+
+    Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9 (there: bias ratio).
+    """
+
+    unit = "1"
+    better = "one"
+    size = 4
+    parts = COUNTS
+
+    def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
+        self.name = label("bias", threshold)
+        self.threshold = scaled_threshold(threshold, low, high)
+        self.shared = _shared(self.threshold)
+
+    def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
+        """Hits, misses, false alarms, correct negatives."""
+        return _counts(prediction, truth, valid, self.threshold)
+
+    def close(self, sums: Sums) -> Values:
+        """Predicted events over observed ones."""
+        hits, misses, false_alarms, _ = sums.unbind(-1)
+        return (hits + false_alarms) / (hits + misses)
+
+
+def label(score: str, threshold: float) -> str:
+    """Name of a score at a threshold."""
+    return f"{score}@{threshold:.12g}"
+
+
+def scaled_threshold(threshold: float, low: float, high: float) -> float:
+    """The threshold where [low, high] is [0, 1], by the expression that scales the data, so that equal stays equal.
+
+    Frames are float32, where 0.7 mm/h lies a little below the double 0.7, and is to reach it.
+    """
+    if not low < high:
+        raise UsageError("value range", got=f"low {low:g}, high {high:g}", expected="low < high")
+    if not low < threshold <= high:
+        # Frames are clipped to the range: at or below low everything is an event, above high nothing is.
+        raise UsageError(
+            f"threshold {threshold:g}",
+            expected=f"a value above {low:g} and not above {high:g}, the value range of the data",
+            fix="give it in the raw units of the data",
+        )
+    return (min(threshold, float(np.float32(threshold))) - low) / (high - low)
+
+
+def events(values: Frames, threshold: float, valid: Valid | None) -> Float64[Tensor, "B T C H W"]:
+    """1 where value >= threshold, 0 below and where missing; a NaN stays a NaN, lest a broken forecast score well."""
+    values = without_missing(values, valid)
+    # Before any cast to double: torch rounds the threshold to the dtype of the values, as they were rounded themselves.
+    return torch.where(values.isnan(), torch.nan, (values >= threshold).double())

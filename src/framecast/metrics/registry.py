@@ -1,0 +1,136 @@
+"""Metrics by name, and the sets of metrics that papers and codebases published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+
+from framecast.errors import UsageError
+from framecast.metrics.base import Metric
+from framecast.metrics.categorical import CSI, FAR, HSS, POD, FrequencyBias
+from framecast.metrics.fss import FSS
+from framecast.metrics.pointwise import FMAE, MAE, MSE, PSNR, RMSE, SSE
+from framecast.metrics.rapsd import RAPSD
+from framecast.metrics.sharpness import Sharpness, SharpnessDifference
+from framecast.metrics.ssim import SSIM, UNIFORM_WINDOW
+from framecast.types import FrameSpec
+
+METRICS: dict[str, Callable[[], Metric]] = {
+    "mse": MSE,
+    "mse_unclipped": lambda: MSE(clip=False),
+    "sse": SSE,
+    "sse_unclipped": lambda: SSE(clip=False),
+    "mae": MAE,
+    "fmae": FMAE,
+    "rmse": RMSE,
+    "psnr": PSNR,
+    "psnr_uint8": lambda: PSNR(uint8=True),
+    "ssim": SSIM,
+    "ssim_uint8": lambda: SSIM("uint8"),
+    "ssim_range2": lambda: SSIM("range2"),
+    "ssim_gaussian": lambda: SSIM("gaussian"),
+    "sharpness": Sharpness,
+    "sharpness_diff": SharpnessDifference,
+}
+"""Metrics that need nothing but frames."""
+
+DBZ = "dBZ"
+"""Here what lies below the range is no rain, by however much: -32 dBZ and 0 dBZ are the same weather."""
+SPEC_METRICS: dict[str, Callable[[FrameSpec], Metric]] = {
+    "mae_raw": lambda spec: MAE((spec.high - spec.low, spec.units), clip=spec.units == DBZ),
+    "rmse_raw": lambda spec: RMSE((spec.high - spec.low, spec.units), clip=spec.units == DBZ),
+    "rapsd": lambda spec: RAPSD(spec.height, spec.width),
+}
+"""Metrics that need to know what a frame is."""
+
+EVENT_METRICS: dict[str, Callable[[float, float, float], Metric]] = {
+    "csi": CSI,
+    "pod": POD,
+    "far": FAR,
+    "hss": HSS,
+    "bias": FrequencyBias,
+}
+"""Metrics that are made once for each threshold, from (threshold, low, high)."""
+
+SCALE_METRICS: dict[str, Callable[[float, float, float, int], Metric]] = {
+    "fss": lambda threshold, low, high, scale: FSS(threshold, low, high, scale=scale),
+}
+"""Metrics that are made once for each threshold and scale, from (threshold, low, high, scale in pixels)."""
+
+SCALES = (4, 16)
+"""Pixels; of fss where nothing else is asked for."""
+
+PROTOCOLS: dict[str, tuple[str, ...]] = {
+    "framecast": ("sse", "mse", "mae", "psnr", "ssim", "sharpness", "csi", "pod", "far"),
+    "grid": ("mse", "rmse_raw", "mae_raw", "rapsd", "csi", "pod", "far", "hss", "bias", "fss"),
+    "predrnn-pytorch": ("sse", "psnr_uint8", "ssim_uint8"),
+    "openstl": ("sse_unclipped", "fmae", "psnr", "ssim_range2"),
+    "mim": ("sse", "fmae", "psnr_uint8", "ssim_range2", "sharpness"),
+}
+"""Sets of metrics that are reported together. Of "framecast", our default for pictures, and "grid", for physical
+units, only what the data allows is taken: events where there are thresholds, ssim, sharpness and rapsd where the frames
+are large enough."""
+
+_ADAPTIVE = ("framecast", "grid")
+_SMALLEST_FRAME = {"ssim": UNIFORM_WINDOW, "sharpness": 2, "rapsd": 3}
+
+
+def select_metrics(
+    names: str | Iterable[str],
+    *,
+    spec: FrameSpec,
+    thresholds: Sequence[float] = (),
+    scales: Sequence[int] = SCALES,
+) -> list[Metric]:
+    """Make metrics by name.
+
+    Args:
+        names: metrics ("ssim"), metrics of events ("csi": one for each threshold) and protocols ("openstl"), in the
+            order in which they are to be reported. What is named twice is made once.
+        spec: the frames to be scored; gives the value range that thresholds are scaled with.
+        thresholds: of events, in the units of `spec`.
+        scales: of fss, pixels.
+
+    Returns:
+        The metrics.
+
+    Raises:
+        UsageError: for a name that does not exist, events without a threshold, or a threshold outside the value range.
+    """
+    names = [names] if isinstance(names, str) else names
+    singles = [single for name in names for single in _expand(name, spec, thresholds)]
+    made = [metric for single in dict.fromkeys(singles) for metric in _make(single, spec, thresholds, scales)]
+    return list({metric.name: metric for metric in made}.values())
+
+
+def _expand(name: str, spec: FrameSpec, thresholds: Sequence[float]) -> Iterator[str]:
+    for single in PROTOCOLS.get(name, (name,)):
+        too_small = min(spec.height, spec.width) < _SMALLEST_FRAME.get(single, 1)
+        no_events = single in (EVENT_METRICS | SCALE_METRICS) and not thresholds
+        if name in _ADAPTIVE and (too_small or no_events):
+            continue
+        yield single
+
+
+def _make(name: str, spec: FrameSpec, thresholds: Sequence[float], scales: Sequence[int]) -> list[Metric]:
+    if name in METRICS:
+        return [METRICS[name]()]
+    if name in SPEC_METRICS:
+        return [SPEC_METRICS[name](spec)]
+    if name not in EVENT_METRICS | SCALE_METRICS:
+        raise _unknown(name)
+    if not thresholds:
+        raise UsageError(f"metric {name}", got="no threshold", expected="at least one", fix=f"in {spec.units!r}")
+    if name in EVENT_METRICS:
+        return [EVENT_METRICS[name](threshold, spec.low, spec.high) for threshold in thresholds]
+    if not scales:
+        raise UsageError(f"metric {name}", got="no scale", expected="at least one", fix="in pixels")
+    return [SCALE_METRICS[name](threshold, spec.low, spec.high, scale) for threshold in thresholds for scale in scales]
+
+
+def _unknown(name: str) -> UsageError:
+    known = [*METRICS, *SPEC_METRICS, *EVENT_METRICS, *SCALE_METRICS, *PROTOCOLS]
+    near = get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]
+    return UsageError(
+        "unknown metric", got=repr(name), expected=f"one of {', '.join(known)}", fix=f"did you mean {near!r}?"
+    )

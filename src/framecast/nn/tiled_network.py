@@ -1,0 +1,261 @@
+"""A network whose step is computed tile by tile, its state whole in memory or on disk.
+
+The tiles of a step all begin from the state of the whole map, and each gives back the cells that it owns; predictions are
+blended. An inner end of a tile is felt within the network's reach (how far one step carries a change, by its kernels), so
+that tiles which overlap by twice the reach give what the whole map gives, to rounding, at any lead time: the exchange of
+halos, as numerical weather models do it. Had each tile a state of its own, its ends would be felt one reach further with
+every frame.
+
+A network without such a reach (layer norms and matrices see all of the map) sees the tile instead of the map.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import tempfile
+import weakref
+from collections.abc import Callable
+from functools import lru_cache
+from math import prod
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
+
+from framecast.errors import InputError
+from framecast.nn.cell import Cell
+from framecast.nn.network import Aux, Network, NetworkState
+from framecast.nn.tiling import Place, Tile, tile_map
+from framecast.types import Frame
+
+
+class DiskMap:
+    """A map (B, N, H, W), zeros at first, in a file without a name, which is gone with the last use of it.
+
+    Indexing with rows and columns reads a part, as a tensor of its own; assigning writes one. Files are read and written
+    rather than mapped, so that they are no memory of this process, and a full disk is an OSError and no crash.
+
+    Args:
+        shape: (B, N, H, W).
+        dtype: of the values.
+        device: of the parts that are read.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
+        self.shape, self.dtype, self.device = torch.Size(shape), dtype, device
+        self.file = tempfile.TemporaryFile(prefix="framecast-")  # noqa: SIM115 -- the next line closes it
+        weakref.finalize(self, self.file.close)
+        self.file.truncate(prod(shape) * dtype.itemsize)
+
+    def _rows(self, place: Place) -> list[int]:
+        """Where each row of a part begins, bytes; the file is (B, H, W, N)."""
+        batch, channels, height, width = self.shape
+        _, rows, columns = place
+        cell = channels * self.dtype.itemsize
+        return [
+            ((b * height + y) * width + columns.start) * cell
+            for b in range(batch)
+            for y in range(rows.start, rows.stop)
+        ]
+
+    def __getitem__(self, place: Place) -> Tensor:
+        batch, channels, _, _ = self.shape
+        _, rows, columns = place
+        part = torch.empty(batch, rows.stop - rows.start, columns.stop - columns.start, channels, dtype=self.dtype)
+        lines = part.view(torch.uint8).flatten(0, 1).flatten(1).numpy()
+        for line, start in zip(lines, self._rows(place), strict=True):
+            if os.preadv(self.file.fileno(), [line], start) != line.nbytes:
+                raise OSError(f"{self.file.name}: could not be read back")
+        return part.permute(0, 3, 1, 2).to(self.device)
+
+    def __setitem__(self, place: Place, values: Tensor) -> None:
+        part = values.detach().to("cpu").permute(0, 2, 3, 1).contiguous()
+        lines = part.view(torch.uint8).flatten(0, 1).flatten(1).numpy()
+        for line, start in zip(lines, self._rows(place), strict=True):
+            if os.pwritev(self.file.fileno(), [line], start) != line.nbytes:
+                raise OSError(f"{self.file.name}: could not be written")
+
+
+FURTHEST = 128
+"""Cells; a step that carries further is taken as one that sees everything."""
+BLENDED = 2
+"""Cells over which neighbours are blended, at least."""
+SEAM = "seam"
+"""What a step reports: see `TiledNetwork.forward`."""
+
+
+class TileLayout(NamedTuple):
+    """How to tile the maps of a network."""
+
+    tile: tuple[int, int]
+    """(rows, columns) of a tile, cells."""
+    overlap: int
+    """Cells that neighbours share at least."""
+    reach: int | None
+    """Of the network, cells; None if it sees the whole map, or knows its own place in it."""
+    on_disk: bool = False
+    """Whether the state of the whole map lies on disk, in the folder for temporary files."""
+
+    @property
+    def margin(self) -> int:
+        """Cells at an inner end that do not count: the reach, where the overlap has so many."""
+        if self.reach is None:
+            return self.overlap // 4
+        return max(0, min(self.reach, (self.overlap - BLENDED) // 2))
+
+    def exact(self) -> bool:
+        """Whether tiles give what the whole map gives."""
+        return self.reach is not None and self.margin == self.reach
+
+
+class TiledNetwork(Network):
+    """The same network, its step computed in tiles; its state is that of the whole map.
+
+    Args:
+        network: whose cells, head and weights are used.
+        layout: how to tile.
+        units: a tile's prediction as raw values, for the report of the seams; (B, 1, C, H, W) to any shape.
+
+    Note:
+        A part of the state that is no map (of the FC-LSTM) is kept for each tile, along a last axis of its own.
+    """
+
+    def __init__(self, network: Network, layout: TileLayout, units: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(cast("list[Cell]", list(network.cells)), network.head, network.regularizer)
+        self.layout, self.units = layout, units
+
+    def covering(self, height: int, width: int) -> tuple[CoveredTile, ...]:
+        """The tiles of a map."""
+        return cover_with_tiles((height, width), self.layout.tile, self.layout.overlap, self.layout.margin)
+
+    def init_state(self, frame: Frame) -> NetworkState:
+        """Zeros, as `Network` has them, for the whole map."""
+        number = len(self.covering(*frame.shape[-2:]))
+
+        def room(leaf: Tensor, is_map: bool) -> Any:
+            zeros = self._room(frame, leaf.shape if is_map else (*leaf.shape, number), is_map=is_map)
+            return zeros if isinstance(zeros, DiskMap) else zeros.zero_()
+
+        state: NetworkState = tree_map(room, super().init_state(torch.empty_like(frame, device="meta")), self._maps())
+        return state
+
+    def _room(self, like: Tensor, shape: tuple[int, ...], *, is_map: bool) -> Any:
+        """Where a part of the new state is written to."""
+        if is_map and self.layout.on_disk:
+            return DiskMap(shape, like.dtype, like.device)
+        last = like.ndim == len(shape) == 4 and like.is_contiguous(memory_format=torch.channels_last)
+        form = torch.channels_last if last else torch.contiguous_format
+        return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=form)
+
+    def _maps(self) -> Any:
+        """Which parts of the state are maps: those whose size follows the frame's."""
+        small, large = (super(TiledNetwork, self).init_state(torch.empty(1, 1, n, n, device="meta")) for n in (3, 4))
+        return tree_map(lambda a, b: a.shape[-2:] != b.shape[-2:], small, large)
+
+    def forward(self, frame: Frame, state: NetworkState | None = None) -> tuple[Tensor, NetworkState, Aux]:
+        """One step in time, see `Network.forward`.
+
+        Returns:
+            the predicted next frame, the new state, and as aux "seam" the sum of the squared differences (raw units)
+            between the predictions of neighbours where both count, and how many values were compared.
+        """
+        height, width = frame.shape[-2:]
+        state = self.init_state(frame) if state is None else state
+        maps, (leaves, structure) = tree_leaves(self._maps()), tree_flatten(state)
+        new: list[Any] = []
+        blended: Tensor | None = None
+        squares, compared = frame.new_zeros(()), 0
+        for number, (tile, shared, before) in enumerate(self.covering(height, width)):
+            cut = [leaf[tile.whole] if is_map else leaf[..., number] for leaf, is_map in zip(leaves, maps, strict=True)]
+            part, after, _ = super().forward(frame[tile.whole], tree_unflatten(cut, structure))
+            if blended is None:
+                blended = part.new_zeros(*part.shape[:2], height, width)
+                parts = zip(tree_leaves(after), leaves, maps, strict=True)
+                new = [self._room(leaf, whole.shape, is_map=is_map) for leaf, whole, is_map in parts]
+            if len(shared):
+                difference = self._difference(part, blended[tile.whole], shared, before)
+                squares, compared = squares + difference.square().sum(), compared + difference.numel()
+            blended[tile.whole] += tile.weights.to(part) * part
+            for into, leaf, is_map in zip(new, tree_leaves(after), maps, strict=True):
+                if is_map:
+                    into[tile.owned] = leaf[tile.inner]
+                else:
+                    into[..., number] = leaf
+        assert blended is not None
+        report: Aux = {SEAM: (squares, squares.new_full((), compared))}
+        return blended, tree_unflatten(new, structure), report
+
+    def _difference(self, part: Tensor, blended: Tensor, shared: Tensor, before: Tensor) -> Tensor:
+        """Raw units; between a tile's prediction and that of the tiles before it, at `shared` cells of the tile."""
+        shared = shared.to(part.device)
+        ours, theirs = (values.flatten(-2)[..., shared][:, None, :, None] for values in (part, blended))
+        return self.units(ours) - self.units(theirs / before.to(theirs))
+
+
+class CoveredTile(NamedTuple):
+    """A tile, and what the tiles before it left to it."""
+
+    tile: Tile
+    shared: Tensor
+    """Cells of the tile, row by row, where both it and tiles before it count."""
+    before: Tensor
+    """The weight that those before have there."""
+
+
+@lru_cache(maxsize=4)
+def cover_with_tiles(
+    size: tuple[int, int], tile: tuple[int, int], overlap: int, margin: int
+) -> tuple[CoveredTile, ...]:
+    """The tiles of a map; arguments in cells, see `tiling.spans`."""
+    weight = torch.zeros(size, dtype=torch.float64)
+    found = []
+    for one in tile_map(size, tile, overlap, margin):
+        before = weight[one.whole].flatten()
+        shared = ((before > 0) & (one.weights.flatten() > 0)).nonzero()[:, 0]
+        found.append(CoveredTile(one, shared, before[shared].clone()))
+        weight[one.whole] += one.weights
+    return tuple(found)
+
+
+@torch.inference_mode()
+def measure_reach(network: Network, channels: int) -> int | None:
+    """How many cells one step carries a change: found by setting one cell to NaN, which no kernel hides.
+
+    Args:
+        network: one that takes any size.
+        channels: of a (patchified) frame.
+
+    Returns:
+        cells; None if the step sees the whole map.
+    """
+    # A strip is enough, as kernels are square; in double precision no back end computes blocks of cells at a time.
+    probe = copy.deepcopy(network).to("cpu", torch.float64)
+    frame = torch.zeros(1, channels, 1, 2 * FURTHEST + 1, dtype=torch.float64)
+    _, state, _ = Network.forward(probe, frame)
+
+    def marked(leaf: Tensor) -> Tensor:
+        leaf = leaf.clone()
+        if leaf.shape[-2:] == frame.shape[-2:]:
+            leaf[..., FURTHEST] = torch.nan
+        return leaf
+
+    out, after, _ = Network.forward(probe, marked(frame), tree_map(marked, state))
+    maps = [leaf for leaf in (out, *tree_leaves(after)) if leaf.shape[-2:] == frame.shape[-2:]]
+    cells = torch.cat(maps, 1).isnan().any(1).nonzero()[:, -1]
+    far = int((cells - FURTHEST).abs().max())
+    return None if far == FURTHEST else far
+
+
+def check_tile(tile: tuple[int, int], size: tuple[int, int]) -> None:
+    """Whether a map holds a tile of a network that knows one size only.
+
+    Raises:
+        InputError: it is smaller.
+    """
+    if size[0] < tile[0] or size[1] < tile[1]:
+        got, expected = ("x".join(map(str, pair)) for pair in (size, tile))
+        raise InputError(
+            "frames", got=f"a map of {got} cells", expected=f"{expected} or more: this network knows one size"
+        )

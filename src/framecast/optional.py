@@ -1,0 +1,26 @@
+"""Optional libraries, imported when they are needed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from framecast.errors import UsageError
+
+
+def require(module: str, extra: str) -> Any:
+    """Import an optional library.
+
+    Args:
+        module: its name.
+        extra: of framecast, that brings it.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.split(".")[0]
+        fix = f"pip install 'framecast[{extra}]'"
+        raise UsageError(f"this kind of file needs the package {package}", got="none installed", fix=fix) from error

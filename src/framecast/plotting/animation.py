@@ -1,0 +1,145 @@
+"""Moving pictures of a forecast: input, then prediction, with time stamps and a colour bar that fits the variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from framecast import files
+from framecast.calendars import format_times
+from framecast.plotting.colours import colour_scale
+from framecast.plotting.frames import to_colours
+from framecast.plotting.view import is_plain
+from framecast.types import FrameSpec
+
+Array = NDArray[np.floating[Any]]
+Pictures = Iterator[NDArray[np.uint8]]
+"""(H', W', 3) each, all of one size."""
+SMALL, LARGE = 256, 720
+"""Pixels of a panel: small frames are enlarged to at least the first across, large ones thinned to the second."""
+TEXT = 13
+"""Height of letters, pixels."""
+LINE = TEXT + 5
+GAP = 8
+BAR_WIDTH, BAR_HEIGHT = 76, 176
+"""Of the colour bar with its labels, pixels; it is as high as the panel, and at least so high."""
+MILLISECONDS = 200
+LAST = 1000
+"""Milliseconds for which the last picture is held before a GIF begins anew."""
+
+
+def draw_pictures(
+    context: Array,
+    prediction: Array,
+    spec: FrameSpec,
+    truth: Array | None = None,
+    times: NDArray[Any] | None = None,
+    channel: str = "",
+) -> Pictures:
+    """Draw the truth (if any) beside the prediction, the input first on both sides.
+
+    Args:
+        context: (J, C, H, W).
+        prediction: (K, C, H, W).
+        spec: units, value range and step.
+        truth: (K, C, H, W) or None.
+        times: (J + K,), of each frame, UTC, see `framecast.calendars.to_calendar`; or None.
+        channel: which one is drawn, where there are others.
+
+    Returns:
+        J + K pictures, made one by one.
+    """
+    sides = [("prediction", prediction)] if truth is None else [("truth", truth), ("prediction", prediction)]
+    stamps = None if times is None else format_times(times)
+    bar = None
+    for t in range(len(context) + len(prediction)):
+        lead = t + 1 - len(context)
+        stamp = [] if stamps is None else [f"{stamps[t].replace('T', ' ')} UTC"]
+        below = [*stamp, channel] if channel else stamp
+        panels = []
+        for name, future in sides:
+            picture = _sized(to_colours(context[t] if lead <= 0 else future[lead - 1], spec))
+            panels.append(_labelled(picture, f"{'input' if lead <= 0 else name} {_ahead(lead, spec)}", *below))
+        if bar is None:
+            header = LINE * (1 + len(below)) + 2
+            bar = _colour_bar(spec, max(BAR_HEIGHT, len(panels[0]) - header))
+            bar = np.pad(bar, ((header, 0), (0, 0), (0, 0)), constant_values=255)
+        yield _beside([*panels, bar] if bar.size else panels)
+
+
+def save_gif(path: Path, drawn: Pictures, milliseconds: int = MILLISECONDS) -> None:
+    """Write a GIF that repeats.
+
+    Args:
+        path: where to.
+        drawn: the pictures.
+        milliseconds: between them.
+    """
+    first, *others = (Image.fromarray(picture) for picture in drawn)
+    times = [milliseconds] * len(others) + [max(LAST, milliseconds)]
+    files.write(
+        path,
+        lambda file: first.save(file, "GIF", save_all=True, append_images=others, duration=times, loop=0),
+    )
+
+
+def _ahead(lead: int, spec: FrameSpec) -> str:
+    """The lead time with its unit; a number of frames where no step is known."""
+    step = spec.step_minutes
+    if step is None:
+        return f"{lead:+d}" if lead else "0"
+    unit, length = ("s", 60 * step) if step < 1 else ("min", step) if step % 60 else ("h", step / 60)
+    return f"{lead * length:+.4g} {unit}" if lead else f"0 {unit}"
+
+
+def _sized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Whole pixels repeated, or every n-th one."""
+    height, width = picture.shape[:2]
+    thin = -(-max(height, width) // LARGE)
+    if thin > 1:
+        return picture[::thin, ::thin]
+    times = max(1, min(-(-SMALL // width), LARGE // max(height, width)))
+    return picture.repeat(times, 0).repeat(times, 1)
+
+
+def _labelled(picture: NDArray[np.uint8], *lines: str) -> NDArray[np.uint8]:
+    """The picture with lines of text over it, at least as wide as these."""
+    font = ImageFont.load_default(TEXT)
+    width = max(picture.shape[1], *(4 + int(font.getlength(text)) for text in lines))
+    image = Image.new("RGB", (width, picture.shape[0] + len(lines) * LINE + 2), "white")
+    draw = ImageDraw.Draw(image)
+    for number, text in enumerate(lines):
+        draw.text((2, 1 + number * LINE), text, fill=(90, 90, 90) if number else "black", font=font)
+    image.paste(Image.fromarray(picture), (0, image.height - picture.shape[0]))
+    return np.asarray(image)
+
+
+def _beside(panels: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Panels from left to right, the tops in line, on white."""
+    height = max(len(panel) for panel in panels)
+    whole = [np.pad(p, ((0, height - len(p)), (0, GAP), (0, 0)), constant_values=255) for p in panels]
+    return np.concatenate(whole, 1)[:, :-GAP]
+
+
+def _colour_bar(spec: FrameSpec, height: int) -> NDArray[np.uint8]:
+    """The bar with its labels; nothing where frames are pictures."""
+    if is_plain(spec):
+        return np.empty((height, 0, 3), np.uint8)
+    scale = colour_scale(spec)
+    figure = Figure(figsize=(BAR_WIDTH / 100, height / 100), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    axis = figure.add_axes((0.04, 6 / height, 0.18, 1 - 12 / height))
+    shown = figure.colorbar(ScalarMappable(scale.norm, scale.colormap), cax=axis, ticks=scale.ticks)
+    shown.set_label("" if spec.units == "1" else spec.units, fontsize=8, labelpad=3)
+    shown.ax.minorticks_off()
+    shown.ax.tick_params(labelsize=8, length=2, pad=2)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -1,0 +1,226 @@
+"""Arrays in, figures out. Nothing here knows a model, and figures are drawn without a display.
+
+All frames are (T, C, H, W) arrays in raw units with NaN at missing pixels, rows from north to south as `framecast.view`
+gives them. Three channels of pictures are shown as colours, of others the first is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from framecast import files
+from framecast.plotting.colours import colour_scale
+from framecast.plotting.view import is_plain, is_rgb
+from framecast.types import FrameSpec
+
+Array = NDArray[np.floating[Any]]
+MISSING = (0.55, 0.55, 0.6)
+"""The grey of missing pixels."""
+STRIP_COLUMNS = 20
+"""At most so many frames stand in a row."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, safe for colour-blind eyes."""
+
+
+def to_colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
+    """One frame (C, H, W) as a picture (H, W, 3) in the colours of its units; missing pixels blue-grey."""
+    frame = _seen(frame, spec)
+    missing: NDArray[np.bool_] = np.asarray(np.isnan(frame).any(axis=0))
+    values = np.clip(np.nan_to_num(frame, nan=spec.low), spec.low, spec.high)
+    if is_plain(spec):  # not by way of a colour map, which would cut values to the grey below
+        picture = ((values - spec.low) / (spec.high - spec.low)).transpose(1, 2, 0)
+    else:
+        scale = colour_scale(spec)
+        picture = scale.colormap(scale.norm(values[0]))[..., :3]
+    picture = np.where(missing[..., None], MISSING, picture)
+    return (picture * 255).round().astype(np.uint8)
+
+
+def to_error_colours(prediction: Array, truth: Array, spec: FrameSpec) -> NDArray[np.uint8]:
+    """The error of one frame (C, H, W), both cut to the value range, as a picture (H, W, 3); see `diverging`."""
+    y, x = (_seen(f, spec).clip(spec.low, spec.high) / (spec.high - spec.low) for f in (prediction, truth))
+    return to_diverging_colours(y - x)
+
+
+def to_diverging_colours(error: Array) -> NDArray[np.uint8]:
+    """(C, H, W), -1 to 1, as (H, W, 3): blue too low, red too high, white right; the mean over channels."""
+    missing: NDArray[np.bool_] = np.asarray(np.isnan(error).any(axis=0))
+    picture = colormaps["RdBu_r"](np.clip(np.nan_to_num(error).mean(0) / 2 + 0.5, 0, 1))[..., :3]
+    return (np.where(missing[..., None], MISSING, picture) * 255).round().astype(np.uint8)
+
+
+def draw_strip(
+    path: Path, context: Array, prediction: Array, spec: FrameSpec, truth: Array | None = None, title: str = ""
+) -> None:
+    """Rows of frames, evenly thinned where they are many: input, truth, prediction, and error where there is a truth.
+
+    Args:
+        path: of the PNG.
+        context: (J, C, H, W).
+        prediction: (K, C, H, W).
+        spec: units and value range.
+        truth: (K, C, H, W) or None.
+        title: above the picture.
+    """
+    past, future = _thinned(len(context)), _thinned(len(prediction))
+    rows = [("input", {i + 1 - len(context): to_colours(context[i], spec) for i in past})]
+    if truth is not None:
+        rows.append(("truth", {i + 1: to_colours(truth[i], spec) for i in future}))
+    rows.append(("prediction", {i + 1: to_colours(prediction[i], spec) for i in future}))
+    if truth is not None:
+        rows.append(("error", {i + 1: to_error_colours(prediction[i], truth[i], spec) for i in future}))
+    columns = max(len(past), len(future))
+    bar = 0.0 if is_plain(spec) else 0.9
+    width = columns * 0.9 + 0.9 + bar
+    figure = _figure(width, len(rows) * 1.0 + 0.5)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (name, frames) in zip(grid, rows, strict=True):
+        for axis in line:
+            axis.axis("off")
+        for axis, (lead, picture) in zip(line, frames.items(), strict=False):
+            axis.imshow(picture, interpolation="nearest")
+            axis.set_title(f"{lead:+d}" if lead else "0", fontsize=7, pad=2)
+        line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    figure.subplots_adjust(
+        left=0.9 / width,
+        right=0.995 - bar / width,
+        bottom=0.02,
+        top=0.86 if title else 0.94,
+        wspace=0.05,
+        hspace=0.15,
+    )
+    if bar:
+        _draw_scales(figure, grid, spec, error=truth is not None)
+    _save(figure, path)
+
+
+def draw_loss_curve(
+    path: Path, steps: Sequence[int], losses: Sequence[float], validation: Mapping[int, float], metric: str
+) -> None:
+    """Training loss against iteration (logarithmic), and the validation metric beside it."""
+    figure = _figure(7.0, 3.6)
+    axis = figure.subplots()
+    axis.semilogy(steps, losses, color=COLOURS[0], linewidth=0.8, label="training loss")
+    axis.set_xlabel("iteration")
+    axis.set_ylabel("training loss")
+    lines = axis.get_lines()
+    if validation:
+        right = axis.twinx()
+        right.plot(list(validation), list(validation.values()), "o-", color=COLOURS[1], label=f"validation {metric}")
+        right.set_ylabel(f"validation {metric}")
+        lines = [*lines, *right.get_lines()]
+    axis.legend(lines, [str(line.get_label()) for line in lines], frameon=False, fontsize=8)
+    axis.grid(alpha=0.3)
+    figure.tight_layout()
+    _save(figure, path)
+
+
+def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: bool) -> None:
+    """Colour bars beside a strip: of the values, and of the error in the last row."""
+    scale = colour_scale(spec)
+    bars = [(len(grid) - 1 - error, scale.norm, scale.colormap, spec.units, scale.ticks)]
+    if error:
+        span = spec.high - spec.low
+        bars.append((len(grid) - 1, Normalize(-span, span), colormaps["RdBu_r"], f"error, {spec.units}", None))
+    for row, norm, colormap, label, ticks in bars:
+        first = 0 if row < len(grid) - 1 or not error else row
+        top, bottom = grid[first, -1].get_position().y1, grid[row, -1].get_position().y0
+        right = grid[0, -1].get_position().x1
+        axis = figure.add_axes((right + 0.012, bottom, 0.010, top - bottom))
+        shown = figure.colorbar(ScalarMappable(norm, colormap), cax=axis, ticks=ticks)
+        shown.set_label("" if label == "1" else label.removesuffix(", 1"), fontsize=7, labelpad=2)
+        shown.ax.minorticks_off()
+        shown.ax.tick_params(labelsize=6, length=2, pad=1)
+
+
+def _seen(frames: Array, spec: FrameSpec) -> Array:
+    """The channels that are shown, of frames (..., C, H, W)."""
+    return frames[..., : 3 if is_rgb(spec) else 1, :, :]
+
+
+def _thinned(count: int) -> list[int]:
+    """All frames, or evenly spaced ones if they are many; the first and the last always."""
+    return sorted({round(i * (count - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)})
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=110)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    files.write(path, lambda file: figure.savefig(file, format=path.suffix.removeprefix(".") or None))
+
+
+def draw_survey(
+    path: Path,
+    frames: Sequence[Array],
+    titles: Sequence[str],
+    spec: FrameSpec,
+    histogram: tuple[Array, NDArray[np.integer[Any]]],
+    course: tuple[Array, Array],
+    breaks: Sequence[int],
+    title: str = "",
+    units: str | None = None,
+) -> None:
+    """A few frames above; below the histogram, and the mean and the missing share of frame after frame.
+
+    Args:
+        path: of the PNG.
+        frames: (C, H, W) each.
+        titles: one for each frame.
+        spec: units and value range.
+        histogram: edges and counts.
+        course: mean, and share of missing pixels, of each frame in order.
+        breaks: places in the course before which a new sequence begins.
+        title: above the frames.
+        units: of the histogram and the mean, where they are of more channels than the frames.
+    """
+    units = spec.units if units is None else units
+    figure = _figure(11.0, 5.6)
+    grid = figure.add_gridspec(2, 2 * max(1, len(frames)), height_ratios=(1.25, 1), hspace=0.35, wspace=0.12)
+    for column, (frame, name) in enumerate(zip(frames, titles, strict=True)):
+        axis = figure.add_subplot(grid[0, 2 * column : 2 * column + 2])
+        step = max(1, max(frame.shape[1:]) // 800)
+        axis.imshow(to_colours(frame[:, ::step, ::step], spec), interpolation="nearest")
+        axis.set_title(name, fontsize=7, pad=3)
+        axis.axis("off")
+    half = max(1, len(frames))
+    below = [figure.add_subplot(grid[1, :half]), figure.add_subplot(grid[1, half:])]
+    edges, counts = histogram
+    below[0].stairs(counts / max(1, counts.sum()), edges, fill=True, color=COLOURS[0])
+    below[0].set_yscale("log")
+    below[0].set_xlabel(f"value, {units}", fontsize=8)
+    below[0].set_ylabel("share of pixels", fontsize=8)
+    places = np.arange(1, len(course[0]) + 1)
+    below[1].plot(places, course[0], ".-", color=COLOURS[0], markersize=3)
+    below[1].set_ylabel(f"mean, {units}", fontsize=8, color=COLOURS[0])
+    below[1].set_xlabel("frame that was looked at; dashed: a gap or a new sequence", fontsize=8)
+    right = below[1].twinx()
+    right.plot(places, 100 * course[1], color=COLOURS[1], linewidth=0.9)
+    right.set_ylabel("missing pixels, %", fontsize=8, color=COLOURS[1])
+    right.set_ylim(0, max(1.0, 110 * float(course[1].max())))
+    for place in breaks[:100]:
+        below[1].axvline(place + 0.5, color="0.6", linestyle="--", linewidth=0.7)
+    for axis in (*below, right):
+        axis.tick_params(which="both", labelsize=7)
+    if title:
+        figure.suptitle(title, fontsize=9, y=0.99)
+    figure.subplots_adjust(left=0.07, right=0.93, top=0.91 if title else 0.94, bottom=0.1)
+    below[0].set_position((0.07, 0.1, 0.38, 0.33))
+    for axis in (below[1], right):
+        axis.set_position((0.54, 0.1, 0.39, 0.33))
+    _save(figure, path)

@@ -1,0 +1,157 @@
+"""Numbers in, charts out: scores and spectra. Nothing here knows a model, and figures are drawn without a display."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, safe for colour-blind eyes."""
+MARKERS = ("o", "s", "^", "D", "v", "P")
+"""One for each forecast, so that lines are told apart without their colours too."""
+_WIDE = 6
+"""More panels than this stand four in a row."""
+
+
+class Curve(NamedTuple):
+    """One score of one forecast by lead time, with the ends of its interval; NaN leaves a gap."""
+
+    values: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+class ScorePanel(NamedTuple):
+    """One metric and the curves of all forecasts."""
+
+    name: str
+    unit: str
+    """Empty where there is none."""
+    direction: str
+    """Which way is better, in words."""
+    curves: Mapping[str, Curve]
+
+
+class Spectra(NamedTuple):
+    """Power by wavelength at one lead time, by name of the forecast; the truth goes by itself."""
+
+    title: str
+    truth: Sequence[float]
+    forecasts: Mapping[str, Sequence[float]]
+
+
+def draw_by_lead(path: Path, panels: Sequence[ScorePanel], step_minutes: float | None = None, note: str = "") -> None:
+    """One panel per metric: score against lead time, one line per forecast, its interval as a band.
+
+    Args:
+        path: of the PNG.
+        panels: in the order in which they are drawn.
+        step_minutes: between frames; without it, lead times are in frames.
+        note: small, at the foot: what the bands are and how many samples there were.
+    """
+    columns = min(4 if len(panels) > _WIDE else 3, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = blank_figure(3.1 * columns + 0.3, 2.4 * rows + 0.8)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axis, panel in zip(grid.flat, panels, strict=False):
+        _draw(axis, panel, step_minutes or 1.0)
+    for axis in list(grid.flat)[len(panels) :]:
+        axis.axis("off")
+    for number in range(columns):  # the lowest panel of each column
+        lowest = max(row for row in range(rows) if row * columns + number < len(panels))
+        grid[lowest, number].set_xlabel("lead time, minutes" if step_minutes else "lead time, frames", fontsize=8)
+    finish_figure(figure, path, [grid[0, 0]], note)
+
+
+def draw_spectra(
+    path: Path, wavelengths: Sequence[float], pictures: Sequence[Spectra], unit: str, note: str = ""
+) -> None:
+    """Power against wavelength, one panel per lead time: what lies below the truth has been smoothed away.
+
+    Args:
+        path: of the PNG.
+        wavelengths: pixels, longest first.
+        pictures: one per lead time.
+        unit: of the power.
+        note: small, at the foot.
+    """
+    figure = blank_figure(3.6 * len(pictures) + 0.5, 3.9)
+    grid = figure.subplots(1, len(pictures), squeeze=False, sharey=True)[0]
+    for axis, picture in zip(grid, pictures, strict=True):
+        axis.loglog(wavelengths, _positive(picture.truth), color="black", linewidth=2.4, label="truth")
+        for number, (name, power) in enumerate(picture.forecasts.items()):
+            colour, marker = line_style(number)
+            every = max(1, len(wavelengths) // 8)
+            axis.loglog(
+                wavelengths, _positive(power), color=colour, marker=marker, markersize=4, markevery=every, label=name
+            )
+        axis.set_xlim(max(wavelengths), min(wavelengths))
+        ticks = [2**n for n in range(1, 20) if min(wavelengths) <= 2**n <= max(wavelengths)]
+        axis.set_xticks(ticks, [str(tick) for tick in ticks])
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_title(picture.title, fontsize=9)
+        axis.set_xlabel("wavelength, pixels", fontsize=8)
+        axis.tick_params(labelsize=7)
+        axis.grid(alpha=0.3)
+    shown = [value for picture in pictures for value in picture.truth if value > 0]
+    if shown:
+        grid[0].set_ylim(min(shown) / 100, max(shown) * 3)
+    grid[0].set_ylabel(f"power, {unit}", fontsize=8)
+    finish_figure(figure, path, [grid[0]], note)
+
+
+def _draw(axis: Axes, panel: ScorePanel, step: float) -> None:
+    for number, (forecast, curve) in enumerate(panel.curves.items()):
+        colour, marker = line_style(number)
+        leads = [step * (lead + 1) for lead in range(len(curve.values))]
+        axis.fill_between(leads, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
+        axis.plot(leads, curve.values, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=forecast)
+    if panel.direction.startswith("closer"):
+        axis.axhline(1, color="black", linewidth=0.8, linestyle=":")
+    axis.set_title(f"{panel.name}: {panel.direction}", fontsize=8)
+    axis.set_ylabel(panel.unit, fontsize=7)
+    axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axis.tick_params(labelsize=7)
+    axis.grid(alpha=0.3)
+
+
+def line_style(number: int) -> tuple[str, str]:
+    """Colour and marker of the line with this number, from 0."""
+    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+
+
+def _positive(values: Sequence[float]) -> list[float]:
+    """Without what a logarithmic axis cannot show."""
+    return [value if value > 0 else math.nan for value in values]
+
+
+def blank_figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches."""
+    figure = Figure(figsize=(width, height), dpi=110)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def finish_figure(figure: Figure, path: Path, axes: Sequence[Axes], note: str) -> None:
+    """The legend of some axes above all, each name once, the note below, and the file."""
+    pairs = [pair for axis in axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
+    named = {label: handle for handle, label in reversed(pairs)}
+    labels = list(dict.fromkeys(label for _, label in pairs))
+    width, height = figure.get_size_inches()
+    per_row = max(1, int(width // 1.6))
+    lines = math.ceil(len(labels) / per_row)
+    if labels:
+        handles = [named[label] for label in labels]
+        figure.legend(handles, labels, loc="upper center", ncols=min(per_row, len(labels)), frameon=False, fontsize=8)
+    if note:
+        figure.text(0.01, 0.008, note, fontsize=7, color="0.3")
+    figure.tight_layout(rect=(0, 0.2 / height if note else 0, 1, 1 - (0.1 + 0.22 * lines) / height))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

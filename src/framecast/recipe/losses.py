@@ -1,0 +1,62 @@
+"""What training makes small. Errors are summed over observed pixels only, and divided by their number in the whole batch.
+
+The number is that of the batch over all processes and micro-batches: a batch may be shared in any way, and the sums of
+its parts' losses, and of their gradients, stay those of the whole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from framecast.types import Frames, Valid
+
+
+class LossConfig(BaseModel):
+    """The loss of a recipe.
+
+    Args:
+        kind: "mse", mean squared error; "l1l2", mean absolute plus mean squared error (PredRNN 2017).
+        reduction: "mean" over all pixels; "tensorflow", the form of the official TensorFlow codes:
+            half the sum of squares, plus (l1l2) the sum of absolute errors, not divided by anything.
+        decoupling: weight beta of PredRNN-V2's decoupling loss, in its mean form.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["mse", "l1l2"] = "mse"
+    reduction: Literal["mean", "tensorflow"] = "mean"
+    decoupling: Annotated[float, Field(ge=0)] = 0.0
+
+
+def count_observed(truth: Frames, valid: Valid | None) -> int:
+    """How many pixels of the frames to be predicted (all but the first) were observed."""
+    return truth[:, 1:].numel() if valid is None else int(valid[:, 1:].sum())
+
+
+def reconstruction_loss(
+    config: LossConfig, prediction: Tensor, truth: Frames, valid: Valid | None, pixels: int | Tensor
+) -> Tensor:
+    """The share of a (micro-)batch in the reconstruction loss.
+
+    Args:
+        config: which loss.
+        prediction: (B, T-1, C, H, W), of frames 1 to T-1, network units.
+        truth: (B, T, C, H, W), network units; any value at missing pixels.
+        valid: (B, T, C, H, W), False where missing.
+        pixels: observed pixels of the whole batch, see `observed`.
+
+    Returns:
+        a number; the shares of all parts of a batch add up to its loss.
+    """
+    difference = prediction - truth[:, 1:]
+    if valid is not None:
+        difference = torch.where(valid[:, 1:], difference, 0)
+    squares = difference.square().sum()
+    absolutes = difference.abs().sum() if config.kind == "l1l2" else None
+    if config.reduction == "tensorflow":
+        return 0.5 * squares if absolutes is None else 0.5 * squares + absolutes
+    return (squares if absolutes is None else squares + absolutes) / pixels

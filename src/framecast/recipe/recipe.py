@@ -1,0 +1,310 @@
+"""Strict YAML and frozen models: all that decides a training, but what the data decides.
+
+A recipe may leave out anything; an unknown key is an error that names the nearest valid one. There is no inheritance and
+no interpolation. Channels, size and units come from the data and stand in no recipe.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from framecast.data import DataConfig, DataSet
+from framecast.data.durations import Duration, in_frames
+from framecast.data.windows.normalizer_fit import Choice
+from framecast.errors import UsageError
+from framecast.models import MODELS, ModelConfig, PredRNN
+from framecast.recipe.losses import LossConfig
+from framecast.recipe.sampling import Sampling, ScheduledSampling
+from framecast.recipe.train_config import FREE, Count, RecipeSection, TrainConfig, ValidateConfig
+from framecast.transforms.missing import Fill
+from framecast.transforms.normalize import Normalizer
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+class Recipe(RecipeSection):
+    """A whole training.
+
+    Args:
+        model: the network.
+        patch: pixels of a patch's side.
+        context: frames in, or a time as in 50min; in the recipe of a run always frames.
+        horizon: frames out, or a time.
+        normalize: from raw units to the network's: the name of a kind whose numbers come from the data, or one of
+            `framecast.normalize`; what was fitted stands in the recipe of a run.
+        fill: what the network sees at missing pixels.
+        sampling: which frames it is fed in training.
+        loss: what training makes small.
+        train: how to train.
+        validate: when to look at the validation split.
+        data: what to train on.
+        seed: of all that is random.
+    """
+
+    model: SerializeAsAny[ModelConfig] = PredRNN()
+    patch: Count = 4
+    context_: Duration = Field(default=10, alias="context")
+    horizon_: Duration = Field(default=10, alias="horizon")
+    normalize: Choice | Normalizer = "auto"
+    fill: Fill = "low"
+    mask_channel: bool = False
+    sampling: Sampling = ScheduledSampling()
+    loss: LossConfig = LossConfig()
+    train: TrainConfig = TrainConfig()
+    validate_: ValidateConfig = Field(default=ValidateConfig(), alias="validate")
+    data: DataConfig = DataConfig()
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"name": value}
+        return make_model_config(value) if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _schedule_fits(self) -> Recipe:
+        self.sampling.check(self.train.steps)
+        return self
+
+    @property
+    def context(self) -> int:
+        """Frames in.
+
+        Raises:
+            UsageError: it is a time, and no data have said yet how many frames that is.
+        """
+        return in_frames(self.context_, None, "context")
+
+    @property
+    def horizon(self) -> int:
+        """Frames out.
+
+        Raises:
+            UsageError: as for `context`.
+        """
+        return in_frames(self.horizon_, None, "horizon")
+
+    def resolved(self, dataset: DataSet) -> Recipe:
+        """The same with what these data decide: times in frames, and numbers that are fitted to training."""
+        update: dict[str, Any] = {"context_": dataset.context, "horizon_": dataset.horizon}
+        normalizer = dataset.normalizer(self.normalize)
+        if getattr(normalizer, "channels", None) is not None:
+            update["normalize"] = normalizer
+        return self.model_copy(update=update)
+
+    def identity(self) -> dict[str, Any]:
+        """What decides the numbers of a training; the rest may change when it is resumed."""
+        content = self.model_dump(mode="json", by_alias=True)
+        for key in FREE:
+            del content["train"][key]
+        source = content["data"].pop("source")  # its fingerprint counts, and what is said of each file
+        if not isinstance(source, str):
+            content["data"]["files"] = [{**file, "path": None} for file in source]
+        return content
+
+    def yaml(self) -> str:
+        """The whole recipe, defaults included, in YAML; a network that is not registered by its class's import path."""
+        content = self.model_dump(mode="json", by_alias=True)
+        kind = type(self.model)
+        if MODELS.get(content["model"]["name"]) is not kind:
+            content["model"]["name"] = f"{kind.__module__}:{kind.__qualname__}"
+        return yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def make_model_config(fields: dict[str, Any]) -> ModelConfig:
+    """Build a network's configuration from its fields; `name` is a registered one or `package.module:Class`.
+
+    Raises:
+        UsageError: unknown name, or fields that the network does not have.
+    """
+    name = str(fields.get("name", ""))
+    rest = {key: value for key, value in fields.items() if key != "name"}
+    if ":" in name:
+        return parse_config(import_class(name), rest, f"model {name}")
+    kind = MODELS.get(name)
+    if kind is None:
+        near = difflib.get_close_matches(name, MODELS, 1)
+        hint = f"did you mean {near[0]}?" if near else None
+        raise UsageError("model", got=repr(name), expected=f"one of {', '.join(MODELS)}", fix=hint)
+    return parse_config(kind, {**rest, "name": name}, f"model {name}")
+
+
+def read_recipe(
+    source: str,
+    overrides: Sequence[str] = (),
+    values: Mapping[str, Any] | None = None,
+    *,
+    must_be_model: bool = False,
+) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        source: a YAML file, or the name of a network, which stands for a recipe of defaults.
+        overrides: `key.key=value`, the value in YAML; later ones win.
+        values: `key.key` to a value, applied last.
+        must_be_model: whether a file is refused.
+
+    Raises:
+        UsageError: no such file or network, no YAML, an unknown key, a value that does not fit.
+    """
+    if source in MODELS or must_be_model or (":" in source and not Path(source).exists()):
+        content: Any = {"model": {"name": source}}
+    else:
+        content = _parsed(_text(source), source)
+        content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise UsageError(source, got=type(content).__name__, expected="a mapping of keys to values")
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals:
+            raise UsageError("--set", got=override, expected="key.key=value, for example train.lr=3e-4")
+        _put(content, path.strip(), _parsed(text, f"--set {override}"))
+    for path, value in (values or {}).items():
+        _put(content, path, value)
+    return parse_config(Recipe, content, source)
+
+
+def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | Sequence[str] | None = None) -> Recipe:
+    """Read the recipe of a run, which may come from a stranger: a class that it names is not imported unasked.
+
+    Args:
+        path: recipe.yaml of a run.
+        overrides: as for `read_recipe`.
+        model: `package.module:Class` that the user trusts, or several.
+
+    Raises:
+        UsageError: as for `read_recipe`, or the network is another one than the user named.
+    """
+    content = _parsed(_text(str(path)), str(path))
+    section = content.get("model") if isinstance(content, dict) else None
+    name = str(section.get("name") if isinstance(section, dict) else section)
+    if ":" in name and name not in ([model] if isinstance(model, str) else model or ()):
+        fix = f"if you trust it, say --model {name}"
+        raise UsageError(str(path), got=f"a network of your own, {name}", expected="one of framecast's", fix=fix)
+    return read_recipe(str(path), overrides)
+
+
+def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
+    """Read the recipe of a run; a folder that is no run, such as a saved model, has the default one.
+
+    Args:
+        run: the folder.
+        model: the network's class, if it is not one of framecast's.
+
+    Raises:
+        UsageError: as for `read_run_recipe`.
+    """
+    path, name = Path(run) / "recipe.yaml", None if model is None else f"{model.__module__}:{model.__qualname__}"
+    return read_run_recipe(path, model=name) if path.is_file() else Recipe()
+
+
+def parse_config(kind: type[Config], fields: Mapping[str, Any], source: str) -> Config:
+    """Make a configuration of its fields.
+
+    Args:
+        kind: the configuration's class.
+        fields: plain values.
+        source: what names them in errors.
+
+    Raises:
+        UsageError: an unknown key, or a value that does not fit.
+    """
+    try:
+        return kind.model_validate(dict(fields))
+    except ValidationError as error:
+        raise _explained(error, kind, source) from error
+
+
+def _text(source: str) -> str:
+    path = Path(source)
+    if not path.is_file():
+        near = difflib.get_close_matches(source, MODELS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"networks: {', '.join(MODELS)}"
+        raise UsageError(source, got="no such file", expected="a recipe or the name of a network", fix=hint)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(source, got=str(error), expected="a text file") from error
+
+
+def _parsed(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(source, got=" ".join(str(error).split()), expected="YAML") from error
+
+
+def _put(content: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for key in parents:
+        inner = content.get(key)
+        if key == "model" and isinstance(inner, str):
+            inner = {"name": inner}
+        content[key] = inner if isinstance(inner, dict) else {}
+        content = content[key]
+    content[last] = value
+
+
+def import_class(name: str) -> type[ModelConfig]:
+    """The class that `package.module:Class` names.
+
+    Raises:
+        UsageError: there is none, or it is not derived from ModelConfig.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        kind = getattr(importlib.import_module(module), attribute, None)
+    except ImportError as error:
+        raise UsageError("model", got=name, expected="package.module:Class", fix=str(error)) from error
+    if not (isinstance(kind, type) and issubclass(kind, ModelConfig)):
+        raise UsageError("model", got=name, expected="a class derived from framecast.models.ModelConfig")
+    return kind
+
+
+def _explained(error: ValidationError, root: type[BaseModel], source: str) -> UsageError:
+    """The first fault of a recipe, with the nearest valid key where a key is unknown."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+        return UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}{got}")
+    keys = _keys(root, [str(part) for part in first["loc"][:-1]])
+    near = difflib.get_close_matches(str(first["loc"][-1]), keys, 1)
+    hint = f"did you mean {near[0]}?" if near else None
+    return UsageError(f"{source}: {where}", got="an unknown key", expected=f"one of {', '.join(keys)}", fix=hint)
+
+
+def _keys(root: type[BaseModel], path: list[str]) -> list[str]:
+    """The keys that are valid under `path`, over all alternatives that stand there."""
+    kinds = [root]
+    for key in path:
+        fields = [field for kind in kinds for name, field in kind.model_fields.items() if key in (name, field.alias)]
+        found = [inner for field in fields for inner in _models(field.annotation)]
+        kinds = found or kinds
+    return sorted({field.alias or name for kind in kinds for name, field in kind.model_fields.items()})
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in getattr(annotation, "__args__", ()) for model in _models(inner)]
+
+
+def foreign(recipe: Recipe) -> type[ModelConfig] | None:
+    """The class of a recipe's network where it is not framecast's own."""
+    kind = type(recipe.model)
+    return None if kind in MODELS.values() else kind
+
+
+def foreign_name(recipe: Recipe) -> str | None:
+    """Its import path, `package.module:Class`."""
+    kind = foreign(recipe)
+    return None if kind is None else f"{kind.__module__}:{kind.__qualname__}"

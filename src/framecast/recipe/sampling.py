@@ -1,0 +1,216 @@
+"""Which steps of a rollout are fed the true frame in training, as closed forms of the iteration: nothing is carried.
+
+Iterations count from 1. Every draw is a pure function of (seed, iteration): resuming, or sharing a batch among
+processes, changes nothing. A draw is made for the whole batch of an iteration; each process takes its rows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from framecast.types import Known
+
+_STREAM = 0x5A3D
+Probability = Annotated[float, Field(ge=0, le=1)]
+OFFICIAL_SHARE = 50_000 / 80_000
+"""The share of its iterations that the official training takes to end its schedules."""
+
+
+class _Schedule(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
+        """The probability that the true frame is fed at (context, horizon) steps.
+
+        Args:
+            iteration: 1 for the first.
+            total: iterations of the whole training, for schedules whose length is not given.
+        """
+        raise NotImplementedError
+
+    def check(self, total: int) -> None:
+        """Whether the schedule fits into a training of `total` iterations.
+
+        Raises:
+            ValueError: it does not.
+        """
+
+    def known(self, iteration: int, total: int, *, seed: int, batch: int, context: int, frames: int) -> Known:
+        """Draw which steps are fed true frames.
+
+        Args:
+            iteration: 1 for the first.
+            total: iterations of the whole training.
+            seed: of the run.
+            batch: sequences of the iteration, over all processes.
+            context: J, true frames of a forecast.
+            frames: T, frames of a sequence.
+
+        Returns:
+            (batch, T - 1). Each entry is drawn by itself; step 0 is always true.
+        """
+        encoder, decoder = self.probabilities(iteration, total)
+        draw = np.random.default_rng([_STREAM, seed, iteration])
+        # The order of the official code: first all of the encoder's draws, then the decoder's.
+        first: NDArray[np.bool_] = draw.random((batch, context - 1)) < encoder
+        second: NDArray[np.bool_] = draw.random((batch, frames - context - 1)) < decoder
+        start = np.ones((batch, 1), dtype=bool)
+        return torch.from_numpy(np.concatenate([start, first, second], 1))
+
+
+class ScheduledSampling(_Schedule):
+    """The context is true; of the horizon, ever fewer frames are (Bengio et al. 2015, https://arxiv.org/abs/1506.03099).
+
+    Curves of the probability at iteration i: linear, max(floor, start - rate i); exponential, k^i with k < 1; inverse
+    sigmoid, k / (k + exp(i / k)) with k >= 1. From iteration `stop` on it is `floor`.
+
+    Args:
+        stop: the iteration from which on the probability is `floor`; by default 5/8 of the training, the official
+            share (50,000 of 80,000).
+        rate: of the linear curve; by default it falls from `start` to `floor` at `stop`. Officially 2e-5.
+        k: of the other curves; by default they reach about 1 % at `stop`.
+    """
+
+    kind: Literal["scheduled"] = "scheduled"
+    curve: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"
+    start: Probability = 1.0
+    floor: Probability = 0.0
+    rate: Annotated[float, Field(gt=0)] | None = None
+    k: Annotated[float, Field(gt=0)] | None = None
+    stop: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ScheduledSampling:
+        if self.floor > self.start:
+            raise ValueError(f"floor, start: got {self.floor}, {self.start}, expected floor <= start")
+        if self.curve != "linear" and "start" in self.model_fields_set and self.start != 1:
+            raise ValueError(f"start: the {self.curve} curve begins at 1; leave it out")
+        if self.curve == "linear" and self.k is not None:
+            raise ValueError("k: the linear curve has none; use rate, or another curve")
+        if self.curve != "linear" and self.rate is not None:
+            raise ValueError(f"rate: the {self.curve} curve has none; use k")
+        if self.curve == "exponential" and self.k is not None and self.k >= 1:
+            raise ValueError(f"k: got {self.k}, expected less than 1 for the exponential curve")
+        if self.curve == "inverse_sigmoid" and self.k is not None and self.k < 1:
+            raise ValueError(f"k: got {self.k}, expected at least 1 for the inverse sigmoid")
+        return self
+
+    def probability(self, iteration: int, total: int) -> float:
+        """The probability of truth within the horizon."""
+        stop = self.stop or max(1, round(OFFICIAL_SHARE * total))
+        if iteration >= stop:
+            return self.floor
+        if self.curve == "linear":
+            rate = self.rate or (self.start - self.floor) / stop
+            return max(self.floor, self.start - rate * iteration)
+        if self.curve == "exponential":
+            return max(self.floor, (self.k or 0.01 ** (1 / stop)) ** iteration)
+        k = self.k or max(1.0, stop / 12)
+        return max(self.floor, k / (k + math.exp(min(iteration / k, 700.0))))
+
+    def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
+        """(1, probability)."""
+        return 1.0, self.probability(iteration, total)
+
+
+class ReverseScheduledSampling(_Schedule):
+    """The context starts half predicted and becomes true, the horizon starts half true and becomes predicted.
+
+    With s = iteration - step_1, encoder from `step_1` to `step_2`: exponential 1 - (1 - start) exp(-s / alpha), the
+    official curve; linear start + (1 - start) s / (step_2 - step_1); sigmoid
+    start + (1 - start) / (1 + exp((b - s) / alpha)) with b half-way. Decoder: start (1 - s / (step_2 - step_1)).
+    Before, both are `start`; after, 1 and 0.
+
+    Wang et al.: PredRNN, TPAMI 2022, section 3.4, https://arxiv.org/abs/2103.09504.
+
+    Args:
+        step_1: by default 5/16 of the training (officially 25,000 of 80,000).
+        step_2: by default 5/8 of the training (officially 50,000 of 80,000).
+        alpha: by default a tenth of step_2 - step_1 (officially 2,500).
+    """
+
+    kind: Literal["reverse"] = "reverse"
+    curve: Literal["exponential", "linear", "sigmoid"] = "exponential"
+    start: Probability = 0.5
+    step_1: Annotated[int, Field(ge=0)] | None = None
+    step_2: Annotated[int, Field(ge=1)] | None = None
+    alpha: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ReverseScheduledSampling:
+        if self.step_1 is not None and self.step_2 is not None and self.step_1 >= self.step_2:
+            raise ValueError(f"step_1, step_2: got {self.step_1}, {self.step_2}, expected step_1 < step_2")
+        return self
+
+    def _steps(self, total: int) -> tuple[int, int]:
+        second = self.step_2 or max(1, round(OFFICIAL_SHARE * total))
+        return (second // 2 if self.step_1 is None else self.step_1), second
+
+    def check(self, total: int) -> None:
+        """See the base class."""
+        first, second = self._steps(total)
+        if first >= second:
+            fix = "give step_2 too, or lower step_1"
+            raise ValueError(f"step_1: got {first}, expected less than step_2, which is {second} here; {fix}")
+
+    def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
+        """(encoder, decoder)."""
+        first, second = self._steps(total)
+        alpha = self.alpha or max(1.0, (second - first) / 10)
+        if iteration < first:
+            return self.start, self.start
+        if iteration >= second:
+            return 1.0, 0.0
+        s, span = iteration - first, second - first
+        growth = {
+            "exponential": 1 - math.exp(-s / alpha),
+            "linear": s / span,
+            "sigmoid": 1 / (1 + math.exp(min((span / 2 - s) / alpha, 700.0))),
+        }[self.curve]
+        return self.start + (1 - self.start) * growth, self.start * (1 - s / span)
+
+
+class Free(_Schedule):
+    """As at test time: the context is true, the horizon predicted."""
+
+    kind: Literal["free"] = "free"
+
+    def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
+        """(1, 0)."""
+        return 1.0, 0.0
+
+
+class Forced(_Schedule):
+    """Teacher forcing: all frames are true."""
+
+    kind: Literal["forced"] = "forced"
+
+    def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
+        """(1, 1)."""
+        return 1.0, 1.0
+
+
+Sampling = Annotated[ScheduledSampling | ReverseScheduledSampling | Free | Forced, Field(discriminator="kind")]
+
+
+def sampling_end(sampling: Sampling, total: int) -> int | None:
+    """The iteration from which on the share of true frames no longer changes; None where it never does, or always.
+
+    Args:
+        sampling: a schedule.
+        total: iterations of the training.
+    """
+    final = sampling.probabilities(total, total)
+    if sampling.probabilities(1, total) == final:
+        return None
+    low, high = 1, total  # changes at low, not at high; once it is final it stays so
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if sampling.probabilities(middle, total) == final else (middle, high)
+    return high if high < total else None

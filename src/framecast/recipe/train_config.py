@@ -1,0 +1,95 @@
+"""How a recipe trains and validates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from framecast.nn.cuda_graphs import Mode
+from framecast.recipe.learning_rate import Constant, LearningRate
+
+Count = Annotated[int, Field(ge=1)]
+FREE = (
+    "workers",
+    "accumulate",
+    "memory",
+    "cuda_graphs",
+    "log_every",
+    "checkpoint_every",
+    "checkpoint_minutes",
+    "keep",
+)
+"""Keys of `train` that do not decide the numbers."""
+
+
+class RecipeSection(BaseModel):
+    """A part of a recipe: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainConfig(RecipeSection):
+    """How to train.
+
+    Args:
+        steps: iterations; with time_reversal "step" each makes two updates, as in the official code.
+        batch_size: sequences per iteration over all processes and micro-batches.
+        accumulate: micro-batches per iteration and process, for less memory.
+        lr: base learning rate of Adam.
+        lr_schedule: its course over the iterations.
+        betas: of Adam.
+        eps: of Adam.
+        clip: largest norm of the gradient; null for none, as published.
+        ema: decay of a running average of the weights, which is then validated and saved; null for none.
+        time_reversal: "off"; "step", a second update on the same batch backward in time (official); "augment", each
+            sequence backward with probability 1/2.
+        dtype: arithmetic of the forward pass: fp32, bf16 or fp16 (autocast; weights stay fp32).
+        precision: of fp32: "highest"; "high", fast kernels or TF32; "auto", "high" on a CPU and "highest" on a GPU.
+        memory: "fast"; "low" keeps states only and computes gates again in the backward pass: less memory, same bits.
+        cuda_graphs: whether launches are recorded once and replayed on a CUDA device: "auto", where it can be done
+            (one process, not fp16); "on", an error where it cannot; "off".
+        workers: processes that prepare batches; they change no number.
+        log_every: iterations between lines of events.jsonl.
+        checkpoint_every: iterations between checkpoints.
+        checkpoint_minutes: time after which one is saved anyway, so that slow iterations are not lost either.
+        keep: how many checkpoints to keep; the older ones of this run are removed.
+    """
+
+    steps: Count = 10_000
+    batch_size: Count = 8
+    accumulate: Count = 1
+    lr: Annotated[float, Field(gt=0)] = 3e-4
+    lr_schedule: LearningRate = Constant()
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    clip: Annotated[float, Field(gt=0)] | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    time_reversal: Literal["off", "step", "augment"] = "off"
+    dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["auto", "highest", "high"] = "auto"
+    memory: Literal["fast", "low"] = "fast"
+    cuda_graphs: Mode = "auto"
+    workers: Annotated[int, Field(ge=0)] = 0
+    log_every: Count = 10
+    checkpoint_every: Count = 500
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0
+    keep: Annotated[int, Field(ge=3)] = 3
+
+
+class ValidateConfig(RecipeSection):
+    """When to look at the validation split, and what follows.
+
+    Args:
+        every: iterations between validations.
+        sequences: how many of its windows to score; null for all.
+        metric: one whose mean over lead times decides which model is the best; csi and its kin with one threshold.
+        thresholds: of csi and its kin, in raw units; all are written to the log.
+        patience: validations without a better score after which training ends; null for never.
+    """
+
+    every: Count = 500
+    sequences: Count | None = 64
+    metric: str = "sse"
+    thresholds: tuple[float, ...] = ()
+    patience: Count | None = None

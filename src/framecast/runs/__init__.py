@@ -1,0 +1,1 @@
+"""Run folders: lock, event log, checkpoints, and their record."""

@@ -1,0 +1,98 @@
+"""Checkpoints that survive a kill at any moment: written whole, flushed, then committed by a manifest.
+
+checkpoints/step-00000500.pt      all that a resumed training needs
+checkpoints/step-00000500.json    its sha256, size and step; without it the checkpoint does not exist
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from framecast import files
+from framecast.errors import CheckpointError
+
+Content = dict[str, Any]
+
+
+class LoadedCheckpoint(NamedTuple):
+    """The newest valid checkpoint."""
+
+    content: Content
+    path: Path
+    skipped: list[str]
+    """Newer ones that could not be used, each with the reason."""
+
+
+def save(folder: Path, step: int, content: Content, *, keep: int) -> Path:
+    """Write a checkpoint and commit it; then remove this run's oldest ones beyond `keep`.
+
+    Args:
+        folder: `checkpoints/` of the run.
+        step: iterations done.
+        content: tensors, numbers, strings, and lists and dictionaries of them.
+        keep: how many to keep.
+
+    Returns:
+        the path of the checkpoint. One of this step that is valid already is left as it is.
+    """
+    path = folder / f"step-{step:08d}.pt"
+    if _fault(path) is None:
+        return path
+    # Through memory: torch's own writer hides a full disk behind an error of its own.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    digest = files.write(path, lambda file: file.write(buffer.getbuffer()))
+    manifest = {"sha256": digest, "size": path.stat().st_size, "step": step}
+    files.write_text(path.with_suffix(".json"), json.dumps(manifest) + "\n")
+    for old in _committed(folder)[keep:]:
+        old.with_suffix(".json").unlink(missing_ok=True)
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_newest(folder: Path) -> LoadedCheckpoint | None:
+    """Return the newest checkpoint whose sha256 holds, or None if none was ever committed.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none is valid.
+    """
+    skipped: list[str] = []
+    for path in _committed(folder):
+        fault = _fault(path)
+        if fault is None:
+            try:
+                return LoadedCheckpoint(torch.load(path, map_location="cpu", weights_only=True), path, skipped)
+            except (pickle.UnpicklingError, RuntimeError) as error:
+                fault = str(error).splitlines()[0]
+        skipped.append(f"{path.name}: {fault}")
+    if not skipped and len(uncommitted := sorted(folder.glob("step-*.pt"))) > 1:  # one is a save cut short
+        skipped = [f"{path.name}: its manifest is missing" for path in uncommitted]
+    if skipped:
+        raise CheckpointError(f"{folder}: no valid checkpoint", got="; ".join(skipped), fix="restore one from a copy")
+    return None
+
+
+def _committed(folder: Path) -> list[Path]:
+    """Checkpoints that have a manifest, newest first."""
+    return sorted((path.with_suffix(".pt") for path in folder.glob("step-*.json")), reverse=True)
+
+
+def _fault(path: Path) -> str | None:
+    """Why a checkpoint cannot be trusted; None if it can."""
+    manifest = path.with_suffix(".json")
+    try:
+        expected = json.loads(manifest.read_text())
+        size, digest = int(expected["size"]), str(expected["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "its manifest is missing or damaged"
+    if not path.is_file():
+        return "the file is missing"
+    if path.stat().st_size != size:
+        return f"got {path.stat().st_size} bytes, expected {size}"
+    return None if files.sha256(path) == digest else "its sha256 does not hold"

@@ -1,0 +1,1 @@
+"""Training: start, resume, the loop over iterations."""

@@ -1,0 +1,198 @@
+"""A training from the outside: begin a run, go on with one. Devices, precisions and processes are Lightning Fabric's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+
+from framecast import kernels
+from framecast.data import MOVING_MNIST, DataSet, open_data
+from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
+from framecast.errors import UsageError
+from framecast.nn import cuda_graphs
+from framecast.progress import Silent, show_progress
+from framecast.recipe.recipe import Recipe, read_run_recipe
+from framecast.runs.folder import RunFolder, read_events
+from framecast.training.loop import TrainingOutcome, open_batches, run_training
+from framecast.training.trainer import TrainingState
+
+PRECISIONS: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+class _Mixed(MixedPrecision):
+    """Autocast that leaves what enters as it is: the frames are the loss's truth, too, and a pixel count is exact."""
+
+    def convert_input(self, data: Any) -> Any:
+        return data
+
+
+def start(recipe: Recipe, path: str | Path, place: Launch = SINGLE_PROCESS, *, quiet: bool = False) -> TrainingOutcome:
+    """Begin a run in a new folder and train to its end.
+
+    Args:
+        recipe: what to train, how, and what on.
+        path: of the run's folder; made once all of the recipe is known to fit.
+        place: where to compute.
+        quiet: plain lines instead of a progress bar.
+
+    Raises:
+        UsageError: the folder exists, or something of the recipe cannot be done here.
+        InputError: the data cannot be used.
+        RunInUse: another process holds the folder.
+        Stopped: a signal came; everything was saved.
+        NonFiniteLoss: nothing of that step was saved.
+    """
+    recipe = _anchored(recipe)
+    dataset, folder = _open(recipe), RunFolder(path)
+    recipe = recipe.resolved(dataset)
+    fabric = new_fabric(recipe, place)
+    if place.rank == 0 and not folder.recipe.exists():
+        folder.check_free()
+    with _held(folder, place):
+        trainer = _trainer(recipe, dataset, fabric)
+        if place.rank == 0:
+            folder.create(recipe.yaml(), _described(dataset), dataset.record)
+        return _run(trainer, folder, quiet)
+
+
+def resume(
+    path: str | Path,
+    place: Launch = SINGLE_PROCESS,
+    *,
+    overrides: Sequence[str] = (),
+    model: str | None = None,
+    quiet: bool = False,
+) -> TrainingOutcome:
+    """Go on with a run from its newest valid checkpoint; from the start if there is none yet.
+
+    Args:
+        path: of the run's folder.
+        place: where to compute; another number of processes trains on the same sequences in the same order.
+        overrides: `key=value` of what does not decide the numbers, for example train.workers=2.
+        model: `package.module:Class` of a network of one's own, which is imported only if named here too.
+        quiet: plain lines instead of a progress bar.
+
+    Raises:
+        UsageError: no run is there.
+        CheckpointError: no checkpoint is valid, or recipe or data are not those of the run.
+        RunInUse, Stopped, NonFiniteLoss, InputError: as for `start`.
+    """
+    folder = RunFolder(path).opened()
+    recipe = _anchored(read_run_recipe(folder.recipe, overrides, model))
+    with _held(folder, place):
+        return _run(_trainer(recipe, _open(recipe), new_fabric(recipe, place)), folder, quiet)
+
+
+def measure_pace(recipe: Recipe, place: Launch = SINGLE_PROCESS, seconds: float = 0.0) -> float:
+    """Seconds of one iteration here, the mean of five or more after two to warm up; the weights are thrown away.
+
+    Args:
+        recipe: of the training.
+        place: where to compute.
+        seconds: to measure for at least; on a shared machine, a few iterations may fall into a fast moment.
+
+    Raises:
+        UsageError, InputError: as for `start`.
+    """
+    recipe = _anchored(recipe)
+    trainer = _trainer(recipe, _open(recipe), new_fabric(recipe, place))
+    batches = open_batches(trainer)
+    for _ in range(2):
+        trainer.iterate(next(batches))
+    began, done, passed = time.perf_counter(), 0, 0.0
+    while done < 5 or passed < seconds:
+        trainer.iterate(next(batches))
+        done, passed = done + 1, time.perf_counter() - began
+    return passed / done
+
+
+def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> TrainingState:
+    fabric.launch()
+    kernels.set_precision(recipe.train.precision)
+    kernels.set_memory(recipe.train.memory)
+    cuda_graphs.set_graphs(recipe.train.cuda_graphs)
+    return TrainingState(recipe, dataset, fabric)
+
+
+def _anchored(recipe: Recipe) -> Recipe:
+    """The recipe with absolute paths, so that a run can be resumed from anywhere."""
+    data = recipe.data.placed(lambda path: str(Path(path).absolute()))
+    if data.source == MOVING_MNIST and data.moving_mnist.digits_file is not None:
+        digits = str(Path(data.moving_mnist.digits_file).absolute())
+        data = data.model_copy(update={"moving_mnist": data.moving_mnist.model_copy(update={"digits_file": digits})})
+    return recipe.model_copy(update={"data": data})
+
+
+def _open(recipe: Recipe) -> DataSet:
+    return open_data(recipe.data, context=recipe.context_, horizon=recipe.horizon_, seed=recipe.seed)
+
+
+def _held(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
+    """The first process holds the run for its group."""
+    return folder.lock() if place.rank == 0 else nullcontext()
+
+
+def _described(dataset: DataSet) -> dict[str, Any]:
+    return {
+        "spec": dataset.spec.model_dump(),
+        "fingerprint": dataset.fingerprint,
+        "split": dataset.split_hash,
+        "windows": {split: dataset.count(split) for split in ("train", "val", "test")},
+        "notes": dataset.notes,
+    }
+
+
+def _run(trainer: TrainingState, folder: RunFolder, quiet: bool) -> TrainingOutcome:
+    main, steps = trainer.fabric.is_global_zero, trainer.recipe.train.steps
+    with show_progress("training", steps, quiet=quiet) if main else Silent() as show:
+        for note in trainer.dataset.notes:
+            show.say(note)
+        outcome = run_training(trainer, folder, show)
+        if main:
+            draw_loss(folder, trainer.metrics[0].name)
+    return outcome
+
+
+def draw_loss(folder: RunFolder, metric: str) -> None:
+    """Draw loss.png from the event log."""
+    from framecast.plotting.frames import draw_loss_curve
+
+    events = [event for event in read_events(folder.events, "train") if event["loss"] is not None]
+    validations = read_events(folder.events, "validation")
+    validation = {event["step"]: event[metric] for event in validations if event[metric] is not None}
+    if events:
+        draw_loss_curve(
+            folder.path / "loss.png", [e["step"] for e in events], [e["loss"] for e in events], validation, metric
+        )
+
+
+def new_fabric(recipe: Recipe, place: Launch) -> Fabric:
+    """Fabric for a place.
+
+    Raises:
+        UsageError: a device that is not there, a dtype that it does not have, a batch that cannot be shared.
+    """
+    device, world, config = resolve_device(place.device), place.processes * place.nodes, recipe.train
+    if config.dtype == "fp16" and device != "cuda":
+        raise UsageError("train.dtype", got=f"fp16 on {device}", expected="fp32 or bf16 there")
+    if config.batch_size % (config.accumulate * world):
+        got = f"{config.batch_size} for {world} processes and accumulate {config.accumulate}"
+        raise UsageError("train.batch_size", got=got, expected=f"a multiple of {config.accumulate * world}")
+    if config.cuda_graphs == "on" and (device != "cuda" or world > 1 or config.dtype == "fp16"):
+        got = f"on, with {device}, {world} process(es), {config.dtype}"
+        raise UsageError("train.cuda_graphs", got=got, expected="auto or off; on needs cuda, one process, not fp16")
+    plugins: list[Any] | None = None if config.dtype == "fp32" else [_Mixed(PRECISIONS[config.dtype], device)]
+    return Fabric(
+        accelerator=device,
+        strategy="ddp" if world > 1 else "auto",
+        devices=place.processes,
+        num_nodes=place.nodes,
+        precision="32-true" if plugins is None else None,
+        plugins=plugins,
+    )

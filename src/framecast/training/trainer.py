@@ -1,0 +1,279 @@
+"""What changes while a network is trained, and one iteration of it.
+
+Iterations count from 1. All randomness is a pure function of the seed and of the iteration, so that resuming, the
+number of workers, and how a batch is shared among processes and micro-batches cannot change what is trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from framecast.data import Batch, DataSet
+from framecast.devices import to_device
+from framecast.errors import NonFiniteLoss, UsageError
+from framecast.evaluation.evaluate import evaluate
+from framecast.forecasting.forecaster import Forecaster
+from framecast.forecasting.model_folder import save_forecaster
+from framecast.metrics import Metric, select_metrics
+from framecast.recipe.losses import count_observed
+from framecast.recipe.recipe import Recipe
+from framecast.runs.folder import RunFolder
+from framecast.training.ema import WeightAverage
+from framecast.training.objective import GradientAccumulator, Inputs, Objective, gradient_norm, trainable
+
+_REVERSAL_STREAM = 0x7EAF
+VALIDATION_METRICS = ("framecast", "fmae")
+
+
+class TrainingState:
+    """All that changes in a training, and one iteration of it.
+
+    Args:
+        recipe: what to train and how.
+        dataset: what on.
+        fabric: where; launched.
+    """
+
+    def __init__(self, recipe: Recipe, dataset: DataSet, fabric: Fabric) -> None:
+        self.recipe, self.dataset, self.fabric = recipe, dataset, fabric
+        self.step, self.worse = 0, 0
+        self.best: float | None = None
+        self.metrics = validation_metrics(recipe, dataset)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.forecaster = new_forecaster(recipe, dataset)
+        objective = Objective(self.forecaster, recipe.loss)
+        self.parameters = trainable(objective)
+        config = recipe.train
+        fused = config.dtype != "fp16" and fabric.device.type in ("cpu", "cuda")
+        adam = torch.optim.Adam(self.parameters, config.lr, config.betas, config.eps, fused=fused)
+        self.objective, self.optimizer = fabric.setup(objective, adam)
+        self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
+        self.say: Callable[[str], None] = _silent
+        self.gradients = GradientAccumulator(self.objective, self.parameters, fabric, lambda line: self.say(line))
+
+    def iterate(self, batches: list[Batch]) -> dict[str, Any]:
+        """One iteration: one update, or two with time_reversal "step".
+
+        Returns:
+            what the event log gets; the loss is None where no pixel of the batch was observed: nothing is learnt then.
+
+        Raises:
+            NonFiniteLoss: before any weight is changed.
+        """
+        config, step = self.recipe.train, self.step + 1
+        rate = config.lr * config.lr_schedule.factor(step, config.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        if config.time_reversal == "augment":
+            batches = [self._turned(batch, m) for m, batch in enumerate(batches)]
+        passes = [batches, [_reversed(b) for b in batches]] if config.time_reversal == "step" else [batches]
+        results = [result for direction in passes if (result := self._update(direction, step)) is not None]
+        self.step = step
+        encoder, decoder = self.recipe.sampling.probabilities(step, config.steps)
+        loss, norm = (sum(v) / len(results) for v in zip(*results, strict=True)) if results else (None, None)
+        return {"step": step, "loss": loss, "gradient_norm": norm, "lr": rate, "truth": [encoder, decoder]}
+
+    def _update(self, batches: list[Batch], step: int) -> tuple[float, float] | None:
+        """Loss and norm of the gradient; None where there was nothing to learn from."""
+        fabric, config = self.fabric, self.recipe.train
+        known = self.recipe.sampling.known(
+            step,
+            config.steps,
+            seed=self.recipe.seed,
+            batch=config.batch_size,
+            context=self.recipe.context,
+            frames=self.recipe.context + self.recipe.horizon,
+        )
+        pixels = float(sum(self._observed(batch) for batch in batches))
+        if self.dataset.has_missing:
+            pixels = self.over_processes(pixels, "sum")
+        else:  # as many in every process: no need to ask
+            pixels *= fabric.world_size
+        if pixels == 0:
+            return None
+        losses, share = [], 1 / (len(batches) * fabric.world_size)
+        for m, batch in enumerate(batches):
+            inputs = self.inputs(batch, known[self._rows(m, len(batch.frames))], pixels)
+            losses.append(self.gradients.add(inputs, share, more=m + 1 < len(batches)))
+        fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
+        # The only time that the host waits for the device.
+        *parts, norm = torch.stack([*losses, gradient_norm(self.parameters)]).tolist()
+        mean = self.over_processes(sum(parts), "sum")
+        if not math.isfinite(mean) or (not math.isfinite(norm) and config.dtype != "fp16"):
+            self.optimizer.zero_grad()
+            what = "loss" if not math.isfinite(mean) else "gradient"
+            raise NonFiniteLoss(
+                f"{what} is not finite at step {step} ({_named(batches, step)}); nothing of this step was saved",
+                fix="lower train.lr, set train.clip=1, or look at these sequences",
+            )
+        if config.clip and config.clip < norm < math.inf:
+            torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], config.clip / norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update()
+        return mean, norm
+
+    def _observed(self, batch: Batch) -> int:
+        """Pixels of a batch that count in the loss; covariates do not."""
+        cut = self.dataset.spec.channels
+        return count_observed(batch.frames[:, :, :cut], None if batch.valid is None else batch.valid[:, :, :cut])
+
+    def inputs(self, batch: Batch, known: Tensor, pixels: float) -> Inputs:
+        """What the objective takes, on its way to the device."""
+        device = self.fabric.device
+        valid = None if batch.valid is None else to_device(batch.valid, device)
+        count = torch.tensor(pixels, dtype=torch.float32)
+        return to_device(batch.frames, device), valid, to_device(known, device), to_device(count, device)
+
+    def _rows(self, micro: int, size: int) -> slice:
+        start = (micro * self.fabric.world_size + self.fabric.global_rank) * size
+        return slice(start, start + size)
+
+    def over_processes(self, value: float, operation: Literal["sum", "max"]) -> float:
+        """The sum or the largest of a number over all processes."""
+        if self.fabric.world_size == 1:
+            return value
+        exact = torch.float32 if self.fabric.device.type == "mps" else torch.float64
+        number = torch.tensor(value, dtype=exact, device=self.fabric.device)
+        return float(self.fabric.all_reduce(number, reduce_op=operation))  # type: ignore[arg-type]
+
+    def _turned(self, batch: Batch, micro: int) -> Batch:
+        """Each sequence backward with probability 1/2, a pure function of seed, iteration and row."""
+        draw = np.random.default_rng([_REVERSAL_STREAM, self.recipe.seed, self.step + 1])
+        turn = draw.random(self.recipe.train.batch_size) < 0.5
+        rows = torch.from_numpy(turn[self._rows(micro, len(batch.frames))])[:, None, None, None, None]
+        back = _reversed(batch)
+        valid = None if batch.valid is None or back.valid is None else torch.where(rows, back.valid, batch.valid)
+        return Batch(torch.where(rows, back.frames, batch.frames), valid, batch.indices)
+
+    def validate(self) -> dict[str, float]:
+        """Mean scores over lead times on the validation split, of the averaged weights if there are any."""
+        recipe, fabric = self.recipe, self.fabric
+        with self._averaged():
+            scores = evaluate(
+                self.forecaster,
+                self.dataset,
+                "val",
+                self.metrics,
+                context=recipe.context,
+                horizon=recipe.horizon,
+                batch_size=max(1, recipe.train.batch_size // (recipe.train.accumulate * fabric.world_size)),
+                limit=recipe.validate_.sequences,
+                device=fabric.device,
+                rank=fabric.global_rank,
+                world_size=fabric.world_size,
+                all_reduce=lambda sums: fabric.all_reduce(sums, reduce_op="sum"),  # type: ignore[arg-type,return-value]
+            )
+        return scores.mean()
+
+    def is_better(self, score: float) -> bool:
+        """Whether a validation score is better than the best so far; NaN never is."""
+        if self.best is None:
+            return not math.isnan(score)
+        less = self.metrics[0].better == "less"
+        return score < self.best if less else score > self.best
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return self.average.applied() if self.average is not None else nullcontext()
+
+    def save_model(self, folder: RunFolder, scores: dict[str, float]) -> None:
+        """Write `model/`.
+
+        Raises:
+            NonFiniteLoss: a weight is not finite.
+        """
+        self._check_weights()
+        with self._averaged():
+            save_forecaster(folder.model, self.forecaster, {"step": self.step, "validation": scores})
+
+    def state(self) -> dict[str, Any]:
+        """All that resuming needs, but the recipe.
+
+        Raises:
+            NonFiniteLoss: a weight is not finite: such a state is never saved.
+        """
+        self._check_weights()
+        return {
+            "step": self.step,
+            "samples": self.step * self.recipe.train.batch_size,
+            "network": self.forecaster.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.fabric.strategy.precision.state_dict(),
+            "average": self.average.state() if self.average is not None else None,
+            "best": self.best,
+            "worse": self.worse,
+            "processes": self.fabric.world_size,
+        }
+
+    @torch.no_grad()
+    def _check_weights(self) -> None:
+        norms = [torch.linalg.vector_norm(parameter) for parameter in self.parameters]
+        if not torch.isfinite(torch.stack(norms)).all():
+            fix = "lower train.lr, or set train.clip=1; resume goes on from the last checkpoint"
+            raise NonFiniteLoss(f"weights are not finite after step {self.step}; they were not saved", fix=fix)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to what `state` returned."""
+        self.step, self.best, self.worse = state["step"], state["best"], state["worse"]
+        self.forecaster.network.load_state_dict(state["network"])
+        fused = self.optimizer.param_groups[0]["fused"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["fused"] = fused  # this device's, not that of the checkpoint
+        self.fabric.strategy.precision.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.restore(state["average"])
+
+
+def validation_metrics(recipe: Recipe, dataset: DataSet) -> list[Metric]:
+    """What is scored at each validation; the first decides which model is the best.
+
+    Raises:
+        UsageError: `validate.metric` is not exactly one metric that orders forecasts.
+    """
+    config = recipe.validate_
+    first = select_metrics([config.metric], spec=dataset.spec, thresholds=config.thresholds)
+    if len(first) != 1:
+        got = f"{config.metric}, which is {len(first)} metrics here"
+        raise UsageError("validate.metric", got=got, expected="one metric; csi and its kin with one threshold")
+    if first[0].better == "one":
+        raise UsageError("validate.metric", got=config.metric, expected="a score of which less, or more, is better")
+    names = (config.metric, *VALIDATION_METRICS)
+    return select_metrics(names, spec=dataset.spec, thresholds=config.thresholds)
+
+
+def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
+    """A Forecaster with fresh weights for this recipe and these data."""
+    return Forecaster(
+        recipe.model,
+        dataset.spec,
+        dataset.normalizer(recipe.normalize),
+        recipe.patch,
+        fill=recipe.fill,
+        mask_channel=recipe.mask_channel,
+        context=recipe.context,
+    )
+
+
+def _silent(line: str) -> None:
+    """Where nobody listens."""
+
+
+def _reversed(batch: Batch) -> Batch:
+    """Backward in time."""
+    return Batch(batch.frames.flip(1), None if batch.valid is None else batch.valid.flip(1), batch.indices)
+
+
+def _named(batches: list[Batch], step: int) -> str:
+    indices = [index for batch in batches for index in batch.indices]
+    return f"step {step}, sequences {', '.join(map(str, indices[:16]))}"

@@ -1,0 +1,1 @@
+"""Transforms of frames, invertible or pure: normalization, patches, missing pixels, channels."""

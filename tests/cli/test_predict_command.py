@@ -1,0 +1,64 @@
+"""What `framecast predict` takes from a run, and what it refuses before it computes."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import framecast.forecasting.predict
+from framecast import kernels
+from framecast.cli import main
+from framecast.forecasting.forecaster import Forecaster
+from framecast.forecasting.model_folder import save_forecaster
+from framecast.models import ConvLSTM
+from framecast.transforms.normalize import Range
+from framecast.types import FrameSpec
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run of which only the model and the recipe are there."""
+    torch.manual_seed(0)
+    spec = FrameSpec(channels=1, height=8, width=8, low=0, high=1, units="K")
+    model = Forecaster(ConvLSTM(hidden=(4,), kernel_size=3), spec, Range(low=0, high=1), 2, context=3)
+    save_forecaster(tmp_path / "run" / "model", model)
+    (tmp_path / "run" / "recipe.yaml").write_text("train: {precision: highest}\n")
+    return tmp_path / "run"
+
+
+def predict(*words: object) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["framecast", "predict", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+    return int(caught.value.code or 0)
+
+
+@pytest.mark.parametrize(("said", "precision"), [([], "highest"), (["--precision", "high"], "high")])
+def test_the_precision_is_that_of_the_training(run: Path, tmp_path: Path, monkeypatch, said, precision: str) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(kernels, "set_precision", asked.append)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((4, 8, 8), np.float32))
+    assert predict(run, tmp_path / "x.npy", "--dims", "thw", "--out", tmp_path / "y.npy", *said) == 0
+    assert asked == [precision]
+
+
+def test_latitudes_that_no_geotiff_has_are_refused_before_the_forecast(
+    run: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("rasterio")
+    values = np.random.default_rng(0).random((4, 8, 8), np.float32)
+    data = xarray.Dataset({"t": (("time", "lat", "lon"), values, {"units": "K"})})
+    data["lat"] = ("lat", [60.0, 58.9, 57.7, 56.6, 55.5, 54.4, 53.2, 52.0], {"units": "degrees_north"})
+    data["lon"] = ("lon", np.arange(8.0), {"units": "degrees_east"})
+    data.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+
+    def computed(*_, **__) -> None:
+        raise AssertionError("a forecast was computed")
+
+    monkeypatch.setattr(framecast.forecasting.predict, "forecast_source", computed)
+    assert predict(run, tmp_path / "x.nc", "--out", tmp_path / "y.tif", "--out", tmp_path / "y.nc") == 2
+    assert "lat: got steps that differ" in capsys.readouterr().err

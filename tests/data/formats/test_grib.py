@@ -1,0 +1,199 @@
+"""GRIB messages that are built here: levels and members told apart, MRMS by NSSL's table, places on projected grids."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framecast.data import DataConfig, FileSource
+from framecast.data.formats.mrms import find_product
+from framecast.errors import InputError
+
+DATA = Path(__file__).parents[2] / "fixtures"
+
+pytest.importorskip("pygrib")
+MRMS = 209
+LATLON = "latlon"
+
+
+def signed(value: float) -> bytes:
+    """Micro-degrees as GRIB has them: a sign and a magnitude."""
+    whole = round(abs(value) * 1e6)
+    return (whole | (0x80000000 if value < 0 else 0)).to_bytes(4, "big")
+
+
+def grid(kind: str, height: int, width: int) -> bytes:
+    """Section 3 from its template on: the first point, and the distance of points, 0.5 degrees or 10 km."""
+    sizes = bytes([6]) + bytes(15) + struct.pack(">II", width, height)
+    step, first = struct.pack(">II", 10_000_000, 10_000_000), signed(50) + signed(5)
+    if kind == LATLON:
+        ends = first + bytes([48]) + signed(50 - 0.5 * (height - 1)) + signed(5 + 0.5 * (width - 1))
+        return struct.pack(">H", 0) + sizes + struct.pack(">II", 0, 2**32 - 1) + ends + signed(0.5) * 2 + bytes([0])
+    if kind == "mercator":
+        last = signed(52) + signed(9)
+        return struct.pack(">H", 10) + sizes + first + bytes([48]) + signed(20) + last + bytes([64]) + bytes(4) + step
+    if kind == "polar":
+        return struct.pack(">H", 20) + sizes + first + bytes([48]) + signed(60) + signed(10) + step + bytes([0, 64])
+    tail = signed(48) + signed(54) + signed(-90) + signed(0)
+    return struct.pack(">H", 30) + sizes + first + bytes([48]) + signed(51) + signed(10) + step + bytes([0, 64]) + tail
+
+
+def message(
+    values: np.ndarray,
+    *,
+    discipline: int = 0,
+    parameter: tuple[int, int] = (0, 0),
+    level: tuple[int, int] = (100, 50_000),
+    member: int | None = None,
+    hour: int = 0,
+    kind: str = LATLON,
+) -> bytes:
+    """One field in simple packing with one decimal."""
+    height, width = values.shape
+    codes = np.rint(values * 10)
+    packed = (codes - codes.min()).astype(">u2").tobytes()
+    said = struct.pack(">HBBBBBHBBIBBIBBI", 0, *parameter, 2, 0, 0, 0, 0, 1, hour, level[0], 0, level[1], 255, 0, 0)
+    template = 0
+    if member is not None:
+        said, template = said + bytes([3, member, 5]), 1
+    bodies = [
+        (1, struct.pack(">HHBBBHBBBBBBB", 7, 0, 2, 1, 1, 2020, 1, 2, 3, 0, 0, 0, 1)),
+        (3, b"\0" + struct.pack(">I", height * width) + b"\0\0" + grid(kind, height, width)),
+        (4, said[:2] + struct.pack(">H", template) + said[2:]),
+        (5, struct.pack(">IHfHHBB", height * width, 0, codes.min(), 0, 1, 16, 0)),
+        (6, b"\xff"),
+        (7, packed),
+    ]
+    content = b"".join(struct.pack(">IB", len(body) + 5, number) + body for number, body in bodies) + b"7777"
+    return b"GRIB\0\0" + bytes([discipline, 2]) + struct.pack(">Q", len(content) + 16) + content
+
+
+def written(path: Path, *messages: bytes) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"".join(messages))
+    return path
+
+
+def source(path: Path, **said) -> FileSource:
+    return FileSource(DataConfig(source=str(path), **said))
+
+
+def frames_of(found: FileSource) -> np.ndarray:
+    return found.read(0, 0, found.lengths[0]).frames[:, 0]
+
+
+def field(base: float) -> np.ndarray:
+    return base + np.arange(12.0).reshape(3, 4)
+
+
+def test_levels_are_told_apart(tmp_path: Path):
+    path = written(
+        tmp_path / "a.grib2",
+        *(message(field(hour + level), hour=hour, level=(100, 100 * level)) for hour in (0, 1) for level in (850, 500)),
+    )
+    with pytest.raises(InputError, match=r"fields t\[850\], t\[500\]"):
+        source(path)
+    with pytest.raises(InputError, match=r"got t, which is t\[850\], t\[500\]"):
+        source(path, variable="t")
+    for level in (500, 850):
+        found = source(path, variable=f"t[{level}]")
+        np.testing.assert_array_equal(frames_of(found), [field(level), field(level + 1)])
+        assert found.grid.variables == (f"t[{level}]",)
+    with pytest.raises(InputError, match=r"one of t\[850\], t\[500\]"):
+        source(path, variable="t[700]")
+
+
+def test_members_are_told_apart(tmp_path: Path):
+    path = written(tmp_path / "a.grib2", *(message(field(10 * n), member=n, hour=h) for h in (0, 1) for n in (1, 2)))
+    with pytest.raises(InputError, match=r"fields t\[member 1\], t\[member 2\]"):
+        source(path)
+    np.testing.assert_array_equal(frames_of(source(path, variable="t[member 2]")), [field(20), field(20)])
+
+
+def test_levels_of_different_files_are_not_mixed(tmp_path: Path):
+    for hour, level in ((0, 500), (1, 850), (2, 500)):
+        written(tmp_path / "a" / f"{hour}.grib2", message(field(level), hour=hour, level=(100, 100 * level)))
+    with pytest.raises(InputError, match=r"t of isobaricInhPa 850, expected t of isobaricInhPa 500, as in 0.grib2"):
+        source(tmp_path / "a")
+    found = source(tmp_path / "a", variable="t[500]", step_minutes=120)
+    np.testing.assert_array_equal(frames_of(found), [field(500), field(500)])
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "codes", "units", "read"),
+    [
+        ("MergedReflectivityQCComposite", (10, 0), (-999, -99), "dBZ", [np.nan, -32]),
+        ("ReflectivityAtLowestAltitude", (3, 57), (-999, -99), "dBZ", [np.nan, -32]),
+        ("SeamlessHSR", (8, 8), (-999, -99), "dBZ", [np.nan, -32]),
+        ("VIL", (3, 41), (-3, -1), "kg m-2", [np.nan, 0]),
+        ("EchoTop_18", (3, 44), (-3, -1), "km", [np.nan, 0]),
+        ("MESH", (3, 28), (-3, -1), "mm", [np.nan, 0]),
+        ("PrecipRate", (6, 1), (-3, -1), "mm/h", [np.nan, np.nan]),
+        ("RadarQualityIndex", (8, 0), (-3, -1), "1", [np.nan, np.nan]),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "MRMS_"])
+def test_mrms_by_its_table(tmp_path: Path, name: str, number: tuple, codes: tuple, units: str, read: list, prefix: str):
+    values = field(20)
+    values[0, :2] = codes
+    path = tmp_path / f"{prefix}{name}_00.50_20200102-030000.grib2"
+    found = source(written(path, message(values, discipline=MRMS, parameter=number, level=(102, 500))), range=(0, 70))
+    assert (found.spec.units, found.grid.variables) == (units, (name,))
+    frame = frames_of(found)[0]
+    np.testing.assert_array_equal(frame[0, :2], read)
+    np.testing.assert_array_equal(frame[1:], values[1:])
+    assert f"{codes[0]}" in found.grid.missing
+
+
+def test_mrms_products_that_are_not_known_say_so(tmp_path: Path):
+    assert find_product(77, 3) is None
+    values = field(20)
+    values[0, 0] = -99
+    path = written(tmp_path / "New_00.00_20200102-030000.grib2", message(values, discipline=MRMS, parameter=(77, 3)))
+    found = source(path, range=(0, 70))
+    assert any("MRMS: product 77-3 is not in NSSL's table" in note for note in found.notes)
+    assert frames_of(found)[0, 0, 0] == -99
+    assert np.isnan(frames_of(source(path, range=(0, 70), missing=-99))[0, 0, 0])
+
+
+@pytest.mark.parametrize("kind", ["lambert", "polar", "mercator"])
+def test_projected_grids_say_where_their_points_lie(tmp_path: Path, kind: str):
+    pyproj = pytest.importorskip("pyproj")
+    pygrib = pytest.importorskip("pygrib")
+    packed = message(field(0), kind=kind)
+    grid = source(written(tmp_path / "a.grib2", packed)).grid
+    assert (len(grid.y), len(grid.x), grid.axis_units) == (3, 4, "m")
+    lats, lons = pygrib.fromstring(packed).latlons()
+    x, y = np.meshgrid(grid.x, grid.y)
+    lon, lat = pyproj.Proj(grid.crs)(x, y, inverse=True)
+    if kind == "mercator":  # pygrib spreads these evenly between its corners, which are no part of this message
+        lats, lons, lat, lon = lats[0, 0], lons[0, 0], lat[0, 0], lon[0, 0]
+        assert grid.y[1] - grid.y[0] == pytest.approx(10_000)
+    np.testing.assert_allclose(lat, lats, atol=1e-5)
+    np.testing.assert_allclose(lon, lons, atol=1e-5)
+
+
+@pytest.mark.parametrize("place", ["length", "end"])
+def test_a_packed_picture_that_is_cut_off_is_refused(tmp_path: Path, place: str):
+    """ecCodes would abort, and the process with it."""
+    file = next(iter(sorted((DATA / "radar/mrms_grib2").iterdir())))
+    content = bytearray(gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes())
+    at = content.index(b"IDAT") if place == "length" else content.index(b"IEND")
+    content[at - 4 : at] = (1 << 20).to_bytes(4, "big")
+    (tmp_path / "a.grib2").write_bytes(content)
+    with pytest.raises(InputError, match="a packed picture that is cut off"):
+        FileSource(DataConfig(source=str(tmp_path / "a.grib2")))
+
+
+def test_a_packed_picture_of_other_pixels_is_refused(tmp_path: Path):
+    """ecCodes would write beyond its memory."""
+    file = next(iter(sorted((DATA / "radar/mrms_grib2").iterdir())))
+    content = bytearray(gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes())
+    at = content.index(b"IHDR") + 4
+    width = int.from_bytes(content[at : at + 4], "big")
+    content[at : at + 4] = (width + 1).to_bytes(4, "big")
+    (tmp_path / "a.grib2").write_bytes(content)
+    with pytest.raises(InputError, match=f"a packed picture of {width + 1} x"):
+        FileSource(DataConfig(source=str(tmp_path / "a.grib2")))

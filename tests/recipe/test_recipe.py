@@ -1,0 +1,81 @@
+import pytest
+
+from framecast.errors import UsageError
+from framecast.models import MODELS, ConvLSTM
+from framecast.recipe.recipe import Recipe, make_model_config, parse_config, read_recipe, read_run_recipe
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_resolved_recipe_reads_back(name: str, tmp_path) -> None:
+    said = read_recipe(name, ["train.lr=3e-4", "validate.every=7", "data.moving_mnist.digits=1"], {"seed": 3})
+    path = tmp_path / "recipe.yaml"
+    path.write_text(said.yaml())
+    assert read_recipe(str(path)) == said
+    assert (said.train.lr, said.validate_.every, said.seed) == (3e-4, 7, 3)
+    assert said.model.name == name
+
+
+def test_overrides_win_over_the_file(tmp_path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("model: convlstm\ntrain: {lr: 1.0e-2, steps: 5}\n")
+    said = read_recipe(str(path), ["model.hidden=[8, 8]", "train.lr=1e-5"])
+    assert said.model == ConvLSTM(hidden=(8, 8))
+    assert (said.train.lr, said.train.steps) == (1e-5, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trian: {lr: 1}", "did you mean train"),
+        ("train: {lrate: 1}", "train.lrate"),
+        ("sampling: {kind: scheduled, alpha: 3}", "sampling.scheduled.alpha"),
+        ("model: {name: convlstm, hiden: [3]}", "did you mean hidden"),
+        ("model: {name: convlst}", "did you mean convlstm"),
+        ("train: {steps: 0}", "train.steps"),
+        ("- a list", "expected a mapping"),
+        ("a: [", "expected YAML"),
+        ("model: {name: 'os:system'}", "derived from framecast.models.ModelConfig"),
+        ("model: {name: 'no_such_module:Net'}", "package.module:Class"),
+    ],
+)
+def test_faults_are_named_with_the_nearest_key(text: str, message: str, tmp_path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("seed=0", 0),
+        ("loss.decoupling=0", 0.0),
+        ("train.workers=0", 0),
+        ("train.clip=null", None),
+        ("train.clip=", None),
+    ],
+)
+def test_nothing_and_zero_are_values(override: str, value: object) -> None:
+    said = read_recipe("predrnn", ["train.clip=1", override])
+    section, _, key = override.partition("=")[0].rpartition(".")
+    got = getattr(getattr(said, section) if section else said, key)
+    assert got == value
+    assert read_recipe("mim", ["model.bias=false"]).model.bias is False
+
+
+def test_a_recipe_from_a_stranger_imports_nothing(tmp_path, monkeypatch) -> None:
+    (tmp_path / "evil.py").write_text("raise SystemExit('code was run')")
+    (tmp_path / "recipe.yaml").write_text("model: {name: 'evil:Net'}")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match="if you trust it, say --model evil:Net"):
+        read_run_recipe(tmp_path / "recipe.yaml")
+    with pytest.raises(UsageError, match="if you trust it"):
+        read_run_recipe(tmp_path / "recipe.yaml", model="other:Net")
+
+
+def test_errors_are_one_line() -> None:
+    with pytest.raises(UsageError) as error:
+        parse_config(Recipe, {"train": {"lr": "fast", "steps": -1}}, "here")
+    assert "\n" not in str(error.value)
+    with pytest.raises(UsageError, match="one of lstm"):
+        make_model_config({"name": "transformer"})
