@@ -43,7 +43,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tests/house/check_sizes.py
+	$(BIN)/python tests/house/check_house.py
 
 format: setup
 	$(BIN)/ruff format .

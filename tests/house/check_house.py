@@ -1,0 +1,54 @@
+"""Rules of the house that no other tool holds: sizes and names. `make check` runs it on src."""
+
+import ast
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+FILE_LINES, FUNCTION_LINES, FOLDER_FILES = 320, 60, 17
+Modules = dict[Path, ast.Module]
+
+
+def find_faults(root: Path) -> list[str]:
+    """All faults of the package below a folder, one line each."""
+    modules = {path: ast.parse(path.read_text()) for path in sorted(root.rglob("*.py"))}
+    rules = (check_files, check_functions, check_folders, check_class_names)
+    return [fault for rule in rules for fault in rule(modules)]
+
+
+def check_files(modules: Modules) -> Iterator[str]:
+    for path in modules:
+        if (lines := path.read_text().count("\n")) > FILE_LINES:
+            yield f"{path}: {lines} lines, at most {FILE_LINES}"
+
+
+def check_functions(modules: Modules) -> Iterator[str]:
+    for path, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = node.end_lineno - node.lineno + 1
+                if length > FUNCTION_LINES:
+                    yield f"{path}:{node.lineno} {node.name}: {length} lines, at most {FUNCTION_LINES}"
+
+
+def check_folders(modules: Modules) -> Iterator[str]:
+    for folder in sorted({path.parent for path in modules}):
+        if (count := sum(path.parent == folder for path in modules)) > FOLDER_FILES:
+            yield f"{folder}: {count} files, at most {FOLDER_FILES}"
+
+
+def check_class_names(modules: Modules) -> Iterator[str]:
+    """One name means one thing: no class of one package is called as one of another."""
+    homes = defaultdict(set)
+    for path, tree in modules.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes[node.name].add(path.parent)
+    for name, folders in homes.items():
+        if len(folders) > 1:
+            yield f"class {name}: in {', '.join(map(str, sorted(folders)))}, expected one package"
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(find_faults(Path("src"))) or 0)
