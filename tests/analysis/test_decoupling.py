@@ -10,7 +10,7 @@ import torch
 from tests.fixtures.cells import SPEC, TwoMemories, batch, forecaster, small
 
 from framecast.analysis import decoupling as module
-from framecast.analysis.decoupling import embed, increment_points, measure_decoupling
+from framecast.analysis.decoupling import embed, extract_points, measure_decoupling
 from framecast.analysis.trace import encode_input
 from framecast.errors import InputError, UsageError
 from framecast.nn.rollout import rollout
@@ -75,7 +75,7 @@ def test_networks_without_are_refused(name: str) -> None:
 
 def test_points_by_hand() -> None:
     c = torch.arange(24.0, dtype=torch.float64).reshape(1, 4, 6)
-    of_c, of_m = increment_points(c, -2 * c)
+    of_c, of_m = extract_points(c, -2 * c)
     values = torch.tensor([*range(23, 13, -1), *range(10)], dtype=torch.float64)
     torch.testing.assert_close(of_c[0], values / values.norm())
     torch.testing.assert_close(of_m[0], -values / values.norm())
@@ -83,7 +83,7 @@ def test_points_by_hand() -> None:
 
 def test_small_maps_are_refused() -> None:
     with pytest.raises(InputError, match="3x3, expected 10 places or more"):
-        increment_points(torch.zeros(2, 3, 3), torch.zeros(2, 3, 3))
+        extract_points(torch.zeros(2, 3, 3), torch.zeros(2, 3, 3))
 
 
 def test_each_picture_has_the_points_of_one_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_each_picture_has_the_points_of_one_sample(tmp_path: Path, monkeypatch: 
     np.testing.assert_allclose(np.linalg.norm(found.point, axis=1), 1, rtol=1e-12)
     mine = (found.sample == 1) & (found.point_layer == 1) & (found.step == 6)
     assert found.memory[mine].tolist() == ["c", "c", "m", "m"]
-    np.testing.assert_allclose(found.point[mine], increment_points(left, right).flatten(0, 1), rtol=1e-12)
+    np.testing.assert_allclose(found.point[mine], extract_points(left, right).flatten(0, 1), rtol=1e-12)
     module.draw(tmp_path, {"run": found}, 3)
     assert {path.name for path in tmp_path.iterdir()} == {"decoupling.png", *(f"tsne-{n}.png" for n in range(3))}
 

@@ -14,12 +14,12 @@ from hypothesis.extra.numpy import arrays
 from tests.fixtures.cells import Linear, batch, forecaster, small
 
 from framecast.analysis import differences as module
-from framecast.analysis.differences import measure_differences, through_time
+from framecast.analysis.differences import measure_differences, sum_products
 from framecast.errors import InputError
 
 
 def closed(series: torch.Tensor, lags: int) -> tuple[float, list[float]]:
-    sums = through_time(series, lags)
+    sums = sum_products(series, lags)
     return float(sums[1] / sums[0]), (sums[1:] / sums[1]).tolist()
 
 
@@ -34,15 +34,15 @@ def test_a_trend_and_its_difference() -> None:
     variance, r = closed(trend, 2)
     assert variance == pytest.approx(np.var(np.arange(10)) * 2.5)
     assert r[1] == pytest.approx(0.7)
-    assert through_time(trend.diff(dim=0), 2).tolist() == [18, 0, 0]
+    assert sum_products(trend.diff(dim=0), 2).tolist() == [18, 0, 0]
 
 
 @settings(max_examples=25, deadline=None)
 @drawn(arrays(np.float64, (7, 5), elements=st.floats(-10, 10)), st.integers(1, 4))
 def test_sums_add_up_over_units_and_are_those_of_numpy(values: np.ndarray, cut: int) -> None:
     series = torch.from_numpy(values)
-    whole = through_time(series, 3)
-    torch.testing.assert_close(through_time(series[:, :cut], 3) + through_time(series[:, cut:], 3), whole)
+    whole = sum_products(series, 3)
+    torch.testing.assert_close(sum_products(series[:, :cut], 3) + sum_products(series[:, cut:], 3), whole)
     assert float(whole[1] / whole[0]) == pytest.approx(values.var(0).mean(), abs=1e-12)
     about = values - values.mean(0)
     assert float(whole[3]) == pytest.approx((about[:5] * about[2:]).sum(), abs=1e-9)

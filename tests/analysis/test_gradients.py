@@ -14,7 +14,7 @@ from tests.fixtures.cells import SMALL, SPEC, Linear, batch, forecaster, small
 
 from framecast import kernels
 from framecast.analysis import gradients as module
-from framecast.analysis.gradients import measure_gradients, stack_layers
+from framecast.analysis.gradients import combine_layers, measure_gradients
 from framecast.analysis.trace import encode_input
 from framecast.forecasting.forecaster import Forecaster
 from framecast.nn.rollout import rollout
@@ -123,7 +123,7 @@ def test_saving_memory_changes_nothing_and_stays() -> None:
 def test_layers_together_and_pictures(tmp_path: Path) -> None:
     one, two = (measure_gradients(small(name), [batch(time=6)], 3) for name in ("predrnn", "predrnn_pp"))
     layers = one.norm[one.symbol == "c"]
-    np.testing.assert_allclose(stack_layers(one, "c"), np.sqrt((layers**2).sum(0)).mean(0))
+    np.testing.assert_allclose(combine_layers(one, "c"), np.sqrt((layers**2).sum(0)).mean(0))
     module.draw(tmp_path / "one", {"a": one}, 3)
     module.draw(tmp_path / "two", {"a": one, "b": two}, 3)
     assert all((tmp_path / name / "gradients.png").stat().st_size > 8000 for name in ("one", "two"))

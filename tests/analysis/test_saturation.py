@@ -76,7 +76,7 @@ def test_mim_transition_and_difference(tmp_path: Path) -> None:
 
     def look(visit: CellVisit) -> None:
         if visit.layer == 2:
-            gates = visit.gates()
+            gates = visit.compute_gates()
             sizes.append(float(gates["d"].abs().mean()))
             if visit.step > 1:
                 pairs.append(torch.stack([visit.state.c.flatten(), gates["tau"].flatten()]))

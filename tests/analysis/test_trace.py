@@ -29,13 +29,13 @@ def test_every_cell_is_seen_at_every_step_as_the_network_steps_by_hand(name: str
             frame = patches[:, step] if step < 3 else result.frames[:, step - 1]
             for layer in range(layers):
                 visit = visits[step * layers + layer]
-                torch.testing.assert_close(visit.gates()["h"], visit.left.out, rtol=1e-12, atol=1e-13)
-                assert set(visit.carried()) == SMALL[name][1][layer]
+                torch.testing.assert_close(visit.compute_gates()["h"], visit.output.out, rtol=1e-12, atol=1e-13)
+                assert set(visit.collect_outputs()) == SMALL[name][1][layer]
                 if layer == 0:
                     assert torch.equal(visit.x, frame)
             _, state, _ = model.network(frame, state)
             for layer in range(layers):
-                seen = visits[step * layers + layer].left.state
+                seen = visits[step * layers + layer].output.state
                 assert all(torch.equal(a, b) for a, b in zip(seen, state.cells[layer], strict=True))
 
 
@@ -57,5 +57,5 @@ def test_tally_adds_by_layer_symbol_and_step() -> None:
             tally.add(1, "f", step, torch.tensor([value, step]))
     tally.add(2, "f", 1, torch.tensor([7.0, 1.0]))
     tally.add(2, "f", 2, torch.tensor([8.0, 2.0]))
-    assert tally.stacked().tolist() == [[[3.0, 2.0], [3.0, 4.0]], [[7.0, 1.0], [8.0, 2.0]]]
+    assert tally.stack().tolist() == [[[3.0, 2.0], [3.0, 4.0]], [[7.0, 1.0], [8.0, 2.0]]]
     assert (tally.layers.tolist(), tally.symbols.tolist(), len(tally)) == ([1, 2], ["f", "f"], 2)

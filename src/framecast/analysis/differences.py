@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, encode_input, frame_channels, trace
+from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, count_frame_channels, encode_input, trace
 from framecast.data.windows.loader import Batch
 from framecast.errors import InputError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.plotting import panels
 
 LAGS = 8
-"""At most so many, and not more than half of the steps."""
+"""Number of lags, at most; half of the steps where these are fewer."""
 
 
 class Differences(NamedTuple):
@@ -59,36 +59,37 @@ def measure_differences(forecaster: Forecaster, batches: Iterable[Batch], contex
             steps = batch.frames.shape[1] - 1
             if steps < 4:
                 raise InputError("differences", got=f"{steps + 1} frames", expected="at least 5", fix="raise --horizon")
-            for (layer, name), values in _series(forecaster, batch, context).items():
+            for (layer, name), values in _collect_series(forecaster, batch, context).items():
                 lags = min(LAGS, steps // 2)
-                tally.add(layer, name, 1, through_time(torch.stack(values), lags))
+                tally.add(layer, name, 1, sum_products(torch.stack(values), lags))
                 if name != "d":
-                    moved = torch.stack(values).diff(dim=0)
-                    tally.add(layer, f"difference of {name}", 1, through_time(moved, lags))
-    sums = tally.stacked()[:, 0]
+                    differences = torch.stack(values).diff(dim=0)
+                    tally.add(layer, f"difference of {name}", 1, sum_products(differences, lags))
+    sums = tally.stack()[:, 0]
     with np.errstate(invalid="ignore", divide="ignore"):
         r = sums[:, 1:] / sums[:, 1:2]
     return Differences(tally.symbols, tally.layers, sums[:, 1] / sums[:, 0], r)
 
 
-def _series(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[int, str], list[Tensor]]:
-    found: dict[tuple[int, str], list[Tensor]] = {}
-    own = frame_channels(forecaster)
+def _collect_series(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[int, str], list[Tensor]]:
+    """{(layer, name): a tensor (B, C, H', W') for each step} of one forecast."""
+    series: dict[tuple[int, str], list[Tensor]] = {}
+    channels = count_frame_channels(forecaster)
 
-    def look(visit: CellVisit) -> None:
+    def add_visit(visit: CellVisit) -> None:
         if visit.layer == 1:
-            found.setdefault((0, "x"), []).append(visit.x[:, :own])
-        found.setdefault((visit.layer, "h"), []).append(visit.left.out)
-        difference = visit.left.state._asdict().get("d")
+            series.setdefault((0, "x"), []).append(visit.x[:, :channels])
+        series.setdefault((visit.layer, "h"), []).append(visit.output.out)
+        difference = visit.output.state._asdict().get("d")
         if difference is not None and visit.step > 1:  # at the first frame there is none
-            found.setdefault((visit.layer, "d"), []).append(difference)
+            series.setdefault((visit.layer, "d"), []).append(difference)
 
-    trace(forecaster.network, encode_input(forecaster, batch, context), look)
-    return found
+    trace(forecaster.network, encode_input(forecaster, batch, context), add_visit)
+    return series
 
 
-def through_time(series: Tensor, lags: int) -> Tensor:
-    """Sums from which v and r follow, which add up over batches.
+def sum_products(series: Tensor, lags: int) -> Tensor:
+    """Sum the products of a series with itself at each lag; v and r follow from the sums, which add up over batches.
 
     Args:
         series: (T, ...), T steps.
@@ -97,58 +98,57 @@ def through_time(series: Tensor, lags: int) -> Tensor:
     Returns:
         (1 + K,): number of values; then the sums over units and time of (s_t - s̄)(s_{t+k} - s̄), k = 0..K-1.
     """
-    about = series.double().reshape(len(series), -1)
-    about = about - about.mean(0)
-    products = [(about[: len(about) - k] * about[k:]).sum() for k in range(lags)]
-    return torch.stack([about.new_tensor(about.numel()), *products])
+    anomaly = series.double().reshape(len(series), -1)
+    anomaly = anomaly - anomaly.mean(0)
+    products = [(anomaly[: len(anomaly) - k] * anomaly[k:]).sum() for k in range(lags)]
+    return torch.stack([anomaly.new_tensor(anomaly.numel()), *products])
 
 
-def summarise(found: Differences) -> dict[str, float]:
-    """The variance of each layer's difference over its own: about 2 for noise, small for what moves slowly."""
-    variance = {(str(name), int(layer)): v for name, layer, v in zip(*found[:3], strict=True)}
+def summarise(statistics: Differences) -> dict[str, float]:
+    """Variance of each layer's difference over that of the layer: about 2 for noise, small for what moves slowly."""
+    variances = {(str(name), int(layer)): float(v) for name, layer, v in zip(*statistics[:3], strict=True)}
     rows = {}
-    for (name, layer), own in variance.items():
+    for (name, layer), variance in variances.items():
         if name in ("x", "h"):
-            moved = float(variance[f"difference of {name}", layer])
-            rows[f"variance of the difference over its own, {_who(layer)}"] = (
-                moved / float(own) if own else float("nan")
-            )
+            ratio = variances[f"difference of {name}", layer] / variance if variance else float("nan")
+            rows[f"variance of the difference over its own, {_name_layer(layer)}"] = ratio
     return rows
 
 
-def draw(folder: Path, found: Mapping[str, Differences], context: int) -> None:
-    """Draw, for each run, variances and the autocorrelation at lag 1 by layer, and by lag; `context` has no say here."""
-    for name, one in found.items():
-        prefix = f"{name}-" if len(found) > 1 else ""
+def draw(folder: Path, runs: Mapping[str, Differences], context: int) -> None:
+    """Draw, for each run, variances and the autocorrelation at lag 1 by layer, and by lag; no use of `context`."""
+    for name, statistics in runs.items():
+        prefix = f"{name}-" if len(runs) > 1 else ""
+        series, layers, variances, autocorrelation = statistics
         kinds = {"as it is": ("x", "h"), "its difference": ("difference of x", "difference of h"), "MIM's D": ("d",)}
-        groups = {kind: np.isin(one.series, names) for kind, names in kinds.items() if np.isin(one.series, names).any()}
+        groups = {kind: np.isin(series, names) for kind, names in kinds.items() if np.isin(series, names).any()}
         variance, lag = (
             [
-                panels.PanelLine(kind, one.layer[mine], values[mine], 5, dashes)
-                for dashes, (kind, mine) in zip(("-", "--", ":"), groups.items(), strict=False)
+                panels.PanelLine(kind, layers[rows], values[rows], 5, dashes)
+                for dashes, (kind, rows) in zip(("-", "--", ":"), groups.items(), strict=False)
             ]
-            for values in (one.variance, one.autocorrelation[:, 1])
+            for values in (variances, autocorrelation[:, 1])
         )
         first = [
             panels.Panel("variance through time", "layer (0: frames)", "variance", variance, log=True),
             panels.Panel("autocorrelation at lag 1", "layer (0: frames)", "r", lag, limits=(-1, 1)),
         ]
-        lags = np.arange(one.autocorrelation.shape[1])
+        lags = np.arange(autocorrelation.shape[1])
         second = [
             panels.Panel(
                 f"autocorrelation: {kind}",
                 "lag, steps",
                 "r",
                 [
-                    panels.PanelLine(_who(int(one.layer[row])), lags, one.autocorrelation[row], int(one.layer[row]))
-                    for row in rows
+                    panels.PanelLine(_name_layer(int(layers[row])), lags, autocorrelation[row], int(layers[row]))
+                    for row in np.flatnonzero(rows)
                 ],
                 limits=(-1, 1),
             )
-            for kind, rows in ((kind, np.flatnonzero(mine)) for kind, mine in groups.items())
+            for kind, rows in groups.items()
         ]
         panels.draw_panels(folder / f"{prefix}differences.png", [first, second], name)
 
 
-def _who(layer: int) -> str:
+def _name_layer(layer: int) -> str:
     return f"layer {layer}" if layer else "frames"

@@ -1,7 +1,7 @@
 """Which detail is lost, and when? Radial spectra of prediction and truth, and the error, by lead time.
 
 A network that minimises a squared error blurs what it cannot know: power is lost at short wavelengths first, and more
-with lead time. The spectrum is that of the metric `rapsd`, which says how it is made.
+with lead time. The spectrum is that of the metric `framecast.metrics.rapsd.RAPSD`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from framecast.analysis.trace import Counts, Floats
+from framecast.analysis.trace import Floats
 from framecast.data import DataSet
 from framecast.data.units import has_mixed_units
 from framecast.errors import UsageError
@@ -31,7 +31,7 @@ class Frequency(NamedTuple):
     predicted: Floats
     """(K, R), mean power of the predictions, range²."""
     truth: Floats
-    """(K, R), of what came."""
+    """(K, R), mean power of the frames that came, range²."""
     mse: Floats
     """(K,), range²."""
     distance: Floats
@@ -56,19 +56,19 @@ def measure_frequency(
     if has_mixed_units(dataset.spec, dataset.grid):
         fix = "framecast evaluate --metrics rmse,rapsd scores them one by one"
         raise UsageError("frequency", got="targets of different units", expected="targets of one unit", fix=fix)
-    asked = select_metrics(("mse", "rapsd"), spec=dataset.spec)
+    metrics = select_metrics(("mse", "rapsd"), spec=dataset.spec)
     scores = evaluate(
         predictor,
         dataset,
         split,
-        asked,
+        metrics,
         context=dataset.context,
         horizon=dataset.horizon,
         batch_size=batch_size,
         limit=limit,
         keep=True,
     )
-    spectral = next(metric for metric in asked if isinstance(metric, RAPSD))
+    spectral = next(metric for metric in metrics if isinstance(metric, RAPSD))
     sums = next(rows.sum(0) for metric, rows in scores.by_sequence() if metric is spectral)
     predicted, truth = (power[:, 1:].numpy() for power in spectral.spectra(sums))
     by_lead = scores.by_lead()
@@ -77,58 +77,50 @@ def measure_frequency(
     )
 
 
-def summarise(found: Frequency) -> dict[str, float]:
-    """The power of the shorter half of the wavelengths over the truth's, at the first and the last lead time."""
-    left = _short(found)
-    return {"short waves left at the first lead time": float(left[0]), "at the last": float(left[-1])}
+def summarise(frequency: Frequency) -> dict[str, float]:
+    """Power of the shorter half of the wavelengths over the truth's, at the first and the last lead time."""
+    ratio = _compute_short_wave_ratio(frequency)
+    return {"short waves left at the first lead time": float(ratio[0]), "at the last": float(ratio[-1])}
 
 
-def draw(folder: Path, found: Mapping[str, Frequency], context: int) -> None:
-    """Draw spectra of all runs at three lead times, what is left of each wavelength, and errors; no use of `context`."""
-    first = next(iter(found.values()))
-    horizon = len(first.mse)
-    groups = _alike(found)
+def draw(folder: Path, runs: Mapping[str, Frequency], context: int) -> None:
+    """Draw spectra of all runs at three lead times, errors, and the power left at short waves; no use of `context`."""
+    first = next(iter(runs.values()))
+    groups = _group_by_truth(runs)
     for group in groups:
         prefix = f"{next(iter(group))}-" if len(groups) > 1 else ""
         _draw_spectra(folder / f"{prefix}spectra.png", group)
-    leads = np.arange(1, horizon + 1, dtype=np.int64)
-    rows = [
-        [
-            panels.Panel(
-                title, "lead time, frames", unit, _lines(leads, {n: getattr(one, field) for n, one in found.items()})
-            )
-            for title, unit, field in (("error", "mse, range²", "mse"), ("spectral distance", "dB", "distance"))
-        ]
-        + [
-            panels.Panel(
-                "short waves that are left",
-                "lead time, frames",
-                "power over the truth's",
-                _lines(leads, {n: _short(one) for n, one in found.items()}),
-            )
-        ]
-    ]
+    curves = (
+        ("error", "mse, range²", {name: frequency.mse for name, frequency in runs.items()}),
+        ("spectral distance", "dB", {name: frequency.distance for name, frequency in runs.items()}),
+        (
+            "short waves that are left",
+            "power over the truth's",
+            {name: _compute_short_wave_ratio(frequency) for name, frequency in runs.items()},
+        ),
+    )
+    row = [panels.Panel(title, "lead time, frames", unit, _make_lines(values)) for title, unit, values in curves]
     panels.draw_panels(
-        folder / "frequency.png", rows, f"Short waves: below {first.wavelength[len(first.wavelength) // 2]:.3g} pixels"
+        folder / "frequency.png", [row], f"Short waves: below {first.wavelength[len(first.wavelength) // 2]:.3g} pixels"
     )
 
 
-def _alike(found: Mapping[str, Frequency]) -> list[dict[str, Frequency]]:
-    """Runs that were studied on the same frames together: their truth is one line."""
+def _group_by_truth(runs: Mapping[str, Frequency]) -> list[dict[str, Frequency]]:
+    """Runs that were studied on the same frames share a plot, where their truth is one line."""
     groups: dict[bytes, dict[str, Frequency]] = {}
-    for name, one in found.items():
-        groups.setdefault(one.truth.tobytes(), {})[name] = one
+    for name, frequency in runs.items():
+        groups.setdefault(frequency.truth.tobytes(), {})[name] = frequency
     return list(groups.values())
 
 
-def _draw_spectra(path: Path, found: Mapping[str, Frequency]) -> None:
-    first = next(iter(found.values()))
+def _draw_spectra(path: Path, runs: Mapping[str, Frequency]) -> None:
+    first = next(iter(runs.values()))
     horizon = len(first.mse)
     pictures = [
         Spectra(
             f"lead time +{lead + 1} frames",
             first.truth[lead].tolist(),
-            {name: one.predicted[lead].tolist() for name, one in found.items()},
+            {name: frequency.predicted[lead].tolist() for name, frequency in runs.items()},
         )
         for lead in sorted({0, (horizon - 1) // 2, horizon - 1})
     ]
@@ -136,11 +128,15 @@ def _draw_spectra(path: Path, found: Mapping[str, Frequency]) -> None:
     draw_spectra(path, first.wavelength.tolist(), pictures, "range²", note)
 
 
-def _lines(leads: Counts, values: Mapping[str, Floats]) -> list[panels.PanelLine]:
-    return [panels.PanelLine(name, leads, curve, place) for place, (name, curve) in enumerate(values.items())]
+def _make_lines(values: Mapping[str, Floats]) -> list[panels.PanelLine]:
+    return [
+        panels.PanelLine(name, np.arange(1, len(curve) + 1), curve, colour)
+        for colour, (name, curve) in enumerate(values.items())
+    ]
 
 
-def _short(one: Frequency) -> Floats:
-    half = len(one.wavelength) // 2
-    left: Floats = one.predicted[:, half:].sum(1) / one.truth[:, half:].sum(1)
-    return left
+def _compute_short_wave_ratio(frequency: Frequency) -> Floats:
+    """(K,), power of the shorter half of the wavelengths over the truth's."""
+    half = len(frequency.wavelength) // 2
+    ratio: Floats = frequency.predicted[:, half:].sum(1) / frequency.truth[:, half:].sum(1)
+    return ratio

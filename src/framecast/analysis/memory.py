@@ -1,6 +1,6 @@
 """What do memories hold, and what do gates do, where and when? Maps of each through time, for one sequence.
 
-Channels are put together: their mean, which suits gates between 0 and 1, and their root mean square, which suits
+Channels are reduced to their mean, which suits gates between 0 and 1, and to their root mean square, which suits
 memories, whose signs differ from channel to channel.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from framecast.analysis.trace import CellVisit, Counts, Floats, Names, encode_input, frame_channels, trace
+from framecast.analysis.trace import CellVisit, Counts, Floats, Names, count_frame_channels, encode_input, trace
 from framecast.data.windows.loader import Batch
 from framecast.forecasting.forecaster import Forecaster
 from framecast.plotting import panels
@@ -35,13 +35,13 @@ class MemoryMaps(NamedTuple):
     rms: Floats
     """(S, T-1, H', W'), root mean square over channels."""
     fed: NDArray[np.floating[Any]]
-    """(T-1, C, H, W), the frame that each step is fed, raw units: given ones, then the network's own."""
+    """(T-1, C, H, W), the frame that each step is fed, raw units: the context, then predictions."""
     predicted: NDArray[np.floating[Any]]
-    """(T-1, C, H, W), what each step predicts, raw units."""
+    """(T-1, C, H, W), the frame that each step predicts, raw units."""
 
 
 def map_memory(forecaster: Forecaster, batch: Batch, context: int) -> MemoryMaps:
-    """Map everything that a network computes for the first sequence of a batch.
+    """Map gates and memories through a forecast of the first sequence of a batch.
 
     Args:
         forecaster: the model.
@@ -49,21 +49,21 @@ def map_memory(forecaster: Forecaster, batch: Batch, context: int) -> MemoryMaps
         context: J, frames that a forecast is given.
     """
     valid = None if batch.valid is None else batch.valid[:1]
-    one = Batch(batch.frames[:1], valid, batch.indices[:1])
+    first = Batch(batch.frames[:1], valid, batch.indices[:1])
     maps: dict[tuple[int, str], list[torch.Tensor]] = {}
     fed: list[torch.Tensor] = []
-    own = frame_channels(forecaster)
+    channels = count_frame_channels(forecaster)
 
-    def look(visit: CellVisit) -> None:
+    def add_visit(visit: CellVisit) -> None:
         if visit.layer == 1:
-            fed.append(visit.x[:, :own])
-        for symbol, value in visit.gates().items():
+            fed.append(visit.x[:, :channels])
+        for symbol, value in visit.compute_gates().items():
             row = torch.stack([value[0].mean(0), value[0].square().mean(0).sqrt()])
             maps.setdefault((visit.layer, symbol), []).append(row)
 
     with torch.inference_mode():
-        result = trace(forecaster.network, encode_input(forecaster, one, context), look)
-        size = (one.frames.shape[-2], one.frames.shape[-1])
+        result = trace(forecaster.network, encode_input(forecaster, first, context), add_visit)
+        size = (first.frames.shape[-2], first.frames.shape[-1])
         frames = [forecaster.decode(patches, size)[0].cpu().numpy() for patches in (torch.stack(fed, 1), result.frames)]
     stacked = np.stack([torch.stack(rows).double().cpu().numpy() for rows in maps.values()])
     return MemoryMaps(
@@ -76,38 +76,37 @@ def map_memory(forecaster: Forecaster, batch: Batch, context: int) -> MemoryMaps
     )
 
 
-def summarise(found: MemoryMaps) -> dict[str, float]:
+def summarise(maps: MemoryMaps) -> dict[str, float]:
     """Root mean square of each memory over the map, at the last step, in the top layer that has it."""
     rows = {}
     for symbol in ("c", "m", "n", "s", "h"):
-        mine = np.flatnonzero(found.symbol == symbol)
-        if len(mine):
-            rows[f"{symbol}, layer {found.layer[mine[-1]]}, rms"] = float(
-                np.sqrt(np.square(found.rms[mine[-1], -1]).mean())
-            )
+        layers = np.flatnonzero(maps.symbol == symbol)
+        if len(layers):
+            top = layers[-1]
+            rows[f"{symbol}, layer {maps.layer[top]}, rms"] = float(np.sqrt(np.square(maps.rms[top, -1]).mean()))
     return rows
 
 
-def draw(folder: Path, found: Mapping[str, MemoryMaps], context: int) -> None:
+def draw(folder: Path, runs: Mapping[str, MemoryMaps], context: int) -> None:
     """Draw an animation for each run: one row per layer, one column per symbol, the frames on the left."""
-    for name, one in found.items():
-        prefix = f"{name}-" if len(found) > 1 else ""
+    for name, maps in runs.items():
+        prefix = f"{name}-" if len(runs) > 1 else ""
         rows: dict[str, dict[str, panels.PanelFilm]] = {}
-        for place in range(len(one.symbol)):
-            rows.setdefault(f"layer {one.layer[place]}", {})[str(one.symbol[place])] = _film(one, place)
-        frames = {"fed": _frames(one.fed), "predicted": _frames(one.predicted)}
-        titles = [f"{name}, step {t + 1}: {'given' if t < context else 'own'} frame" for t in range(len(one.fed))]
+        for row in range(len(maps.symbol)):
+            rows.setdefault(f"layer {maps.layer[row]}", {})[str(maps.symbol[row])] = _film_maps(maps, row)
+        frames = {"fed": _film_frames(maps.fed), "predicted": _film_frames(maps.predicted)}
+        titles = [f"{name}, step {t + 1}: {'given' if t < context else 'own'} frame" for t in range(len(maps.fed))]
         panels.animate(folder / f"{prefix}memory.gif", frames, rows, titles)
 
 
-def _film(one: MemoryMaps, place: int) -> panels.PanelFilm:
-    """Gates from 0 to 1 by their mean; everything else by its size, from 0 to its largest."""
-    if one.symbol[place] in _GATES and one.mean[place].min() >= 0:
-        return panels.PanelFilm(one.mean[place], 1.0)
-    return panels.PanelFilm(one.rms[place], float(one.rms[place].max()))
+def _film_maps(maps: MemoryMaps, row: int) -> panels.PanelFilm:
+    """Gates from 0 to 1 by their mean; everything else by its root mean square, from 0 to its largest."""
+    if maps.symbol[row] in _GATES and maps.mean[row].min() >= 0:
+        return panels.PanelFilm(maps.mean[row], 1.0)
+    return panels.PanelFilm(maps.rms[row], float(maps.rms[row].max()))
 
 
-def _frames(frames: NDArray[np.floating[Any]]) -> panels.PanelFilm:
+def _film_frames(frames: NDArray[np.floating[Any]]) -> panels.PanelFilm:
     """The first channel, from its smallest to its largest value."""
     values = frames[:, 0].astype(np.float64) - float(frames[:, 0].min())
     return panels.PanelFilm(values, float(values.max()))

@@ -24,17 +24,18 @@ from framecast.forecasting.forecaster import Forecaster
 from framecast.plotting import panels
 
 BINS = 50
-"""Of the histograms."""
+"""Number of bins of the histograms of gates."""
 _C, _T = (-2.0, 2.0), (-1.0, 1.0)
-"""What MIM's C and T cannot leave: T is a product of a sigmoid and a tanh, C is T plus another such product."""
-_SIDE = 40
+"""Bounds of MIM's C and T: T is a product of a sigmoid and a tanh, C is T plus another such product."""
+_PAIR_BINS = 40
+"""Number of bins of C and of T in their joint histogram."""
 
 
 class Saturation(NamedTuple):
     """Forget gates of a network; S of them, one for each layer and symbol."""
 
     symbol: Names
-    """(S,), "f" of C, "fm" of M, "f_n" and "f_s" inside MIM-N and MIM-S."""
+    """(S,), "f" for the gate of C, "fm" of M, "f_n" and "f_s" inside MIM-N and MIM-S."""
     layer: Counts
     """(S,), 1 at the bottom."""
     below: Floats
@@ -44,11 +45,13 @@ class Saturation(NamedTuple):
     counts: Counts
     """(S, T-1, 50), how many values lie in each bin."""
     edges: Floats
-    """(51,), of the bins, 0 to 1."""
+    """(51,), edges of the bins, 0 to 1."""
     low: Floats
+    """(), threshold below which a gate is saturated."""
     high: Floats
+    """(), threshold above which a gate is saturated."""
     mim_layer: Counts
-    """(D,), layers that have T and D; none but MIM's."""
+    """(D,), layers that have T and D, which only MIM's do."""
     difference: Floats
     """(D, T-1), mean |D| by step."""
     transition: Counts
@@ -74,48 +77,48 @@ def measure_saturation(
         raise UsageError("thresholds of saturation", got=f"{low}, {high}", expected="0 <= low < high <= 1")
     gates, differences, transitions = Tally(), Tally(), Tally()
 
-    def look(visit: CellVisit) -> None:
-        found = visit.gates()
-        for symbol, value in found.items():
+    def add_visit(visit: CellVisit) -> None:
+        values = visit.compute_gates()
+        for symbol, value in values.items():
             if symbol.startswith("f"):
-                gates.add(visit.layer, symbol, visit.step, _row(value, low, high))
-        if "tau" in found and "d" in found:
-            size = found["d"].abs().double()
+                gates.add(visit.layer, symbol, visit.step, _count_values(value, low, high))
+        if "tau" in values and "d" in values:
+            size = values["d"].abs().double()
             differences.add(visit.layer, "d", visit.step, torch.stack([size.sum(), size.new_tensor(size.numel())]))
             # The first step's T is that of memories that are still 0.
-            transitions.add(visit.layer, "tau", 1, _meetings(visit.state.c, found["tau"]) * (visit.step > 1))
+            transitions.add(visit.layer, "tau", 1, _count_pairs(visit.state.c, values["tau"]) * (visit.step > 1))
 
     with torch.inference_mode():
         for batch in batches:
-            trace(forecaster.network, encode_input(forecaster, batch, context), look)
+            trace(forecaster.network, encode_input(forecaster, batch, context), add_visit)
     if not len(gates):
         raise UsageError(
             "saturation", got="a network without forget gates", expected="gates whose symbol begins with f"
         )
-    return _closed(gates, differences, transitions, low, high)
+    return _divide_sums(gates, differences, transitions, low, high)
 
 
-def _row(gate: Tensor, low: float, high: float) -> Tensor:
-    """Values in all, below, above, and in each bin."""
+def _count_values(gate: Tensor, low: float, high: float) -> Tensor:
+    """(3 + 50,), number of values in all, below, above, and in each bin."""
     values = gate.flatten().double()
     bins = torch.bincount((values * BINS).long().clamp(0, BINS - 1), minlength=BINS)
     ends = torch.stack([torch.ones_like(values).sum(), (values < low).sum(), (values > high).sum()])
     return torch.cat([ends, bins])
 
 
-def _meetings(old: Tensor, kept: Tensor) -> Tensor:
-    """How often each pair of bins of (C, T) occurs, flat."""
-    places = [
-        ((values.flatten().double() - low) / (high - low) * _SIDE).long().clamp(0, _SIDE - 1)
-        for values, (low, high) in ((old, _C), (kept, _T))
-    ]
-    return torch.bincount(places[0] * _SIDE + places[1], minlength=_SIDE**2)
+def _count_pairs(old_c: Tensor, new_t: Tensor) -> Tensor:
+    """(40 * 40,), joint histogram of C before a step and T after it."""
+    c, t = (
+        ((values.flatten().double() - low) / (high - low) * _PAIR_BINS).long().clamp(0, _PAIR_BINS - 1)
+        for values, (low, high) in ((old_c, _C), (new_t, _T))
+    )
+    return torch.bincount(c * _PAIR_BINS + t, minlength=_PAIR_BINS**2)
 
 
-def _closed(gates: Tally, differences: Tally, transitions: Tally, low: float, high: float) -> Saturation:
-    sums = gates.stacked()
-    size = differences.stacked() if len(differences) else np.zeros((0, sums.shape[1], 2))
-    pairs = transitions.stacked()[:, 0] if len(transitions) else np.zeros((0, _SIDE**2))
+def _divide_sums(gates: Tally, differences: Tally, transitions: Tally, low: float, high: float) -> Saturation:
+    sums = gates.stack()
+    size = differences.stack() if len(differences) else np.zeros((0, sums.shape[1], 2))
+    pairs = transitions.stack()[:, 0] if len(transitions) else np.zeros((0, _PAIR_BINS**2))
     return Saturation(
         gates.symbols,
         gates.layers,
@@ -127,72 +130,79 @@ def _closed(gates: Tally, differences: Tally, transitions: Tally, low: float, hi
         np.array(high),
         differences.layers,
         size[..., 0] / np.maximum(size[..., 1], 1),
-        pairs.reshape(-1, _SIDE, _SIDE).astype(np.int64),
+        pairs.reshape(-1, _PAIR_BINS, _PAIR_BINS).astype(np.int64),
     )
 
 
-def summarise(found: Saturation) -> dict[str, float]:
+def summarise(saturation: Saturation) -> dict[str, float]:
     """Share of saturated values of each gate, over all layers and steps."""
     rows = {}
-    for symbol in dict.fromkeys(found.symbol.tolist()):
-        below, above = saturated_shares(found, symbol)
-        rows[f"{symbol} below {found.low:g}"] = below
-        rows[f"{symbol} above {found.high:g}"] = above
+    for symbol in dict.fromkeys(saturation.symbol.tolist()):
+        below, above = compute_shares(saturation, symbol)
+        rows[f"{symbol} below {saturation.low:g}"] = below
+        rows[f"{symbol} above {saturation.high:g}"] = above
     return rows
 
 
-def saturated_shares(found: Saturation, symbol: str) -> tuple[float, float]:
-    """Of all values of a gate in all layers and steps, those below and above; wide layers have more of them."""
-    mine = found.symbol == symbol
-    values = found.counts[mine].sum(-1)
-    below, above = ((share[mine] * values).sum() / values.sum() for share in (found.below, found.above))
+def compute_shares(saturation: Saturation, symbol: str) -> tuple[float, float]:
+    """Shares of a gate's values below and above, over all layers and steps; wide layers have more values.
+
+    Args:
+        saturation: counts of each layer.
+        symbol: of the gate.
+    """
+    rows = saturation.symbol == symbol
+    values = saturation.counts[rows].sum(-1)
+    below, above = ((share[rows] * values).sum() / values.sum() for share in (saturation.below, saturation.above))
     return float(below), float(above)
 
 
-def draw(folder: Path, found: Mapping[str, Saturation], context: int) -> None:
+def draw(folder: Path, runs: Mapping[str, Saturation], context: int) -> None:
     """Draw, for each run, shares by step above histograms; for MIM, D and T too."""
-    for name, one in found.items():
-        prefix = f"{name}-" if len(found) > 1 else ""
-        symbols = list(dict.fromkeys(one.symbol.tolist()))
-        rows = [[_shares(one, symbol, context) for symbol in symbols], [_histogram(one, symbol) for symbol in symbols]]
-        note = f"{name}. Solid: above {one.high:g}; dashed: below {one.low:g}. Dotted line: the last given frame"
+    for name, saturation in runs.items():
+        prefix = f"{name}-" if len(runs) > 1 else ""
+        symbols = list(dict.fromkeys(saturation.symbol.tolist()))
+        rows = [
+            [_plot_shares(saturation, symbol, context) for symbol in symbols],
+            [_plot_histogram(saturation, symbol) for symbol in symbols],
+        ]
+        low, high = saturation.low, saturation.high
+        note = f"{name}. Solid: above {high:g}; dashed: below {low:g}. Dotted line: the last given frame"
         panels.draw_panels(folder / f"{prefix}saturation.png", rows, note)
-        if len(one.mim_layer):
-            _draw_mim(folder / f"{prefix}transition.png", one, context, name)
+        if len(saturation.mim_layer):
+            _draw_mim(folder / f"{prefix}transition.png", saturation, context, name)
 
 
-def _shares(one: Saturation, symbol: str, context: int) -> panels.Panel:
-    steps = np.arange(1, one.below.shape[1] + 1)
+def _plot_shares(saturation: Saturation, symbol: str, context: int) -> panels.Panel:
+    steps = np.arange(1, saturation.below.shape[1] + 1)
     lines = []
-    for row in np.flatnonzero(one.symbol == symbol):
-        colour = int(one.layer[row]) - 1
-        lines.append(panels.PanelLine(f"layer {one.layer[row]}", steps, one.above[row], colour))
-        lines.append(panels.PanelLine("", steps, one.below[row], colour, "--"))
-    title = "{}: {:.0%} below, {:.0%} above".format(symbol, *saturated_shares(one, symbol))
+    for row in np.flatnonzero(saturation.symbol == symbol):
+        layer = int(saturation.layer[row])
+        lines.append(panels.PanelLine(f"layer {layer}", steps, saturation.above[row], layer - 1))
+        lines.append(panels.PanelLine("", steps, saturation.below[row], layer - 1, "--"))
+    title = "{}: {:.0%} below, {:.0%} above".format(symbol, *compute_shares(saturation, symbol))
     return panels.Panel(title, "step", "share of values", lines, mark=context, limits=(0, 1))
 
 
-def _histogram(one: Saturation, symbol: str) -> panels.Panel:
-    centres = (one.edges[:-1] + one.edges[1:]) / 2
+def _plot_histogram(saturation: Saturation, symbol: str) -> panels.Panel:
+    centres = (saturation.edges[:-1] + saturation.edges[1:]) / 2
     lines = []
-    for row in np.flatnonzero(one.symbol == symbol):
-        counts = one.counts[row].sum(0)
-        lines.append(
-            panels.PanelLine(f"layer {one.layer[row]}", centres, counts / counts.sum(), int(one.layer[row]) - 1)
-        )
+    for row in np.flatnonzero(saturation.symbol == symbol):
+        layer, counts = int(saturation.layer[row]), saturation.counts[row].sum(0)
+        lines.append(panels.PanelLine(f"layer {layer}", centres, counts / counts.sum(), layer - 1))
     return panels.Panel(f"{symbol}: histogram", "value", "share of values", lines, log=True, span=(0, 1))
 
 
-def _draw_mim(path: Path, one: Saturation, context: int, name: str) -> None:
-    steps = np.arange(1, one.difference.shape[1] + 1)
+def _draw_mim(path: Path, saturation: Saturation, context: int, name: str) -> None:
+    steps = np.arange(1, saturation.difference.shape[1] + 1)
     lines = [
         panels.PanelLine(f"layer {layer}", steps, sizes, int(layer) - 1)
-        for layer, sizes in zip(one.mim_layer, one.difference, strict=True)
+        for layer, sizes in zip(saturation.mim_layer, saturation.difference, strict=True)
     ]
     size = panels.Panel("difference D", "step", "mean |D|", lines, mark=context)
     fields = [
         panels.Field(f"layer {layer}", "old C", "T", pairs.T, (*_C, *_T))
-        for layer, pairs in zip(one.mim_layer, one.transition, strict=True)
+        for layer, pairs in zip(saturation.mim_layer, saturation.transition, strict=True)
     ]
     panels.draw_panels(
         path, [[size, *fields]], f"{name}. On the line, T keeps C as a forget gate of 1 would; colours are logarithmic"

@@ -1,6 +1,6 @@
 """Which frames is a training fed, and how fast does it learn? Its sampling and learning rate, as its recipe has them.
 
-Beside the recipe's own probabilities stand the other curves of its kind, with the same ends.
+With the recipe's probabilities go those of the other curves of its kind, with the same ends.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from framecast.recipe.learning_rate import LearningRate
 from framecast.recipe.sampling import ReverseScheduledSampling, Sampling, ScheduledSampling, sampling_end
 
 POINTS = 401
-"""At most so many iterations are looked at."""
+"""Number of iterations that are tabulated, at most."""
 _ROWS = 16
-"""Sequences that are drawn."""
+"""Number of sequences that are drawn, at most."""
 
 
 class Schedules(NamedTuple):
@@ -31,23 +31,23 @@ class Schedules(NamedTuple):
     encoder: Floats
     """(I,), probability that a step within the context is fed the true frame."""
     decoder: Floats
-    """(I,), the same within the horizon."""
+    """(I,), probability that a step within the horizon is fed the true frame."""
     rate: Floats
     """(I,), learning rate."""
     curve: Names
     """(6,), "scheduled: linear" and so on."""
     curve_encoder: Floats
-    """(6, I)."""
+    """(6, I), probability within the context, by each curve."""
     curve_decoder: Floats
-    """(6, I)."""
+    """(6, I), probability within the horizon, by each curve."""
     moment: Counts
     """(5,), iterations whose draws are given: four until sampling ends, and the last."""
     fed: NDArray[np.bool_]
     """(5, B, T-1), which steps are fed the true frame, for each sequence of the batch, at most 16."""
     context: Counts
-    """J of the training."""
+    """(), J of the training."""
     end: Counts
-    """The iteration from which on the probabilities no longer change; 0 where there is none."""
+    """(), the iteration from which on the probabilities no longer change; 0 where there is none."""
 
 
 def tabulate_schedules(
@@ -61,22 +61,22 @@ def tabulate_schedules(
     context: int,
     frames: int,
 ) -> Schedules:
-    """Tabulate what a training does at each iteration. Its draws are those of the training itself.
+    """Tabulate sampling and learning rate by iteration, with the masks that the training itself draws.
 
     Args:
-        sampling: the recipe's.
-        learning_rate: the recipe's.
+        sampling: the recipe's sampling of true frames.
+        learning_rate: the recipe's schedule.
         lr: base learning rate.
         steps: iterations of the training.
-        seed: of the run.
+        seed: seed of the run.
         batch_size: sequences of an iteration, over all processes.
         context: J.
         frames: T, frames of a sequence.
     """
     iterations = np.unique(np.linspace(1, steps, min(POINTS, steps)).round().astype(np.int64))
-    own = _probabilities(sampling, iterations, steps)
-    kinds = _kinds(sampling)
-    curves = [_probabilities(kind, iterations, steps) for kind in kinds.values()]
+    probabilities = _tabulate_probabilities(sampling, iterations, steps)
+    kinds = _list_curves(sampling)
+    curves = [_tabulate_probabilities(kind, iterations, steps) for kind in kinds.values()]
     end = sampling_end(sampling, steps) or 0
     evenly = np.linspace(1, end, 4) if end else np.linspace(1, steps, 5)
     moments = np.unique(np.append(evenly, steps).round().astype(np.int64))
@@ -85,8 +85,8 @@ def tabulate_schedules(
     rate = [lr * learning_rate.factor(int(iteration), steps) for iteration in iterations]
     return Schedules(
         iterations,
-        own[:, 0],
-        own[:, 1],
+        probabilities[:, 0],
+        probabilities[:, 1],
         np.array(rate),
         np.array(list(kinds), dtype=np.str_),
         np.stack([curve[:, 0] for curve in curves]),
@@ -98,12 +98,13 @@ def tabulate_schedules(
     )
 
 
-def _probabilities(sampling: Sampling, iterations: Counts, steps: int) -> Floats:
+def _tabulate_probabilities(sampling: Sampling, iterations: Counts, steps: int) -> Floats:
+    """(I, 2), within the context and within the horizon."""
     return np.array([sampling.probabilities(int(iteration), steps) for iteration in iterations], dtype=np.float64)
 
 
-def _kinds(sampling: Sampling) -> dict[str, Sampling]:
-    """All curves of both kinds, with the ends that the recipe gives its own."""
+def _list_curves(sampling: Sampling) -> dict[str, Sampling]:
+    """All curves of both kinds; those of the recipe's kind have the recipe's ends."""
     forward: dict[str, Any] = {}
     backward: dict[str, Any] = {}
     if isinstance(sampling, ScheduledSampling):
@@ -118,47 +119,48 @@ def _kinds(sampling: Sampling) -> dict[str, Sampling]:
     return kinds
 
 
-def summarise(found: Schedules) -> dict[str, float]:
-    """When sampling comes to its end, how much truth the horizon still has then, and the ends of the learning rate."""
+def summarise(schedules: Schedules) -> dict[str, float]:
+    """End of sampling, probability of true frames in the horizon then, largest and last learning rate."""
     return {
-        "iteration from which on sampling no longer changes": float(found.end) or float("nan"),
-        "probability of truth in the horizon, last iteration": float(found.decoder[-1]),
-        "largest learning rate": float(found.rate.max()),
-        "last learning rate": float(found.rate[-1]),
+        "iteration from which on sampling no longer changes": float(schedules.end) or float("nan"),
+        "probability of truth in the horizon, last iteration": float(schedules.decoder[-1]),
+        "largest learning rate": float(schedules.rate.max()),
+        "last learning rate": float(schedules.rate[-1]),
     }
 
 
-def draw(folder: Path, found: Mapping[str, Schedules], context: int) -> None:
+def draw(folder: Path, runs: Mapping[str, Schedules], context: int) -> None:
     """Draw, for each run, its schedules, and below which frames five of its iterations were fed; no use of `context`."""
-    for name, one in found.items():
-        prefix = f"{name}-" if len(found) > 1 else ""
-        own = [
-            panels.PanelLine("context", one.iteration, one.encoder, 0),
-            panels.PanelLine("horizon", one.iteration, one.decoder, 1),
+    for name, schedules in runs.items():
+        prefix = f"{name}-" if len(runs) > 1 else ""
+        iteration = schedules.iteration
+        lines = [
+            panels.PanelLine("context", iteration, schedules.encoder, 0),
+            panels.PanelLine("horizon", iteration, schedules.decoder, 1),
         ]
         top: list[panels.Drawing] = [
-            panels.Panel("true frames: this training", "iteration", "probability", own, limits=(0, 1)),
-            panels.Panel("learning rate", "iteration", "rate", [panels.PanelLine("", one.iteration, one.rate, 2)]),
+            panels.Panel("true frames: this training", "iteration", "probability", lines, limits=(0, 1)),
+            panels.Panel("learning rate", "iteration", "rate", [panels.PanelLine("", iteration, schedules.rate, 2)]),
+            *(_plot_curves(schedules, kind) for kind in ("scheduled", "reverse")),
         ]
-        families: list[panels.Drawing] = [_family(one, kind) for kind in ("scheduled", "reverse")]
         masks: list[panels.Drawing] = [
             panels.Mask(
-                f"iteration {moment}", "step", "sequence", fed, int(one.context), ("true frame", "own prediction")
+                f"iteration {moment}", "step", "sequence", fed, int(schedules.context), ("true frame", "own prediction")
             )
-            for moment, fed in zip(one.moment, one.fed, strict=True)
+            for moment, fed in zip(schedules.moment, schedules.fed, strict=True)
         ]
         panels.draw_panels(
-            folder / f"{prefix}schedules.png", [top + families, masks], f"{name}. Dotted line: the last given frame"
+            folder / f"{prefix}schedules.png", [top, masks], f"{name}. Dotted line: the last given frame"
         )
 
 
-def _family(one: Schedules, kind: str) -> panels.Panel:
+def _plot_curves(schedules: Schedules, kind: str) -> panels.Panel:
     lines = []
-    for place, row in enumerate(np.flatnonzero([str(curve).startswith(kind) for curve in one.curve])):
-        label = str(one.curve[row]).split(": ")[1]
-        colour = {"sigmoid": 2}.get(label, place + 3)
-        lines.append(panels.PanelLine(label, one.iteration, one.curve_decoder[row], colour))
+    for number, row in enumerate(np.flatnonzero([str(curve).startswith(kind) for curve in schedules.curve])):
+        label = str(schedules.curve[row]).split(": ")[1]
+        colour = {"sigmoid": 2}.get(label, number + 3)
+        lines.append(panels.PanelLine(label, schedules.iteration, schedules.curve_decoder[row], colour))
         if kind == "reverse":
-            lines.append(panels.PanelLine("", one.iteration, one.curve_encoder[row], colour, "--"))
+            lines.append(panels.PanelLine("", schedules.iteration, schedules.curve_encoder[row], colour, "--"))
     title = f"{kind} sampling" + (" (dashed: context)" if kind == "reverse" else "")
     return panels.Panel(title, "iteration", "probability", lines, limits=(0, 1))

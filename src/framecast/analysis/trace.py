@@ -1,4 +1,4 @@
-"""A rollout with every cell in sight: what enters each at each step, and what leaves it."""
+"""Rollout that is traced: the input and the output of every cell at every step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from framecast.transforms.channels import divide_channels
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Names = NDArray[Any]
-"""Words."""
+"""Array of strings."""
 
 
 class CellVisit(NamedTuple):
@@ -31,84 +31,91 @@ class CellVisit(NamedTuple):
     step: int
     """From 1: the step that sees frame `step` and predicts the next."""
     layer: int
-    """Place in the stack, 1 at the bottom; a gradient highway counts as a layer of its own."""
+    """Index in the stack, 1 at the bottom; a gradient highway counts as a layer of its own."""
     cell: Cell
     x: Tensor
+    """(B, C, H', W'), the cell's input."""
     memory: Memory
+    """Memory that enters the cell."""
     state: State
-    left: Step
-    """What the cell gave."""
+    """State that the cell left at the step before."""
+    output: Step
 
-    def gates(self) -> dict[str, Tensor]:
-        """Every gate and new value by the paper's symbol, see `Cell.gates`."""
+    def compute_gates(self) -> dict[str, Tensor]:
+        """Compute every gate and new value, by the paper's symbol, with the cell's `Cell.gates`."""
         return self.cell.gates(self.x, self.memory, self.state)
 
-    def carried(self) -> dict[str, Tensor]:
-        """What leaves the cell, each tensor once: its state's fields, "h" for what rises and "m" for the memory.
+    def collect_outputs(self) -> dict[str, Tensor]:
+        """Tensors that leave the cell, each once: its state's fields, "h" for its output and "m" for the memory.
 
-        Under these names the gradient highway has "z" only: what rises from it is z, and memory passes it by.
+        A gradient highway has "z" only: its output is z, and the memory passes it by.
         """
-        found: dict[str, Tensor] = dict(self.left.state._asdict())
-        if all(value is not self.left.out for value in found.values()):
-            found["h"] = self.left.out
-        if self.left.memory and self.cell.memory_channels is not None:
-            found["m"] = self.left.memory[0]
-        return found
+        outputs: dict[str, Tensor] = dict(self.output.state._asdict())
+        if all(value is not self.output.out for value in outputs.values()):
+            outputs["h"] = self.output.out
+        if self.output.memory and self.cell.memory_channels is not None:
+            outputs["m"] = self.output.memory[0]
+        return outputs
 
 
 class NetworkInput(NamedTuple):
-    """What a forecast is given, network units."""
+    """Input of a network for one forecast, network units."""
 
     patches: Tensor
     """(B, J, P*P*C, H', W'); from step J on the network sees its own predictions."""
     extra: Tensor | None
-    """(B, T-1, P*P*E, H', W'), covariates and the mask; None if the network takes nothing beside frames."""
+    """(B, T-1, P*P*E, H', W'), covariates and the mask; None for a network that takes frames only."""
     steps: int
     """T-1, of the rollout."""
 
 
 def encode_input(forecaster: Forecaster, batch: Batch, context: int) -> NetworkInput:
-    """The first J frames of windows, and what is known beside them.
+    """Encode the first J frames of windows, and the covariates of all their steps.
+
+    Args:
+        forecaster: the model.
+        batch: windows, raw units.
+        context: J, frames that a forecast is given.
 
     Raises:
         InputError: frames that the network does not take.
     """
     frames, valid, covariates = divide_channels(batch.frames, batch.valid, forecaster.spec)
-    steps, beside = frames.shape[1] - 1, None if covariates is None else covariates[:, 1:]
+    steps, covariates = frames.shape[1] - 1, None if covariates is None else covariates[:, 1:]
     frames, valid = frames[:, :context], None if valid is None else valid[:, :context]
     forecaster.check(frames, valid)
-    extra = forecaster.extra(frames, valid, steps, beside)
+    extra = forecaster.extra(frames, valid, steps, covariates)
     return NetworkInput(forecaster.encode(frames, valid), extra, steps)
 
 
-def frame_channels(forecaster: Forecaster) -> int:
-    """Channels of the bottom cell's x that are the frame; covariates and the mask lie behind them."""
+def count_frame_channels(forecaster: Forecaster) -> int:
+    """Number of channels of the bottom cell's x that are the frame; covariates and the mask come after them."""
     return forecaster.spec.channels * forecaster.patch**2
 
 
-def trace(network: Network, given: NetworkInput, look: Callable[[CellVisit], None]) -> Rollout:
+def trace(network: Network, inputs: NetworkInput, on_visit: Callable[[CellVisit], None]) -> Rollout:
     """Run a network through time as a forecast does, and show each cell at each step.
 
     Args:
-        network: whose cells.
-        given: what the forecast begins from.
-        look: called with every visit, in the order in which they are computed.
+        network: the network whose cells are traced.
+        inputs: frames of the context and what is fed with them.
+        on_visit: called with every visit, in the order in which they are computed.
     """
-    with _watched(network, look):
-        # With reports no step is replayed from a recording.
-        return rollout(network, given.patches, given.steps, extra=given.extra, aux=True)
+    with _hooked(network, on_visit):
+        # With auxiliary outputs no step is replayed from a recording, which would call no hook.
+        return rollout(network, inputs.patches, inputs.steps, extra=inputs.extra, aux=True)
 
 
 @contextmanager
-def _watched(network: Network, look: Callable[[CellVisit], None]) -> Iterator[None]:
+def _hooked(network: Network, on_visit: Callable[[CellVisit], None]) -> Iterator[None]:
     steps = dict.fromkeys(range(1, len(network.cells) + 1), 0)
 
-    def after(layer: int, cell: Any, arguments: tuple[Any, ...], left: Step) -> None:
+    def report_visit(layer: int, cell: Any, arguments: tuple[Any, ...], output: Step) -> None:
         steps[layer] += 1
         x, memory, state = arguments
-        look(CellVisit(steps[layer], layer, cast(Cell, cell), x, memory, state, left))
+        on_visit(CellVisit(steps[layer], layer, cast(Cell, cell), x, memory, state, output))
 
-    hooks = [cell.register_forward_hook(partial(after, layer)) for layer, cell in enumerate(network.cells, 1)]
+    hooks = [cell.register_forward_hook(partial(report_visit, layer)) for layer, cell in enumerate(network.cells, 1)]
     try:
         yield
     finally:
@@ -117,32 +124,32 @@ def _watched(network: Network, look: Callable[[CellVisit], None]) -> Iterator[No
 
 
 class Tally:
-    """Rows of numbers that add up, by layer, symbol and step."""
+    """Running sums of rows of numbers, by layer, symbol and step."""
 
     def __init__(self) -> None:
         self._sums: dict[tuple[int, str], dict[int, Tensor]] = {}
 
     def add(self, layer: int, symbol: str, step: int, row: Tensor) -> None:
-        """Add a row (R,) of numbers."""
+        """Add a row (R,) of numbers to the sums of a series, (layer, symbol), at a step."""
         rows = self._sums.setdefault((layer, symbol), {})
         row = row.double().cpu()
         rows[step] = rows[step] + row if step in rows else row
 
-    def stacked(self) -> Floats:
+    def stack(self) -> Floats:
         """(S, T-1, R): the sums of each series, step by step."""
-        rows = [torch.stack([found[step] for step in sorted(found)]) for found in self._sums.values()]
-        return torch.stack(rows).numpy()
+        series = [torch.stack([rows[step] for step in sorted(rows)]) for rows in self._sums.values()]
+        return torch.stack(series).numpy()
 
     @property
     def layers(self) -> Counts:
-        """(S,), of each series."""
+        """(S,), the layer of each series."""
         return np.array([layer for layer, _ in self._sums], dtype=np.int64)
 
     @property
     def symbols(self) -> Names:
-        """(S,), of each series."""
+        """(S,), the symbol of each series."""
         return np.array([symbol for _, symbol in self._sums], dtype=np.str_)
 
     def __len__(self) -> int:
-        """How many series there are."""
+        """Number of series."""
         return len(self._sums)
