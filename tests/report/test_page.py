@@ -27,9 +27,9 @@ from framecast.report.frames import (
     BYTES,
     ChosenSequences,
     ShownSequence,
-    _uri,
+    _encode_image,
     choose_sequences,
-    frames_section,
+    make_frames_section,
     score_by_sequence,
 )
 from framecast.report.studies import LIMIT
@@ -94,9 +94,9 @@ def test_names_are_escaped(radar: Path) -> None:
 
 def test_own_page_is_made_anew_and_nothing_else(runs, tmp_path: Path) -> None:
     question = EvaluationOptions(limit=1, baselines=[])
-    path = write_report(runs["pred"], out=tmp_path / "page.html", question=question, quiet=True, device="cpu")
+    path = write_report(runs["pred"], out=tmp_path / "page.html", options=question, quiet=True, device="cpu")
     before = path.stat().st_ino
-    assert write_report(runs["pred"], out=path, question=question, quiet=True, device="cpu").stat().st_ino != before
+    assert write_report(runs["pred"], out=path, options=question, quiet=True, device="cpu").stat().st_ino != before
     for name in ("mine.html", "folder"):
         there = tmp_path / name
         there.mkdir() if name == "folder" else there.write_text("<p>mine")
@@ -134,7 +134,7 @@ def test_without_data_or_model_the_page_says_why(runs, tmp_path: Path) -> None:
         write_report(run, pictures=tmp_path / "frames", quiet=True, device="cpu")
     with pytest.raises(UsageError, match="did you mean 'persistence'"):
         write_report(
-            runs["conv"], out=tmp_path / "p.html", question=EvaluationOptions(baselines=["persistance"]), device="cpu"
+            runs["conv"], out=tmp_path / "p.html", options=EvaluationOptions(baselines=["persistance"]), device="cpu"
         )
 
 
@@ -158,7 +158,7 @@ def test_films_keep_every_colour(colours: int) -> None:
     rng = np.random.default_rng(0)
     palette = rng.integers(0, 256, (colours, 3), dtype=np.uint8)
     pixels = palette[rng.integers(0, colours, (40, 70))]
-    uri = _uri(Image.fromarray(pixels))
+    uri = _encode_image(Image.fromarray(pixels))
     with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as picture:
         assert picture.mode == ("P" if colours <= 256 else "RGB")
         np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), pixels)
@@ -208,7 +208,7 @@ def test_small_frames_of_long_films_are_said_to_be_thinned() -> None:
     spec = FrameSpec(channels=1, height=64, width=64)
     many = np.zeros((400, 1, 64, 64), dtype=np.float32)
     sequence = ShownSequence(1, "sequence 1", many, {"forecast": many[200:]})
-    section = frames_section(ChosenSequences([sequence], PlotView(spec, False, "")), 200, "In order.")
+    section = make_frames_section(ChosenSequences([sequence], PlotView(spec, False, "")), 200, "In order.")
     assert "one of 64 x 64 pixels" in section.blocks[1].text
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.report.lead_times import lead_time_unit
+from framecast.report.lead_times import choose_time_unit
 from framecast.report.svg_charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, ChartLine, draw_chart
-from framecast.report.training import POINTS, _course
+from framecast.report.training import POINTS, _thin_line
 
 VALUES = st.lists(st.floats(-1e6, 1e6) | st.just(math.nan), min_size=1, max_size=60)
 
@@ -53,9 +53,9 @@ def test_gaps_stay_open() -> None:
     assert "no number" in draw_chart(Chart("t", "x", "y", [ChartLine("a", [0], [math.nan])]))
 
 
-def test_long_courses_are_means_with_their_range() -> None:
+def test_long_thin_lines_are_means_with_their_range() -> None:
     values = np.random.default_rng(0).random(1000)
-    line = _course("a", [float(step) for step in range(1, 1001)], values.tolist())
+    line = _thin_line("a", [float(step) for step in range(1, 1001)], values.tolist())
     assert len(line.y) <= POINTS
     np.testing.assert_allclose(line.y[0], values[:5].mean())
     assert (line.low[0], line.high[0]) == (values[:5].min(), values[:5].max())
@@ -66,5 +66,5 @@ def test_long_courses_are_means_with_their_range() -> None:
     ("minutes", "said"), [(0.04 / 60, (0.04, "seconds")), (5.0, (5.0, "minutes")), (60.0, (1.0, "hours"))]
 )
 def test_times_have_the_unit_that_fits(minutes: float, said: tuple[float, str]) -> None:
-    step, word = lead_time_unit(minutes)
+    step, word = choose_time_unit(minutes)
     assert (pytest.approx(step), word) == said

@@ -46,7 +46,7 @@ def report(
 
     question = _question(split, baseline, metrics, thresholds, limit, block)
     silent = quiet or as_json
-    page = write_report(run, out=out, pictures=frames, question=question, device=device, model=model, quiet=silent)
+    page = write_report(run, out=out, pictures=frames, options=question, device=device, model=model, quiet=silent)
     if as_json:
         options.print_json({"page": str(page), "bytes": page.stat().st_size})
         return

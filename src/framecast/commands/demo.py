@@ -65,7 +65,7 @@ def run_demo(
     match = prepare_suite(str(path), {}, EvaluationOptions("test", SHOWN_METRICS), device=device)
     board, folder = match.score(quiet=quiet), files.check_new(path / "evaluations" / "test-1")
     match.write(board, folder)
-    write_report(path, scored=(match, board))
+    write_report(path, evaluation=(match, board))
     if not quiet:
         board.print(console)
         _say_next(path, folder, board, console)

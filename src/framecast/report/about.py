@@ -1,4 +1,4 @@
-"""Section: what was run, on what, and what it cost."""
+"""Section of a report: recipe, data, hashes, cost and versions of a run."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ from framecast.report.blocks import Block, Facts, Folded, Section
 from framecast.runs.record import Record, describe_network
 
 
-def about_section(record: Record) -> Section:
-    """Recipe, data, hashes, cost and versions of a run."""
-    blocks: list[Block] = [Facts([*_recipe(record), *_data(record), *_cost(record), *_versions(record)])]
-    for summary, text in (("The whole recipe", record.recipe.yaml()), ("Notes on the data", _notes(record))):
-        blocks += [Folded(summary, text=text)] if text else []
+def make_about_section(record: Record) -> Section:
+    """Section with the recipe, data, hashes, cost and versions of a run."""
+    facts = [*_list_recipe(record), *_list_data(record), *_list_cost(record), *_list_versions(record)]
+    blocks: list[Block] = [Facts(facts), Folded("The whole recipe", text=record.recipe.yaml())]
+    notes = "\n".join(record.data.get("notes", ()))
+    blocks += [Folded("Notes on the data", text=notes)] if notes else []
     return Section("about", "What was run", blocks)
 
 
-def selection_notes(records: Iterable[Record], split: str) -> list[str]:
-    """What must be known of scores on the windows that decided which model is the best."""
+def list_selection_notes(records: Iterable[Record], split: str) -> list[str]:
+    """A warning where scores are of the split that decided which model of a run is the best; else nothing.
+
+    Args:
+        records: runs that were scored.
+        split: name of the split that they were scored on.
+    """
     flattered = split == "val" and any(record.validations for record in records)
     return ["The best model of a run was chosen on this split, so its scores flatter it"] if flattered else []
 
 
-def _recipe(record: Record) -> list[tuple[str, str]]:
+def _list_recipe(record: Record) -> list[tuple[str, str]]:
     recipe, train = record.recipe, record.recipe.train
     sampling = recipe.sampling.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
     rate = train.lr_schedule.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
@@ -39,21 +45,21 @@ def _recipe(record: Record) -> list[tuple[str, str]]:
         ("Frames fed in training", f"{recipe.sampling.kind}{format_options(sampling)}"),
         ("Seed", str(recipe.seed)),
     ]
-    return [*rows, ("Best model", _best(record))]
+    return [*rows, ("Best model", _describe_best(record))]
 
 
-def _best(record: Record) -> str:
-    found = record.model.get("about", {})
-    if not found:
+def _describe_best(record: Record) -> str:
+    about = record.model.get("about", {})
+    if not about:
         return "none yet"
     name = record.recipe.validate_.metric
-    scores: dict[str, Any] = found.get("validation", {})
+    scores: dict[str, Any] = about.get("validation", {})
     value = next((value for metric, value in scores.items() if metric.split("@")[0] == name), None)
     score = "without a validation" if value is None else f"validation {name} {format_number(value)}"
-    return f"of iteration {found['step']}, {score}"
+    return f"of iteration {about['step']}, {score}"
 
 
-def _data(record: Record) -> list[tuple[str, str]]:
+def _list_data(record: Record) -> list[tuple[str, str]]:
     spec, windows = record.data["spec"], record.data["windows"]
     step = f", every {spec['step_minutes']:g} min" if spec.get("step_minutes") else ""
     unit = "" if spec["units"] == "1" else f" {spec['units']}"
@@ -65,31 +71,26 @@ def _data(record: Record) -> list[tuple[str, str]]:
         ("Windows", counts),
         ("Hash of the data", record.data["fingerprint"]),
         ("Hash of the split", record.data["split"]),
-        ("Hash of the recipe", _hash(record)),
+        ("Hash of the recipe", _hash_recipe(record)),
         ("Hash of the weights", str(record.model.get("sha256", "no model yet"))[:16]),
     ]
 
 
-def _notes(record: Record) -> str:
-    return "\n".join(record.data.get("notes", ()))
-
-
-def _cost(record: Record) -> list[tuple[str, str]]:
-    found = record.cost()
+def _list_cost(record: Record) -> list[tuple[str, str]]:
+    cost = record.cost()
     rows = [
-        ("Parameters", f"{found.parameters:,}"),
-        ("Multiply-adds", f"{found.multiply_adds / 1e9:.3g} G forward for each sequence"),
+        ("Parameters", f"{cost.parameters:,}"),
+        ("Multiply-adds", f"{cost.multiply_adds / 1e9:.3g} G forward for each sequence"),
     ]
     if record.timing:
         waited = sum(event["share_waited"] for event in record.timing) / len(record.timing)
         each = record.seconds / max(1, record.iterations)
-        spent = format_duration(record.seconds)
-        said = f"{spent} in iterations, {each:.3g} s each, {100 * waited:.1f} % of it waiting for data"
-        rows.append(("Time", said))
+        total = format_duration(record.seconds)
+        rows.append(("Time", f"{total} in iterations, {each:.3g} s each, {100 * waited:.1f} % of it waiting for data"))
     return rows
 
 
-def _versions(record: Record) -> list[tuple[str, str]]:
+def _list_versions(record: Record) -> list[tuple[str, str]]:
     if not record.starts:
         return []
     last, times = record.starts[-1], len(record.starts)
@@ -100,5 +101,5 @@ def _versions(record: Record) -> list[tuple[str, str]]:
     ]
 
 
-def _hash(record: Record) -> str:
+def _hash_recipe(record: Record) -> str:
     return hashlib.sha256(json.dumps(record.recipe.identity()).encode()).hexdigest()[:16]

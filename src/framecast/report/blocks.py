@@ -1,7 +1,4 @@
-"""What a page is made of. Sections put these together from numbers; blocks.html says how each looks.
-
-It has a macro of the same name for each kind.
-"""
+"""Blocks of a page, which sections are made of; blocks.html has a macro for each kind, by its class name."""
 
 from __future__ import annotations
 
@@ -18,31 +15,33 @@ class Text(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Names with values."""
+    """List of names with values."""
 
     rows: Sequence[tuple[str, str]]
 
 
 class TableCell(NamedTuple):
-    """Of a table."""
+    """Cell of a table."""
 
     text: str
     small: str = ""
-    """Under the text: an interval, a unit."""
+    """Small text under the text: an interval, a unit."""
     best: bool = False
+    """Whether the text is bold."""
 
 
 class Table(NamedTuple):
-    """A row for each name."""
+    """Table with a row for each name."""
 
     caption: str
     header: Sequence[TableCell]
-    """The first is above the names."""
+    """Headings of the columns; the first is above the names."""
     rows: Sequence[tuple[TableCell, Sequence[TableCell]]]
+    """Each row's name and the other cells."""
 
 
 class Figure(NamedTuple):
-    """A chart with what stands above it."""
+    """Chart with its title."""
 
     title: str
     svg: Markup
@@ -53,33 +52,34 @@ class Figures(NamedTuple):
 
     figures: Sequence[Figure]
     legend: Sequence[tuple[str, Markup]] = ()
-    """Names, each with a piece of its line."""
+    """Names, each with a swatch of its line."""
     note: str = ""
 
 
-class Film(NamedTuple):
-    """Frames of one sequence side by side in one picture."""
+class FilmStrip(NamedTuple):
+    """Frames of one sequence side by side in one image, of which the player shows one frame at a time."""
 
     name: str
     src: str
-    """A data URI."""
+    """Data URI of the image."""
     frames: int
+    """Number of frames."""
     first: int
     """Lead time of its first frame; 0 is the last frame of the input."""
     alt: str
 
 
-class FilmSample(NamedTuple):
-    """One sequence: films that are moved together, in columns."""
+class PlayerSequence(NamedTuple):
+    """One sequence of a player: films that are moved together, in columns."""
 
     name: str
-    columns: Sequence[Sequence[Film]]
+    columns: Sequence[Sequence[FilmStrip]]
 
 
 class Player(NamedTuple):
-    """Samples to look through, frame by frame."""
+    """Sequences to look through, frame by frame."""
 
-    samples: Sequence[FilmSample]
+    samples: Sequence[PlayerSequence]
     ratio: float
     """Width of a frame over its height."""
     first: int
@@ -92,34 +92,37 @@ class Player(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture of the run's folder."""
+    """Image with its name."""
 
     name: str
     src: str
+    """Data URI of the image."""
 
 
 class Folded(NamedTuple):
-    """Blocks, or a text with its line breaks, behind a line that opens them."""
+    """Blocks, or a text with its line breaks, behind a summary that opens them."""
 
     summary: str
     blocks: Sequence[Any] = ()
     text: str = ""
     opened: bool = False
+    """Whether it is open when the page is opened."""
 
 
 Block = Text | Facts | Table | Figures | Player | Picture | Folded
 
 
 class Section(NamedTuple):
-    """A part of a page that the contents name."""
+    """Part of a page with a heading and an entry in the table of contents."""
 
     id: str
+    """Anchor of the section."""
     title: str
     blocks: Sequence[Block]
 
 
 class Page(NamedTuple):
-    """One page."""
+    """Page of a run or of a comparison."""
 
     title: str
     subtitle: str

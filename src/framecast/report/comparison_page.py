@@ -1,4 +1,4 @@
-"""The page of a comparison."""
+"""Page of a comparison: compare.html and compare.json."""
 
 from __future__ import annotations
 
@@ -11,58 +11,62 @@ from framecast.evaluation.tables import format_interval
 from framecast.formatting import format_duration, format_number
 from framecast.metrics import Metric
 from framecast.report import page
-from framecast.report.about import selection_notes
+from framecast.report.about import list_selection_notes
 from framecast.report.blocks import Block, Page, Section, Table, TableCell, Text
-from framecast.report.frames import choose_sequences, frames_section
-from framecast.report.lead_times import lead_time_charts, lead_times_section, metric_title
-from framecast.report.training import training_section
+from framecast.report.frames import choose_sequences, make_frames_section
+from framecast.report.lead_times import make_lead_times_section, make_metric_cell, plot_lead_times
+from framecast.report.training import make_training_section
 from framecast.runs.record import describe_network
 
 PAGE, NUMBERS = "compare.html", "compare.json"
-SHOWN = 6
-"""Entries at most whose frames are shown."""
+MOST_ENTRIES = 6
+"""Number of entries whose frames are shown, at most."""
 
 
-def write_comparison(found: Comparison, folder: Path) -> Path:
+def write_comparison(comparison: Comparison, folder: Path) -> Path:
     """Write compare.html and compare.json.
 
     Args:
-        found: the runs, scored.
-        folder: a new one, or one without these two files; an earlier page of framecast's own is replaced.
+        comparison: scores of the runs.
+        folder: a new one, or one without these two files; an earlier page that framecast wrote is replaced.
 
     Returns:
         the page's path.
 
     Raises:
-        UsageError: something else is in the way.
+        UsageError: one of the files exists and framecast did not write it.
     """
     path = folder / PAGE
     page.check_page(path)
     if not path.exists():
         files.check_new(folder / NUMBERS)
-    spec, board = found.match.dataset.spec, found.board
-    order = (
-        f"Best, median and worst by the mean {board.metrics[0].name} of what is shown, of {board.sequences} sequences."
-    )
-    shown = [runs[0] for runs in found.groups.values()][:SHOWN]
-    notes = [board.about_samples(), board.about_intervals(), board.about_scale(), *_about_seeds(found)]
-    notes += selection_notes(found.records.values(), board.split)
-    sections = [
-        _runs(found),
-        lead_times_section(board.metrics, found.estimates, spec.step_minutes, notes),
-        *_differences(found),
-        frames_section(choose_sequences(found.match, board, shown), found.match.dataset.context, order),
-        training_section(found.records, found.styles),
+    suite, scoreboard = comparison.match, comparison.board
+    metric, dataset = scoreboard.metrics[0].name, suite.dataset
+    order = f"Best, median and worst by the mean {metric} of what is shown, of {scoreboard.sequences} sequences."
+    notes = [
+        scoreboard.about_samples(),
+        scoreboard.about_intervals(),
+        scoreboard.about_scale(),
+        *_list_seed_notes(comparison),
+        *list_selection_notes(comparison.records.values(), scoreboard.split),
     ]
-    said = f"{next(iter(found.records.values())).source}, split {board.split}"
-    names = ", ".join(found.groups)
-    files.write_text(folder / NUMBERS, json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n")
-    return page.write_page(path, Page(f"Comparison: {names}", f"{said}. {found.budget}.", sections))
+    names = [runs[0] for runs in comparison.groups.values()][:MOST_ENTRIES]
+    sections = [
+        _make_runs_section(comparison),
+        make_lead_times_section(scoreboard.metrics, comparison.estimates, dataset.spec.step_minutes, notes),
+        *_make_differences_sections(comparison),
+        make_frames_section(choose_sequences(suite, scoreboard, names), dataset.context, order),
+        make_training_section(comparison.records, comparison.styles),
+    ]
+    source = next(iter(comparison.records.values())).source
+    title, subtitle = ", ".join(comparison.groups), f"{source}, split {scoreboard.split}. {comparison.budget}."
+    files.write_text(folder / NUMBERS, json.dumps(comparison.as_dict(), indent=2, allow_nan=False) + "\n")
+    return page.write_page(path, Page(f"Comparison: {title}", subtitle, sections))
 
 
-def _runs(found: Comparison) -> Section:
+def _make_runs_section(comparison: Comparison) -> Section:
     rows = []
-    for name, record in found.records.items():
+    for name, record in comparison.records.items():
         cost, batch = record.cost(), record.recipe.train.batch_size
         cells = [
             str(record.recipe.seed),
@@ -74,51 +78,52 @@ def _runs(found: Comparison) -> Section:
             str(record.model.get("about", {}).get("step", "-")),
         ]
         rows.append((TableCell(name, describe_network(record)), [TableCell(text) for text in cells]))
-    header = [
-        "run",
-        "seed",
-        "parameters",
-        "multiply-adds",
-        "iterations",
-        "time",
-        "an iteration",
-        "best after",
-    ]
-    first = next(iter(found.records.values()))
-    hashes = f"All on data {first.data['fingerprint']}, split {first.data['split']}. {found.budget}."
+    header = ["run", "seed", "parameters", "multiply-adds", "iterations", "time", "an iteration", "best after"]
+    first = next(iter(comparison.records.values()))
+    hashes = f"All on data {first.data['fingerprint']}, split {first.data['split']}. {comparison.budget}."
     caption = "Multiply-adds: forward, for each sequence; iterations: times sequences in each; time: in iterations"
-    return Section(
-        "runs", "Runs and budget", [Text(hashes), Table(caption, [TableCell(word) for word in header], rows)]
-    )
+    table = Table(caption, [TableCell(name) for name in header], rows)
+    return Section("runs", "Runs and budget", [Text(hashes), table])
 
 
-def _differences(found: Comparison) -> list[Section]:
-    if not found.differences:
+def _make_differences_sections(comparison: Comparison) -> list[Section]:
+    if not comparison.differences:
         return []
-    metrics, reference = found.board.metrics, found.reference
-    rows = [(metric_title(metric), [_cell(found, name, metric) for name in found.differences]) for metric in metrics]
+    metrics, reference = comparison.board.metrics, comparison.reference
+    rows = [
+        (make_metric_cell(metric), [_make_cell(comparison, name, metric) for name in comparison.differences])
+        for metric in metrics
+    ]
     caption = f"Score less that of {reference}, 95 % intervals below; * the interval does not hold 0"
     text = (
         f"Score less that of {reference}, sequence by sequence the same, so how hard they are cancels out. The intervals "
         "are paired: every draw takes the same sequences for all. How trainings with other seeds scatter is not in them."
     )
-    blocks: list[Block] = [Text(text), Table(caption, [TableCell("metric"), *map(TableCell, found.differences)], rows)]
-    step = found.match.dataset.spec.step_minutes
-    blocks.append(lead_time_charts(metrics, found.differences, step, differ=True))
+    blocks: list[Block] = [
+        Text(text),
+        Table(caption, [TableCell("metric"), *map(TableCell, comparison.differences)], rows),
+    ]
+    step = comparison.match.dataset.spec.step_minutes
+    blocks.append(plot_lead_times(metrics, comparison.differences, step, are_differences=True))
     return [Section("differences", f"Differences from {reference}", blocks)]
 
 
-def _cell(found: Comparison, name: str, metric: Metric) -> TableCell:
-    one = found.differences[name][metric.name]
-    return TableCell(f"{format_number(one.mean)}{mark_significant(one)}", format_interval(one.mean_interval))
+def _make_cell(comparison: Comparison, name: str, metric: Metric) -> TableCell:
+    difference = comparison.differences[name][metric.name]
+    text = f"{format_number(difference.mean)}{mark_significant(difference)}"
+    return TableCell(text, format_interval(difference.mean_interval))
 
 
-def _about_seeds(found: Comparison) -> list[str]:
-    """How far the trainings of an entry lie apart, by the first metric."""
-    metric, spread = found.board.metrics[0].name, found.paired.spread()
-    said = [
+def _list_seed_notes(comparison: Comparison) -> list[str]:
+    """The spread of the first metric over the seeds of each entry, in words; nothing where all have one seed."""
+    metric, spread = comparison.board.metrics[0].name, comparison.paired.spread()
+    ranges = [
         f"{name} {format_number(spread[name][metric][0])} to {format_number(spread[name][metric][1])} ({len(runs)} seeds)"
-        for name, runs in found.groups.items()
+        for name, runs in comparison.groups.items()
         if len(runs) > 1
     ]
-    return [f"Entries of several seeds are means over them; {metric} of single ones: {', '.join(said)}"] if said else []
+    return (
+        [f"Entries of several seeds are means over them; {metric} of single ones: {', '.join(ranges)}"]
+        if ranges
+        else []
+    )

@@ -1,4 +1,4 @@
-"""A page of blocks as one HTML file: style, script, charts and pictures inside, nothing fetched."""
+"""HTML file of a page: style, script, charts and images are inside, and nothing is fetched."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from framecast.errors import UsageError
 from framecast.report.blocks import Page
 
 GENERATOR = '<meta name="generator" content="framecast'
-"""What stands in every page of ours, and so may be written anew."""
+"""Tag of every page that framecast writes; a file that has it may be replaced."""
 
 
 def render_page(page: Page) -> str:
-    """The HTML."""
+    """Render a page as HTML."""
     environment = Environment(
         loader=PackageLoader("framecast.report", ""),
         autoescape=True,
@@ -35,10 +35,17 @@ def render_page(page: Page) -> str:
 
 
 def write_page(path: Path, page: Page) -> Path:
-    """Write a page; an earlier page of framecast in its place is replaced as a whole.
+    """Write a page; an earlier page that framecast wrote is replaced as a whole.
+
+    Args:
+        path: of the HTML file.
+        page: title, subtitle and sections.
+
+    Returns:
+        the path.
 
     Raises:
-        UsageError: something else is there, or the folder cannot be written to.
+        UsageError: a file that framecast did not write is there, or the folder cannot be written to.
     """
     check_page(path)
     files.write_text(path, render_page(page))
@@ -46,10 +53,10 @@ def write_page(path: Path, page: Page) -> Path:
 
 
 def check_page(path: Path) -> None:
-    """Whether a page can be written here.
+    """Check that a page can be written to a path.
 
     Raises:
-        UsageError: something else is there, or the folder cannot be written to.
+        UsageError: a file that framecast did not write is there, or the folder cannot be written to.
     """
     if not path.exists():
         files.check_new(path)

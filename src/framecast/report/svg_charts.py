@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: vectors that take their colours from the page's style sheet, light or dark."""
+"""Line charts as inline SVG, whose colours come from the page's style sheet, light or dark."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 54, 10, 22, 36
 STYLES = 8
-"""Colours of page.css."""
+"""Number of colours in page.css."""
 MARKED = 40
-"""Lines of at most so many points have a marker at each, with the number to hover on."""
+"""Number of points up to which a line has a marker at each, with the value to hover on."""
 _SHAPES = (
     "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0",
     "M-2.7-2.7h5.4v5.4h-5.4z",
@@ -35,8 +35,9 @@ class ChartLine(NamedTuple):
     low: Sequence[float] = ()
     """Lower end of a band around the curve; empty for none."""
     high: Sequence[float] = ()
+    """Upper end of the band."""
     style: int = 0
-    """Colour and marker."""
+    """Number of the colour and of the marker."""
 
 
 class Chart(NamedTuple):
@@ -49,58 +50,64 @@ class Chart(NamedTuple):
     log: bool = False
     """Whether the vertical axis is logarithmic."""
     marks: Sequence[tuple[float, str]] = ()
-    """Places on the horizontal axis that are marked by a dashed line, and what they are."""
+    """Positions on the horizontal axis that get a dashed line, each with its label."""
     level: float | None = None
-    """Where a horizontal line is drawn."""
+    """Value at which a horizontal line is drawn."""
     span: tuple[float, float] | None = None
     """Ends of the horizontal axis; by default those of the curves."""
 
 
 class _Scale(NamedTuple):
-    """Values of an axis to places in the drawing."""
+    """Mapping from the values of an axis to coordinates of the drawing."""
 
     low: float
     high: float
     start: float
+    """Coordinate of `low`."""
     end: float
+    """Coordinate of `high`."""
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        low, high, at = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
-        return round(self.start + (at - low) / (high - low) * (self.end - self.start), 1)
+        low, high, value = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
+        return round(self.start + (value - low) / (high - low) * (self.end - self.start), 1)
 
-    def ticks(self) -> list[float]:
+    def list_ticks(self) -> list[float]:
         if self.log and self.high / self.low > 20:
-            found = LogLocator(numticks=6).tick_values(self.low, self.high)
+            ticks = LogLocator(numticks=6).tick_values(self.low, self.high)
         else:
-            found = MaxNLocator(5, integer=self.high - self.low > 5).tick_values(self.low, self.high)
-        return [float(value) for value in found if self.low * (1 - 1e-9) <= value <= self.high * (1 + 1e-9)]
+            ticks = MaxNLocator(5, integer=self.high - self.low > 5).tick_values(self.low, self.high)
+        return [float(value) for value in ticks if self.low * (1 - 1e-9) <= value <= self.high * (1 + 1e-9)]
 
 
 def draw_chart(chart: Chart) -> Markup:
-    """A chart as an SVG element; without anything to show, an empty frame that says so."""
-    chart = chart._replace(lines=[_floats(line) for line in chart.lines])
+    """Draw a chart as an SVG element; one without a finite value is an empty frame that says so."""
+    chart = chart._replace(lines=[_convert_to_floats(line) for line in chart.lines])
     xs = [x for line in chart.lines for x in line.x]
-    ys = [y for line in chart.lines for y in (*line.y, *line.low, *line.high) if _shown(y, log=chart.log)]
+    ys = [y for line in chart.lines for y in (*line.y, *line.low, *line.high) if _is_drawable(y, log=chart.log)]
     if not xs or not ys:
-        return _wrapped(
-            chart, [f'<text x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">no number to show</text>']
-        )
+        return _wrap(chart, [f'<text x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">no number to show</text>'])
     first, last = chart.span or (min(xs), max(xs))
-    across = _Scale(*_wide(float(first), float(last), share=0.0), float(LEFT), float(WIDTH - RIGHT))
+    x_scale = _Scale(*_pad(float(first), float(last), share=0.0), float(LEFT), float(WIDTH - RIGHT))
     if chart.level is not None:
         ys.append(chart.level)
-    up = _Scale(*_high(min(ys), max(ys), log=chart.log), float(HEIGHT - BOTTOM), float(TOP), chart.log)
-    parts = [*_grid(across, up), *_labels(chart)]
+    y_range = _pad_log(min(ys), max(ys)) if chart.log else _pad(min(ys), max(ys), share=0.05)
+    y_scale = _Scale(*y_range, float(HEIGHT - BOTTOM), float(TOP), chart.log)
+    parts = [*_draw_grid(x_scale, y_scale), *_draw_labels(chart)]
     if chart.level is not None:
-        parts.append(f'<path class="level" d="M{LEFT} {up(chart.level)}H{WIDTH - RIGHT}"/>')
-    parts += [part for mark in chart.marks for part in _mark(mark, across)]
-    parts += [_curve(line, across, up) for line in chart.lines]
-    return _wrapped(chart, parts)
+        parts.append(f'<path class="level" d="M{LEFT} {y_scale(chart.level)}H{WIDTH - RIGHT}"/>')
+    parts += [part for position, label in chart.marks for part in _draw_mark(x_scale(float(position)), label)]
+    parts += [_draw_line(line, x_scale, y_scale) for line in chart.lines]
+    return _wrap(chart, parts)
 
 
 def draw_swatch(number: int, *, marked: bool = True) -> Markup:
-    """The piece of a line that stands in a legend."""
+    """Draw the piece of a line that goes into a legend.
+
+    Args:
+        number: of the line's style.
+        marked: whether it has the style's marker.
+    """
     shape = f'<path transform="translate(14 6)" d="{_SHAPES[number % len(_SHAPES)]}"/>' if marked else ""
     return Markup(
         f'<svg class="swatch" viewBox="0 0 28 12" aria-hidden="true"><g class="s{number % STYLES}">'
@@ -108,56 +115,56 @@ def draw_swatch(number: int, *, marked: bool = True) -> Markup:
     )
 
 
-def _floats(line: ChartLine) -> ChartLine:
+def _convert_to_floats(line: ChartLine) -> ChartLine:
     x, y, low, high = ([float(value) for value in part] for part in (line.x, line.y, line.low, line.high))
     return line._replace(x=x, y=y, low=low, high=high)
 
 
-def _wrapped(chart: Chart, parts: list[str]) -> Markup:
-    label = escape(f"{chart.title}: {chart.y_label or 'value'} against {chart.x_label}; {_ends(chart)}")
+def _wrap(chart: Chart, parts: list[str]) -> Markup:
+    label = escape(f"{chart.title}: {chart.y_label or 'value'} against {chart.x_label}; {_describe_ends(chart)}")
     head = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
     return Markup("".join([head, *parts, "</svg>"]))
 
 
-def _ends(chart: Chart) -> str:
-    """The curves in words, for who cannot see them."""
-    said = []
+def _describe_ends(chart: Chart) -> str:
+    """The curves in words, for readers who cannot see them."""
+    words = []
     for line in chart.lines:
-        seen = [y for y in line.y if math.isfinite(y)]
-        said.append(f"{line.name} from {seen[0]:.3g} to {seen[-1]:.3g}" if seen else f"{line.name} undefined")
-    return ", ".join(said)
+        values = [y for y in line.y if math.isfinite(y)]
+        words.append(f"{line.name} from {values[0]:.3g} to {values[-1]:.3g}" if values else f"{line.name} undefined")
+    return ", ".join(words)
 
 
-def _shown(value: float, *, log: bool) -> bool:
+def _is_drawable(value: float, *, log: bool) -> bool:
     return math.isfinite(value) and (value > 0 or not log)
 
 
-def _wide(low: float, high: float, *, share: float) -> tuple[float, float]:
-    """With some room at both ends."""
-    room = share * (high - low) if high > low else abs(low) / 10 or 1.0
-    return low - room, high + room
+def _pad(low: float, high: float, *, share: float) -> tuple[float, float]:
+    """Widen a range by a share of its length at both ends."""
+    margin = share * (high - low) if high > low else abs(low) / 10 or 1.0
+    return low - margin, high + margin
 
 
-def _high(low: float, high: float, *, log: bool) -> tuple[float, float]:
-    if log:
-        return (low / 1.1, high * 1.1) if high > low else (low / 2, high * 2)
-    return _wide(low, high, share=0.05)
+def _pad_log(low: float, high: float) -> tuple[float, float]:
+    """Widen a range by a factor at both ends."""
+    factor = 1.1 if high > low else 2
+    return low / factor, high * factor
 
 
-def _grid(across: _Scale, up: _Scale) -> list[str]:
+def _draw_grid(x_scale: _Scale, y_scale: _Scale) -> list[str]:
     parts = [f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>']
-    for value in up.ticks():
-        y = up(value)
+    for value in y_scale.list_ticks():
+        y = y_scale(value)
         parts.append(f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 5}" y="{y + 3.5}" text-anchor="end">{_number(value)}</text>')
-    for value in across.ticks():
-        x = across(value)
+        parts.append(f'<text x="{LEFT - 5}" y="{y + 3.5}" text-anchor="end">{_format_tick(value)}</text>')
+    for value in x_scale.list_ticks():
+        x = x_scale(value)
         parts.append(f'<path class="axis" d="M{x} {HEIGHT - BOTTOM}v4"/>')
-        parts.append(f'<text x="{x}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{_number(value)}</text>')
+        parts.append(f'<text x="{x}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{_format_tick(value)}</text>')
     return parts
 
 
-def _labels(chart: Chart) -> list[str]:
+def _draw_labels(chart: Chart) -> list[str]:
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts = [f'<text x="{middle}" y="{HEIGHT - 5}" text-anchor="middle">{escape(chart.x_label)}</text>']
     if chart.y_label:
@@ -165,47 +172,51 @@ def _labels(chart: Chart) -> list[str]:
     return parts
 
 
-def _mark(mark: tuple[float, str], across: _Scale) -> list[str]:
-    x = across(float(mark[0]))
-    right = x > (LEFT + WIDTH) / 2
-    place = f'x="{x - 4}" text-anchor="end"' if right else f'x="{x + 4}"'
+def _draw_mark(x: float, label: str) -> list[str]:
+    is_right = x > (LEFT + WIDTH) / 2
+    anchor = f'x="{x - 4}" text-anchor="end"' if is_right else f'x="{x + 4}"'
     return [
         f'<path class="mark" d="M{x} {TOP}V{HEIGHT - BOTTOM}"/>',
-        f'<text class="halo" {place} y="{TOP + 10}">{escape(mark[1])}</text>',
+        f'<text class="halo" {anchor} y="{TOP + 10}">{escape(label)}</text>',
     ]
 
 
-def _curve(line: ChartLine, across: _Scale, up: _Scale) -> str:
-    points = [(across(x), up(y) if _shown(y, log=up.log) else None) for x, y in zip(line.x, line.y, strict=True)]
-    parts = [_band(line, across, up), f'<path class="line" d="{_path(points)}"/>']
+def _draw_line(line: ChartLine, x_scale: _Scale, y_scale: _Scale) -> str:
+    points = [
+        (x_scale(x), y_scale(y) if _is_drawable(y, log=y_scale.log) else None)
+        for x, y in zip(line.x, line.y, strict=True)
+    ]
+    parts = [_draw_band(line, x_scale, y_scale), f'<path class="line" d="{_trace_path(points)}"/>']
     if len(points) <= MARKED:
         shape = _SHAPES[line.style % len(_SHAPES)]
-        for (x, y), at, value in zip(points, line.x, line.y, strict=True):
+        for (x, y), position, value in zip(points, line.x, line.y, strict=True):
             if y is not None:
-                title = f"<title>{escape(line.name)} at {_number(at)}: {value:.4g}</title>"
+                title = f"<title>{escape(line.name)} at {_format_tick(position)}: {value:.4g}</title>"
                 parts.append(f'<path transform="translate({x} {y})" d="{shape}">{title}</path>')
     return f'<g class="s{line.style % STYLES}">{"".join(parts)}</g>'
 
 
-def _path(points: Sequence[tuple[float, float | None]]) -> str:
-    """Through all points, lifted over the gaps."""
-    parts, down = [], False
+def _trace_path(points: Sequence[tuple[float, float | None]]) -> str:
+    """SVG path through all points; the pen is lifted over gaps."""
+    parts, is_down = [], False
     for x, y in points:
         if y is not None:
-            parts.append(f"{'L' if down else 'M'}{x} {y}")
-        down = y is not None
+            parts.append(f"{'L' if is_down else 'M'}{x} {y}")
+        is_down = y is not None
     return "".join(parts)
 
 
-def _band(line: ChartLine, across: _Scale, up: _Scale) -> str:
-    """Piece by piece, so that gaps stay open."""
+def _draw_band(line: ChartLine, x_scale: _Scale, y_scale: _Scale) -> str:
+    """Band of one piece for each pair of neighbouring points, so that gaps stay open."""
     ends = [
-        (across(x), up(low), up(high)) if _shown(low, log=up.log) and _shown(high, log=up.log) else None
+        (x_scale(x), y_scale(low), y_scale(high))
+        if all(_is_drawable(y, log=y_scale.log) for y in (low, high))
+        else None
         for x, low, high in zip(line.x, line.low, line.high, strict=False)
     ]
     pieces = [f"M{a[0]} {a[1]}L{b[0]} {b[1]}L{b[0]} {b[2]}L{a[0]} {a[2]}z" for a, b in pairwise(ends) if a and b]
     return f'<path class="band" d="{"".join(pieces)}"/>' if pieces else ""
 
 
-def _number(value: float) -> str:
+def _format_tick(value: float) -> str:
     return f"{value:.0f}" if value == round(value) and abs(value) < 1e5 else f"{value:.3g}"
