@@ -5,10 +5,10 @@ import torch
 from benchmarks import plain
 
 from framecast import kernels
-from framecast.bench.equivalence import LIMITS, compare, relative_error
+from framecast.bench.equivalence import LIMITS, compare, compute_relative_error
 from framecast.bench.implementations import (
+    FramecastImplementation,
     OpponentImplementation,
-    OwnImplementation,
     SharedTraining,
     make_implementations,
     switched,
@@ -28,7 +28,8 @@ class Wrong(torch.nn.Module):
 
     def __init__(self, fault: str) -> None:
         super().__init__()
-        self.inner = plain.build(TINY.config(MODEL), TINY.patch**2, TINY.cells, decoupling=TINY.decoupling(MODEL))
+        config, decoupling = TINY.make_config(MODEL), TINY.get_decoupling(MODEL)
+        self.inner = plain.build(config, TINY.patch**2, TINY.cells, decoupling=decoupling)
         self.inner.take_weights(SharedTraining(TINY, MODEL).forecaster.network)
         self.fault, self.calls = fault, 0
         self.gradients = self.inner.gradients
@@ -85,12 +86,12 @@ def test_gradients_by_other_names_are_refused() -> None:
 
 def test_contenders_start_alike_and_priming_changes_nothing() -> None:
     given = make_workload(TINY, MODEL, 2)
-    first, second = (OwnImplementation(name, SharedTraining(TINY, MODEL), "highest", "fast") for name in "AB")
+    first, second = (FramecastImplementation(name, SharedTraining(TINY, MODEL), "highest", "fast") for name in "AB")
     second.prime()
-    assert second.bench.optimizer.state
+    assert second.training.optimizer.state
     assert torch.equal(first.predict(given), second.predict(given))
     assert first.train_step(given) == second.train_step(given)
-    assert first.train_step(given) < first.gradients(given)[0] * 1.5
+    assert first.train_step(given) < first.compute_gradients(given)[0] * 1.5
 
 
 def test_switches_come_back() -> None:
@@ -105,7 +106,7 @@ def test_switches_come_back() -> None:
 
 def test_relative_errors() -> None:
     truth = torch.tensor([3.0, 4.0])
-    assert relative_error(truth + torch.tensor([0.0, 0.5]), truth) == pytest.approx(0.1)
-    assert relative_error(torch.full((2,), float("nan")), truth) == float("inf")
-    assert relative_error(torch.zeros(3), truth) == float("inf")
-    assert relative_error(torch.ones(1), torch.zeros(1)) == 1.0
+    assert compute_relative_error(truth + torch.tensor([0.0, 0.5]), truth) == pytest.approx(0.1)
+    assert compute_relative_error(torch.full((2,), float("nan")), truth) == float("inf")
+    assert compute_relative_error(torch.zeros(3), truth) == float("inf")
+    assert compute_relative_error(torch.ones(1), torch.zeros(1)) == 1.0

@@ -19,7 +19,7 @@ CHANNELS, SIZE, FRAMES, BETA = 3, (5, 4), 6, 0.3
 @pytest.mark.parametrize(("dtype", "close"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("model", ["convlstm", "predrnn", "predrnn_v2", "predrnn_pp", "mim"])
 def test_plain_equals_framecast(model: str, dtype: torch.dtype, close: float, make) -> None:
-    config = TINY.config(model)
+    config = TINY.make_config(model)
     torch.manual_seed(7)
     network = config.build(CHANNELS, *SIZE).to(dtype)
     with torch.no_grad():
@@ -66,7 +66,7 @@ def test_a_network_that_was_not_published_so_is_refused(config) -> None:
 
 
 def test_a_short_mask_means_that_the_frames_before_are_true() -> None:
-    opponent = plain.build(TINY.config("predrnn"), CHANNELS, SIZE, decoupling=0.0)
+    opponent = plain.build(TINY.make_config("predrnn"), CHANNELS, SIZE, decoupling=0.0)
     frames = torch.rand(1, FRAMES, CHANNELS, *SIZE)
     short = torch.zeros(1, 2, CHANNELS, *SIZE)
     whole = torch.cat([torch.ones(1, 2, CHANNELS, *SIZE), short], 1)

@@ -12,12 +12,12 @@ from framecast.bench.implementations import Implementation
 from framecast.bench.ratios import (
     LIMIT,
     TimeSample,
-    calibration_threshold,
+    compute_median_seconds,
     compute_ratio,
+    compute_threshold,
     has_enough_pairs,
-    median_seconds,
-    round_order,
-    valid_pairs,
+    rotate,
+    select_pairs,
 )
 from framecast.bench.settings import SETTINGS
 from framecast.bench.workload import Workload
@@ -44,7 +44,7 @@ def samples(seconds_of_pairs, calibrations=None) -> list[TimeSample]:
     st.integers(0, 50),
 )
 def test_every_contender_takes_every_place_equally_often(names: list[str], start: int) -> None:
-    turns = [round_order(names, start + number) for number in range(len(names))]
+    turns = [rotate(names, start + number) for number in range(len(names))]
     for turn in turns:
         assert sorted(turn) == sorted(names)
     for place in range(len(names)):
@@ -83,8 +83,8 @@ def test_a_machine_that_is_slower_throughout_changes_nothing(found, slower: floa
 def test_disturbed_pairs_are_dropped_and_counted(disturbed: list[bool]) -> None:
     """The rule is about calibrations only: a pair whose own times are wild is kept."""
     found = samples([(9.0 if bad else 4.0, 2.0) for bad in disturbed], [1.3 if bad else 1.2 for bad in disturbed])
-    assert calibration_threshold(found) == LIMIT
-    kept, dropped = valid_pairs(found, "A", "B")
+    assert compute_threshold(found) == LIMIT
+    kept, dropped = select_pairs(found, "A", "B")
     assert [a.round for a, _ in kept] == [number for number, bad in enumerate(disturbed) if not bad]
     assert dropped == sum(disturbed)
     result = compute_ratio(found, "A", "B")
@@ -92,14 +92,14 @@ def test_disturbed_pairs_are_dropped_and_counted(disturbed: list[bool]) -> None:
     if result is not None:
         assert result.wall == result.wall_low == result.wall_high == 2.0
         assert (result.pairs, result.dropped) == (len(kept), dropped)
-        assert median_seconds(found, "A")[0] == 4.0
+        assert compute_median_seconds(found, "A")[0] == 4.0
     assert has_enough_pairs(found, ["A", "B"], len(kept))
     assert not has_enough_pairs(found, ["A", "B"], len(kept) + 1)
 
 
 def test_seconds_of_nobody() -> None:
     with pytest.raises(UsageError, match="was measured"):
-        median_seconds(samples([(1.0, 1.0)]), "C")
+        compute_median_seconds(samples([(1.0, 1.0)]), "C")
 
 
 class Fake(Implementation):
@@ -114,7 +114,7 @@ class Fake(Implementation):
         self.said.append(self.name.lower())
         return given.frames
 
-    def gradients(self, given):
+    def compute_gradients(self, given):
         raise NotImplementedError
 
     def prime(self) -> None:

@@ -100,9 +100,9 @@ def whole() -> Results:
     grown = [growth_point("cells", 16, 1.0, 10**8), growth_point("cells", 32, 4.0, 10**8)]
     grown += [growth_point("batch", 4, 2.0, 2 * 10**8), growth_point("batch", 2, 1.0, 10**8)]
     grown += [growth_point("frames", 10, 1.0, 10**8), growth_point("frames", 100, 10.0, 104 * 10**6)]
-    results = Results().plus(held).plus(time_part(4.1)).plus(time_part(3.3, model="convlstm"))
+    results = Results().with_part(held).with_part(time_part(4.1)).with_part(time_part(3.3, model="convlstm"))
     for point in grown:
-        results = results.plus(point)
+        results = results.with_part(point)
     return results
 
 
@@ -151,16 +151,19 @@ def test_the_command_measures_goes_on_and_fills_the_page(tmp_path: Path, monkeyp
 def test_a_part_of_other_code_is_measured_again(tmp_path: Path) -> None:
     plan = run.BenchOptions(SETTINGS["quick"], ["convlstm"], ["train"], None, ["direct"], tmp_path / "b.json", ["time"])
     mark = make_stamp(plan.contenders, 1)
-    assert [part.title for part in run._parts(plan, mark)] == ["convlstm agreement", "convlstm train batch 2, time"]
+    assert [part.title for part in run._list_measurements(plan, mark)] == [
+        "convlstm agreement",
+        "convlstm train batch 2, time",
+    ]
     assert make_stamp(["direct", PLAIN], 1).code != mark.code
     done = summarise_times(
         plan.setting, "convlstm", "train", 2, stamp=mark, multiply_adds=1, roof=1.0, samples=[], contenders=["direct"]
     )
-    Results().plus(done).write(plan.out)
-    assert list(run._parts(plan, mark)) == []
-    assert len(list(run._parts(plan, mark.model_copy(update={"code": "other"})))) == 2
-    assert len(list(run._parts(plan._replace(again=True), mark))) == 2
-    assert len(list(run._parts(plan._replace(contenders=["fast"]), mark))) == 2
+    Results().with_part(done).write(plan.out)
+    assert list(run._list_measurements(plan, mark)) == []
+    assert len(list(run._list_measurements(plan, mark.model_copy(update={"code": "other"})))) == 2
+    assert len(list(run._list_measurements(plan._replace(again=True), mark))) == 2
+    assert len(list(run._list_measurements(plan._replace(contenders=["fast"]), mark))) == 2
 
 
 def test_growth_is_measured_once(tmp_path: Path, monkeypatch) -> None:
@@ -203,7 +206,7 @@ def test_the_file_is_strict_and_whole(tmp_path: Path) -> None:
 
 
 def test_a_newer_part_takes_the_place_of_the_older() -> None:
-    both = whole().plus(time_part(2.0))
+    both = whole().with_part(time_part(2.0))
     assert len(both.times) == 2
     assert both.times[-1].ratios["fast"].wall == pytest.approx(2.0)
 
@@ -217,7 +220,7 @@ def test_targets_stand_beside_the_figures() -> None:
     assert [row[8] for row in rows] == ["", "3.5x missed", "", "4x met"]
     assert rows[3][6] == "4.10x (4.10 to 4.10)"
     assert rows[2][10] == "6%"  # 2 * 3 * 8 * 1e9 operations in 8 s of 1e11
-    other = Results().plus(time_part(9.0, baseline="direct"))
+    other = Results().with_part(time_part(9.0, baseline="direct"))
     assert tables.tabulate_speed(other, "standard").rows[1][8] == ""
     held = tables.tabulate_memory(whole(), "standard").rows
     assert [row[6:] for row in held] == [("", ""), ("0.70", "0.8 met"), ("0.60", "0.5 missed")]
@@ -238,8 +241,8 @@ def test_growth_in_exponents() -> None:
     assert exponents["batch", "2"] == ("", "")
     assert sheet.notes[-1] == "predrnn, fast: 100 frames take +4.0% memory beside 10: constant."
     worse = [growth_point("frames", 10, 1.0, 10**8), growth_point("frames", 100, 1.0, 2 * 10**8)]
-    assert tables.constant_memory(worse)[0].endswith("not constant.")
-    assert tables.constant_memory([growth_point("frames", 10, 1.0, 1, "train")]) == []
+    assert tables.describe_memory_growth(worse)[0].endswith("not constant.")
+    assert tables.describe_memory_growth([growth_point("frames", 10, 1.0, 1, "train")]) == []
 
 
 def test_growth_changes_one_size_at_a_time() -> None:

@@ -1,14 +1,15 @@
-"""How fast the networks are, and how much memory they take, measured so that the numbers can be believed.
+"""Benchmark of the networks: time and peak memory, measured so that the numbers can be believed.
 
-settings     what is measured: frames, networks, batches
-contender    who computes it: framecast with its switches, or an opponent's module
-gate         whether all contenders compute the same thing; nothing is timed before
-clock        seconds, a calibration beside each sample, the roof
-ratios       order, dropping rule and statistics of pairs; pure functions
-rounds       the interleaved measurement of one workload
-memory       peak memory, in a process of its own (child)
-growth       time and memory against batch, map, frames and layers
-results      the JSON file; parts measured one by one come together in it
-tables, figures, page, targets      what is shown
-run          all of it, within a time budget
+settings          sizes that are measured: frames, networks, batches
+workload          batch and network that all implementations compute
+implementations   framecast with its switches, or an opponent's module
+equivalence       check that all implementations compute the same numbers; nothing is timed before
+timing            seconds, a calibration before and after each sample, the machine's peak throughput
+ratios            order, dropping rule and statistics of pairs; pure functions
+peak_memory       peak memory, in a process of its own (child)
+scaling           time and memory against batch, map, frames and layers
+results           the JSON file, in which parts are collected that were measured one by one
+tables, figures   results as text and pictures, with the targets
+markdown_page     tables of docs/performance.md
+run               all measurements, within a time budget
 """

@@ -1,4 +1,4 @@
-"""One job in a process of its own: a Job as JSON on standard input, a Report as JSON on standard output."""
+"""Process of one job: a Job as JSON on standard input, a JobReport as JSON on standard output."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import sys
 
 import torch
 
-from framecast.bench.implementations import SWITCHES, Implementation, OwnImplementation, SharedTraining, make_opponent
+from framecast.bench.implementations import (
+    SWITCHES,
+    FramecastImplementation,
+    Implementation,
+    SharedTraining,
+    make_opponent,
+)
 from framecast.bench.peak_memory import Job, JobReport
 from framecast.bench.timing import time_call
 from framecast.bench.workload import make_workload
@@ -14,20 +20,23 @@ from framecast.memory_usage import peak_bytes
 
 
 def do_job(job: Job) -> JobReport:
-    """Do a job; with training, Adam's averages are there from the first step on, as in the middle of a training."""
+    """Do a job and report its times and peak memory.
+
+    In training, Adam's averages are allocated before the first step, as they are in the middle of a training.
+    """
     torch.set_num_threads(job.threads)
-    given = make_workload(job.setting, job.model, job.batch)
-    contender = _contender(job)
+    workload = make_workload(job.setting, job.model, job.batch)
+    implementation = _make_implementation(job)
     if job.task == "train":
-        contender.prime()
-    call = contender.train_step if job.task == "train" else contender.predict
-    times = [time_call(lambda: call(given)) for _ in range(job.repeats)]
+        implementation.prime()
+    compute = implementation.train_step if job.task == "train" else implementation.predict
+    times = [time_call(lambda: compute(workload)) for _ in range(job.repeats)]
     return JobReport(wall=[wall for wall, _ in times], cpu=[cpu for _, cpu in times], peak=peak_bytes())
 
 
-def _contender(job: Job) -> Implementation:
+def _make_implementation(job: Job) -> Implementation:
     if job.contender in SWITCHES:
-        return OwnImplementation(job.contender, SharedTraining(job.setting, job.model), *SWITCHES[job.contender])
+        return FramecastImplementation(job.contender, SharedTraining(job.setting, job.model), *SWITCHES[job.contender])
     return make_opponent(job.contender, job.setting, job.model)
 
 

@@ -1,4 +1,4 @@
-"""Who computes: framecast with its switches, or an opponent's module. All of them solve the same problem."""
+"""Implementations that are compared: framecast with its switches, or an opponent's module. All compute one workload."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from framecast import kernels
 from framecast.bench.settings import Setting
-from framecast.bench.workload import GREY, Workload, first_free_step, make_forecaster
+from framecast.bench.workload import GREY, Workload, find_first_free_step, make_forecaster
 from framecast.errors import UsageError
 from framecast.models import ModelConfig
 from framecast.nn.network import Network
@@ -23,15 +23,15 @@ from framecast.transforms.normalize import Range
 from framecast.transforms.patches import patchify, unpatchify
 
 SWITCHES = {"direct": ("highest", "fast"), "fast": ("high", "fast"), "low": ("high", "low")}
-"""Framecast's own contenders: precision and memory of each."""
+"""{name of an implementation of framecast: (its precision, its memory)}."""
 
 
 @runtime_checkable
 class OpponentModule(Protocol):
-    """An opponent's network: a torch module that also does this."""
+    """An opponent's network: a torch module that also has these methods."""
 
     def __call__(self, frames: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """All predictions and the loss of a sequence.
+        """Predict all frames of a sequence and compute the loss.
 
         Args:
             frames: (B, T, C, H, W), patches in network units; any values where the mask is 0.
@@ -42,43 +42,50 @@ class OpponentModule(Protocol):
         """Copy all weights of framecast's network."""
 
     def gradients(self) -> dict[str, Tensor]:
-        """Flat gradients by framecast's names."""
+        """Flat gradients of the last backward pass, by framecast's parameter names."""
 
 
 @runtime_checkable
 class OpponentFactory(Protocol):
-    """What `--opponent package.module:function` names."""
+    """Function that builds an opponent's network: `--opponent package.module:function`."""
 
     def __call__(
         self, config: ModelConfig, channels: int, size: tuple[int, int], *, decoupling: float
     ) -> OpponentModule:
-        """The opponent's form of a network, for `channels` of a patchified frame and (rows, columns) of the map."""
+        """Build the opponent's form of a network.
+
+        Args:
+            config: of framecast's network.
+            channels: of a patchified frame.
+            size: (rows, columns) of the map.
+            decoupling: weight of the decoupling loss.
+        """
 
 
 class Implementation(ABC):
-    """One way to compute. Everything that it returns is comparable with the others'."""
+    """One implementation of a network, its training step and its forecast. The results of all are comparable."""
 
     name: str
 
     @abstractmethod
-    def train_step(self, given: Workload) -> float:
-        """Forward, loss, backward, Adam, as in a training. Returns the loss."""
+    def train_step(self, workload: Workload) -> float:
+        """Compute the loss, its gradients and a step of Adam, as in a training; gives the loss, network units squared."""
 
     @abstractmethod
-    def gradients(self, given: Workload) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and its flat gradients by framecast's names; weights stay."""
+    def compute_gradients(self, workload: Workload) -> tuple[Tensor, dict[str, Tensor]]:
+        """Compute the loss and its flat gradients by framecast's parameter names; weights stay."""
 
     @abstractmethod
-    def predict(self, given: Workload) -> Tensor:
-        """(B, K, 1, H, W), raw units, from the context alone."""
+    def predict(self, workload: Workload) -> Tensor:
+        """Predict the horizon from the context: (B, K, 1, H, W), raw units."""
 
     @abstractmethod
     def prime(self) -> None:
-        """Let Adam allocate what it keeps, without changing a weight."""
+        """Let Adam allocate its averages, without changing a weight."""
 
 
-def _adam(parameters: Sequence[torch.nn.Parameter], setting: Setting) -> torch.optim.Adam:
-    """The same for all: fused."""
+def _make_adam(parameters: Sequence[torch.nn.Parameter], setting: Setting) -> torch.optim.Adam:
+    """Adam of every implementation: fused."""
     return torch.optim.Adam(parameters, setting.lr, fused=True)
 
 
@@ -91,77 +98,77 @@ def _prime(optimizer: torch.optim.Adam) -> None:
 
 
 class SharedTraining:
-    """A network in training, which several of framecast's contenders may share; Adam is made when first used."""
+    """Network, objective and Adam, which several implementations may share; Adam is made when it is first used."""
 
     def __init__(self, setting: Setting, model: str, dtype: torch.dtype = torch.float32) -> None:
         self.setting = setting
         self.forecaster = make_forecaster(setting, model).to(dtype)
-        self.objective = Objective(self.forecaster, LossConfig(decoupling=setting.decoupling(model)))
+        self.objective = Objective(self.forecaster, LossConfig(decoupling=setting.get_decoupling(model)))
         self._optimizer: torch.optim.Adam | None = None
 
     @property
     def optimizer(self) -> torch.optim.Adam:
-        """Adam on all that is trained."""
+        """Adam on all weights of the network and of its loss."""
         if self._optimizer is None:
-            self._optimizer = _adam(trainable(self.objective), self.setting)
+            self._optimizer = _make_adam(trainable(self.objective), self.setting)
         return self._optimizer
 
 
-class OwnImplementation(Implementation):
-    """Framecast as its users have it: raw frames in, its own training objective and forecasts.
+class FramecastImplementation(Implementation):
+    """Framecast as its users have it: raw frames, its training objective and its forecasts.
 
     Args:
-        name: of the contender.
-        bench: the network.
-        precision: see `kernels.set_precision`.
-        memory: see `kernels.set_memory`.
+        name: of the implementation.
+        training: network, objective and optimiser.
+        precision: of the kernels, as for `kernels.set_precision`.
+        memory: of the kernels, as for `kernels.set_memory`.
     """
 
-    def __init__(self, name: str, bench: SharedTraining, precision: str, memory: str) -> None:
-        self.name, self.bench, self.precision, self.memory = name, bench, precision, memory
+    def __init__(self, name: str, training: SharedTraining, precision: str, memory: str) -> None:
+        self.name, self.training, self.precision, self.memory = name, training, precision, memory
 
-    def _loss(self, given: Workload) -> Tensor:
-        frames = given.frames
+    def _compute_loss(self, workload: Workload) -> Tensor:
+        frames = workload.frames
         pixels = torch.tensor(float(frames[:, 1:].numel()))
-        return self.bench.objective(frames, None, given.known, pixels, 1.0)
+        return self.training.objective(frames, None, workload.known, pixels, 1.0)
 
-    def train_step(self, given: Workload) -> float:
-        """See the base class."""
+    def train_step(self, workload: Workload) -> float:
+        """Train on raw frames with the objective of `framecast train`; gives the loss."""
         with switched(self.precision, self.memory):
-            self.bench.optimizer.zero_grad()
-            loss = self._loss(given)
+            self.training.optimizer.zero_grad()
+            loss = self._compute_loss(workload)
             loss.backward()
-            self.bench.optimizer.step()
+            self.training.optimizer.step()
             return float(loss.detach())
 
-    def gradients(self, given: Workload) -> tuple[Tensor, dict[str, Tensor]]:
-        """See the base class."""
-        network = self.bench.forecaster.network
+    def compute_gradients(self, workload: Workload) -> tuple[Tensor, dict[str, Tensor]]:
+        """Differentiate the objective; gives the loss and the gradient of each weight, flat."""
+        network = self.training.forecaster.network
         with switched(self.precision, self.memory):
             network.zero_grad()
-            loss = self._loss(given)
+            loss = self._compute_loss(workload)
             loss.backward()
-        found = {name: p.grad.flatten() for name, p in network.named_parameters() if p.grad is not None}
+        gradients = {name: p.grad.flatten() for name, p in network.named_parameters() if p.grad is not None}
         network.zero_grad()
-        return loss.detach(), found
+        return loss.detach(), gradients
 
-    def predict(self, given: Workload) -> Tensor:
-        """See the base class."""
+    def predict(self, workload: Workload) -> Tensor:
+        """Predict raw frames with `Forecaster.predict`."""
         with switched(self.precision, self.memory):
-            return cast("Tensor", self.bench.forecaster.predict(given.context, given.setting.horizon))
+            return cast("Tensor", self.training.forecaster.predict(workload.context, workload.setting.horizon))
 
     def prime(self) -> None:
-        """See the base class."""
-        _prime(self.bench.optimizer)
+        """Take a step of Adam with gradients of zero."""
+        _prime(self.training.optimizer)
 
 
 class OpponentImplementation(Implementation):
-    """A module of somebody else's. What its code does outside of the network, patches above all, is not counted.
+    """An opponent's module. Work of its code outside of the network, patches above all, is not measured.
 
     Args:
-        name: of the contender.
+        name: of the implementation.
         module: the network.
-        setting: sizes and the rate of Adam.
+        setting: sizes and the learning rate of Adam.
     """
 
     def __init__(self, name: str, module: OpponentModule, setting: Setting) -> None:
@@ -175,45 +182,45 @@ class OpponentImplementation(Implementation):
     def optimizer(self) -> torch.optim.Adam:
         """Adam on all weights."""
         if self._optimizer is None:
-            self._optimizer = _adam(list(self.torch_module.parameters()), self.setting)
+            self._optimizer = _make_adam(list(self.torch_module.parameters()), self.setting)
         return self._optimizer
 
-    def _prepared(self, given: Workload) -> tuple[Tensor, Tensor]:
-        """Patches in network units and the mask of a training, made once for each problem, as a data loader would."""
-        if self._patches is None or self._patches[0] != id(given.frames):
+    def _prepare_batch(self, workload: Workload) -> tuple[Tensor, Tensor]:
+        """Patches in network units and the mask of a training, made once for each workload, as a data loader would."""
+        if self._patches is None or self._patches[0] != id(workload.frames):
             like = next(self.torch_module.parameters())
             frames = patchify(
-                Range(low=GREY[0], high=GREY[1]).normalize(given.frames.to(like.dtype)), given.setting.patch
+                Range(low=GREY[0], high=GREY[1]).normalize(workload.frames.to(like.dtype)), workload.setting.patch
             )
-            free = given.known[:, first_free_step(given.setting, given.model) :]
+            free = workload.known[:, find_first_free_step(workload.setting, workload.model) :]
             mask = free[:, :, None, None, None].to(like.dtype).expand(-1, -1, *frames.shape[2:]).contiguous()
-            self._patches = id(given.frames), frames, mask
+            self._patches = id(workload.frames), frames, mask
         return self._patches[1], self._patches[2]
 
-    def train_step(self, given: Workload) -> float:
-        """See the base class."""
+    def train_step(self, workload: Workload) -> float:
+        """Train the module on patches with its loss; gives the loss."""
         with switched("highest", "fast"):
-            frames, mask = self._prepared(given)
+            frames, mask = self._prepare_batch(workload)
             self.optimizer.zero_grad()
             _, loss = self.module(frames, mask)
             loss.backward()
             self.optimizer.step()
             return float(loss.detach())
 
-    def gradients(self, given: Workload) -> tuple[Tensor, dict[str, Tensor]]:
-        """See the base class."""
+    def compute_gradients(self, workload: Workload) -> tuple[Tensor, dict[str, Tensor]]:
+        """Differentiate the module's loss; gives the loss and the gradient of each of framecast's weights, flat."""
         self.torch_module.zero_grad()
         with switched("highest", "fast"):
-            _, loss = self.module(*self._prepared(given))
+            _, loss = self.module(*self._prepare_batch(workload))
             loss.backward()
-        found = self.module.gradients()
+        gradients = self.module.gradients()
         self.torch_module.zero_grad()
-        return loss.detach(), found
+        return loss.detach(), gradients
 
-    def predict(self, given: Workload) -> Tensor:
-        """Inference mode, framecast's advantage otherwise."""
-        setting = given.setting
-        frames, _ = self._prepared(given)
+    def predict(self, workload: Workload) -> Tensor:
+        """Predict raw frames from patches, in inference mode, as framecast does."""
+        setting = workload.setting
+        frames, _ = self._prepare_batch(workload)
         with torch.inference_mode(), switched("highest", "fast"):
             mask = torch.zeros_like(frames[:, 1 : setting.horizon])
             future, _ = self.module(frames, mask)
@@ -221,13 +228,13 @@ class OpponentImplementation(Implementation):
             return Range(low=GREY[0], high=GREY[1]).denormalize(raw)
 
     def prime(self) -> None:
-        """See the base class."""
+        """Take a step of Adam with gradients of zero."""
         _prime(self.optimizer)
 
 
 @contextmanager
 def switched(precision: str, memory: str) -> Iterator[None]:
-    """Framecast's switches as asked for, and as they were afterwards."""
+    """Set the precision and memory of framecast's kernels inside, and restore them afterwards."""
     before = kernels.get_precision(), kernels.get_memory()
     kernels.set_precision(precision)
     kernels.set_memory(memory)
@@ -238,8 +245,8 @@ def switched(precision: str, memory: str) -> Iterator[None]:
         kernels.set_memory(before[1])
 
 
-def short_name(name: str) -> str:
-    """The short name of a contender: the module of an opponent's import path, and its function unless it is build."""
+def shorten_name(name: str) -> str:
+    """Shorten an opponent's import path to the module's name, and to the function's unless that is build."""
     if ":" not in name:
         return name
     module, _, function = name.partition(":")
@@ -248,45 +255,45 @@ def short_name(name: str) -> str:
 
 
 def import_factory(path: str) -> OpponentFactory:
-    """The function that `package.module:function` names.
+    """Import the function that `package.module:function` names.
 
     Raises:
-        UsageError: there is none.
+        UsageError: the path names no function.
     """
     module, _, attribute = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute, None)
+        factory = getattr(importlib.import_module(module), attribute, None)
     except ImportError as error:
         raise UsageError("--opponent", got=path, expected="package.module:function", fix=str(error)) from error
-    if not callable(found):
+    if not callable(factory):
         raise UsageError("--opponent", got=path, expected="a function that builds a network")
-    return cast("OpponentFactory", found)
+    return cast("OpponentFactory", factory)
 
 
 def make_opponent(path: str, setting: Setting, model: str) -> OpponentImplementation:
-    """An opponent with fresh weights of its own: alone, so that nothing of framecast's is in memory."""
-    made = import_factory(path)(
-        setting.config(model), setting.patch**2, setting.cells, decoupling=setting.decoupling(model)
-    )
-    return OpponentImplementation(short_name(path), made, setting)
+    """Make an opponent with fresh weights; no network of framecast is made, so that none is in memory."""
+    config, decoupling = setting.make_config(model), setting.get_decoupling(model)
+    module = import_factory(path)(config, setting.patch**2, setting.cells, decoupling=decoupling)
+    return OpponentImplementation(shorten_name(path), module, setting)
 
 
 def make_implementations(names: Sequence[str], setting: Setting, model: str, *, shared: bool) -> list[Implementation]:
-    """All contenders with the same weights.
+    """Make implementations with the same weights.
 
     Args:
-        names: of framecast's own, or import paths.
+        names: names of framecast's implementations, or import paths.
         setting: sizes.
-        model: which network.
+        model: name of the network.
         shared: whether framecast's share one network and one Adam: enough to time them, not to compare them.
     """
-    bench = SharedTraining(setting, model)
-    found: list[Implementation] = []
+    training = SharedTraining(setting, model)
+    implementations: list[Implementation] = []
     for name in names:
         if name in SWITCHES:
-            found.append(OwnImplementation(name, bench if shared else SharedTraining(setting, model), *SWITCHES[name]))
+            trained = training if shared else SharedTraining(setting, model)
+            implementations.append(FramecastImplementation(name, trained, *SWITCHES[name]))
         else:
-            other = make_opponent(name, setting, model)
-            other.module.take_weights(bench.forecaster.network)
-            found.append(other)
-    return found
+            opponent = make_opponent(name, setting, model)
+            opponent.module.take_weights(training.forecaster.network)
+            implementations.append(opponent)
+    return implementations

@@ -1,4 +1,4 @@
-"""Peak memory, in a process of its own: what one measurement freed would hide what the next one takes."""
+"""Peak memory of a job in a process of its own, as memory that one measurement freed would hide that of the next."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from framecast.bench.settings import Setting, Task
 from framecast.errors import FramecastError
 
 PROCESSES = 3
+"""Number of processes whose median is reported."""
 
 
 class Job(BaseModel):
-    """What the process is to do.
+    """Job of a process.
 
     Args:
         setting: sizes.
-        model: which network.
+        model: name of the network.
         task: train or inference.
         batch: sequences at a time.
-        contender: one of framecast's own, or an import path.
-        threads: of torch.
-        repeats: how often it is done; each is timed.
+        contender: name of one of framecast's implementations, or an import path.
+        threads: number of torch's threads.
+        repeats: how often the task is repeated; each repeat is timed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,7 +39,7 @@ class Job(BaseModel):
 
 
 class JobReport(BaseModel):
-    """What the process found."""
+    """Times and peak memory of a job."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,11 +57,12 @@ def run_alone(job: Job) -> JobReport:
     Raises:
         FramecastError: the process failed.
     """
-    said = [sys.executable, "-m", "framecast.bench.child"]
-    done = subprocess.run(said, input=job.model_dump_json(), capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "framecast.bench.child"]
+    process = subprocess.run(command, input=job.model_dump_json(), capture_output=True, text=True, check=False)
     try:
-        return JobReport.model_validate_json(done.stdout.splitlines()[-1])
+        return JobReport.model_validate_json(process.stdout.splitlines()[-1])
     except (IndexError, ValidationError) as error:
-        last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        what = f"{job.model} {job.task} batch {job.batch} {job.contender}, in a process of its own"
-        raise FramecastError(what, got=f"exit code {done.returncode}: {last}", fix="is there enough memory?") from error
+        last = (process.stderr.strip().splitlines() or ["nothing"])[-1]
+        title = f"{job.model} {job.task} batch {job.batch} {job.contender}, in a process of its own"
+        got = f"exit code {process.returncode}: {last}"
+        raise FramecastError(title, got=got, fix="is there enough memory?") from error

@@ -1,4 +1,4 @@
-"""The JSON file: raw samples, and what is needed to measure them again. Parts measured one by one come together in it."""
+"""JSON file of a benchmark: parts measured one by one, each with its raw samples and the setting to repeat it with."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from framecast import files
 from framecast.bench import timing
 from framecast.bench.equivalence import Equivalence
-from framecast.bench.implementations import SWITCHES, import_factory, short_name
+from framecast.bench.implementations import SWITCHES, import_factory, shorten_name
 from framecast.bench.ratios import LIMIT, Ratio, TimeSample, compute_ratio
 from framecast.bench.settings import Setting, Task
 from framecast.errors import UsageError
 from framecast.kernels import describe_kernels
 
-_HOUSE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[1]
 _MEASURED = (
     *("kernels", "nn", "models", "transforms", "devices"),
     *("forecasting/forecaster", "training/objective", "recipe/losses"),
 )
+"""Folders and modules whose code is measured: another hash of them makes results out of date."""
 _SOURCES = (".py", ".c", ".h")
 
 
@@ -36,12 +37,13 @@ class _Frozen(BaseModel):
 
 
 class Stamp(_Frozen):
-    """With what it was measured."""
+    """Versions, code and threads that a part was measured with."""
 
     versions: dict[str, str]
     code: str
     """Hash of the measured sources: parts of older code are measured again."""
     threads: int
+    """Number of torch's threads."""
 
 
 class TimeResult(_Frozen):
@@ -53,19 +55,19 @@ class TimeResult(_Frozen):
     batch: int
     stamp: Stamp
     contenders: list[str]
-    """The first is the baseline."""
+    """Names of the implementations; the first is the baseline."""
     multiply_adds: int
-    """Of the direct convolutions of one sequence, forward."""
+    """Number of multiply-adds of the direct convolutions of one sequence, forward."""
     roof: float
-    """What a large matrix product reached just before, floating-point operations per second."""
+    """Speed of a large matrix product just before, floating-point operations per second."""
     limit: float
-    """Of the dropping rule, see `ratios`."""
+    """`LIMIT` of the rule by which pairs were dropped."""
     samples: list[TimeSample]
     ratios: dict[str, Ratio | None]
 
 
 class MemoryResult(_Frozen):
-    """Peak memory of one workload, bytes, of several processes of each contender."""
+    """Peak memory of one workload."""
 
     setting: Setting
     model: str
@@ -73,10 +75,11 @@ class MemoryResult(_Frozen):
     batch: int
     stamp: Stamp
     peaks: dict[str, list[int]]
+    """Peak memory of each process, bytes, by the name of the implementation."""
 
 
 class AgreementResult(_Frozen):
-    """That all contenders compute the same thing."""
+    """Errors of all implementations, which are within the limits."""
 
     setting: Setting
     model: str
@@ -85,7 +88,7 @@ class AgreementResult(_Frozen):
 
 
 class ScalingResult(_Frozen):
-    """Time and memory at one size."""
+    """Time and memory of one implementation at one size."""
 
     setting: Setting
     model: str
@@ -93,15 +96,20 @@ class ScalingResult(_Frozen):
     batch: int
     stamp: Stamp
     contender: str
+    """Name of the implementation."""
     axis: str
+    """Name of the size that is varied: batch, cells, frames or layers."""
     value: int
     wall: list[float]
+    """Seconds of each repeat."""
     cpu: list[float]
+    """CPU seconds of each repeat."""
     peak: int
+    """Peak memory, bytes."""
 
 
 class Results(_Frozen):
-    """All that was measured so far."""
+    """All parts that were measured."""
 
     format: Literal[1] = 1
     agreements: list[AgreementResult] = []
@@ -109,39 +117,39 @@ class Results(_Frozen):
     memory: list[MemoryResult] = []
     growth: list[ScalingResult] = []
 
-    def plus(self, part: AgreementResult | TimeResult | MemoryResult | ScalingResult) -> Results:
-        """The same with a part added, or exchanged for an older one of the same workload."""
+    def with_part(self, part: AgreementResult | TimeResult | MemoryResult | ScalingResult) -> Results:
+        """Copy the results with a part added, in place of an older one with the same key."""
         name = {AgreementResult: "agreements", TimeResult: "times", MemoryResult: "memory", ScalingResult: "growth"}[
             type(part)
         ]
-        others = [other for other in getattr(self, name) if part_key(other) != part_key(part)]
+        others = [other for other in getattr(self, name) if make_key(other) != make_key(part)]
         return self.model_copy(update={name: [*others, part]})
 
     def write(self, path: Path) -> None:
-        """Write JSON."""
+        """Write the results as JSON; an earlier file is replaced."""
         files.write_text(path, self.model_dump_json(indent=1) + "\n")
 
 
 Part = TypeVar("Part", AgreementResult, TimeResult, MemoryResult, ScalingResult)
 
 
-def part_key(part: AgreementResult | TimeResult | MemoryResult | ScalingResult) -> tuple[object, ...]:
-    """What a part is about: two parts with the same key measure the same."""
+def make_key(part: AgreementResult | TimeResult | MemoryResult | ScalingResult) -> tuple[object, ...]:
+    """Setting, network, task, batch, implementation, axis and value of a part; None for those that it does not have."""
     fields = ("model", "task", "batch", "contender", "axis", "value")
     return part.setting.name, *(getattr(part, name, None) for name in fields)
 
 
-def find_current(parts: Sequence[Part], wanted: tuple[object, ...], setting: Setting, stamp: Stamp) -> Part | None:
-    """The part of this key, if it was measured with this code, in this setting."""
-    same = (part for part in parts if part_key(part) == wanted and part.setting == setting and part.stamp == stamp)
-    return next(same, None)
+def find_current(parts: Sequence[Part], key: tuple[object, ...], setting: Setting, stamp: Stamp) -> Part | None:
+    """Find the part of a key that was measured in a setting with the code, versions and threads of a stamp."""
+    current = (part for part in parts if make_key(part) == key and part.setting == setting and part.stamp == stamp)
+    return next(current, None)
 
 
 def read_results(path: Path) -> Results:
-    """Read what was measured before; nothing where there is no such file.
+    """Read a file of results; a file that does not exist has none.
 
     Raises:
-        UsageError: the file is something else.
+        UsageError: the file is not one of results.
     """
     if not path.exists():
         return Results()
@@ -165,18 +173,18 @@ def summarise_times(
     samples: list[TimeSample],
     contenders: Sequence[str],
 ) -> TimeResult:
-    """A part with its statistics.
+    """Make a part of the samples and their ratios.
 
     Args:
         setting: sizes.
-        model: which network.
+        model: name of the network.
         task: train or inference.
         batch: sequences at a time.
-        stamp: with what it was measured.
+        stamp: versions, code and threads.
         multiply_adds: of one sequence, forward.
-        roof: floating-point operations per second.
-        samples: raw.
-        contenders: labels, the baseline first.
+        roof: speed of a large matrix product, floating-point operations per second.
+        samples: raw samples.
+        contenders: short names of the implementations, the baseline first.
     """
     return TimeResult(
         setting=setting,
@@ -194,45 +202,46 @@ def summarise_times(
 
 
 def make_stamp(names: Sequence[str], threads: int) -> Stamp:
-    """Versions and the hash of the measured code.
+    """Collect versions, and hash the measured code.
 
     Args:
-        names: of the contenders.
-        threads: of torch.
+        names: names of framecast's implementations, or import paths.
+        threads: number of torch's threads.
     """
-    with timing.threads(threads):
-        computing = describe_kernels()
+    with timing.using_threads(threads):
+        kernels = describe_kernels()
     versions = {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "framecast": version("framecast"),
         "torch's instructions": torch.backends.cpu.get_cpu_capability(),
-        "kernels of fast and low": computing,
+        "kernels of fast and low": kernels,
     }
-    sources = [path for name in _MEASURED for path in _sources(_HOUSE / name)]
+    sources = [path for name in _MEASURED for path in _list_sources(_PACKAGE / name)]
     for name in names:
         if name not in SWITCHES:
-            sources += _sources(Path(inspect.getfile(inspect.unwrap(import_factory(name)))).parent)
+            sources += _list_sources(Path(inspect.getfile(inspect.unwrap(import_factory(name)))).parent)
     digest = hashlib.sha256()
     for path in sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return Stamp(versions=versions, code=digest.hexdigest()[:16], threads=threads)
 
 
-def short_names(names: Sequence[str]) -> list[str]:
-    """Short names of contenders.
+def shorten_names(names: Sequence[str]) -> list[str]:
+    """Shorten the names of implementations.
 
     Raises:
-        UsageError: two of them would be called the same.
+        UsageError: two of them have the same short name.
     """
-    found = [short_name(name) for name in names]
-    if len(set(found)) < len(found):
-        raise UsageError("contenders", got=", ".join(found), expected="different names")
-    return found
+    short = [shorten_name(name) for name in names]
+    if len(set(short)) < len(short):
+        raise UsageError("contenders", got=", ".join(short), expected="different names")
+    return short
 
 
-def _sources(place: Path) -> list[Path]:
-    if place.is_dir():
-        return sorted(path for path in place.rglob("*") if path.suffix in _SOURCES)
-    return [place.with_suffix(".py")]
+def _list_sources(path: Path) -> list[Path]:
+    """Files of a folder, or of a module named without its suffix."""
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.suffix in _SOURCES)
+    return [path.with_suffix(".py")]

@@ -1,4 +1,4 @@
-"""How time and memory grow with batch, map, frames and layers: one size is changed at a time."""
+"""Scaling of time and memory with batch, map, frames and layers: one size is changed at a time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from framecast.bench.settings import Setting, Task
 BASE = Setting(name="growth", hidden=(32, 32, 32, 32))
 """Narrow, so that a map of 128 x 128 cells can be trained at all: 20 frames, 16 x 16 cells, 4 layers, 1 sequence."""
 QUICK_BASE = Setting(name="growth quick", hidden=(8, 8), size=(32, 32), context=2, horizon=2)
+"""Small, to see in seconds that everything works."""
 VALUES = {"batch": (1, 2, 4, 8, 16), "cells": (16, 32, 64, 128), "frames": (10, 20, 50, 100), "layers": (1, 2, 4, 8)}
 QUICK_VALUES = {"batch": (1, 2), "cells": (8, 16), "frames": (4, 8), "layers": (2, 4)}
 LEAST_LAYERS = {"predrnn_pp": 2, "mim": 2}
+"""Number of layers that a network needs, at least, where that is more than 1."""
 REPEATS = 3
 
 
 class ScalingPoint(NamedTuple):
-    """One size of one network."""
+    """One size of one network and implementation."""
 
     axis: str
+    """Name of the size that is varied, a key of `VALUES`."""
     value: int
     model: str
     task: Task
@@ -33,13 +36,13 @@ class ScalingPoint(NamedTuple):
 def list_points(
     models: Sequence[str], tasks: Sequence[Task], contenders: Sequence[str], *, quick: bool = False
 ) -> list[ScalingPoint]:
-    """All sizes.
+    """List all points that are measured.
 
     Args:
-        models: networks.
+        models: names of the networks.
         tasks: train, inference.
-        contenders: framecast's own, or import paths.
-        quick: small ones, to see that all works.
+        contenders: names of framecast's implementations, or import paths.
+        quick: whether sizes are small, to see that everything works.
     """
     base, values = (QUICK_BASE, QUICK_VALUES) if quick else (BASE, VALUES)
     return [
@@ -54,7 +57,7 @@ def list_points(
 
 
 def resize(base: Setting, axis: str, value: int) -> Setting:
-    """The base with one size changed: cells per side of the map, frames in and out together, or layers."""
+    """Change one size of a setting: cells per side of the map, frames in and out together, or layers."""
     if axis == "cells":
         return base.model_copy(update={"size": (value * base.patch,) * 2})
     if axis == "frames":
@@ -65,12 +68,12 @@ def resize(base: Setting, axis: str, value: int) -> Setting:
 
 
 def measure_scaling(point: ScalingPoint, stamp: Stamp, name: str) -> ScalingResult:
-    """Measure one size in a process of its own.
+    """Measure a point in a process of its own.
 
     Args:
-        point: the size.
-        stamp: with what it is measured.
-        name: the contender's short name.
+        point: size, network and implementation.
+        stamp: versions, code and threads.
+        name: short name of the implementation.
 
     Raises:
         FramecastError: the process failed, from lack of memory for example.
@@ -84,7 +87,7 @@ def measure_scaling(point: ScalingPoint, stamp: Stamp, name: str) -> ScalingResu
         threads=stamp.threads,
         repeats=REPEATS,
     )
-    found = run_alone(job)
+    report = run_alone(job)
     return ScalingResult(
         setting=point.setting,
         model=point.model,
@@ -94,5 +97,5 @@ def measure_scaling(point: ScalingPoint, stamp: Stamp, name: str) -> ScalingResu
         contender=name,
         axis=point.axis,
         value=point.value,
-        **found.model_dump(),
+        **report.model_dump(),
     )

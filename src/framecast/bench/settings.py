@@ -1,4 +1,4 @@
-"""What is measured."""
+"""Settings of a benchmark: sizes of frames, networks and batches."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _FORMS: dict[str, Callable[..., ModelConfig]] = {
     "mim": lambda **sizes: MIM(variant="openstl", **sizes),
 }
 BENCHED = tuple(_FORMS)
-"""The networks that a published PyTorch code has."""
+"""Names of the networks of which a PyTorch code was published."""
 DECOUPLING = 0.1
-"""Weight of PredRNN-V2's decoupling loss, the official one for Moving MNIST."""
+"""Weight of PredRNN-V2's decoupling loss, as published for Moving MNIST."""
 
 
 class Setting(BaseModel):
-    """The size of everything. The defaults are the standard setting: Moving MNIST as published.
+    """Sizes of a measurement. The defaults are the standard setting: Moving MNIST as published.
 
     Args:
-        name: what tables call it.
+        name: of the setting, in tables.
         size: (height, width) of a frame, pixels.
         patch: P; the map has (height / P) x (width / P) cells.
         hidden: channels of each layer.
@@ -39,8 +39,8 @@ class Setting(BaseModel):
         horizon: frames out.
         train_batches: sequences at a time, in training.
         inference_batches: sequences at a time, in inference.
-        gate_batch: sequences at a time, where contenders are compared before they are timed.
-        lr: of Adam; at 1e-3 the first steps from scratch are chaotic, and any rounding decides where they go.
+        gate_batch: sequences at a time, where implementations are compared before they are timed.
+        lr: learning rate of Adam; at 1e-3 the first steps are chaotic, and any rounding decides where they go.
         seed: of weights, data and masks.
     """
 
@@ -59,11 +59,11 @@ class Setting(BaseModel):
     lr: float = 1e-4
     seed: int = 0
 
-    def config(self, model: str) -> ModelConfig:
-        """The network in its published PyTorch form: OpenSTL's ConvLSTM, PredRNN++ and MIM, predrnn-pytorch's others.
+    def make_config(self, model: str) -> ModelConfig:
+        """Configure a network as in its published PyTorch code: OpenSTL, or predrnn-pytorch for PredRNN and PredRNN-V2.
 
         Raises:
-            UsageError: a network without such a form.
+            UsageError: no PyTorch code of the network was published.
         """
         if model not in _FORMS:
             near = difflib.get_close_matches(model, _FORMS, 1)
@@ -75,8 +75,8 @@ class Setting(BaseModel):
             )
         return _FORMS[model](hidden=self.hidden, kernel_size=self.kernel_size)
 
-    def decoupling(self, model: str) -> float:
-        """The weight of the decoupling loss in the training of a network."""
+    def get_decoupling(self, model: str) -> float:
+        """Weight of the decoupling loss in the training of a network."""
         return DECOUPLING if model == "predrnn_v2" else 0.0
 
     @property
@@ -86,11 +86,11 @@ class Setting(BaseModel):
 
     @property
     def cells(self) -> tuple[int, int]:
-        """Rows and columns of the map."""
+        """Height and width of the map, cells."""
         return -(-self.size[0] // self.patch), -(-self.size[1] // self.patch)
 
-    def batches(self, task: Task) -> tuple[int, ...]:
-        """Batch sizes of a task."""
+    def get_batches(self, task: Task) -> tuple[int, ...]:
+        """Batch sizes of a task, sequences."""
         return self.train_batches if task == "train" else self.inference_batches
 
 
@@ -111,14 +111,14 @@ SETTINGS = {
         ),
     )
 }
-"""standard; the 140 x 140 radar (35 x 35 cells); 3 x 3 kernels; one small enough to see in seconds that all works."""
+"""By name: standard; radar, 140 x 140 pixels (35 x 35 cells); 3 x 3 kernels; quick, which takes seconds."""
 
 
 def find_setting(name: str) -> Setting:
-    """The setting of a name.
+    """Find a setting by its name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no setting has the name.
     """
     if name not in SETTINGS:
         raise UsageError("--setting", got=name, expected=f"one of {', '.join(SETTINGS)}")

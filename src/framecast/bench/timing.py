@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
 from framecast.bench.implementations import Implementation
-from framecast.bench.ratios import TimeSample, has_enough_pairs, round_order
+from framecast.bench.ratios import TimeSample, has_enough_pairs, rotate
 from framecast.bench.settings import Task
 from framecast.bench.workload import Workload
 
@@ -18,39 +19,45 @@ ROOF_SIDE, ROOF_REPEATS = 2048, 5
 
 
 def time_call(call: Callable[[], object]) -> tuple[float, float]:
-    """Wall and CPU seconds of a call; CPU seconds are those of all threads of this process."""
+    """Time a call: wall and CPU seconds, the latter of all threads of this process."""
     wall, cpu = time.perf_counter(), time.process_time()
     call()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def _product(side: int, repeats: int) -> list[float]:
-    """Seconds of each of some products of two square matrices, float32."""
+def _time_products(side: int, repeats: int) -> list[float]:
+    """Seconds of each of several products of two square matrices, float32."""
     left, right = torch.full((side, side), 0.5), torch.full((side, side), 0.25)
     out = torch.empty(side, side)
     return [time_call(lambda: torch.mm(left, right, out=out))[0] for _ in range(repeats)]
 
 
 def calibrate() -> float:
-    """Seconds that a small matrix product takes just now; the quickest of three, so that one hiccup is no alarm."""
-    return min(_product(CALIBRATION_SIDE, CALIBRATION_REPEATS))
+    """Time a small matrix product, seconds; the quickest of three, so that one short disturbance is no alarm."""
+    return min(_time_products(CALIBRATION_SIDE, CALIBRATION_REPEATS))
 
 
-def take_sample(contender: str, number: int, call: Callable[[], object]) -> TimeSample:
-    """Time a call between two calibrations."""
+def take_sample(name: str, number: int, call: Callable[[], object]) -> TimeSample:
+    """Time a call between two calibrations.
+
+    Args:
+        name: of the implementation.
+        number: of the round.
+        call: computes the workload once.
+    """
     before = calibrate()
     wall, cpu = time_call(call)
-    return TimeSample(contender=contender, round=number, wall=wall, cpu=cpu, before=before, after=calibrate())
+    return TimeSample(contender=name, round=number, wall=wall, cpu=cpu, before=before, after=calibrate())
 
 
 def measure_roof() -> float:
-    """What a large matrix product reaches here and now, floating-point operations per second, float32."""
-    return 2 * ROOF_SIDE**3 / min(_product(ROOF_SIDE, ROOF_REPEATS))
+    """Measure the speed of a large matrix product, floating-point operations per second, float32."""
+    return 2 * ROOF_SIDE**3 / min(_time_products(ROOF_SIDE, ROOF_REPEATS))
 
 
 @contextmanager
-def threads(count: int) -> Iterator[None]:
-    """So many threads inside, as many as before outside."""
+def using_threads(count: int) -> Iterator[None]:
+    """Let torch compute with `count` threads inside, and restore their number afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -60,38 +67,40 @@ def threads(count: int) -> Iterator[None]:
 
 
 MOST_ROUNDS = 2
-"""At most so many times the wanted pairs are tried where pairs are dropped."""
+"""Number of rounds over that of the requested pairs, at most, where pairs are dropped."""
 
 
 def measure_rounds(
-    found: Sequence[Implementation],
-    given: Workload,
+    implementations: Sequence[Implementation],
+    workload: Workload,
     task: Task,
-    wanted: int,
-    say: Callable[[str], None] = lambda text: None,
+    pairs: int,
+    notify: Callable[[str], None] = lambda note: None,
 ) -> list[TimeSample]:
-    """Time every contender once a round, after one untimed call of each, until there are enough pairs that count.
+    """Time every implementation once a round, after one untimed call of each, until enough pairs count.
 
     Args:
-        found: contenders; pairs are counted with the first.
-        given: what they compute.
+        implementations: timed in turns; pairs are formed with the first.
+        workload: batch that they compute.
         task: a training step or a forecast.
-        wanted: pairs for each contender.
-        say: gets a note before each round.
+        pairs: number of pairs for each implementation.
+        notify: called with a note before each round.
     """
-    names = [contender.name for contender in found]
-    for contender in found:
-        say(f"warming up {contender.name}")
-        _call(contender, given, task)()
+    names = [implementation.name for implementation in implementations]
+    for implementation in implementations:
+        notify(f"warming up {implementation.name}")
+        _compute(implementation, workload, task)
     samples: list[TimeSample] = []
-    for number in range(MOST_ROUNDS * wanted):
-        say(f"round {number + 1}")
-        turn = round_order(found, number)
-        samples += [take_sample(contender.name, number, _call(contender, given, task)) for contender in turn]
-        if has_enough_pairs(samples, names, wanted) and number + 1 >= wanted:
+    for number in range(MOST_ROUNDS * pairs):
+        notify(f"round {number + 1}")
+        samples += [
+            take_sample(implementation.name, number, partial(_compute, implementation, workload, task))
+            for implementation in rotate(implementations, number)
+        ]
+        if has_enough_pairs(samples, names, pairs) and number + 1 >= pairs:
             break
     return samples
 
 
-def _call(contender: Implementation, given: Workload, task: Task) -> Callable[[], object]:
-    return lambda: contender.train_step(given) if task == "train" else contender.predict(given)
+def _compute(implementation: Implementation, workload: Workload, task: Task) -> object:
+    return implementation.train_step(workload) if task == "train" else implementation.predict(workload)

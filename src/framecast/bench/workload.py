@@ -1,4 +1,4 @@
-"""The problem that all contenders solve: moving digits, a mask, and a network with the setting's seed."""
+"""Workload of a benchmark: moving digits, a mask of true frames, and a network with the setting's seed."""
 
 from __future__ import annotations
 
@@ -14,45 +14,46 @@ from framecast.transforms.normalize import Range
 from framecast.types import FrameSpec
 
 GREY = (0.0, 255.0)
-"""Value range of the frames."""
+"""Value range of the frames, grey levels."""
 
 
 class Workload(NamedTuple):
-    """What all contenders compute."""
+    """Batch that all implementations compute."""
 
     setting: Setting
     model: str
     frames: Tensor
     """(B, T, 1, H, W), raw units."""
     known: Tensor
-    """(B, T - 1), which steps of a training are fed true frames."""
+    """(B, T - 1), True at steps of a training that are fed the true frame."""
 
     @property
     def context(self) -> Tensor:
-        """(B, J, 1, H, W), what a forecast is given."""
+        """(B, J, 1, H, W), frames that a forecast is given, raw units."""
         return self.frames[:, : self.setting.context]
 
 
 def make_workload(setting: Setting, model: str, batch: int) -> Workload:
-    """Moving digits and a mask in which half of the free steps are fed true frames; PredRNN-V2's begin at step 1."""
+    """Make moving digits, and a mask in which half of the free steps are fed true frames."""
     moving = DataConfig(moving_mnist=MovingMNISTConfig(size=setting.size))
     data = open_data(moving, context=setting.context, horizon=setting.horizon, seed=setting.seed)
     windows = [data.window("train", 0, index).frames for index in range(batch)]
     draw = torch.rand(batch, setting.frames - 1, generator=torch.Generator().manual_seed(setting.seed))
     known = draw < 0.5
-    known[:, : first_free_step(setting, model)] = True
+    known[:, : find_first_free_step(setting, model)] = True
     return Workload(setting, model, torch.stack([torch.from_numpy(window) for window in windows]), known)
 
 
-def first_free_step(setting: Setting, model: str) -> int:
-    """The first step that may be fed a prediction in training: reverse scheduled sampling begins at once."""
+def find_first_free_step(setting: Setting, model: str) -> int:
+    """First step that may be fed a prediction in training: the end of the context, or step 1 for PredRNN-V2."""
+    # PredRNN-V2 trains with reverse scheduled sampling, which feeds predictions within the context.
     return 1 if model == "predrnn_v2" else setting.context
 
 
 def make_forecaster(setting: Setting, model: str) -> Forecaster:
-    """A network with the setting's seed, for frames of 0 to 255 grey levels."""
+    """Make a network with the setting's seed, for frames of 0 to 255 grey levels."""
     height, width = setting.size
     spec = FrameSpec(channels=1, height=height, width=width, units="grey level", low=GREY[0], high=GREY[1])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(setting.seed)
-        return Forecaster(setting.config(model), spec, Range(low=GREY[0], high=GREY[1]), setting.patch)
+        return Forecaster(setting.make_config(model), spec, Range(low=GREY[0], high=GREY[1]), setting.patch)
