@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from framecast.analysis.gradients import GradientReach
 from framecast.cli import app
-from framecast.commands.study import STUDIES, StudyOptions, _names, study_runs
+from framecast.commands.study import STUDIES, StudyOptions, _name_runs, study_runs
 from framecast.data import DataConfig, open_data
 from framecast.errors import InputError, UsageError
 from framecast.forecasting.forecaster import Forecaster
@@ -128,7 +128,7 @@ def test_runs_of_different_lengths_are_refused_and_different_data_noted(runs: di
 
 
 def test_names_that_occur_again_are_told_apart() -> None:
-    assert _names(["a/x", "b/x", "c/x-2"]) == ["x", "x-2", "x-2-2"]
+    assert _name_runs(["a/x", "b/x", "c/x-2"]) == ["x", "x-2", "x-2-2"]
 
 
 def test_frames_of_another_size(runs: dict[str, str], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 from rich.console import Console
 
 from framecast import kernels
-from framecast.commands.demo import demo_recipe, run_demo
+from framecast.commands.demo import make_demo_recipe, run_demo
 from framecast.models import MIM, MODELS, ConvLSTM, PredRNN, PredRNNPP
 from framecast.models.cost import count_cost
 from framecast.nn.rollout import rollout
@@ -70,7 +70,7 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys) -> None:
     ):
         with Image.open(picture) as opened:
             opened.verify()
-    assert demo_recipe().context == 10
+    assert make_demo_recipe().context == 10
     page = (tmp_path / "run" / "report.html").read_text()
     assert f"{scores['scores']['predrnn']['sse']['mean']:.3g}" in page
     assert "64 sequences of split test" in page

@@ -224,7 +224,7 @@ def test_a_race_trains_compares_and_goes_on(tmp_path: Path) -> None:
 def test_a_pace_is_measured_for_as_long_as_asked(monkeypatch) -> None:
     clock = itertools.count()
     monkeypatch.setattr("framecast.training.start.time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
-    recipe = Race(("convlstm",), read_budget("8s"), 1, OVERRIDES).recipe("convlstm", 0, 100)
+    recipe = Race(("convlstm",), read_budget("8s"), 1, OVERRIDES).make_recipe("convlstm", 0, 100)
     assert measure_pace(recipe, Launch("cpu"), seconds=30.0) == 1.0
     assert next(clock) == 31
 

@@ -1,4 +1,4 @@
-"""The whole story in a few minutes on a CPU: train a small PredRNN on moving digits, score it on digits it never saw."""
+"""Demonstration on a CPU in a few minutes: train a small PredRNN on moving digits, score it on digits it never saw."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ from framecast.training.start import start
 
 STEPS = 900
 TEST_SEQUENCES = 64
-SHOWN_METRICS = ("sse", "mae", "ssim", "psnr")
+METRICS = ("sse", "mae", "ssim", "psnr")
 
 
-def demo_recipe(steps: int = STEPS) -> Recipe:
-    """A PredRNN of two narrow layers, a few minutes on two cores (LOG.md says how it was chosen)."""
+def make_demo_recipe(steps: int = STEPS) -> Recipe:
+    """Recipe of a PredRNN of two narrow layers, a few minutes on two cores (LOG.md says how it was chosen).
+
+    Args:
+        steps: iterations of the training.
+    """
     return Recipe(
         model=PredRNN(hidden=(32, 32), kernel_size=3),
         sampling=ScheduledSampling(stop=max(1, steps // 2)),
@@ -42,19 +46,22 @@ def demo_recipe(steps: int = STEPS) -> Recipe:
 def run_demo(
     path: Path, console: Console, *, steps: int = STEPS, device: str = "cpu", quiet: bool = False
 ) -> Scoreboard:
-    """Train, score, draw, and say what to open and what to type next.
+    """Train, score and draw; print which files to open and which commands to try next.
 
     Args:
         path: a new run folder.
         console: where to print.
-        steps: of training.
+        steps: iterations of the training.
         device: where to compute.
         quiet: whether to show no progress.
 
     Returns:
         the scores on unseen digits.
+
+    Raises:
+        UsageError: the folder exists.
     """
-    recipe = demo_recipe(steps)
+    recipe = make_demo_recipe(steps)
     if not quiet:
         console.print(
             f"Training a PredRNN of two layers on moving digits: {recipe.context} frames in, {recipe.horizon} out, "
@@ -62,18 +69,18 @@ def run_demo(
             highlight=False,
         )
     start(recipe, path, Launch(device), quiet=quiet)
-    match = prepare_suite(str(path), {}, EvaluationOptions("test", SHOWN_METRICS), device=device)
-    board, folder = match.score(quiet=quiet), files.check_new(path / "evaluations" / "test-1")
-    match.write(board, folder)
-    write_report(path, evaluation=(match, board))
+    suite = prepare_suite(str(path), {}, EvaluationOptions("test", METRICS), device=device)
+    scoreboard, folder = suite.score(quiet=quiet), files.check_new(path / "evaluations" / "test-1")
+    suite.write(scoreboard, folder)
+    write_report(path, evaluation=(suite, scoreboard))
     if not quiet:
-        board.print(console)
-        _say_next(path, folder, board, console)
-    return board
+        scoreboard.print(console)
+        _print_next_steps(path, folder, scoreboard, console)
+    return scoreboard
 
 
-def _say_next(path: Path, folder: Path, board: Scoreboard, console: Console) -> None:
-    sse = {name: scores.mean()["sse"] for name, scores in board.scores.items()}
+def _print_next_steps(path: Path, folder: Path, scoreboard: Scoreboard, console: Console) -> None:
+    sse = {name: scores.mean()["sse"] for name, scores in scoreboard.scores.items()}
     gain = 100 * (1 - sse["predrnn"] / sse["blank"])
     side = "below" if gain >= 0 else "above"
     activate = "" if shutil.which("framecast") else "source .venv/bin/activate\n          "

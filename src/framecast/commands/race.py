@@ -1,4 +1,4 @@
-"""A race: networks trained on the same data with the same budget each, then compared."""
+"""Race of networks: trained on the same data with the same budget each, then compared."""
 
 from __future__ import annotations
 
@@ -17,86 +17,93 @@ from framecast.recipe.recipe import Recipe, foreign_name, read_recipe
 from framecast.report.comparison_page import write_comparison
 from framecast.training.start import measure_pace, resume, start
 
-PLAN = "race.json"
+RACE_FILE = "race.json"
 VALIDATIONS = 5
-"""Of each training, so that all choose their best model from about as many."""
-SOUNDING = 0.01
-"""Part of a budget of time that goes into finding how long an iteration takes."""
+"""Number of validations of each training, so that all choose their best model from about as many."""
+PACE_SHARE = 0.01
+"""Share of a budget of time that is spent on measuring how long an iteration takes."""
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 class Budget(NamedTuple):
-    """What each training is given."""
+    """Budget of each training."""
 
     amount: float
     """Seconds, or iterations."""
     unit: Literal["seconds", "steps"]
     text: str
-    """As the user said it."""
+    """The budget in the user's words."""
 
 
 class RaceOptions(NamedTuple):
-    """What is raced."""
+    """Options of a race."""
 
     models: tuple[str, ...]
-    """Names of networks, or recipes."""
+    """Names of networks, or paths of recipes."""
     budget: Budget
     seeds: int
+    """Number of trainings of each network, with seeds from 0."""
     overrides: tuple[str, ...] = ()
-    """`key=value` for all of them."""
+    """`key=value` for the recipes of all networks."""
     values: tuple[tuple[str, Any], ...] = ()
-    """The same, applied last."""
+    """(key, value) for the recipes of all networks, applied after the overrides."""
 
-    def recipe(self, model: str, seed: int, steps: int) -> Recipe:
-        """Of one training."""
-        given = {override.partition("=")[0].strip() for override in self.overrides}
-        wanted = {"validate.every": -(-steps // VALIDATIONS), "train.log_every": min(10, max(1, steps // 100))}
-        own = {key: value for key, value in wanted.items() if key not in given}
-        return read_recipe(model, self.overrides, {**dict(self.values), **own, "train.steps": steps, "seed": seed})
+    def make_recipe(self, model: str, seed: int, steps: int) -> Recipe:
+        """Make the recipe of one training.
+
+        Args:
+            model: name of a network, or path of a recipe.
+            seed: of the training.
+            steps: iterations of the training.
+        """
+        overridden = {override.partition("=")[0].strip() for override in self.overrides}
+        intervals = {"validate.every": -(-steps // VALIDATIONS), "train.log_every": min(10, max(1, steps // 100))}
+        values = dict(self.values) | {key: value for key, value in intervals.items() if key not in overridden}
+        return read_recipe(model, self.overrides, {**values, "train.steps": steps, "seed": seed})
 
 
 def read_budget(text: str) -> Budget:
-    """A budget in words: 90s, 10min, 1.5h, or 2000steps.
+    """Read a budget in words: 90s, 10min, 1.5h, or 2000steps.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the text is no budget, or the budget is 0.
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|steps)\s*", text)
-    if found is None or float(found[1]) <= 0:
+    parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|steps)\s*", text)
+    if parts is None or float(parts[1]) <= 0:
         raise UsageError("--budget", got=text, expected="a time or a number of iterations: 90s, 10min, 2h, 2000steps")
-    amount, unit = float(found[1]), found[2]
+    amount, unit = float(parts[1]), parts[2]
     if unit == "steps":
         return Budget(float(max(1, round(amount))), "steps", text.strip())
     return Budget(amount * _SECONDS[unit], "seconds", text.strip())
 
 
-def race(question: RaceOptions, folder: Path, *, device: str = "auto", quiet: bool = False) -> tuple[Comparison, Path]:
+def race(options: RaceOptions, folder: Path, *, device: str = "auto", quiet: bool = False) -> tuple[Comparison, Path]:
     """Train every network with every seed, one after the other, and compare them on a page.
 
     A budget of time becomes a number of iterations, from the time that one takes here, so that schedules that are shares
-    of a training come to their end; one in iterations, as a recipe may have it, must fit into them. The time that was
-    spent stands on the page.
+    of a training come to their end; a schedule that is given in iterations must end within them. The page says how much
+    time was spent.
 
     Args:
-        question: what is raced.
+        options: networks, budget and seeds.
         folder: a new one, or that of the same race, which then goes on.
         device: where to compute.
-        quiet: plain lines instead of a progress bar.
+        quiet: whether to print plain lines instead of a progress bar.
 
     Returns:
-        the comparison, and its page.
+        the comparison, and the path of its page.
 
     Raises:
-        UsageError: another race is there, something of a recipe cannot be done, or its schedule goes beyond the budget.
+        UsageError: the folder has another race, a recipe is wrong, or its schedule goes beyond the budget.
         InputError: the data cannot be used.
         Stopped: a signal came; the same command goes on.
     """
-    names = _names(question.models)
-    steps = _steps(question, folder, device, quiet=quiet)
+    names = _name_models(options.models)
+    steps = _find_steps(options, folder, device, quiet=quiet)
     runs = {
-        folder / f"{name}-seed{seed}": question.recipe(model, seed, steps[model])
-        for seed in range(question.seeds)
-        for name, model in zip(names, question.models, strict=True)
+        folder / f"{name}-seed{seed}": options.make_recipe(model, seed, steps[model])
+        for seed in range(options.seeds)
+        for name, model in zip(names, options.models, strict=True)
     }
     for number, (path, recipe) in enumerate(runs.items(), 1):
         print(f"{path.name}: {number} of {len(runs)}, {recipe.train.steps} iterations", file=sys.stderr, flush=True)
@@ -104,14 +111,14 @@ def race(question: RaceOptions, folder: Path, *, device: str = "auto", quiet: bo
             resume(path, Launch(device), model=foreign_name(recipe), quiet=quiet)
         else:
             start(recipe, path, Launch(device), quiet=quiet)
-    own = [name for recipe in runs.values() if (name := foreign_name(recipe))]
-    budget = _said(question, steps) if question.budget.unit == "seconds" else None
-    found = compare_runs(list(runs), device=device, budget=budget, models=own, quiet=quiet)
-    return found, write_comparison(found, folder)
+    models = [name for recipe in runs.values() if (name := foreign_name(recipe))]
+    budget = _describe_budget(options, steps) if options.budget.unit == "seconds" else None
+    comparison = compare_runs(list(runs), device=device, budget=budget, models=models, quiet=quiet)
+    return comparison, write_comparison(comparison, folder)
 
 
 def _check_schedule(name: str, recipe: Recipe) -> None:
-    """Whether sampling comes to its end; who is still fed the future at the last iteration has learnt another task."""
+    """Refuse a sampling that does not end: a network that is fed true frames to the last has learnt another task."""
     steps = recipe.train.steps
     last, end = (recipe.sampling.probabilities(iteration, steps)[1] for iteration in (steps, sys.maxsize))
     if last > end + 0.01:
@@ -124,60 +131,61 @@ def _check_schedule(name: str, recipe: Recipe) -> None:
         )
 
 
-def _names(models: Sequence[str]) -> list[str]:
-    names = [_name(model) for model in models]
+def _name_models(models: Sequence[str]) -> list[str]:
+    names = [_name_model(model) for model in models]
     if len(names) < 2 or len(set(names)) < len(names):
         raise UsageError("--models", got=", ".join(models), expected="two or more, each once")
     return names
 
 
-def _name(model: str) -> str:
-    """Of a network, of a class `package.module:Class`, of a recipe's file."""
+def _name_model(model: str) -> str:
+    """Name of a registered network, of a class `package.module:Class`, or of a recipe's file."""
     return Path(model).stem if Path(model).suffix in (".yaml", ".yml") else model.rpartition(":")[2]
 
 
-def _steps(question: RaceOptions, folder: Path, device: str, *, quiet: bool) -> dict[str, int]:
-    """Iterations of each network; written down, so that a race that goes on keeps them."""
-    asked = json.loads(json.dumps(question._asdict()))
-    plan = folder / PLAN
-    if plan.is_file():
-        return _kept(plan, asked)
-    recipes = {model: question.recipe(model, 0, 1000) for model in question.models}  # wrong ones are found at once
+def _find_steps(options: RaceOptions, folder: Path, device: str, *, quiet: bool) -> dict[str, int]:
+    """Iterations of each network: those in the race's file, else measured and written to it, so that a race can go on."""
+    fields = json.loads(json.dumps(options._asdict()))
+    path = folder / RACE_FILE
+    if path.is_file():
+        return _read_steps(path, fields)
+    recipes = {model: options.make_recipe(model, 0, 1000) for model in options.models}  # a wrong one fails at once
     files.check_new(folder)
-    steps = {model: _fitting(question, recipe, device) for model, recipe in recipes.items()}
+    steps = {model: _count_steps(options.budget, recipe, device) for model, recipe in recipes.items()}
     for model, count in steps.items():
-        _check_schedule(_name(model), question.recipe(model, 0, count))
-    files.write_text(plan, json.dumps({"question": asked, "steps": steps}, indent=2) + "\n")
+        _check_schedule(_name_model(model), options.make_recipe(model, 0, count))
+    files.write_text(path, json.dumps({"question": fields, "steps": steps}, indent=2) + "\n")
     if not quiet:
-        print(_said(question, steps))
+        print(_describe_budget(options, steps))
     return steps
 
 
-def _kept(plan: Path, asked: Mapping[str, Any]) -> dict[str, int]:
+def _read_steps(path: Path, fields: Mapping[str, Any]) -> dict[str, int]:
+    """Iterations in the file of a race, which must be a race of the same options."""
     try:
-        said = json.loads(plan.read_text())
-        before, steps = said["question"], said["steps"]
+        content = json.loads(path.read_text())
+        old_fields, steps = content["question"], content["steps"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
-            str(plan), got="damaged JSON", expected="what the race wrote", fix="begin a new one"
+            str(path), got="damaged JSON", expected="what the race wrote", fix="begin a new one"
         ) from error
-    if before != asked:
-        other = next(key for key in asked if before.get(key) != asked[key])
-        got, expected = asked[other], f"{before.get(other)}, as the race in {plan.parent} has it"
-        raise UsageError(f"race: {other}", got=got, expected=expected, fix="choose another --out")
+    if old_fields != fields:
+        name = next(name for name in fields if old_fields.get(name) != fields[name])
+        got, expected = fields[name], f"{old_fields.get(name)}, as the race in {path.parent} has it"
+        raise UsageError(f"race: {name}", got=got, expected=expected, fix="choose another --out")
     return {str(model): int(count) for model, count in steps.items()}
 
 
-def _fitting(question: RaceOptions, recipe: Recipe, device: str) -> int:
-    """How many iterations of a network the budget allows."""
-    if question.budget.unit == "steps":
-        return int(question.budget.amount)
-    each = measure_pace(recipe, Launch(device), seconds=SOUNDING * question.budget.amount)
-    return max(1, round(question.budget.amount / each))
+def _count_steps(budget: Budget, recipe: Recipe, device: str) -> int:
+    """Number of iterations of a network that the budget allows."""
+    if budget.unit == "steps":
+        return int(budget.amount)
+    pace = measure_pace(recipe, Launch(device), seconds=PACE_SHARE * budget.amount)
+    return max(1, round(budget.amount / pace))
 
 
-def _said(question: RaceOptions, steps: Mapping[str, int]) -> str:
-    counts = ", ".join(f"{_name(model)} {count}" for model, count in steps.items())
-    if question.budget.unit == "steps":
-        return f"Same budget: {int(question.budget.amount)} iterations each"
-    return f"Same budget: {question.budget.text} of iterations each, by the time that one takes: {counts}"
+def _describe_budget(options: RaceOptions, steps: Mapping[str, int]) -> str:
+    if options.budget.unit == "steps":
+        return f"Same budget: {int(options.budget.amount)} iterations each"
+    counts = ", ".join(f"{_name_model(model)} {count}" for model, count in steps.items())
+    return f"Same budget: {options.budget.text} of iterations each, by the time that one takes: {counts}"

@@ -1,4 +1,4 @@
-"""Ask trained models why they work: what `framecast study` does."""
+"""Studies of trained models, for `framecast study`: arrays, pictures and summaries of `framecast.analysis`."""
 
 from __future__ import annotations
 
@@ -32,23 +32,25 @@ from framecast.runs.folder import RunFolder, next_free_folder
 
 
 class StudyOptions(NamedTuple):
-    """What is to be studied; None means as the run, or the data, have it."""
+    """Options of the studies. None: the default of the run's recipe, else of the data."""
 
     what: Sequence[str] | None = None
     """Names of studies; None for all that suit the runs."""
     split: str | None = None
     context: int | str | None = None
-    """Frames, or time as in 50min."""
+    """J, frames, or time as in 50min."""
     horizon: int | str | None = None
+    """K, frames, or time as in 50min."""
     sequences: int = 16
-    """How many windows, spread evenly over the split."""
+    """Number of windows, spread evenly over the split."""
     sequence: int = 0
-    """Which window's maps are drawn."""
+    """Index of the window whose maps are drawn."""
     batch_size: int = 4
+    """Sequences at a time."""
     saturated: tuple[float, float] = (0.1, 0.9)
-    """Gates below and above are saturated."""
+    """Values below and above which gates are saturated."""
     pictures: int = 5
-    """Steps at which increments are drawn by t-SNE."""
+    """Number of steps at which increments are drawn by t-SNE."""
 
 
 class Subject(NamedTuple):
@@ -59,56 +61,60 @@ class Subject(NamedTuple):
     dataset: DataSet
     split: str
     recipe: Recipe | None
-    """None for a model's folder, which has none."""
-    plan: StudyOptions
+    """None for a model's folder, which has no recipe."""
+    options: StudyOptions
 
-    def batches(self) -> Any:
-        """The windows of all studies but maps."""
-        return evaluation_batches(self.dataset, self.split, self.plan.batch_size, limit=self.plan.sequences)
+    def load_batches(self) -> Any:
+        """Load the windows that all studies but maps use."""
+        return evaluation_batches(self.dataset, self.split, self.options.batch_size, limit=self.options.sequences)
 
-    def window(self) -> Batch:
-        """The window of the maps."""
-        count = self.dataset.count(self.split)
-        if self.plan.sequence >= count:
-            raise UsageError("sequence", got=self.plan.sequence, expected=f"0 to {count - 1}, of split {self.split}")
-        found = self.dataset.window(self.split, 0, self.plan.sequence)
-        valid = None if found.valid is None else torch.from_numpy(found.valid[None])
-        return Batch(torch.from_numpy(found.frames[None]), valid, [self.plan.sequence])
+    def load_window(self) -> Batch:
+        """Load the window whose maps are drawn.
+
+        Raises:
+            UsageError: the split has fewer windows.
+        """
+        index, count = self.options.sequence, self.dataset.count(self.split)
+        if index >= count:
+            raise UsageError("sequence", got=index, expected=f"0 to {count - 1}, of split {self.split}")
+        window = self.dataset.window(self.split, 0, index)
+        valid = None if window.valid is None else torch.from_numpy(window.valid[None])
+        return Batch(torch.from_numpy(window.frames[None]), valid, [index])
 
 
 class Study(NamedTuple):
-    """One of the studies: its numbers, its pictures, and what they come down to."""
+    """Functions of one study: numbers of a run, pictures of one or several, and a summary."""
 
-    compute: Callable[[Subject], Any]
+    measure: Callable[[Subject], Any]
     draw: Callable[[Path, Mapping[str, Any], int], None]
-    summary: Callable[[Any], dict[str, float]]
-    remarks: Callable[[Any], list[str]] = lambda _: []
-    """What is missing, and why."""
+    summarise: Callable[[Any], dict[str, float]]
+    list_remarks: Callable[[Any], list[str]] = lambda _: []
+    """Lists pictures that are missing, and why."""
 
 
-def _over_batches(function: Callable[..., Any], subject: Subject, **options: Any) -> Any:
-    return function(subject.forecaster, subject.batches(), subject.dataset.context, **options)
+def _measure_batches(measure: Callable[..., Any], subject: Subject, **options: Any) -> Any:
+    return measure(subject.forecaster, subject.load_batches(), subject.dataset.context, **options)
 
 
-def _saturation(subject: Subject) -> saturation.Saturation:
-    low, high = subject.plan.saturated
-    return _over_batches(saturation.measure_saturation, subject, low=low, high=high)
+def _measure_saturation(subject: Subject) -> saturation.Saturation:
+    low, high = subject.options.saturated
+    return _measure_batches(saturation.measure_saturation, subject, low=low, high=high)
 
 
-def _decoupling(subject: Subject) -> decoupling.Alignment:
-    return _over_batches(decoupling.measure_decoupling, subject, pictures=subject.plan.pictures)
+def _measure_decoupling(subject: Subject) -> decoupling.Alignment:
+    return _measure_batches(decoupling.measure_decoupling, subject, pictures=subject.options.pictures)
 
 
-def _memory(subject: Subject) -> memory.MemoryMaps:
-    return memory.map_memory(subject.forecaster, subject.window(), subject.dataset.context)
+def _map_memory(subject: Subject) -> memory.MemoryMaps:
+    return memory.map_memory(subject.forecaster, subject.load_window(), subject.dataset.context)
 
 
-def _frequency(subject: Subject) -> frequency.Frequency:
-    options = {"batch_size": subject.plan.batch_size, "limit": subject.plan.sequences}
+def _measure_frequency(subject: Subject) -> frequency.Frequency:
+    options = {"batch_size": subject.options.batch_size, "limit": subject.options.sequences}
     return frequency.measure_frequency(subject.forecaster, subject.dataset, subject.split, **options)
 
 
-def _schedules(subject: Subject) -> schedules.Schedules:
+def _tabulate_schedules(subject: Subject) -> schedules.Schedules:
     if subject.recipe is None:
         raise UsageError(f"schedules of {subject.name}", got="a model's folder", expected="a run, which has a recipe")
     recipe = subject.recipe
@@ -125,51 +131,52 @@ def _schedules(subject: Subject) -> schedules.Schedules:
 
 
 STUDIES: dict[str, Study] = {
-    "saturation": Study(_saturation, saturation.draw, saturation.summarise),
-    "gradients": Study(partial(_over_batches, gradients.measure_gradients), gradients.draw, gradients.summarise),
-    "decoupling": Study(_decoupling, decoupling.draw, decoupling.summarise, decoupling.list_remarks),
-    "schedules": Study(_schedules, schedules.draw, schedules.summarise),
-    "memory": Study(_memory, memory.draw, memory.summarise),
+    "saturation": Study(_measure_saturation, saturation.draw, saturation.summarise),
+    "gradients": Study(partial(_measure_batches, gradients.measure_gradients), gradients.draw, gradients.summarise),
+    "decoupling": Study(_measure_decoupling, decoupling.draw, decoupling.summarise, decoupling.list_remarks),
+    "schedules": Study(_tabulate_schedules, schedules.draw, schedules.summarise),
+    "memory": Study(_map_memory, memory.draw, memory.summarise),
     "differences": Study(
-        partial(_over_batches, differences.measure_differences), differences.draw, differences.summarise
+        partial(_measure_batches, differences.measure_differences), differences.draw, differences.summarise
     ),
-    "frequency": Study(_frequency, frequency.draw, frequency.summarise),
+    "frequency": Study(_measure_frequency, frequency.draw, frequency.summarise),
 }
 
 
 class StudyOutcome(NamedTuple):
-    """What was found and where it was written."""
+    """Folders, summaries and notes of the studies that were made."""
 
     folders: dict[str, Path]
-    """By study."""
+    """{study: its folder}."""
     summaries: dict[str, dict[str, dict[str, float]]]
-    """By study, run and what it is."""
+    """{study: {run: {quantity: value}}}."""
     notes: list[str]
+    """Studies that were left out and pictures that are missing, and why."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        folders = {what: str(folder) for what, folder in self.folders.items()}
+        """Convert to values that JSON can hold."""
+        folders = {study: str(folder) for study, folder in self.folders.items()}
         return {"folders": folders, "summaries": json_safe(self.summaries), "notes": self.notes}
 
     def print(self, console: Console) -> None:
-        """A table for each study, one column for each run."""
+        """Print a table for each study, one column for each run."""
         for note in self.notes:
             console.print(note, style="dim", markup=False)
-        for what, runs in self.summaries.items():
-            console.print(f"{what}: {self.folders[what]}", markup=False, highlight=False, soft_wrap=True)
+        for study, runs in self.summaries.items():
+            console.print(f"{study}: {self.folders[study]}", markup=False, highlight=False, soft_wrap=True)
             table = Table(box=None)
             table.add_column("")
             for name in runs:
                 table.add_column(name, justify="right")
-            for row in dict.fromkeys(key for found in runs.values() for key in found):
-                table.add_row(row, *(f"{found[row]:.4g}" if row in found else "" for found in runs.values()))
+            for key in dict.fromkeys(key for summary in runs.values() for key in summary):
+                table.add_row(key, *(f"{summary[key]:.4g}" if key in summary else "" for summary in runs.values()))
             console.print(table)
 
 
 def study_runs(
     runs: Sequence[str],
     data: dict[str, Any],
-    plan: StudyOptions,
+    options: StudyOptions,
     *,
     out: Path | None = None,
     device: str = "auto",
@@ -180,46 +187,55 @@ def study_runs(
     """Study runs; write arrays (.npz, one for each run) and pictures into a new folder for each study.
 
     Args:
-        runs: runs' or models' folders; what is found is drawn together where it is a line.
-        data: fields of a DataConfig; without a source, each run's own data are used.
-        plan: what is to be studied.
+        runs: runs' or models' folders; lines of all runs are drawn on the same panels.
+        data: fields of a DataConfig; without a source, the data that each run was trained on.
+        options: studies, windows and their lengths.
         out: parent of the new folders; by default `study` in the first run's folder.
         device: where to compute.
-        precision: of the kernels, see `set_precision`; by default each run's.
-        model: the class of a network that is not framecast's own; of those runs whose network is none of framecast's.
+        precision: of the kernels, as for `kernels.set_precision`; by default each run's.
+        model: class of the user's network, for those runs whose network framecast does not have.
         quiet: whether to show no progress.
 
+    Returns:
+        the folders, summaries and notes.
+
     Raises:
-        UsageError, InputError, CheckpointError: what cannot be used, and why.
+        UsageError: an unknown study, no study suits the runs, or runs of different context or horizon.
+        InputError: the data cannot be read, or do not fit a model.
+        CheckpointError: a run has no model, or a damaged one.
     """
-    chosen = _chosen(plan.what)
-    place = resolve_device(device)
-    subjects = [_subject(run, name, data, plan, place, model) for run, name in zip(runs, _names(runs), strict=True)]
-    context, notes = _together(subjects)
+    names = _select_studies(options.what)
+    device = resolve_device(device)
+    subjects = [
+        _open_subject(run, name, data, options, device, model) for run, name in zip(runs, _name_runs(runs), strict=True)
+    ]
+    context, notes = _check_together(subjects)
     parent = out or Path(runs[0]) / "study"
     outcome = StudyOutcome({}, {}, notes)
-    with show_progress("studying", len(chosen) * len(subjects), quiet=quiet) as show:
-        for number, what in enumerate(chosen):
-            found: dict[str, Any] = {}
-            for place_of, subject in enumerate(subjects):
+    must = options.what is not None and len(subjects) == 1
+    with show_progress("studying", len(names) * len(subjects), quiet=quiet) as show:
+        done = count(1)
+        for name in names:
+            study, results = STUDIES[name], {}
+            for subject in subjects:
                 kernels.set_precision(precision or (subject.recipe.train.precision if subject.recipe else "auto"))
-                one = _tried(what, subject, outcome, must=plan.what is not None and len(subjects) == 1)
-                if one is not None:
-                    found[subject.name] = one
-                    outcome.notes.extend(f"{subject.name}: {remark}" for remark in STUDIES[what].remarks(one))
-                show.update(number * len(subjects) + place_of + 1)
-            if found:
-                folder = next_free_folder(parent, what)
-                _write(folder, found)
-                STUDIES[what].draw(folder, found, context)
-                outcome.folders[what] = folder
-                outcome.summaries[what] = {name: STUDIES[what].summary(one) for name, one in found.items()}
+                result = _try_study(study, subject, notes, must=must)
+                if result is not None:
+                    results[subject.name] = result
+                    notes.extend(f"{subject.name}: {remark}" for remark in study.list_remarks(result))
+                show.update(next(done))
+            if results:
+                folder = next_free_folder(parent, name)
+                _write_arrays(folder, results)
+                study.draw(folder, results, context)
+                outcome.folders[name] = folder
+                outcome.summaries[name] = {run: study.summarise(result) for run, result in results.items()}
     if not outcome.folders:
-        raise UsageError("study", got="; ".join(outcome.notes), expected="a study that suits the runs")
+        raise UsageError("study", got="; ".join(notes), expected="a study that suits the runs")
     return outcome
 
 
-def _chosen(what: Sequence[str] | None) -> list[str]:
+def _select_studies(what: Sequence[str] | None) -> list[str]:
     for name in what or ():
         if name not in STUDIES:
             near = get_close_matches(name.lower(), STUDIES, n=1, cutoff=0.0)[0]
@@ -228,65 +244,63 @@ def _chosen(what: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(STUDIES if what is None else what))
 
 
-def _names(runs: Sequence[str]) -> list[str]:
+def _name_runs(runs: Sequence[str]) -> list[str]:
     """The folders' names, each once; one that occurs again gets a number."""
-    found: list[str] = []
+    names: list[str] = []
     for run in runs:
         name = Path(run).resolve().name
-        free = chain([name], (f"{name}-{number}" for number in count(2)))
-        found.append(next(one for one in free if one not in found))
-    return found
+        candidates = chain([name], (f"{name}-{number}" for number in count(2)))
+        names.append(next(candidate for candidate in candidates if candidate not in names))
+    return names
 
 
-def _subject(
-    run: str, name: str, data: dict[str, Any], plan: StudyOptions, device: str, model: type[ModelConfig] | None
+def _open_subject(
+    run: str, name: str, data: dict[str, Any], options: StudyOptions, device: str, model: type[ModelConfig] | None
 ) -> Subject:
-    model = None if _is_known(run) else model
+    model = None if _has_registered_network(run) else model
     forecaster = load(run, model=model)
     recipe = recipe_of_run(run, model)
-    question = EvaluationOptions(split=plan.split, context=plan.context, horizon=plan.horizon)
-    dataset, split, _ = open_evaluation_data(run, forecaster, recipe, data, question)
-    own = recipe if RunFolder(run).recipe.is_file() else None
-    return Subject(name, forecaster.to(device), dataset, split, own, plan)
+    windows = EvaluationOptions(split=options.split, context=options.context, horizon=options.horizon)
+    dataset, split, _ = open_evaluation_data(run, forecaster, recipe, data, windows)
+    run_recipe = recipe if RunFolder(run).recipe.is_file() else None
+    return Subject(name, forecaster.to(device), dataset, split, run_recipe, options)
 
 
-def _is_known(run: str) -> bool:
-    """Whether its network is one of framecast's own, so that `model` is not of it."""
+def _has_registered_network(run: str) -> bool:
+    """Whether a run's network is one of `MODELS`, and so not the user's."""
     folder = RunFolder(run)
     about = describe(folder.model if folder.recipe.is_file() else Path(run))
     return about.get("model", {}).get("name") in MODELS
 
 
-def _together(subjects: Sequence[Subject]) -> tuple[int, list[str]]:
-    """The context of all, and whether they are studied on the same data."""
+def _check_together(subjects: Sequence[Subject]) -> tuple[int, list[str]]:
+    """The common context, and notes on the data: those of each run, and whether they differ."""
     lengths = {(subject.dataset.context, subject.dataset.horizon) for subject in subjects}
     if len(lengths) > 1:
         fix = "give --context and --horizon"
         raise UsageError("runs", got=f"(context, horizon) of {sorted(lengths)}", expected="the same for all", fix=fix)
     notes = list(dict.fromkeys(note for subject in subjects for note in subject.dataset.notes))
-    alike = {
-        (one.dataset.split_hash, one.split, one.dataset.spec.model_dump_json(), one.dataset.grid.variables)
-        for one in subjects
-    }
-    if len(alike) > 1:
+    datasets = [(subject.dataset, subject.split) for subject in subjects]
+    windows = {(data.split_hash, split, data.spec.model_dump_json(), data.grid.variables) for data, split in datasets}
+    if len(windows) > 1:
         notes.append(
             "the runs are studied on different data, or see them in another way: their lines are not to be compared"
         )
     return next(iter(lengths))[0], notes
 
 
-def _tried(what: str, subject: Subject, outcome: StudyOutcome, *, must: bool) -> Any:
+def _try_study(study: Study, subject: Subject, notes: list[str], *, must: bool) -> Any:
     """A study's numbers; None, and a note, if it does not suit the run."""
     try:
-        return STUDIES[what].compute(subject)
+        return study.measure(subject)
     except (UsageError, InputError) as error:
         if must:
             raise
-        outcome.notes.append(f"left out of {subject.name}: {error}")
+        notes.append(f"left out of {subject.name}: {error}")
         return None
 
 
-def _write(folder: Path, found: Mapping[str, Any]) -> None:
-    for name, one in found.items():
-        arrays = one._asdict()
+def _write_arrays(folder: Path, results: Mapping[str, Any]) -> None:
+    for name, result in results.items():
+        arrays = result._asdict()
         files.write(folder / f"{name}.npz", lambda file, arrays=arrays: np.savez(file, **arrays))  # type: ignore[misc]
