@@ -175,7 +175,9 @@ def _pair_with_previous(points: Sequence[ScalingResult]) -> list[tuple[ScalingRe
     """Each size with the next smaller one of its line, ordered as in the table."""
     pairs: list[tuple[ScalingResult, ScalingResult | None]] = []
     previous: dict[tuple[str, ...], ScalingResult] = {}
-    for point in sorted(points, key=lambda point: (point.axis, *_sort_key(point)[:2], point.contender, point.value)):
+    for point in sorted(
+        points, key=lambda point: (point.axis, *_make_sort_key(point)[:2], point.contender, point.value)
+    ):
         line = (point.setting.name, point.axis, point.model, point.task, point.contender)
         pairs.append((point, previous.get(line)))
         previous[line] = point
@@ -214,10 +216,10 @@ def describe_setup(results: Results) -> str:
 
 def _select_parts(parts: Sequence[Part], setting: str) -> list[Part]:
     """Parts of a setting, ordered by network, task and batch."""
-    return sorted((part for part in parts if part.setting.name == setting), key=_sort_key)
+    return sorted((part for part in parts if part.setting.name == setting), key=_make_sort_key)
 
 
-def _sort_key(part: AgreementResult | TimeResult | MemoryResult | ScalingResult) -> tuple[int, bool, int]:
+def _make_sort_key(part: AgreementResult | TimeResult | MemoryResult | ScalingResult) -> tuple[int, bool, int]:
     return BENCHED.index(part.model), getattr(part, "task", "") == "inference", getattr(part, "batch", 0)
 
 
