@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from framecast.data import DataConfig, open_data
     from framecast.errors import FramecastError
+    from framecast.forecast import Forecast
     from framecast.forecasting.baselines import Blank, Diurnal, Extrapolation, Mean, Persistence
     from framecast.forecasting.forecaster import Forecaster
     from framecast.forecasting.model_folder import load, save_forecaster
+    from framecast.forecasting.predictor import PastFrames, Predictor
     from framecast.forecasting.published_weights import load_published
     from framecast.kernels import set_memory, set_precision
     from framecast.nn.cell import Cell, Step
@@ -33,12 +35,15 @@ _HOME = {
     "DataConfig": "data",
     "Diurnal": "forecasting.baselines",
     "Extrapolation": "forecasting.baselines",
+    "Forecast": "forecast",
     "Forecaster": "forecasting.forecaster",
     "FrameSpec": "types",
     "FramecastError": "errors",
     "Mean": "forecasting.baselines",
     "Network": "nn",
+    "PastFrames": "forecasting.predictor",
     "Persistence": "forecasting.baselines",
+    "Predictor": "forecasting.predictor",
     "Recipe": "recipe.recipe",
     "Step": "nn",
     "load": "forecasting.model_folder",
@@ -58,12 +63,15 @@ __all__ = [
     "DataConfig",
     "Diurnal",
     "Extrapolation",
+    "Forecast",
     "Forecaster",
     "FrameSpec",
     "FramecastError",
     "Mean",
     "Network",
+    "PastFrames",
     "Persistence",
+    "Predictor",
     "Recipe",
     "Step",
     "load",

@@ -14,16 +14,17 @@ from framecast.analysis import frequency as module
 from framecast.analysis.frequency import measure_frequency
 from framecast.data import DataConfig, DataSet, open_data
 from framecast.errors import UsageError
+from framecast.forecasting.predictor import TensorPredictor
 from framecast.types import Grid
 
 
-class Kept:
+class Kept(TensorPredictor):
     """Frames that stay as they are, after a filter."""
 
     def __init__(self, kernel: float, scale: float = 1.0) -> None:
         self.kernel, self.scale = kernel, scale
 
-    def predict(self, frames: Any, horizon: int, valid: Any = None) -> torch.Tensor:
+    def predict(self, frames: Any, horizon: int, valid: Any = None, covariates: Any = None) -> torch.Tensor:
         last = frames[:, -1:]
         mixed = (1 - self.kernel) * last + self.kernel * last.roll(1, -1)
         return (self.scale * mixed).expand(-1, horizon, -1, -1, -1)

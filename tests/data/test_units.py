@@ -7,11 +7,11 @@ import h5py
 import numpy as np
 import pytest
 import xarray
+from tests.fixtures.forecasts import forecast_of
 
 from framecast.data import DataConfig, FileSource, FutureCovariates
 from framecast.data.sources.channels import resolve_units
 from framecast.errors import InputError
-from framecast.types import Forecast
 from framecast.writers.cf_names import cf_variables
 
 START = np.datetime64("2020-03-01T00:00", "ns")
@@ -43,7 +43,7 @@ def test_each_channel_has_its_own_factor(tmp_path: Path):
     np.testing.assert_allclose(frames, np.stack([12 * depth, rate, kelvin], 1), rtol=1e-6)
     assert found.spec.units == "1"
     assert (found.spec.low, found.spec.high) == (0, 12 * depth.max())
-    forecast = Forecast(frames[None], frames[None], None, "tchw", found.grid, found.spec)
+    forecast = forecast_of(frames[None], frames[None], found.spec, found.grid)
     assert [channel.units for channel in cf_variables(forecast)] == ["mm/h", "mm/h", "K"]
     notes = " ".join(found.notes)
     assert "units: mm per 5 min turned into mm/h, values times 12" in notes

@@ -11,6 +11,7 @@ import xarray
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fixtures.commands import framecast
+from tests.fixtures.forecasts import forecast_of
 from typer.testing import CliRunner
 
 from framecast.cli import app
@@ -18,9 +19,8 @@ from framecast.data import DataConfig, FileSource
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import target_spec
 from framecast.errors import InputError
-from framecast.forecasting.predict import clip_forecast
 from framecast.metrics import CSI, ChannelMetric, Scores, select_metrics
-from framecast.types import Forecast, FrameSpec, Grid
+from framecast.types import FrameSpec, Grid
 
 SHARED = FrameSpec(channels=2, height=16, width=16, low=-10.0, high=300.0, ranges=((250.0, 300.0), (0.0, 20.0)))
 GRID = Grid(variables=("t", "rain"), units=("K", "mm/h"))
@@ -110,10 +110,10 @@ def test_alike_ones_may_be_scored_alone_too(tmp_path: Path) -> None:
 
 def test_what_is_predicted_is_cut_to_each_channels_range() -> None:
     frames = np.full((1, 1, 2, 2, 2), 400, np.float32)
-    result = clip_forecast(Forecast(frames, frames, None, "tchw", GRID, SHARED))
-    assert tuple(result.frames[0, 0, :, 0, 0]) == (300.0, 20.0)
-    result = clip_forecast(Forecast(frames, frames, None, "tchw", GRID, SHARED.model_copy(update={"ranges": ()})))
-    assert tuple(result.frames[0, 0, :, 0, 0]) == (300.0, 300.0)
+    result = forecast_of(frames, frames, SHARED, GRID).clipped()
+    assert tuple(result.values[0, 0, 0, :, 0, 0]) == (300.0, 20.0)
+    result = forecast_of(frames, frames, SHARED.model_copy(update={"ranges": ()}), GRID).clipped()
+    assert tuple(result.values[0, 0, 0, :, 0, 0]) == (300.0, 300.0)
 
 
 @given(

@@ -19,9 +19,11 @@ from framecast.evaluation.prepare import DEFAULT_OPTIONS, EvaluationOptions, eva
 from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz, to_dbz
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.forecasting.baselines import Mean
+from framecast.forecasting.predictor import PastFrames, TensorPredictor
 from framecast.formatting import format_count, format_number
 from framecast.metrics import Scores, select_metrics, summarise
 from framecast.plotting.scores import Curve, ScorePanel, Spectra, draw_by_lead, draw_spectra
+from framecast.types import FrameSpec
 
 DATA = Path(__file__).parents[1] / "fixtures"
 BESIDE = ("persistence", "mean", "extrapolation")
@@ -171,18 +173,21 @@ def test_rain_rates_become_reflectivity() -> None:
         dataset_in_dbz(open_data(DataConfig(), context=2, horizon=2, seed=0))
 
 
-class Doubled:
-    def predict(self, frames, horizon, valid=None):
+class Doubled(TensorPredictor):
+    def predict(self, frames, horizon, valid=None, covariates=None):
         assert float(frames.max()) > 20  # mm/h of 46 dBZ
         return (2 * frames[:, -1:]).expand(-1, horizon, -1, -1, -1)
 
 
 def test_a_model_of_rates_is_given_rates() -> None:
     dbz = torch.tensor([0.0, 20.0, 46.0]).view(1, 1, 1, 1, 3)
-    twice = DBZPredictor(Doubled()).predict(dbz, 2)
-    assert twice.shape == (1, 2, 1, 1, 3)
+    spec = FrameSpec(channels=1, height=1, width=3, units="dBZ", low=0, high=70)
+    seen = torch.tensor([True, False, True]).view(1, 1, 1, 1, 3)
+    twice = DBZPredictor(Doubled()).forecast(PastFrames(dbz, spec), 2)
+    assert (twice.frames.shape, twice.spec.units) == ((1, 1, 2, 1, 1, 3), "dBZ")
+    assert DBZPredictor(Doubled()).forecast(PastFrames(dbz, spec, seen), 2).frames[..., 1].isnan().all()
     gain = 16 * math.log10(2)
-    assert twice[0, 1].flatten().tolist() == pytest.approx([0, 20 + gain, 46 + gain], abs=1e-3)
+    assert twice.frames[0, 0, 1].flatten().tolist() == pytest.approx([0, 20 + gain, 46 + gain], abs=1e-3)
     assert float(to_dbz(torch.tensor(0.0))) == 0
 
 

@@ -46,9 +46,10 @@ def test_frames_that_are_read_in_pieces_give_the_same(tmp_path: Path, fill: str,
     monkeypatch.setattr(framecast.forecasting.predict, "PIECE", 2 * framecast.forecasting.predict.READING * 64)
     pieces = forecast_source(model, source, 3)
     assert asked == [2, 2, 2, 2], "two frames at a time, of two sequences"
-    np.testing.assert_array_equal(pieces.frames, whole.frames)
-    np.testing.assert_array_equal(pieces.context, whole.context)
-    assert np.isnan(whole.frames[0, :, 0, 7, 7]).all()
+    np.testing.assert_array_equal(pieces.values, whole.values)
+    np.testing.assert_array_equal(pieces.past_values, whole.past_values)
+    assert np.isnan(whole.values[0, 0, :, 0, 7, 7]).all()
+    assert torch.equal(whole.mask[0, 0], torch.from_numpy(np.isfinite(frames[0, -4:]).any(0)))
 
 
 def test_times_go_on_from_the_last_frame(tmp_path: Path) -> None:
@@ -59,13 +60,13 @@ def test_times_go_on_from_the_last_frame(tmp_path: Path) -> None:
     )
     source = FileSource(DataConfig(source=str(tmp_path / "months.nc"), range=(0, 1)))
     found = forecast_source(forecaster(), source, 2, context=12)
-    assert found.past_times is not None
-    assert found.start_time is not None
+    assert found.context_times is not None
+    assert found.times is not None
     assert found.spec.step_minutes is not None
-    np.testing.assert_array_equal(found.past_times[0], months[-12:].astype("datetime64[ms]"))
+    np.testing.assert_array_equal(found.context_times[0], months[-12:].astype("datetime64[ms]"))
     step = np.timedelta64(round(found.spec.step_minutes * 60_000), "ms")
-    assert found.start_time[0] == np.datetime64("2019-12-01") + step
-    np.testing.assert_array_equal(found.only(0).past_times, found.past_times)
+    assert found.times[0, 0] == np.datetime64("2019-12-01") + step
+    np.testing.assert_array_equal(found.only(0).context_times, found.context_times)
 
 
 def test_a_short_context_is_told(tmp_path: Path) -> None:

@@ -112,10 +112,9 @@ def test_covariates_and_a_mask_in_tiles(tmp_path: Path, tile: int | None) -> Non
     beside = np.broadcast_to(array[None, :1, 2:], (1, 7, 1, 40, 40)).copy()
     valid = np.isfinite(array[None, 2:, :2])
     expected = model.predict(array[None, 2:, :2], 4, valid, beside)
-    assert result.frames.shape == (1, 4, 1, 40, 40)
-    assert np.isnan(result.frames[..., 30:, :]).all()
-    np.testing.assert_allclose(result.frames[..., :30, :], expected[..., :30, :], rtol=1e-5, atol=1e-6)
+    assert result.frames.shape == (1, 1, 4, 1, 40, 40)
+    assert np.isnan(result.values[..., 30:, :]).all()
+    np.testing.assert_allclose(result.values[:, 0, ..., :30, :], expected[..., :30, :], rtol=1e-5, atol=1e-6)
     assert (result.spec.channels, result.spec.past, result.spec.covariates) == (1, (), ())
     assert result.spec.step_minutes == 60
-    assert result.computed is not None
-    assert (result.computed["computed"]["tiles"] > 1) == (tile is not None)
+    assert (result.computation["computed"]["tiles"] > 1) == (tile is not None)

@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from framecast.data import open_data, training_batches
 from framecast.devices import Launch, to_device
 from framecast.evaluation.evaluate import evaluate
+from framecast.forecasting.predictor import TensorPredictor
 from framecast.metrics import select_metrics
 from framecast.models import MIM, ConvLSTM, MemoryFlow, ModelConfig, PredRNN, PredRNNPP, PredRNNV2
 from framecast.nn.rollout import rollout
@@ -115,8 +116,8 @@ def test_an_iteration_reads_the_loss_once(model: ModelConfig) -> None:
 
 
 def test_scores_are_read_once_at_the_end() -> None:
-    class Copy:
-        def predict(self, frames: Any, horizon: int, valid: Any = None) -> Any:
+    class Copy(TensorPredictor):
+        def predict(self, frames: Any, horizon: int, valid: Any = None, covariates: Any = None) -> Any:
             return frames[:, -1:].expand(-1, horizon, -1, -1, -1)
 
     data = Recipe.model_validate({"data": {"moving_mnist": {"size": 32, "digits": 1}}}).data

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from PIL import Image
+from tests.fixtures.forecasts import forecast_of
 
+from framecast.forecast import Forecast
 from framecast.plotting import animation
 from framecast.plotting.colours import RAIN_CLASSES
 from framecast.plotting.frames import MISSING, Figure, draw_loss_curve, draw_strip, draw_survey, to_colours
@@ -18,6 +20,10 @@ RNG = np.random.default_rng(0)
 
 def frames(time: int, channels: int = 1) -> np.ndarray:
     return (255 * RNG.random((time, channels, 8, 12))).astype(np.float32)
+
+
+def drawn(context: int, horizon: int, spec: FrameSpec = GREY, starts: np.ndarray | None = None) -> Forecast:
+    return forecast_of(frames(context)[None], frames(horizon)[None], spec, starts=starts)
 
 
 def test_colours() -> None:
@@ -49,7 +55,7 @@ def test_rain_is_drawn_in_classes_ever_darker(units: str, high: float) -> None:
 @pytest.mark.parametrize(("units", "wider"), [("dBZ", True), ("K", True), ("grey level", False)])
 def test_strips_of_measurements_have_a_colour_bar(tmp_path: Path, units: str, wider: bool) -> None:
     spec = GREY.model_copy(update={"units": units})
-    draw_strip(tmp_path / "strip.png", frames(3), frames(3), spec, frames(3))
+    draw_strip(tmp_path / "strip.png", drawn(3, 3, spec), frames(3))
     with Image.open(tmp_path / "strip.png") as picture:
         assert (picture.size[0] > 450) is wider
 
@@ -57,8 +63,8 @@ def test_strips_of_measurements_have_a_colour_bar(tmp_path: Path, units: str, wi
 @pytest.mark.parametrize("truth", [True, False])
 def test_strip_and_film(tmp_path: Path, truth: bool) -> None:
     future = frames(5) if truth else None
-    draw_strip(tmp_path / "strip.png", frames(3), frames(5), GREY, future, "title")
-    animation.save_gif(tmp_path / "moving.gif", animation.draw_pictures(frames(3), frames(5), GREY, future))
+    draw_strip(tmp_path / "strip.png", drawn(3, 5), future)
+    animation.save_gif(tmp_path / "moving.gif", animation.draw_pictures(drawn(3, 5), future))
     with Image.open(tmp_path / "strip.png") as picture:
         assert picture.size[0] > 400
     with Image.open(tmp_path / "moving.gif") as film:
@@ -67,25 +73,31 @@ def test_strip_and_film(tmp_path: Path, truth: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "words"),
-    [(None, ["-1", "0", "+1"]), (5.0, ["-5 min", "0 min", "+5 min"]), (60.0, ["-1 h", "0 h", "+1 h"])],
+    ("step", "words", "clocks"),
+    [
+        (None, ["-1", "0", "+1"], []),
+        (5.0, ["-5 min", "0 min", "+5 min"], ["02:55", "03:00", "03:05"]),
+        (60.0, ["-1 h", "0 h", "+1 h"], ["01:05", "02:05", "03:05"]),
+    ],
 )
-def test_times_are_written_over_each_picture(monkeypatch, step: float | None, words: list[str]) -> None:
+def test_times_are_written_over_each_picture(
+    monkeypatch, step: float | None, words: list[str], clocks: list[str]
+) -> None:
     seen: list[tuple[str, ...]] = []
-    drawn = animation._labelled
-    monkeypatch.setattr(animation, "_labelled", lambda picture, *lines: seen.append(lines) or drawn(picture, *lines))
-    times = np.datetime64("2020-01-01T00:55", "ms") + np.arange(3) * np.timedelta64(5, "m")
+    labelled = animation._labelled
+    monkeypatch.setattr(animation, "_labelled", lambda picture, *lines: seen.append(lines) or labelled(picture, *lines))
     spec = GREY.model_copy(update={"units": "dBZ", "step_minutes": step})
-    made = list(animation.draw_pictures(frames(2), frames(1), spec, times=times))
+    made = list(animation.draw_pictures(drawn(2, 1, spec, np.array(["2020-01-01T03:05"], "M8[ms]"))))
     assert [lines[0].split(" ", 1)[1] for lines in seen] == words
-    assert [lines[1] for lines in seen] == [f"2020-01-01 {clock}:00 UTC" for clock in ("00:55", "01:00", "01:05")]
+    assert [lines[1] for lines in seen if step] == [f"2020-01-01 {clock}:00 UTC" for clock in clocks]
     assert len({picture.shape for picture in made}) == 1
 
 
 def test_large_frames_are_thinned_and_narrow_ones_hold_their_text() -> None:
     spec = GREY.model_copy(update={"units": "K"})
     for shape, height in (((1, 1, 3500, 7000), 350), ((1, 1, 500, 4), 500)):
-        (picture,) = animation.draw_pictures(np.zeros(shape, np.float32), np.zeros((0, *shape[1:]), np.float32), spec)
+        past, none = np.zeros((1, *shape), np.float32), np.zeros((1, 0, *shape[1:]), np.float32)
+        (picture,) = animation.draw_pictures(forecast_of(past, none, spec))
         assert picture.shape[0] == height + animation.LINE + 2
         assert picture.shape[1] <= animation.LARGE + animation.GAP + animation.BAR_WIDTH
 
@@ -98,7 +110,7 @@ def test_a_picture_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch) -> 
 
     monkeypatch.setattr(Figure, "savefig", full)
     with pytest.raises(OSError, match="No space"):
-        draw_strip(tmp_path / "strip.png", frames(3), frames(5), GREY)
+        draw_strip(tmp_path / "strip.png", drawn(3, 5))
     assert not list(tmp_path.iterdir())
 
 

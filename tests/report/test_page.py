@@ -111,8 +111,8 @@ def test_frames_at_full_size(runs, tmp_path: Path) -> None:
     names = {path.name for path in (out / "1").iterdir()}
     assert names == {*(f"gt{n}.png" for n in range(1, 8)), *(f"pd{n}.png" for n in range(4, 8))}
     match = prepare_suite(str(runs["conv"]), {}, device="cpu")
-    window, prediction = match.window("convlstm", 0)
-    frames = window.frames
+    window, forecast = match.window("convlstm", 0)
+    frames, prediction = window.frames, forecast.values[0, 0]
     for name, frame in (("gt1", frames[0]), ("gt7", frames[6]), ("pd4", prediction[0]), ("pd7", prediction[3])):
         with Image.open(out / "1" / f"{name}.png") as picture:
             np.testing.assert_array_equal(np.asarray(picture), to_colours(frame, match.dataset.spec))
@@ -143,7 +143,8 @@ def test_samples_are_the_best_the_median_and_the_worst(runs) -> None:
     board = match.score(quiet=True)
     errors = []
     for index in range(5):
-        window, prediction = match.window("convlstm", index)
+        window, forecast = match.window("convlstm", index)
+        prediction = forecast.values[0, 0]
         errors.append((np.clip(prediction / 255, 0, 1) - window.frames[3:] / 255).__pow__(2).sum((1, 2, 3)).mean())
     np.testing.assert_allclose(score_by_sequence(board.scores["convlstm"]), errors, rtol=1e-5)
     order = np.argsort(errors)

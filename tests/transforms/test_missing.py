@@ -15,6 +15,7 @@ from framecast.evaluation.evaluate import evaluate, scoring_mask
 from framecast.forecasting.baselines import BASELINES, Persistence
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.predict import forecast_source
+from framecast.forecasting.predictor import TensorPredictor
 from framecast.metrics import select_metrics
 from framecast.models import ConvLSTM
 from framecast.recipe.losses import LossConfig, count_observed
@@ -139,13 +140,13 @@ def dataset(frames: Tensor, valid: Tensor) -> DataSet:
     return DataSet(SPEC, CONTEXT, HORIZON, (), "", "", True, (), {"val": len(frames)}, read, list, {})
 
 
-class Lying:
+class Lying(TensorPredictor):
     """Says something else, and wild, wherever nobody can know or nobody looked."""
 
     def __init__(self, inner: Any, wild: Tensor) -> None:
         self.inner, self.wild = inner, wild
 
-    def predict(self, frames: Tensor, horizon: int, valid: Tensor | None = None) -> Tensor:
+    def predict(self, frames: Tensor, horizon: int, valid: Tensor | None = None, covariates: Any = None) -> Tensor:
         return torch.where(self.wild, 7.0, self.inner.predict(frames, horizon, valid))
 
 
@@ -164,7 +165,7 @@ def test_the_edge_of_a_radar_composite(tmp_path: Path) -> None:
     source = FileSource(config)
     result = forecast_source(radar, source, 3)
     last = [source.read(n, source.lengths[n] - 4, source.lengths[n]).valid for n in source.latest]
-    for found, seen in zip(result.frames, last, strict=True):
+    for found, seen in zip(result.values, last, strict=True):
         assert (np.isnan(found) == ~seen.any(0)).all()
 
 

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,11 +15,12 @@ import pytest
 import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fixtures.forecasts import ABOUT, DEGREES, METRES, START, forecast
+from tests.fixtures.forecasts import DEGREES, METRES, ORIGIN, START, forecast, forecast_of
 
 from framecast import writers
 from framecast.data import DataConfig, FileSource
-from framecast.types import Forecast, Grid
+from framecast.forecast import Forecast
+from framecast.types import Grid
 
 pyproj = pytest.importorskip("pyproj")
 DATA = Path(__file__).parents[1] / "fixtures"
@@ -31,14 +34,14 @@ def opened(path: Path) -> xarray.Dataset:
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 def test_one_sequence(tmp_path: Path, suffix: str) -> None:
     made = forecast()
-    said = writers.write(tmp_path / f"x{suffix}", made, ABOUT)
+    said = writers.write(tmp_path / f"x{suffix}", made)
     assert said == "reflectivity (time 3, y 6, x 9), dBZ"
     data = opened(tmp_path / f"x{suffix}")
     rain = data["reflectivity"]
     assert rain.dims == ("time", "y", "x")
     assert rain.attrs["units"] == "dBZ"
     assert rain.attrs["standard_name"] == "equivalent_reflectivity_factor"
-    np.testing.assert_array_equal(rain.values, made.frames[0, :, 0])
+    np.testing.assert_array_equal(rain.values, made.values[0, 0, :, 0])
     np.testing.assert_array_equal(data["time"].values, START + np.arange(3) * np.timedelta64(5, "m"))
     assert data["forecast_reference_time"].values == START - np.timedelta64(5, "m")
     np.testing.assert_array_equal(data["lead_time"], [5, 10, 15])
@@ -47,13 +50,14 @@ def test_one_sequence(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(data["x"], METRES.x)
     assert data["x"].attrs["standard_name"] == "projection_x_coordinate"
     assert pyproj.CRS.from_cf(data[rain.attrs["grid_mapping"]].attrs) == pyproj.CRS("EPSG:3067")
-    assert {**data.attrs, **ABOUT} == data.attrs
+    assert {**data.attrs, **made.provenance.as_dict()} == data.attrs
+    assert data.attrs["model_sha256"] == "ab" * 32
     assert data.attrs["Conventions"] == "CF-1.11"
 
 
 def test_what_the_source_says_of_a_variable_is_carried_over(tmp_path: Path) -> None:
     grid = Grid(variables=("t2m",), long_names=("2 metre temperature",), standard_names=("air_temperature",))
-    writers.write(tmp_path / "x.nc", forecast(grid=grid, units="K"), ABOUT)
+    writers.write(tmp_path / "x.nc", forecast(grid=grid, units="K"))
     again = FileSource(DataConfig(source=str(tmp_path / "x.nc")))
     assert (again.grid.variables, again.grid.long_names) == (("t2m",), ("2 metre temperature",))
     assert again.grid.standard_names == ("air_temperature",)
@@ -61,30 +65,28 @@ def test_what_the_source_says_of_a_variable_is_carried_over(tmp_path: Path) -> N
 
 def test_several_sequences_have_their_own_times(tmp_path: Path) -> None:
     made = forecast(sequences=2, grid=DEGREES, step=60.0)
-    writers.write(tmp_path / "x.nc", made, ABOUT)
+    writers.write(tmp_path / "x.nc", made)
     data = opened(tmp_path / "x.nc")
     assert data["reflectivity"].dims == ("sequence", "lead_time", "lat", "lon")
     assert data["time"].dims == ("sequence", "lead_time")
     assert data["lead_time"].attrs["units"] == "hours"
     later = data["time"] - data["forecast_reference_time"]
     assert (later.values == data["lead_time"].values * np.timedelta64(1, "h")).all()
-    np.testing.assert_array_equal(data["forecast_reference_time"], made.start_time - np.timedelta64(1, "h"))
+    np.testing.assert_array_equal(data["forecast_reference_time"], made.times[:, 0] - np.timedelta64(1, "h"))
 
 
 def test_frames_without_a_date_have_lead_times_only(tmp_path: Path) -> None:
     film = forecast(
         channels=3, units="grey level", step=0.04 / 60, dated=False, grid=Grid(variables=("red", "green", "blue"))
     )
-    writers.write(tmp_path / "film.nc", film, ABOUT)
+    writers.write(tmp_path / "film.nc", film)
     data = opened(tmp_path / "film.nc")
     assert set(data.data_vars) == {"red", "green", "blue"}
     assert data["red"].dims == ("lead_time", "y", "x")
     assert "time" not in data.variables
     np.testing.assert_allclose(data["lead_time"], [0.04, 0.08, 0.12])
     assert (data["lead_time"].attrs["units"], data["red"].attrs["units"]) == ("seconds", "1")
-    writers.write(
-        tmp_path / "unknown.nc", film._replace(spec=film.spec.model_copy(update={"step_minutes": None})), ABOUT
-    )
+    writers.write(tmp_path / "unknown.nc", replace(film, spec=film.spec.model_copy(update={"step_minutes": None})))
     data = opened(tmp_path / "unknown.nc")
     assert data["lead_time"].values.tolist() == [1, 2, 3]
     assert "standard_name" not in data["lead_time"].attrs
@@ -98,7 +100,7 @@ def test_a_depth_that_was_read_as_a_rate_is_called_one(tmp_path: Path) -> None:
             "standard_names": ("lwe_thickness_of_precipitation_amount",),
         }
     )
-    writers.write(tmp_path / "x.nc", forecast(units="mm/h", grid=depth), ABOUT)
+    writers.write(tmp_path / "x.nc", forecast(units="mm/h", grid=depth))
     data = opened(tmp_path / "x.nc")
     assert data["lwe_precipitation_rate"].attrs["standard_name"] == "lwe_precipitation_rate"
     assert data["lwe_precipitation_rate"].attrs["units"] == "mm/h"
@@ -114,13 +116,13 @@ def test_rain_that_was_turned_into_reflectivity_is_called_so(tmp_path: Path, uni
             "standard_names": ("lwe_thickness_of_precipitation_amount",),
         }
     )
-    writers.write(tmp_path / "x.nc", forecast(units="dBZ", grid=rain), ABOUT)
+    writers.write(tmp_path / "x.nc", forecast(units="dBZ", grid=rain))
     data = opened(tmp_path / "x.nc")
     assert set(data.data_vars) == {"equivalent_reflectivity_factor", "crs"}
     said = data["equivalent_reflectivity_factor"].attrs
     assert (said["standard_name"], said["units"]) == ("equivalent_reflectivity_factor", "dBZ")
     silent = rain.model_copy(update={"variables": ("refl",), "units": ("1",)})
-    writers.write(tmp_path / "y.nc", forecast(units="dBZ", grid=silent), ABOUT)
+    writers.write(tmp_path / "y.nc", forecast(units="dBZ", grid=silent))
     assert opened(tmp_path / "y.nc")["refl"].attrs["standard_name"] == "equivalent_reflectivity_factor"
 
 
@@ -134,15 +136,15 @@ RAIN_AND_HEAT = {
 def test_units_of_each_channel_are_those_of_its_values(tmp_path: Path) -> None:
     """A forecast holds each channel in framecast's units, whatever the file's were: 12 mm/h are 1 mm in 5 minutes."""
     made = forecast(channels=2, units="1", grid=METRES.model_copy(update=RAIN_AND_HEAT))
-    made.frames[:, :, 0] = 12.0
-    said = writers.write(tmp_path / "x.nc", made, ABOUT)
+    made.values[:, 0, :, 0] = 12.0
+    said = writers.write(tmp_path / "x.nc", made)
     assert said == "rainfall_rate, heat (time 3, y 6, x 9), mm/h, K"
     data = opened(tmp_path / "x.nc")
     assert set(data.data_vars) == {"rainfall_rate", "heat", "crs"}
     assert data["rainfall_rate"].attrs["units"] == "mm/h"
     assert (data["rainfall_rate"].values == 12).all()
     assert data["heat"].attrs["units"] == "K"
-    np.testing.assert_array_equal(data["heat"].values, made.frames[0, :, 1])
+    np.testing.assert_array_equal(data["heat"].values, made.values[0, 0, :, 1])
 
 
 def test_values_in_other_units_than_the_file_keep_their_meaning(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_values_in_other_units_than_the_file_keep_their_meaning(tmp_path: Path) 
     data.to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
     source = FileSource(DataConfig(source=str(tmp_path / "x.nc"), variable="rain,heat", range=(0, 300)))
     frames = source.read(0, 0, 3).frames[None]
-    writers.write(tmp_path / "y.nc", Forecast(frames, frames, None, "ntchw", source.grid, source.spec), ABOUT)
+    writers.write(tmp_path / "y.nc", forecast_of(frames, frames, source.spec, source.grid))
     found = opened(tmp_path / "y.nc")
     assert found["rainfall_rate"].attrs["units"] == "mm/h"
     assert (found["rainfall_rate"].values == 12).all()
@@ -167,7 +169,7 @@ def test_values_in_other_units_than_the_file_keep_their_meaning(tmp_path: Path) 
 def test_the_pixels_of_the_source_are_not_those_of_averaged_ones(tmp_path: Path) -> None:
     """rioxarray and GDAL put a GeoTransform into the grid mapping, and believe it before the coordinates."""
     mapping = {**pyproj.CRS("EPSG:3067").to_cf(), "GeoTransform": "300000.0 500.0 0.0 7001000.0 0.0 -500.0"}
-    writers.write(tmp_path / "x.nc", forecast(grid=METRES.model_copy(update={"mapping": mapping})), ABOUT)
+    writers.write(tmp_path / "x.nc", forecast(grid=METRES.model_copy(update={"mapping": mapping})))
     said = opened(tmp_path / "x.nc")["crs"].attrs
     assert "GeoTransform" not in said
     assert said["grid_mapping_name"] == "transverse_mercator"
@@ -176,7 +178,7 @@ def test_the_pixels_of_the_source_are_not_those_of_averaged_ones(tmp_path: Path)
 def test_degrees_that_a_file_calls_metres(tmp_path: Path) -> None:
     """ODIM on +proj=longlat."""
     grid = METRES.model_copy(update={"y": DEGREES.y[::-1], "x": DEGREES.x, "crs": "+proj=longlat +datum=WGS84"})
-    writers.write(tmp_path / "x.nc", forecast(grid=grid), ABOUT)
+    writers.write(tmp_path / "x.nc", forecast(grid=grid))
     data = opened(tmp_path / "x.nc")
     said = [data[name].attrs for name in "yx"]
     assert [one["units"] for one in said] == ["degrees_north", "degrees_east"]
@@ -185,9 +187,11 @@ def test_degrees_that_a_file_calls_metres(tmp_path: Path) -> None:
 
 
 def test_where_a_converted_model_comes_from_is_not_the_source_of_the_forecast(tmp_path: Path) -> None:
-    writers.write(tmp_path / "x.nc", forecast(), {**ABOUT, "source": "openstl", "converted_from": "a.pt"})
+    made = forecast()
+    origin = ORIGIN._replace(source="openstl", converted_from="a.pt")
+    writers.write(tmp_path / "x.nc", replace(made, provenance=replace(made.provenance, model=origin)))
     said = opened(tmp_path / "x.nc").attrs
-    assert said["source"] == "framecast 0.1.0, convlstm"
+    assert said["source"] == f"framecast {version('framecast')}, convlstm"
     assert (said["model_source"], said["converted_from"]) == ("openstl", "a.pt")
 
 
@@ -200,19 +204,19 @@ def test_channels_keep_their_names_and_units(tmp_path: Path) -> None:
         }
     )
     made = forecast(channels=3, grid=wind, units="1")
-    writers.write(tmp_path / "x.nc", made, ABOUT)
+    writers.write(tmp_path / "x.nc", made)
     data = opened(tmp_path / "x.nc")
     units = {name: data[name].attrs["units"] for name in data.data_vars if name != "crs"}
     assert units == {"u10": "m s-1", "forecast_2t": "K", "u_10": "1"}
-    np.testing.assert_array_equal(data["forecast_2t"].values, made.frames[0, :, 1])
+    np.testing.assert_array_equal(data["forecast_2t"].values, made.values[0, 0, :, 1])
 
 
 def test_what_is_written_can_be_forecast_again(tmp_path: Path) -> None:
-    writers.write(tmp_path / "x.nc", forecast(), ABOUT)
+    writers.write(tmp_path / "x.nc", forecast())
     source = FileSource(DataConfig(source=str(tmp_path / "x.nc")))
     assert (source.spec.units, source.spec.step_minutes, list(source.lengths)) == ("dBZ", 5.0, [3])
     assert source.read(0, 0, 1).time == START
-    np.testing.assert_array_equal(source.read(0, 0, 3).frames, forecast().frames[0])
+    np.testing.assert_array_equal(source.read(0, 0, 3).frames, forecast().values[0, 0])
     assert source.grid.y == METRES.y
 
 
@@ -230,8 +234,8 @@ def test_other_calendars_are_carried_over(tmp_path: Path, calendar: str) -> None
     source = FileSource(DataConfig(source=str(tmp_path / "x.nc")))
     window = source.read(0, 0, 5)
     start = np.array([window.time + np.timedelta64(5, "D")])
-    made = Forecast(window.frames[None], values[None, 5:, None], start, source.dims, source.grid, source.spec)
-    writers.write(tmp_path / "y.nc", made, ABOUT)
+    made = forecast_of(window.frames[None], values[None, 5:, None], source.spec, source.grid, start, source.dims)
+    writers.write(tmp_path / "y.nc", made)
     with xarray.open_dataset(tmp_path / "y.nc", engine="h5netcdf", decode_times=False) as back:
         found = cftime.num2date(back["time"], back["time"].attrs["units"], back["time"].attrs["calendar"])
     assert list(found) == dates[5:]
@@ -250,11 +254,11 @@ def test_values_and_times_come_back(sequences, frames, channels, step, dated, su
     made = forecast(sequences, frames, channels, step=step, dated=dated and step is not None, units="K", grid=Grid())
     with TemporaryDirectory() as folder:
         path = Path(folder) / f"x{suffix}"
-        writers.write(path, made, ABOUT)
+        writers.write(path, made)
         data = opened(path)
     assert len(data.data_vars) == channels
     for number, name in enumerate(sorted(data.data_vars)):
-        np.testing.assert_array_equal(data[name].values.reshape(sequences, frames, 6, 9), made.frames[:, :, number])
+        np.testing.assert_array_equal(data[name].values.reshape(sequences, frames, 6, 9), made.values[:, 0, :, number])
     if made.times is not None:
         np.testing.assert_array_equal(data["time"].values.reshape(sequences, frames), made.times)
 
@@ -263,12 +267,12 @@ def test_nothing_is_held_twice(tmp_path: Path) -> None:
     values = np.zeros((1, 40, 1, 640, 640), np.float32)  # 62.5 MiB
     grid = Grid()
     spec = forecast(grid=grid).spec.model_copy(update={"height": 640, "width": 640})
-    made = Forecast(values[:, :1], values, None, "ntchw", grid, spec)
+    made = forecast_of(values[:, :1], values, spec, grid)
     writers.check([tmp_path / "x.nc", tmp_path / "x.zarr"])
     for suffix in (".nc", ".zarr", ".npy", ".tif"):
-        writers.write(tmp_path / f"first{suffix}", forecast(grid=grid), ABOUT)  # what is imported does not count
+        writers.write(tmp_path / f"first{suffix}", forecast(grid=grid))  # what is imported does not count
         tracemalloc.start()
-        writers.write(tmp_path / f"x{suffix}", made, ABOUT)
+        writers.write(tmp_path / f"x{suffix}", made)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < values.nbytes / 3, suffix
@@ -287,7 +291,7 @@ def real(kind: str) -> Forecast:
     windows = [source.read(n, source.lengths[n] - 1, source.lengths[n]) for n in source.latest]
     frames = np.stack([np.repeat(window.frames, 2, 0) for window in windows])
     starts = None if windows[0].time is None else np.array([w.time + np.timedelta64(5, "m") for w in windows])
-    return Forecast(frames[:, :1], frames, starts, source.dims, source.grid, source.spec)
+    return forecast_of(frames[:, :1], frames, source.spec, source.grid, starts, source.dims)
 
 
 KINDS = ["fmi_pgm", "fmi_geotiff", "knmi_hdf5", "mrms_grib2", "odim", "era5", "film", "tiles"]
@@ -299,7 +303,7 @@ def test_a_cf_checker_finds_no_fault(tmp_path: Path) -> None:
     if checker is None:
         pytest.skip("compliance-checker is not installed")
     for kind in KINDS:
-        writers.write(tmp_path / f"{kind}.nc", real(kind), ABOUT)
+        writers.write(tmp_path / f"{kind}.nc", real(kind))
     paths = [str(tmp_path / f"{kind}.nc") for kind in KINDS]
     words = [checker, "--test=cf:1.11", "-f", "json_new", "-o", str(tmp_path / "report.json"), *paths]
     done = subprocess.run(words, capture_output=True, text=True)

@@ -16,7 +16,8 @@ from framecast.analysis.trace import Floats
 from framecast.data import DataSet
 from framecast.data.units import has_mixed_units
 from framecast.errors import UsageError
-from framecast.evaluation.evaluate import Predictor, evaluate
+from framecast.evaluation.evaluate import evaluate
+from framecast.forecasting.predictor import Predictor
 from framecast.metrics import select_metrics
 from framecast.metrics.rapsd import RAPSD
 from framecast.plotting import panels
@@ -44,7 +45,7 @@ def measure_frequency(
     """Score spectra and errors of forecasts.
 
     Args:
-        predictor: a Forecaster or a baseline.
+        predictor: a network, a baseline or any other.
         dataset: windows.
         split: "train", "val" or "test".
         batch_size: sequences at a time.

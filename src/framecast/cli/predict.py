@@ -12,17 +12,26 @@ from framecast.errors import UsageError
 
 if TYPE_CHECKING:
     from framecast.data import DataConfig, FileSource
+    from framecast.forecast import Forecast
     from framecast.forecasting.forecaster import Forecaster
+    from framecast.forecasting.predictor import Predictor
     from framecast.recipe.recipe import Recipe
-    from framecast.types import Forecast, FrameSpec
+    from framecast.types import FrameSpec
 
+Run = Annotated[
+    str,
+    typer.Argument(
+        help="A run, a model's folder, or a baseline: persistence, mean, blank, diurnal (the day before), extrapolation "
+        "(needs the extra radar). A baseline is given 10 frames, diurnal a day, unless --context says how many."
+    ),
+]
 Clip = Annotated[
     bool, typer.Option("--clip", help="Cut what is predicted to the model's value range (of --range, units or data).")
 ]
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run or a model's folder.")],
+    run: Run,
     file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
     out: options.Outs,
     horizon: options.Horizon = None,
@@ -55,69 +64,71 @@ def predict(
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
     from framecast import writers
     from framecast.devices import resolve_device
-    from framecast.forecasting.predict import clip_forecast, describe_provenance, forecast_source
+    from framecast.forecasting.baselines import BASELINES
+    from framecast.forecasting.predict import forecast_source
     from framecast.progress import show_progress
     from framecast.recipe.reuse import data_fields_as_trained
 
     writers.check(out, gif, strip)
     place = resolve_device(device)
     forecaster, recipe = _load(run, model, precision)
+    trained = None if forecaster is None else forecaster.spec
     fields = options.data_fields(
         str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
-    config = options.data_config(data_fields_as_trained(recipe, fields, forecaster.spec))
+    config = options.data_config(data_fields_as_trained(recipe, fields, trained))
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
-    source, room = _opened(config, forecaster.spec, out), options.memory_limits(max_memory, tile, overlap)
+    source, room = _opened(config, trained, out), options.memory_limits(max_memory, tile, overlap)
+    predictor: Predictor = BASELINES[run](source.spec) if forecaster is None else forecaster
     _check_sequence(sequence, count := len(source.latest))
     for note in () if as_json else source.notes:
         print(note, flush=True)
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     with show_progress("predicting", count, quiet=quiet or as_json) as show:
-        result = forecast_source(
-            forecaster, source, horizon or recipe.horizon_, room=room, progress=show.update, **said
-        )
-    result = clip_forecast(result) if clip else result
-    written = writers.write_all(
-        out, result, about := describe_provenance(run, result), gif=gif, strip=strip, sequence=sequence
-    )
-    _tell(result, written, source.notes, about, as_json=as_json)
+        result = forecast_source(predictor, source, horizon or recipe.horizon_, room=room, progress=show.update, **said)
+    result = result.clipped() if clip else result
+    written = writers.write_all(out, result, gif=gif, strip=strip, sequence=sequence)
+    _tell(result, written, source.notes, as_json=as_json)
 
 
-def _load(run: Path, model: str | None, precision: str | None) -> tuple[Forecaster, Recipe]:
-    """The model of a run and its recipe; computes from now on in the precision asked for, else in the recipe's."""
+def _load(run: str, model: str | None, precision: str | None) -> tuple[Forecaster | None, Recipe]:
+    """Load the model of a run, None for a baseline, and its recipe; compute from now on in the precision asked for."""
     from framecast import kernels
+    from framecast.forecasting.baselines import BASELINES
     from framecast.forecasting.model_folder import load
     from framecast.recipe.recipe import recipe_of_run
 
     kind = options.import_model(model)
-    forecaster, recipe = load(run, model=kind), recipe_of_run(run, kind)
+    forecaster, recipe = None if run in BASELINES else load(run, model=kind), recipe_of_run(run, kind)
     kernels.set_precision(precision or recipe.train.precision)
     return forecaster, recipe
 
 
-def _opened(config: DataConfig, model: FrameSpec, out: list[Path]) -> FileSource:
+def _opened(config: DataConfig, model: FrameSpec | None, out: list[Path]) -> FileSource:
     """The frames; what makes a forecast of them impossible is said before it is computed."""
     from framecast import writers
     from framecast.data import FileSource
     from framecast.forecasting.predict import check_step
 
     source = FileSource(config)
-    check_step(model, source.spec, config.step_minutes)
+    if model is not None:
+        check_step(model, source.spec, config.step_minutes)
     writers.check_grid(out, source.grid)
     return source
 
 
-def _tell(result: Forecast, written: dict[str, str], notes: list[str], about: dict[str, str], *, as_json: bool) -> None:
+def _tell(result: Forecast, written: dict[str, str], notes: list[str], *, as_json: bool) -> None:
     if as_json:
         facts = {
             "context": result.context.shape[1],
-            "shape": result.frames.shape,
+            "shape": result.frames.shape if result.members > 1 else result.frames[:, 0].shape,
             "notes": [*notes, *result.notes],
-            **(result.computed or {}),
+            **result.computation,
         }
-        options.print_json({"out": written, **facts, **about})
+        options.print_json({"out": written, **facts, **result.provenance.as_dict()})
         return
-    print(*result.notes, result.told, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
+    how = [result.computation_text] if result.computation_text else []
+    print(*result.notes, *how, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
 
 
 def convert(

@@ -1,28 +1,18 @@
-"""A data set through metrics, by lead time, in constant memory."""
+"""Score a predictor on a data set, by lead time, in constant memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from framecast.data import DataSet, evaluation_batches
 from framecast.devices import to_device
+from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import Metric, Scores
-from framecast.transforms.channels import divide_channels
 from framecast.transforms.missing import observed_in_context
 from framecast.types import FrameSpec
-
-
-@runtime_checkable
-class Predictor(Protocol):
-    """A Forecaster or a baseline."""
-
-    def predict(self, frames: Any, horizon: int, valid: Any = None) -> Any:
-        """(B, J, C, H, W) to (B, K, targets, H, W), raw units; where data have covariates, `covariates=` is given too."""
-        ...
 
 
 def to_unit_range(frames: Tensor, spec: FrameSpec) -> Tensor:
@@ -65,10 +55,12 @@ def evaluate(
 ) -> Scores:
     """Score forecasts of every window of a split.
 
-    Truth and predictions are cut to the value range, or are not, as each metric says.
+    Truth and predictions are cut to the value range, or are not, as each metric says. Of several members the mean is
+    scored.
 
     Args:
-        predictor: what forecasts; it gets frames on the CPU, and may answer on any device.
+        predictor: what forecasts; it gets frames on the CPU, where their pixels can be checked without waiting for a
+            device, and may answer on any.
         dataset: windows of `context` + `horizon` frames.
         split: "train", "val" or "test".
         metrics: what to score.
@@ -91,11 +83,9 @@ def evaluate(
     done, targets = 0, dataset.spec.targets
     with torch.inference_mode():
         for batch in evaluation_batches(dataset, split, batch_size, rank=rank, world_size=world_size, limit=limit):
-            frames, valid, covariates = divide_channels(batch.frames, batch.valid, dataset.spec)
-            past = None if valid is None else valid[:, :context]
-            # Frames go in from the CPU, where their pixels can be checked without waiting for a device.
-            beside = {} if covariates is None else {"covariates": covariates}
-            prediction = to_device(predictor.predict(frames[:, :context], horizon, past, **beside), device)
+            frames, valid = batch.frames, batch.valid
+            past = PastFrames.from_windows(frames, valid, context, dataset.spec, batch.times, dataset.grid)
+            prediction = to_device(predictor.forecast(past, horizon).mean().frames[:, 0], device)
             future = None if valid is None else to_device(scoring_mask(valid, context)[:, :, :targets], device)
             truth = to_unit_range(to_device(frames[:, context:, :targets], device), dataset.spec)
             places = [rank + world_size * place for place in range(done, done + len(frames))]

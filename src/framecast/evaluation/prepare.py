@@ -13,7 +13,6 @@ from framecast.data import MOVING_MNIST, DataConfig, DataSet, FileSource, open_d
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
 from framecast.devices import resolve_device
 from framecast.errors import InputError, UsageError
-from framecast.evaluation.evaluate import Predictor
 from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
@@ -22,6 +21,7 @@ from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
 from framecast.forecasting.predict import check_step, check_values
+from framecast.forecasting.predictor import Predictor
 from framecast.metrics import EVENT_METRICS, SCALE_METRICS, ChannelMetric, Metric, select_metrics
 from framecast.models import ModelConfig
 from framecast.recipe.recipe import Recipe, parse_config, recipe_of_run
@@ -260,4 +260,4 @@ def _forecasts(
     if forecaster is None:
         return {run: BASELINES[run](dataset.spec), **beside}
     model = forecaster.to(device)
-    return {model.config.name: DBZPredictor(model, model.spec.targets) if converted else model, **beside}  # type: ignore[attr-defined]
+    return {model.config.name: DBZPredictor(model) if converted else model, **beside}  # type: ignore[attr-defined]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,8 @@ from torch import Tensor
 from framecast.data import DataSet
 from framecast.data.units import DBZ_UNITS, RATE_UNITS
 from framecast.errors import UsageError
+from framecast.forecast import Forecast
+from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.transforms.normalize import DBZ
 from framecast.types import Window
 
@@ -61,14 +62,15 @@ class DBZPredictor:
 
     Args:
         predictor: of mm/h.
-        targets: how many channels are rates, the first ones; None for all.
     """
 
-    def __init__(self, predictor: Any, targets: int | None = None) -> None:
-        self.predictor, self.targets = predictor, targets
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
 
-    def predict(self, frames: Tensor, horizon: int, valid: Tensor | None = None, **beside: Tensor) -> Tensor:
-        """(B, J, C, H, W) to (B, K, targets, H, W), dBZ; below 0 dBZ there is no rain."""
-        cut = frames.shape[2] if self.targets is None else self.targets
-        rates = torch.cat([_SCALE.denormalize(frames[:, :, :cut] / _SCALE.high), frames[:, :, cut:]], 2)
-        return to_dbz(torch.as_tensor(self.predictor.predict(rates, horizon, valid, **beside)))
+    def forecast(self, past: PastFrames, horizon: int) -> Forecast:
+        """Predict frames in dBZ from frames in dBZ, see `Predictor`; below 0 dBZ there is no rain."""
+        rates, others = past.frames.split([past.spec.targets, past.frames.shape[2] - past.spec.targets], 2)
+        rates = torch.cat([_SCALE.denormalize(rates / _SCALE.high), others], 2)
+        in_rates = replace(past, frames=rates, spec=past.spec.model_copy(update={"units": RATE_UNITS}))
+        found = self.predictor.forecast(in_rates, horizon)
+        return past.make_forecast(to_dbz(found.frames), found.provenance.model)

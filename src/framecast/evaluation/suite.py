@@ -6,25 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from framecast.calendars import caption, to_calendar
 from framecast.data import DataSet
-from framecast.evaluation.evaluate import Predictor, evaluate
+from framecast.evaluation.evaluate import evaluate
 from framecast.evaluation.scoreboard import AUTO, Scoreboard
+from framecast.forecast import Forecast
 from framecast.forecasting.memory_plan import ANY, MemoryLimits
+from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import SCALES, Metric
 from framecast.plotting import animation
 from framecast.plotting.frames import draw_strip
-from framecast.plotting.view import choose_view
 from framecast.progress import show_progress
-from framecast.transforms.channels import divide_channels
-from framecast.transforms.missing import observed_in_context
 from framecast.types import Window
-
-Array = NDArray[np.float32]
 
 
 class EvaluationOptions(NamedTuple):
@@ -96,31 +90,27 @@ class EvaluationSuite(NamedTuple):
             scores, self.dataset, self.asked, self.dataset.context, self.dataset.horizon, question.block, question.seed
         )
 
-    def window(self, name: str, index: int) -> tuple[Window, Array]:
-        """One window of the targets, raw units, and a forecast of it, (K, C, H, W), NaN where nobody can know."""
+    def window(self, name: str, index: int) -> tuple[Window, Forecast]:
+        """One window, its targets in raw units, and a forecast of it."""
         spec, context = self.dataset.spec, self.dataset.context
         window = self.dataset.window(self.split, 0, index)
-        valid = None if window.valid is None else torch.from_numpy(window.valid[None])
-        parts = divide_channels(torch.from_numpy(window.frames[None]), valid, spec)
-        past, observed = (None if part is None else part[:, :context].to(self.device) for part in parts[:2])
-        beside = {} if parts.covariates is None else {"covariates": parts.covariates.to(self.device)}
-        predicted = self.forecasts[name].predict(past, self.dataset.horizon, observed, **beside)
-        prediction = torch.as_tensor(predicted).detach().float().cpu()
-        if observed is not None:
-            prediction = torch.where(observed_in_context(observed.cpu())[:, :, : spec.targets], prediction, torch.nan)
-        return window._replace(frames=window.frames[:, : spec.targets], valid=None), prediction[0].numpy()
+        times, valid = window.times(spec.step_minutes), window.valid
+        past = PastFrames.from_windows(
+            torch.from_numpy(window.frames[None]),
+            None if valid is None else torch.from_numpy(valid[None]),
+            context,
+            spec,
+            None if times is None else times[None],
+            self.dataset.grid,
+        )
+        forecast = self.forecasts[name].forecast(past, self.dataset.horizon)
+        return window._replace(frames=window.frames[:, : spec.targets], valid=None), forecast
 
     def write(self, board: Scoreboard, folder: Path) -> None:
         """Write scores.json and pictures; the first window of the first forecast is drawn."""
         board.write(folder / "scores.json")
         board.draw(folder / "scores.png")
-        window, prediction = self.window(next(iter(self.forecasts)), 0)
-        spec, grid, context = self.dataset.spec, self.dataset.grid, self.dataset.context
-        seen = choose_view(spec, grid, window.frames, prediction)
-        past, truth, ahead = (seen.of(part) for part in (window.frames[:context], window.frames[context:], prediction))
-        times = window.times(spec.step_minutes)
-        stamps = None if times is None else to_calendar(times, grid)
-        title = caption(seen.channel, None if stamps is None else stamps[context - 1], spec.step_minutes)
-        draw_strip(folder / "strip.png", past, ahead, seen.spec, truth, title=title)
-        shown = animation.draw_pictures(past, ahead, seen.spec, truth, stamps, seen.channel)
-        animation.save_gif(folder / "forecast.gif", shown)
+        window, forecast = self.window(next(iter(self.forecasts)), 0)
+        truth = window.frames[self.dataset.context :]
+        draw_strip(folder / "strip.png", forecast, truth)
+        animation.save_gif(folder / "forecast.gif", animation.draw_pictures(forecast, truth))

@@ -1,11 +1,11 @@
-"""What a forecast must beat. The same interface as a Forecaster."""
+"""Baselines, what a forecast must beat: persistence, mean, blank, the day before, extrapolation of the motion."""
 
 from __future__ import annotations
 
 import importlib
 import io
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any, NamedTuple, final
@@ -16,34 +16,36 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from framecast.errors import InputError, UsageError
-from framecast.forecasting.validation import to_native_array
+from framecast.forecast import ModelOrigin
+from framecast.forecasting.predictor import TensorPredictor
+from framecast.forecasting.validation import Values, as_tensor
 from framecast.types import Frames, FrameSpec, Valid
 
 DAY = 24 * 60
 """Minutes."""
 TRACKED = 4
 """Frames, the last ones, from which `extrapolation` takes the motion."""
+USUAL_CONTEXT = 10
+"""Frames that a baseline is given of a file, unless it is said how many; as many as a recipe has by default."""
 
 Array = NDArray[np.float64]
 
 
-class Baseline(ABC):
+class Baseline(TensorPredictor):
     """A forecast without a network.
 
     Args:
         spec: the frames, of which it sees the targets; `spec.low` stands for what is missing.
     """
 
+    context: int | None = USUAL_CONTEXT
+
     def __init__(self, spec: FrameSpec) -> None:
-        self.spec = spec
+        self.spec, self.origin = spec, ModelOrigin(type(self).__name__.lower())
 
     def predict(
-        self,
-        frames: Tensor | NDArray[np.generic],
-        horizon: int,
-        valid: Tensor | NDArray[np.bool_] | None = None,
-        covariates: Tensor | NDArray[np.generic] | None = None,
-    ) -> Tensor | NDArray[np.generic]:
+        self, frames: Values, horizon: int, valid: Values | None = None, covariates: Values | None = None
+    ) -> Values:
         """Predict the frames that follow.
 
         Args:
@@ -57,10 +59,12 @@ class Baseline(ABC):
 
         Raises:
             InputError: frames of another shape, or too few of them.
+            UsageError: a horizon below 1.
         """
+        if horizon < 1:
+            raise UsageError("horizon", got=horizon, expected="at least 1")
         if isinstance(frames, np.ndarray):
-            given = torch.from_numpy(to_native_array(frames))
-            return torch.as_tensor(self.predict(given, horizon, valid)).cpu().numpy()
+            return torch.as_tensor(self.predict(as_tensor(frames), horizon, valid)).cpu().numpy()
         if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] != self.spec.channels:
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
             raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected=expected)
@@ -125,6 +129,7 @@ class Diurnal(Baseline):
             fix = "name it with --step-minutes, or leave this baseline out"
             raise UsageError("baseline diurnal", got=got, expected="one that divides a day", fix=fix)
         self._day = round(DAY / step)
+        self.context = max(USUAL_CONTEXT, self._day)
 
     def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
         """The frames of the last day given, again and again; `spec.low` where one is missing.

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from framecast.devices import to_device
 from framecast.errors import InputError, UsageError
-from framecast.forecasting.validation import check_covariates, check_frames, check_size, to_native_array
+from framecast.forecast import UNNAMED, ModelOrigin
+from framecast.forecasting.predictor import TensorPredictor
+from framecast.forecasting.validation import Values, as_tensor, check_covariates, check_frames, check_size
 from framecast.models import ModelConfig, build_network
 from framecast.nn.network import Aux, Network, NetworkState
 from framecast.nn.rollout import Rollout, rollout
@@ -41,7 +42,7 @@ class PredictedFrame(NamedTuple):
     """What the step reported."""
 
 
-class Forecaster(nn.Module):
+class Forecaster(nn.Module, TensorPredictor):
     """A network, the frames it was made for, and the way from raw units to its own and back.
 
     Args:
@@ -53,6 +54,7 @@ class Forecaster(nn.Module):
         mask_channel: whether the network gets one more channel, 1 where all channels were observed.
         context: how many frames it was trained to see, for information.
         network: the one that the configuration built; None to build it with fresh weights.
+        origin: where the weights come from; None for weights that are in no folder.
 
     Raises:
         UsageError: covariates or a mask for a network that takes none.
@@ -69,11 +71,12 @@ class Forecaster(nn.Module):
         mask_channel: bool = False,
         context: int | None = None,
         network: Network | None = None,
+        origin: ModelOrigin | None = None,
     ) -> None:
         super().__init__()
         self.config, self.spec, self.normalizer = config, spec, normalizer
-        self.patch, self.fill, self.context = patch, fill, context
-        self.mask_channel = mask_channel
+        self.patch, self.fill, self.context, self.mask_channel = patch, fill, context, mask_channel
+        self.origin = origin or ModelOrigin(str(getattr(config, "name", UNNAMED)))
         size = spec.channels * patch**2, *self.cells(spec.height, spec.width)
         self.network = network or build_network(config, *size, self.extra_channels * patch**2)
 
@@ -89,16 +92,17 @@ class Forecaster(nn.Module):
     def tiled(self, layout: TileLayout) -> Forecaster:
         """The same forecaster, same weights, computing in tiles; a network of one size then takes larger frames."""
         network = TiledNetwork(self.network, layout, lambda patches: self.decode(patches, (self.patch, 2**62)))
-        alike = {name: getattr(self, name) for name in ("patch", "fill", "mask_channel", "context")}
+        alike = {name: getattr(self, name) for name in ("patch", "fill", "mask_channel", "context", "origin")}
         return Forecaster(self.config, self.spec, self.normalizer, **alike, network=network).train(self.training)
 
+    def train(self, mode: bool = True) -> Forecaster:
+        """Weights that may change from now on are no longer those of a folder."""
+        self.origin = ModelOrigin(self.origin.name) if mode else self.origin
+        return super().train(mode)
+
     def predict(
-        self,
-        frames: Tensor | NDArray[np.generic],
-        horizon: int,
-        valid: Tensor | NDArray[np.bool_] | None = None,
-        covariates: Tensor | NDArray[np.generic] | None = None,
-    ) -> Tensor | NDArray[np.generic]:
+        self, frames: Values, horizon: int, valid: Values | None = None, covariates: Values | None = None
+    ) -> Values:
         """Predict the frames that follow.
 
         Args:
@@ -118,10 +122,7 @@ class Forecaster(nn.Module):
         if horizon < 1:
             raise UsageError("horizon", got=horizon, expected="at least 1")
         if isinstance(frames, np.ndarray):
-            frames = to_native_array(frames)
-            given = None if valid is None else torch.as_tensor(valid)
-            beside = None if covariates is None else torch.from_numpy(to_native_array(np.asarray(covariates)))
-            return torch.as_tensor(self.predict(torch.from_numpy(frames), horizon, given, beside)).cpu().numpy()
+            return torch.as_tensor(self.predict(as_tensor(frames), horizon, valid, covariates)).cpu().numpy()
         mask = None if valid is None else torch.as_tensor(valid)
         self.check(frames, mask)
         context, size = frames.shape[1], frames.shape[-2:]
@@ -294,9 +295,8 @@ class Forecaster(nn.Module):
     def _here(self, frames: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """In the place and the dtype of the weights."""
         weight = next(self.network.parameters())
-        return to_device(frames, weight.device).to(weight.dtype), None if valid is None else to_device(
-            valid, weight.device
-        )
+        frames = to_device(frames, weight.device).to(weight.dtype)
+        return frames, None if valid is None else to_device(valid, weight.device)
 
     def _observed(self, frames: Tensor, valid: Tensor | None, before: Observed | None) -> Observed | None:
         if self.fill != "last" and not self.mask_channel:  # nobody asks

@@ -13,6 +13,7 @@ from framecast.errors import UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.memory_usage import free_bytes, held_bytes, peak_tensor_bytes, written
 from framecast.nn.tiled_network import BLENDED, TileLayout, cover_with_tiles, measure_reach
+from framecast.types import FrameSpec
 
 SHARE = 0.8
 """Of the free memory that a forecast may take where no limit is given."""
@@ -21,6 +22,8 @@ HEAP = 1.5
 measured, see docs/tiles.md."""
 SPARE = 32 * 2**20
 """Bytes that a process takes once: scratch of the kernels, code that was not in memory before."""
+READING = 24
+"""Bytes that a value takes while it is read: as stored, in double precision, and its mask."""
 SAMPLE = 16
 """Rows and columns of the map on which the need of a step is counted."""
 
@@ -277,6 +280,27 @@ def measure_step_memory(forecaster: Forecaster) -> StepMemory:
         step = peak_tensor_bytes(lambda: network(frame, state))
     area = rows * columns
     return StepMemory(sum(leaf.nbytes for leaf in tree_leaves(state)) / area, step / area)
+
+
+def measure_frame_memory(
+    forecaster: Forecaster, out: FrameSpec, sequences: int, context: int, horizon: int, at_once: int
+) -> FrameMemory:
+    """Count what frames take: all targets in and out with their mask, and all contexts where there are covariates.
+
+    On a GPU nothing that counts there: they stay with the host.
+    For each sequence of a batch, what reading takes, so many frames at once, one frame in work, what was observed so
+    far, and covariates of all frames.
+    """
+    if next(forecaster.parameters()).device.type != "cpu":
+        return FrameMemory(0, 0)
+    pixels, covariates = out.height * out.width, len(forecaster.spec.covariates)
+    read = forecaster.spec.channels + covariates
+    kept = out.channels * (context + horizon) + (read * context if covariates else 0)
+    remembered = 64 if forecaster.mask_channel or forecaster.fill == "last" else 0
+    work = forecaster.spec.channels * (24 + remembered) + 16 * forecaster.extra_channels
+    work += 12 * covariates * (context + horizon)
+    reading = READING * read * (context if covariates else at_once)
+    return FrameMemory(pixels * sequences * (4 * kept + out.channels), pixels * (reading + work))
 
 
 def input_channels(forecaster: Forecaster) -> int:

@@ -21,12 +21,15 @@ from pydantic import TypeAdapter, ValidationError
 from framecast import files
 from framecast.errors import CheckpointError, FramecastError, UsageError
 from framecast.files import json_safe
+from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.forecaster import Forecaster
 from framecast.models import MODELS, ModelConfig
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec
 
 FORMAT = 1
+TRAINING = ("step", "source", "converted_from")
+"""What a ModelOrigin says of the entry "about"."""
 
 
 def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, Any] | None = None) -> None:
@@ -150,7 +153,13 @@ def _built(about: dict[str, Any], folder: Path, model: type[ModelConfig] | None)
                 fill=about["fill"],
                 mask_channel=bool(about.get("mask_channel", False)),
                 context=about["context"],
+                origin=_origin(about),
             )
     except (KeyError, ValidationError, FramecastError) as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(str(folder / "model.json"), got=f"a description that does not hold ({first})") from error
+
+
+def _origin(about: dict[str, Any]) -> ModelOrigin:
+    training = {name: str(about["about"][name]) for name in TRAINING if name in about.get("about", {})}
+    return ModelOrigin(str(about["model"].get("name", UNNAMED)), str(about.get("sha256", "")), **training)

@@ -1,11 +1,9 @@
-"""A file of frames in, frames that nobody has seen yet out; `writers` write them."""
+"""Forecast what follows the sequences of a source: networks frame by frame, other predictors batch by batch."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import version
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,25 +13,21 @@ from torch import Tensor
 
 from framecast.data import DataConfig, FileSource, FutureCovariates
 from framecast.data.durations import in_frames
-from framecast.data.fingerprint import DIGITS
 from framecast.errors import InputError, UsageError
+from framecast.forecast import Forecast, Provenance, join_sequences
 from framecast.forecasting.forecaster import Forecaster
-from framecast.forecasting.memory_plan import ANY, FrameMemory, MemoryLimits, MemoryPlan, plan_memory
-from framecast.forecasting.model_folder import describe
+from framecast.forecasting.memory_plan import ANY, READING, MemoryLimits, MemoryPlan, measure_frame_memory, plan_memory
+from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.nn.tiled_network import SEAM
 from framecast.transforms.channels import divide_channels
-from framecast.types import Forecast, FrameSpec, Window
+from framecast.types import FrameSpec, Window
 
-READING = 24
-"""Bytes that a value takes while it is read: as stored, in double precision, and its mask."""
 PIECE = 64 * 2**20
 """Bytes that reading takes at once for each sequence, unless a single frame takes more."""
-TOLD = ("step", "source", "converted_from")
-"""Of what model.json says of a training."""
 
 
 def forecast_source(
-    forecaster: Forecaster,
+    predictor: Predictor,
     source: FileSource,
     horizon: int | str,
     *,
@@ -47,36 +41,37 @@ def forecast_source(
     """Predict what follows each sequence of a source; where its times have gaps, what follows the last frame.
 
     Args:
-        forecaster: the model.
+        predictor: a network, which is fed frame by frame; or any other, which is given whole batches.
         source: frames, raw units.
         horizon: K, frames to predict, any number; or a time as in 90min.
-        context: J, how many of the last frames are used, or how much time; by default as many as in training, or all.
+        context: J, how many of the last frames are used, or how much time; by default the predictor's `context`, or all.
         batch_size: sequences at a time.
-        device: where to compute.
+        device: where a network computes.
         covariates: a file of covariates of the future, for a model whose covariates nothing else tells.
-        room: limit of memory, and tiles.
+        room: limit of memory, and tiles, of a network.
         progress: called with the number of sequences done.
 
     Raises:
         InputError: frames that the model was not made for, or too few of them; covariates that nothing tells.
         UsageError: no frame to predict, or a time that is no whole number of steps.
     """
-    check_values(forecaster.spec, source.spec)
-    spec = _spec(forecaster.spec, source.spec)
+    if not isinstance(predictor, Forecaster):
+        _check_network_options(covariates, room)
+        return _forecast_batches(predictor, source, horizon, context, batch_size, progress)
+    spec = _spec(predictor.spec, source.spec)
     latest, step = source.latest, spec.step_minutes
     horizon = in_frames(horizon, step, "horizon")
-    used = _used(forecaster, source, context, step)
-    forecaster = forecaster.to(device)
+    used = _used(predictor.context, source, context, step)
+    forecaster = predictor.to(device)
     beside = _beside(forecaster.spec, source, used, horizon, step, covariates)
     size, batch_size = (spec.height, spec.width), min(batch_size, len(latest))
     at_once = min(used, max(1, PIECE // (READING * source.spec.channels * size[0] * size[1])))
-    taken = _frames(forecaster, spec, len(latest), used, horizon, at_once) if device == "cpu" else FrameMemory(0, 0)
+    taken = measure_frame_memory(forecaster, spec, len(latest), used, horizon, at_once)
     how = plan_memory(forecaster, size, batch_size=batch_size, frames=taken, room=room)
     model = how.of(forecaster)
-    pasts, futures = (np.empty((len(latest), n, spec.channels, *size), dtype=np.float32) for n in (used, horizon))
-    seams = np.zeros((2, horizon))
-    past = [_past_times(source, n, used, spec) for n in latest]
-    dated = None if any(times is None for times in past) else np.stack([t for t in past if t is not None])
+    pasts, futures = (torch.empty(len(latest), frames, spec.channels, *size) for frames in (used, horizon))
+    observed, seams = torch.zeros(len(latest), spec.channels, *size, dtype=torch.bool), np.zeros((2, horizon))
+    dated = _stacked_times([_past_times(source, n, used, spec) for n in latest])
     start = None if dated is None else dated[:, -1] + _step(spec)
     for first in range(0, len(latest), how.batch_size):
         numbers = latest[first : first + how.batch_size]
@@ -84,19 +79,63 @@ def forecast_source(
         starts = [None] * len(numbers) if start is None else start[here]
         known = None if beside is None else np.stack([beside.of(first + n, at) for n, at in enumerate(starts)])
         read = ([_context(source, n, used, at, at + at_once) for n in numbers] for at in range(0, used, at_once))
-        seams += _follow(model, read, known, pasts[here], futures[here])
+        seams += _follow(model, read, known, pasts[here], futures[here], observed[here])
         if progress is not None:
             progress(here.stop)
     notes = (*_short(forecaster, used, context), *(() if beside is None else beside.notes))
-    result = Forecast(pasts, futures, start, source.dims, source.grid, spec, notes, context_times=dated)
+    provenance = Provenance(predictor.origin, pasts)
+    result = Forecast(futures[:, None], observed, pasts, spec, provenance, source.grid, dated, source.dims, notes)
     return _with_plan(result, how, seams)
 
 
-def _used(forecaster: Forecaster, source: FileSource, context: int | str | None, step: float | None) -> int:
+def _check_network_options(covariates: DataConfig | None, room: MemoryLimits) -> None:
+    """Refuse what has no meaning for a predictor that is no network."""
+    if covariates is not None or room != ANY:
+        options = "--covariates, --max-memory, --tile, --overlap"
+        raise UsageError(options, got="one of them", expected="none, for a predictor that is no network")
+
+
+def _forecast_batches(
+    predictor: Predictor,
+    source: FileSource,
+    horizon: int | str,
+    context: int | str | None,
+    batch_size: int,
+    progress: Callable[[int], None] | None,
+) -> Forecast:
+    """Forecast by a predictor that takes the whole context at once, so many sequences at a time."""
+    spec, latest = source.spec, source.latest
+    horizon = in_frames(horizon, spec.step_minutes, "horizon")
+    used = _used(getattr(predictor, "context", None), source, context, spec.step_minutes)
+    parts = []
+    for first in range(0, len(latest), batch_size):
+        numbers = latest[first : first + batch_size]
+        frames, valid = _stacked([_context(source, n, used) for n in numbers])
+        times = _stacked_times([_past_times(source, n, used, spec) for n in numbers])
+        past = PastFrames.from_windows(frames, valid, used, spec, times, source.grid)
+        parts.append(predictor.forecast(past, horizon))
+        if progress is not None:
+            progress(first + len(numbers))
+    return replace(join_sequences(parts), dims=source.dims)
+
+
+def _stacked(windows: list[Window]) -> tuple[Tensor, Tensor]:
+    """Frames of windows and their mask, (B, T, C, H, W)."""
+    mask = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in windows])
+    return torch.from_numpy(np.stack([window.frames for window in windows])), torch.from_numpy(mask)
+
+
+def _stacked_times(times: list[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """(N, J), None where a sequence has no times."""
+    known = [one for one in times if one is not None]
+    return np.stack(known) if len(known) == len(times) else None
+
+
+def _used(trained: int | None, source: FileSource, context: int | str | None, step: float | None) -> int:
     """How many frames are used."""
     shortest = min(source.lengths[n] for n in source.latest)
     if context is None:
-        return min(forecaster.context or shortest, shortest)
+        return min(trained or shortest, shortest)
     used = in_frames(context, step, "context")
     if not 1 <= used <= shortest:
         expected = f"1 to {shortest}, the frames of the shortest sequence"
@@ -135,16 +174,24 @@ def _follow(
     model: Forecaster,
     windows: Iterable[list[Window]],
     beside: NDArray[np.float32] | None,
-    pasts: NDArray[np.float32],
-    futures: NDArray[np.float32],
+    pasts: Tensor,
+    futures: Tensor,
+    observed: Tensor,
 ) -> NDArray[np.float64]:
-    """Targets of the contexts and of what is predicted to follow, NaN where missing, into two arrays.
+    """Targets of the contexts, and of what is predicted to follow, NaN where missing, and where one was observed.
+
+    Args:
+        model: the network.
+        windows: pieces of the contexts.
+        beside: (B, J + K, E, H, W), covariates, if it has any.
+        pasts: (B, J, targets, H, W), to be filled.
+        futures: (B, K, targets, H, W), to be filled.
+        observed: (B, targets, H, W), all False, to be filled.
 
     Returns:
         (2, K), sum of the squared differences at the seams of tiles, and how many; zeros without tiles.
     """
     horizon = futures.shape[1]
-    observed = torch.zeros(len(pasts), *pasts.shape[2:], dtype=torch.bool)
     seams = np.zeros((2, horizon))
     covariates = None if beside is None else torch.from_numpy(beside).unbind(1)
     given = _given(model.spec, windows, pasts, observed)
@@ -156,7 +203,7 @@ def _follow(
 
 
 def _given(
-    spec: FrameSpec, windows: Iterable[list[Window]], pasts: NDArray[np.float32], observed: Tensor
+    spec: FrameSpec, windows: Iterable[list[Window]], pasts: Tensor, observed: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Frame after frame of the contexts and its mask, as windows are read.
 
@@ -164,9 +211,7 @@ def _given(
     """
     done, targets = 0, spec.targets
     for piece in windows:
-        mask = np.stack([w.valid if w.valid is not None else np.isfinite(w.frames) for w in piece])
-        whole = torch.from_numpy(np.stack([window.frames for window in piece]))
-        frames, valid, _ = divide_channels(whole, torch.from_numpy(mask), spec)
+        frames, valid, _ = divide_channels(*_stacked(piece), spec)
         assert valid is not None
         pasts[:, done : done + frames.shape[1]] = frames[:, :, :targets]
         observed |= valid[:, :, :targets].any(1)
@@ -177,24 +222,10 @@ def _given(
 def _with_plan(result: Forecast, how: MemoryPlan, seams: NDArray[np.float64]) -> Forecast:
     """The forecast, and how it was computed, in values and in words."""
     if how.layout is None:
-        return result._replace(computed={"computed": how.as_dict(), "seam_rms": None}, told=str(how))
+        return replace(result, computation={"computed": how.as_dict(), "seam_rms": None}, computation_text=str(how))
     rms = np.sqrt(seams[0] / np.maximum(seams[1], 1))
-    told = f"{how}; at the seams tiles differ by {rms[0]:.2g} to {rms.max():.2g} {result.spec.units} (rms)"
-    return result._replace(computed={"computed": how.as_dict(), "seam_rms": rms.tolist()}, told=told)
-
-
-def clip_forecast(result: Forecast) -> Forecast:
-    """A forecast of which values beyond the model's value range have become its ends; NaN stays.
-
-    The range is what the user said in training; else what the units are taken to span (0 to 70 dBZ, 0 to 255 of bytes);
-    else what was found in the data then. Channels of different units have ranges of their own.
-
-    Args:
-        result: what was predicted.
-    """
-    spec = result.spec
-    low, high = np.array(spec.ranges or [(spec.low, spec.high)], np.float32).T[:, :, None, None]
-    return result._replace(frames=result.frames.clip(low, high))
+    text = f"{how}; at the seams tiles differ by {rms[0]:.2g} to {rms.max():.2g} {result.spec.units} (rms)"
+    return replace(result, computation={"computed": how.as_dict(), "seam_rms": rms.tolist()}, computation_text=text)
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:
@@ -254,30 +285,13 @@ def check_step(model: FrameSpec, data: FrameSpec, said: float | None) -> None:
     )
 
 
-def describe_provenance(run: Path, result: Forecast) -> dict[str, str]:
-    """Where a forecast comes from, name to text, for those who write it.
-
-    Args:
-        run: the folder of the run or the model.
-        result: the forecast.
-
-    Returns:
-        framecast's version, the network, its weights' sha256, how long it was trained on what, and a fingerprint of the
-        frames that were used.
-    """
-    about = describe(run / "model" if (run / "model" / "model.json").is_file() else run)
-    told = {name: str(about["about"][name]) for name in TOLD if name in about.get("about", {})}
-    return {
-        "framecast_version": version("framecast"),
-        "model": str(about["model"].get("name", "of one's own")),
-        "model_sha256": str(about["sha256"]),
-        **told,
-        "input_fingerprint": hashlib.sha256(np.ascontiguousarray(result.context).data).hexdigest()[:DIGITS],
-    }
-
-
 def _spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
-    """What the predicted frames are, targets only; a single frame, which has no step of its own, gets the model's."""
+    """What the predicted frames are, targets only; a single frame, which has no step of its own, gets the model's.
+
+    Raises:
+        InputError: data that the model was not made for, see `check_values`.
+    """
+    check_values(model, data)
     return data.model_copy(
         update={
             "channels": data.targets,
@@ -301,18 +315,3 @@ def _past_times(source: FileSource, sequence: int, used: int, spec: FrameSpec) -
 def _step(spec: FrameSpec) -> np.timedelta64:
     assert spec.step_minutes is not None
     return np.timedelta64(round(spec.step_minutes * 60_000), "ms")
-
-
-def _frames(model: Forecaster, out: FrameSpec, sequences: int, context: int, horizon: int, at_once: int) -> FrameMemory:
-    """Bytes of all targets in and out, and of all contexts where there are covariates.
-
-    For each sequence of a batch, what reading takes, so many frames at once, one frame in work, what was observed so
-    far, and covariates of all frames.
-    """
-    pixels, covariates = out.height * out.width, len(model.spec.covariates)
-    read = model.spec.channels + covariates
-    kept = out.channels * (context + horizon) + (read * context if covariates else 0)
-    remembered = 64 if model.mask_channel or model.fill == "last" else 0
-    work = model.spec.channels * (24 + remembered) + 16 * model.extra_channels + 12 * covariates * (context + horizon)
-    reading = READING * read * (context if covariates else at_once)
-    return FrameMemory(4 * pixels * sequences * kept, pixels * (reading + work))

@@ -1,6 +1,8 @@
-"""What a forecaster takes: frames and covariates of the right kind and shape."""
+"""Validate what a predictor is given: axes, channels, dtype, finite values, size of frames and covariates."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,19 +12,24 @@ from torch import Tensor
 from framecast.errors import InputError
 from framecast.types import FrameSpec
 
+Values = Tensor | NDArray[Any]
+"""Frames, masks or covariates, in torch or in NumPy."""
 
-def to_native_array(frames: NDArray[np.generic]) -> NDArray[np.generic]:
-    """The array in an order of bytes and of axes that torch takes.
+
+def as_tensor(values: Values) -> Tensor:
+    """Return the values as torch takes them, whatever the order of their bytes and axes in NumPy.
 
     Raises:
         InputError: no real numbers.
     """
-    if frames.dtype.kind not in "fiub":
-        raise InputError("frames", got=f"dtype {frames.dtype}", expected="real numbers")
-    return np.ascontiguousarray(frames, dtype=frames.dtype.newbyteorder("="))
+    if isinstance(values, Tensor):
+        return values
+    if values.dtype.kind not in "fiub":
+        raise InputError("frames", got=f"dtype {values.dtype}", expected="real numbers")
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("=")))
 
 
-def check_covariates(given: object, frames: Tensor, times: int, spec: FrameSpec) -> Tensor | None:
+def check_covariates(given: Values | None, frames: Tensor, times: int, spec: FrameSpec) -> Tensor | None:
     """Covariates of the right shape, or None where the model has none.
 
     Args:
@@ -41,7 +48,7 @@ def check_covariates(given: object, frames: Tensor, times: int, spec: FrameSpec)
     if not names or given is None:
         got = "none" if given is None else "some"
         raise InputError("covariates", got=got, expected=f"{names}, shape {shape}" if names else "none, as trained")
-    found = torch.as_tensor(given)
+    found = as_tensor(given)
     if found.shape != shape:
         raise InputError("covariates", got=f"shape {tuple(found.shape)}", expected=f"{shape}: {names}")
     return found

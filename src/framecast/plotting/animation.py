@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from framecast import files
-from framecast.calendars import format_times
+from framecast.calendars import format_times, to_calendar
+from framecast.forecast import Forecast
 from framecast.plotting.colours import colour_scale
 from framecast.plotting.frames import to_colours
-from framecast.plotting.view import is_plain
+from framecast.plotting.view import is_plain, view_forecast
 from framecast.types import FrameSpec
 
 Array = NDArray[np.floating[Any]]
@@ -36,29 +37,22 @@ LAST = 1000
 """Milliseconds for which the last picture is held before a GIF begins anew."""
 
 
-def draw_pictures(
-    context: Array,
-    prediction: Array,
-    spec: FrameSpec,
-    truth: Array | None = None,
-    times: NDArray[Any] | None = None,
-    channel: str = "",
-) -> Pictures:
+def draw_pictures(forecast: Forecast, truth: Array | None = None) -> Pictures:
     """Draw the truth (if any) beside the prediction, the input first on both sides.
 
     Args:
-        context: (J, C, H, W).
-        prediction: (K, C, H, W).
-        spec: units, value range and step.
-        truth: (K, C, H, W) or None.
-        times: (J + K,), of each frame, UTC, see `framecast.calendars.to_calendar`; or None.
-        channel: which one is drawn, where there are others.
+        forecast: of which the first sequence is drawn, the mean of its members.
+        truth: (K, C, H, W), raw units, rows as in the forecast; or None.
 
     Returns:
         J + K pictures, made one by one.
     """
-    sides = [("prediction", prediction)] if truth is None else [("truth", truth), ("prediction", prediction)]
-    stamps = None if times is None else format_times(times)
+    mean = forecast.mean()
+    view = view_forecast(mean, *([] if truth is None else [truth]))
+    context, prediction, spec = view.of(mean.past_values[0]), view.of(mean.values[0, 0]), view.spec
+    sides = [("prediction", prediction)]
+    sides = sides if truth is None else [("truth", view.of(truth)), *sides]
+    stamps, channel = _stamps(forecast), view.channel
     bar = None
     for t in range(len(context) + len(prediction)):
         lead = t + 1 - len(context)
@@ -89,6 +83,14 @@ def save_gif(path: Path, drawn: Pictures, milliseconds: int = MILLISECONDS) -> N
         path,
         lambda file: first.save(file, "GIF", save_all=True, append_images=others, duration=times, loop=0),
     )
+
+
+def _stamps(forecast: Forecast) -> NDArray[Any] | None:
+    """(J + K,), the times of the first sequence as texts; None where unknown."""
+    if forecast.times is None or forecast.context_times is None:
+        return None
+    times = np.concatenate([forecast.context_times[0], forecast.times[0]])
+    return format_times(to_calendar(times, forecast.grid))
 
 
 def _ahead(lead: int, spec: FrameSpec) -> str:

@@ -1,7 +1,8 @@
 """Arrays in, figures out. Nothing here knows a model, and figures are drawn without a display.
 
-All frames are (T, C, H, W) arrays in raw units with NaN at missing pixels, rows from north to south as `framecast.view`
-gives them. Three channels of pictures are shown as colours, of others the first is shown.
+Frames are (T, C, H, W) arrays in raw units with NaN at missing pixels, rows from north to south as a `PlotView` gives
+them; of a Forecast and its truth the rows are turned here. Three channels of pictures are shown as colours, of others
+the first is shown.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from framecast import files
+from framecast.calendars import caption, to_calendar
+from framecast.forecast import Forecast
 from framecast.plotting.colours import colour_scale
-from framecast.plotting.view import is_plain, is_rgb
+from framecast.plotting.view import is_plain, is_rgb, view_forecast
 from framecast.types import FrameSpec
 
 Array = NDArray[np.floating[Any]]
@@ -59,19 +62,21 @@ def to_diverging_colours(error: Array) -> NDArray[np.uint8]:
     return (np.where(missing[..., None], MISSING, picture) * 255).round().astype(np.uint8)
 
 
-def draw_strip(
-    path: Path, context: Array, prediction: Array, spec: FrameSpec, truth: Array | None = None, title: str = ""
-) -> None:
+def draw_strip(path: Path, forecast: Forecast, truth: Array | None = None) -> None:
     """Rows of frames, evenly thinned where they are many: input, truth, prediction, and error where there is a truth.
 
     Args:
         path: of the PNG.
-        context: (J, C, H, W).
-        prediction: (K, C, H, W).
-        spec: units and value range.
-        truth: (K, C, H, W) or None.
-        title: above the picture.
+        forecast: of which the first sequence is drawn, the mean of its members; its times stand above.
+        truth: (K, C, H, W), raw units, rows as in the forecast; or None.
     """
+    mean = forecast.mean()
+    view = view_forecast(mean, *([] if truth is None else [truth]))
+    context, prediction, spec = view.of(mean.past_values[0]), view.of(mean.values[0, 0]), view.spec
+    truth = None if truth is None else view.of(truth)
+    times = forecast.reference_times
+    last = None if times is None else to_calendar(times[:1], forecast.grid)[0]
+    title = caption(view.channel, last, forecast.spec.step_minutes)
     past, future = _thinned(len(context)), _thinned(len(prediction))
     rows = [("input", {i + 1 - len(context): to_colours(context[i], spec) for i in past})]
     if truth is not None:

@@ -1,4 +1,4 @@
-"""What of frames is seen in a picture: rows from north to south; colours, or one channel."""
+"""Choose what a plot shows: rows from north to south, and colours or the first channel."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
+from framecast.forecast import Forecast
 from framecast.types import FrameSpec, Grid
 
 Array = NDArray[np.floating[Any]]
@@ -48,6 +49,11 @@ def choose_view(spec: FrameSpec, grid: Grid, *frames: Array) -> PlotView:
         low, high = _range([part[..., 0, :, :] for part in frames], spec)
         first = first.model_copy(update={"low": low, "high": high})
     return PlotView(first, grid.is_south_up, f"{first.names[0]}, the first of {spec.targets} channels")
+
+
+def view_forecast(forecast: Forecast, *others: Array) -> PlotView:
+    """Choose how to look at a forecast, its context, and other frames of its targets, (..., C, H, W), raw units."""
+    return choose_view(forecast.spec, forecast.grid, forecast.past_values, forecast.values, *others)
 
 
 def is_rgb(spec: FrameSpec) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from framecast import files
 from framecast.evaluation.scoreboard import Scoreboard
-from framecast.evaluation.suite import Array, EvaluationSuite
+from framecast.evaluation.suite import EvaluationSuite
 from framecast.metrics import Scores, lead_mean
 from framecast.plotting.colours import colour_scale
 from framecast.plotting.frames import to_colours, to_diverging_colours, to_error_colours
@@ -25,6 +25,7 @@ from framecast.report.blocks import FilmStrip, Player, PlayerSequence, Section, 
 from framecast.report.lead_times import choose_time_unit
 from framecast.types import FrameSpec
 
+Array = NDArray[np.float32]
 SIDES = (256, 192, 128, 96, 64, 48)
 """Longest side of a frame on the page, pixels; the first that fits is taken."""
 BYTES = 5_500_000
@@ -130,7 +131,8 @@ def write_frames(folder: Path, chosen: ChosenSequences) -> None:
 def _forecast_sequence(suite: EvaluationSuite, names: Sequence[str], index: int, title: str) -> ShownSequence:
     forecasts = {}
     for name in names:
-        window, forecasts[name] = suite.window(name, index)
+        window, forecast = suite.window(name, index)
+        forecasts[name] = forecast.mean().values[0, 0]
     number = f"sequence {index + 1}"
     return ShownSequence(index + 1, f"{title} ({number})" if title else number, window.frames, forecasts)
 

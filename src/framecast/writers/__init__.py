@@ -1,24 +1,24 @@
 """A forecast as a file: one file of code for each format, which the suffix of the path chooses.
 
-A format is a function `write(path, forecast, about) -> str`: it fills a new path, in the units of the forecast, and says
-in a few words what is in it. `about` is where the forecast comes from, name to text.
+A format is a function `write(path, forecast) -> str`: it fills a new path, in the units of the forecast, with the
+provenance of the forecast, and says in a few words what is in it. Members stand side by side where the format can hold
+them (CF, arrays, a file for each frame); films and strips show their mean.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from framecast import files
-from framecast.calendars import caption, to_calendar
 from framecast.errors import UsageError
+from framecast.forecast import Forecast
 from framecast.plotting.frames import draw_strip
-from framecast.plotting.view import choose_view
-from framecast.types import Forecast, Grid
+from framecast.types import Grid
 
-Write = Callable[[Path, Forecast, Mapping[str, str]], str]
+Write = Callable[[Path, Forecast], str]
 
 
 class Format(NamedTuple):
@@ -91,13 +91,12 @@ def check_grid(paths: Sequence[Path], grid: Grid) -> None:
             _found(check)(grid)
 
 
-def write(path: Path, forecast: Forecast, about: Mapping[str, str], *, sequence: int = 0) -> str:
+def write(path: Path, forecast: Forecast, *, sequence: int = 0) -> str:
     """Write a forecast; what is there in the end is whole, and nothing that was there is touched.
 
     Args:
         path: a new one, suffix as in FORMATS.
         forecast: of all sequences.
-        about: where it comes from, name to text.
         sequence: which one a film shows.
 
     Returns:
@@ -109,13 +108,12 @@ def write(path: Path, forecast: Forecast, about: Mapping[str, str], *, sequence:
     kind = FORMATS[path.suffix]
     function: Write = _found(kind.home)
     with files.staged(path, folder=kind.folder) as temporary:
-        return function(temporary, forecast.only(sequence) if kind.one else forecast, about)
+        return function(temporary, forecast.only(sequence) if kind.one else forecast)
 
 
 def write_all(
     paths: Sequence[Path],
     forecast: Forecast,
-    about: Mapping[str, str],
     *,
     gif: Path | None = None,
     strip: Path | None = None,
@@ -123,20 +121,11 @@ def write_all(
 ) -> dict[str, str]:
     """Write a forecast in several forms, with a film and a strip of one sequence if asked; path to what it holds."""
     every = [*paths, *([] if gif is None else [gif])]
-    said = {str(path): write(path, forecast, about, sequence=sequence) for path in every}
+    said = {str(path): write(path, forecast, sequence=sequence) for path in every}
     if strip is not None:
-        _strip(strip, forecast.only(sequence))
+        with files.staged(strip) as temporary:
+            draw_strip(temporary, forecast.only(sequence))
     return said
-
-
-def _strip(path: Path, forecast: Forecast) -> None:
-    context, frames = forecast.context[0], forecast.frames[0]
-    seen = choose_view(forecast.spec, forecast.grid, context, frames)
-    times = forecast.past_times
-    last = None if times is None else to_calendar(times[0, -1:], forecast.grid)[0]
-    with files.staged(path) as temporary:
-        title = caption(seen.channel, last, forecast.spec.step_minutes)
-        draw_strip(temporary, seen.of(context), seen.of(frames), seen.spec, title=title)
 
 
 def _found(home: str) -> Any:

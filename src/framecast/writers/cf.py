@@ -2,7 +2,8 @@
 
 One sequence has the axes (time, y, x): valid times, with `lead_time` along them and one `forecast_reference_time`, that
 of the last frame that was used. Several sequences have (sequence, lead_time, y, x), each with its own times; frames
-without a date have (lead_time, y, x). A channel is a variable.
+without a date have (lead_time, y, x). Several members are one more axis, `realization`, before the times. A channel is
+a variable.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from zarr import config
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
+from framecast.forecast import Forecast
 from framecast.optional import require
-from framecast.types import Forecast
 from framecast.writers.cf_names import cf_variables
 from framecast.writers.georeference import axis_attributes, grid_mapping
 
@@ -35,18 +36,18 @@ require("h5netcdf", "grids")
 xarray = require("xarray", "grids")
 
 
-def netcdf(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+def netcdf(path: Path, forecast: Forecast) -> str:
     """Write NetCDF 4, packed without loss."""
-    data = dataset(forecast, about)
+    data = dataset(forecast)
     packed = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {name: {**packed, "chunksizes": _chunks(data[name])} for name in _frames(data)}
     data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
     return _said(data)
 
 
-def zarr(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+def zarr(path: Path, forecast: Forecast) -> str:
     """Write a Zarr 3 group, each chunk with a checksum."""
-    data = dataset(forecast, about)
+    data = dataset(forecast)
     packed = [ZstdCodec(), Crc32cCodec()]
     encoding = {name: {"chunks": _chunks(data[name]), "compressors": packed} for name in _frames(data)}
     with config.set({"async.concurrency": AT_ONCE}), warnings.catch_warnings():
@@ -56,24 +57,32 @@ def zarr(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
     return _said(data)
 
 
-def dataset(forecast: Forecast, about: Mapping[str, str]) -> Any:
+def dataset(forecast: Forecast) -> Any:
     """The forecast as an xarray.Dataset whose attributes are CF's; its values are those of the forecast, not a copy."""
-    count = forecast.frames.shape[0]
-    dated = forecast.start_time is not None
-    first = ("time",) if count == 1 and dated else ("lead_time",)
-    axes = (*(("sequence",) if count > 1 else ()), *first, forecast.grid.y_name, forecast.grid.x_name)
+    several = [size > 1 for size in forecast.frames.shape[:2]]
+    along = "lead_time" if several[0] or forecast.times is None else "time"
+    outer = [name for name, kept in zip(("sequence", "realization"), several, strict=True) if kept]
+    axes = (*outer, along, forecast.grid.y_name, forecast.grid.x_name)
+    absent = tuple(axis for axis, kept in enumerate(several) if not kept)
     crs = grid_mapping(forecast.grid)
     variables: dict[str, Any] = {}
     for number, channel in enumerate(cf_variables(forecast)):
-        values = forecast.frames[:, :, number] if count > 1 else forecast.frames[0, :, number]
+        values = forecast.values[:, :, :, number].squeeze(absent)
         said = {"long_name": channel.long_name, "units": channel.units}
         said |= {"standard_name": channel.standard_name} if channel.standard_name else {}
         said |= {"grid_mapping": "crs"} if crs else {}
         variables[channel.name] = xarray.Variable(axes, values, said, {"_FillValue": np.float32(np.nan)})
     if crs:
         variables["crs"] = xarray.Variable((), np.int32(0), crs, {"coordinates": None})
-    made = xarray.Dataset(variables, attrs=_provenance(about))
-    return made.assign_coords({**_times(forecast, first[0]), **_places(forecast)})
+    made = xarray.Dataset(variables, attrs=_provenance(forecast.provenance.as_dict()))
+    return made.assign_coords({**_realization(forecast), **_times(forecast, along), **_places(forecast)})
+
+
+def _realization(forecast: Forecast) -> dict[str, Any]:
+    if forecast.members == 1:
+        return {}
+    said = {"standard_name": "realization", "long_name": "member of the ensemble", "units": "1"}
+    return {"realization": _coordinate(("realization",), np.arange(forecast.members, dtype=np.int32), **said)}
 
 
 def _places(forecast: Forecast) -> dict[str, Any]:
@@ -89,16 +98,16 @@ def _places(forecast: Forecast) -> dict[str, Any]:
 
 def _times(forecast: Forecast, along: str) -> dict[str, Any]:
     """Valid times, lead times and reference times."""
-    count, frames = forecast.frames.shape[:2]
+    count, _, frames = forecast.frames.shape[:3]
     unit, lead = _lead(forecast.spec.step_minutes, frames)
     found = {"lead_time": _coordinate((along,), lead, long_name="time ahead of the last frame that was used", **unit)}
     if count > 1:
         found["sequence"] = _coordinate(("sequence",), np.arange(count), long_name="sequence of the input", units="1")
-    if forecast.times is None or forecast.past_times is None:
+    if forecast.times is None or forecast.reference_times is None:
         return found
     grid = forecast.grid
     moment = {"units": f"seconds since {grid.time_origin or EPOCH}", "calendar": grid.calendar}
-    valid, last = (_seconds(times, grid.time_origin or EPOCH) for times in (forecast.times, forecast.past_times[:, -1]))
+    valid, last = (_seconds(times, grid.time_origin or EPOCH) for times in (forecast.times, forecast.reference_times))
     reference = {"standard_name": "forecast_reference_time", "long_name": "time of the last frame that was used"}
     valid_time = {"standard_name": "time", "long_name": "valid time"}
     if count > 1:

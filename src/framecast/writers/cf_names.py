@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from framecast.data.units import DBZ_UNITS, RATE_UNITS, canonical_units, target_units
-from framecast.types import Forecast
+from framecast.forecast import Forecast
 
 UNNAMED = "forecast"
 """A single channel without a name of its own."""
@@ -28,7 +28,7 @@ class CFVariable(NamedTuple):
 
 def cf_variables(forecast: Forecast) -> list[CFVariable]:
     """Names and units of each channel, in order."""
-    count = forecast.frames.shape[2]
+    count = forecast.spec.targets
     grid, spec = forecast.grid, forecast.spec
     plain = [UNNAMED] if count == 1 else [f"{UNNAMED}_{number}" for number in range(1, count + 1)]
     told = list(grid.variables) if len(grid.variables) == count else plain

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from framecast.forecast import Forecast
 from framecast.optional import require
-from framecast.types import Forecast, Grid
+from framecast.types import Grid
 from framecast.writers.cf_names import cf_variables
 from framecast.writers.frame_files import frame_files
 from framecast.writers.georeference import describe_crs, read_crs, transform
@@ -29,10 +29,10 @@ def check(grid: Grid) -> None:
     transform(grid, read_crs(grid))
 
 
-def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+def series(path: Path, forecast: Forecast) -> str:
     """Write them; the tags of each tell its valid time, lead time and reference time, and where it comes from."""
     grid = forecast.grid
-    crs, bands = read_crs(grid), cf_variables(forecast)
+    crs, bands, about = read_crs(grid), cf_variables(forecast), forecast.provenance.as_dict()
     height, width = forecast.frames.shape[-2:]
     profile = {
         "driver": "GTiff",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from framecast.forecast import Forecast
 from framecast.optional import require
-from framecast.types import Forecast
-from framecast.writers.gif import drawn, rate, said
+from framecast.plotting.animation import draw_pictures
+from framecast.writers.gif import describe_film, picture_rate
 
 SHARP = {"crf": "18", "preset": "medium"}
 """Of x264: no loss that the eye sees."""
@@ -18,13 +18,15 @@ SHARP = {"crf": "18", "preset": "medium"}
 av = require("av", "video")
 
 
-def film(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+def film(path: Path, forecast: Forecast) -> str:
     """Write an mp4; where frames are less than a second apart, at their own pace."""
-    pace = Fraction(rate(forecast)).limit_denominator(1000)
+    pace = Fraction(picture_rate(forecast)).limit_denominator(1000)
     with av.open(str(path), "w", format="mp4") as container:
-        container.metadata["comment"] = "; ".join(f"{name} {text}" for name, text in about.items())
+        container.metadata["comment"] = "; ".join(
+            f"{name} {text}" for name, text in forecast.provenance.as_dict().items()
+        )
         stream = None
-        for picture in drawn(forecast):
+        for picture in draw_pictures(forecast):
             even = np.pad(picture, [(0, size % 2) for size in picture.shape[:2]] + [(0, 0)], "edge")
             if stream is None:
                 stream = container.add_stream("libx264", rate=pace, options=SHARP)
@@ -34,4 +36,4 @@ def film(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
                 container.mux(packet)
         if stream is not None:
             container.mux(stream.encode())
-    return said(forecast)
+    return describe_film(forecast)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +9,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from framecast.forecast import Forecast
 from framecast.plotting.frames import to_colours
-from framecast.plotting.view import choose_view, is_plain
-from framecast.types import Forecast, FrameSpec
+from framecast.plotting.view import is_plain, view_forecast
+from framecast.types import FrameSpec
 from framecast.writers.frame_files import frame_files
 
 
-def series(path: Path, forecast: Forecast, about: Mapping[str, str]) -> str:
+def series(path: Path, forecast: Forecast) -> str:
     """Write them, north up; the text in each tells what its values stand for, its times, and where it comes from."""
-    seen = choose_view(forecast.spec, forecast.grid, forecast.context, forecast.frames)
+    seen = view_forecast(forecast)
     spec = seen.spec
     shown = f"{spec.low:g} to {spec.high:g} {spec.units}"
     kind = "8 bits for" if is_plain(spec) else "the colour scale of"
     told = {"values": f"{kind} {shown}", **({"channel": seen.channel} if seen.channel else {})}
-    count = 0
+    about, count = forecast.provenance.as_dict(), 0
     for leaf in frame_files(path, forecast, ".png"):
         info = PngInfo()
         for name, text in {**told, **leaf.said, **about}.items():

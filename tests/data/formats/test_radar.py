@@ -224,9 +224,9 @@ def test_a_forecast_goes_on_from_the_last_frame(tmp_path: Path):
 
     model = Forecaster(ConvLSTM(hidden=(2,), kernel_size=3), found.spec, DBZ(high=70), 1)
     result = forecast_source(model, found, 2)
-    assert result.frames.shape == (1, 2, 1, 2, 3)
-    assert result.start_time is not None
-    assert result.start_time[0] == np.datetime64("2016-01-01T00:40")
+    assert result.frames.shape == (1, 1, 2, 1, 2, 3)
+    assert result.times is not None
+    assert result.times[0, 0] == np.datetime64("2016-01-01T00:40")
     assert result.grid == found.grid
 
 

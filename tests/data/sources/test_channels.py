@@ -353,7 +353,7 @@ def test_constant_covariates_stay(tmp_path: Path) -> None:
     result = forecast_source(model, source, 4)
     assert result.notes == ("covariates: 1, constant over the context, stay as they are",)
     beside = np.broadcast_to(array[None, :1, 1:], (1, 7, 1, 4, 4)).copy()
-    np.testing.assert_array_equal(result.frames, model.predict(array[None, 5:, :1], 4, None, beside))
+    np.testing.assert_array_equal(result.values[:, 0], model.predict(array[None, 5:, :1], 4, None, beside))
     array[-1, 1] += 1
     np.save(tmp_path / "b.npy", array)
     moved = FileSource(config.model_copy(update={"source": str(tmp_path / "b.npy")}))
@@ -363,7 +363,8 @@ def test_constant_covariates_stay(tmp_path: Path) -> None:
     given_ = config.model_copy(update={"source": str(tmp_path / "future.npy")})
     beside = np.concatenate([array[None, 5:, 1:], np.arange(64, dtype=np.float32).reshape(1, 4, 1, 4, 4)], 1)
     np.testing.assert_array_equal(
-        forecast_source(model, moved, 4, covariates=given_).frames, model.predict(array[None, 5:, :1], 4, None, beside)
+        forecast_source(model, moved, 4, covariates=given_).values[:, 0],
+        model.predict(array[None, 5:, :1], 4, None, beside),
     )
     with pytest.raises(InputError, match="expected 9 frames"):
         forecast_source(model, moved, 9, covariates=given_)

@@ -33,6 +33,8 @@ class Batch(NamedTuple):
     """True where observed; None where nothing is missing in the whole data set."""
     indices: list[int]
     """Index of each window in its split."""
+    times: NDArray[Any] | None = None
+    """(B, T), time of each frame as data have it, UTC; None where unknown, and in training, which may turn them round."""
 
 
 def training_batches(
@@ -156,12 +158,17 @@ class _Batches(Dataset[Batch]):
     def __getitem__(self, keys: Keys) -> Batch:
         windows = [self._window(epoch, index) for epoch, index in keys]
         frames = np.stack([window.frames for window in windows])
-        indices = [index for _, index in keys]
+        indices, times = [index for _, index in keys], self._times(windows)
         if not self.dataset.has_missing:
-            return Batch(torch.from_numpy(frames), None, indices)
+            return Batch(torch.from_numpy(frames), None, indices, times)
         valid = np.stack([_mask(window) for window in windows])
         frames[~valid] = self.dataset.spec.low
-        return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices)
+        return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices, times)
+
+    def _times(self, windows: list[Window]) -> NDArray[Any] | None:
+        known = [window.times(self.dataset.spec.step_minutes) for window in windows if self.seed is None]
+        dated = [times for times in known if times is not None]
+        return np.stack(dated) if len(dated) == len(windows) else None
 
     def _window(self, epoch: int, index: int) -> Window:
         window = self.dataset.window(self.split, epoch, index)
