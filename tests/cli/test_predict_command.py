@@ -62,3 +62,24 @@ def test_latitudes_that_no_geotiff_has_are_refused_before_the_forecast(
     monkeypatch.setattr(framecast.forecasting.predict, "forecast_source", computed)
     assert predict(run, tmp_path / "x.nc", "--out", tmp_path / "y.tif", "--out", tmp_path / "y.nc") == 2
     assert "lat: got steps that differ" in capsys.readouterr().err
+
+
+def test_a_baseline_in_the_place_of_a_run(tmp_path: Path, capsys) -> None:
+    xarray = pytest.importorskip("xarray")
+    values = np.random.default_rng(0).random((30, 8, 8), np.float32)
+    np.savez(tmp_path / "x.npz", frames=values, dims="thw", units="K", step_minutes=60.0)
+    assert predict("persistence", tmp_path / "x.npz", "--horizon", 3, "--out", tmp_path / "y.nc", "--quiet") == 0
+    assert "\n\n" not in capsys.readouterr().out
+    with xarray.open_dataset(tmp_path / "y.nc", engine="h5netcdf") as data:
+        np.testing.assert_array_equal(data["forecast"].values, np.repeat(values[-1:], 3, 0))
+        assert data.attrs["model"] == "persistence"
+        assert "model_sha256" not in data.attrs
+    said = ["--horizon", 1, "--quiet", "--json"]
+    assert predict("mean", tmp_path / "x.npz", "--out", tmp_path / "m.npy", *said) == 0
+    assert '"context": 10' in capsys.readouterr().out
+    np.testing.assert_allclose(np.load(tmp_path / "m.npy")[0], values[-10:].mean(0), rtol=1e-5)
+    assert predict("diurnal", tmp_path / "x.npz", "--out", tmp_path / "d.npy", *said) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "d.npy")[0], values[-24])
+    assert predict("mean", tmp_path / "x.npz", "--out", tmp_path / "no.npy", "--tile", 4) == 2
+    assert "--tile" in capsys.readouterr().err
+    assert predict("persistance", tmp_path / "x.npz", "--out", tmp_path / "no.npy") == 4

@@ -13,8 +13,12 @@ import framecast.forecasting.predict
 from framecast.cli import app
 from framecast.data import DataConfig, FileSource
 from framecast.errors import InputError, UsageError
+from framecast.forecast import Forecast, ModelOrigin
+from framecast.forecasting.baselines import BASELINES
 from framecast.forecasting.forecaster import Forecaster
+from framecast.forecasting.memory_plan import MemoryLimits
 from framecast.forecasting.predict import check_step, forecast_source
+from framecast.forecasting.predictor import PastFrames
 from framecast.models import ConvLSTM
 from framecast.recipe.recipe import Recipe
 from framecast.recipe.reuse import data_fields_as_trained
@@ -75,6 +79,47 @@ def test_a_short_context_is_told(tmp_path: Path) -> None:
     (note,) = forecast_source(forecaster(), source, 1).notes
     assert note.startswith("context: 3 frames are used, and the model was trained to see 4")
     assert not forecast_source(forecaster(), source, 1, context=2).notes
+
+
+@pytest.mark.parametrize("name", ["persistence", "mean", "blank", "extrapolation"])
+@pytest.mark.parametrize("batch_size", [2, 8])
+def test_baselines_forecast_files_too(tmp_path: Path, name: str, batch_size: int) -> None:
+    frames = np.random.default_rng(0).random((3, 12, 8, 8)).astype(np.float32)
+    frames[0, -10:, 2:4] = np.nan
+    start = np.array(["2020-01-01", "2020-01-02", "2020-01-05"], "M8[s]")
+    source = archive(tmp_path / "a.npz", frames, dims="nthw", step_minutes=5.0, start_time=start)
+    baseline, seen = BASELINES[name](source.spec), []
+    found = forecast_source(baseline, source, 4, batch_size=batch_size, progress=seen.append)
+    assert seen == ([2, 3] if batch_size == 2 else [3])
+    valid = np.isfinite(frames[:, -10:, None])
+    expected = baseline.predict(np.nan_to_num(frames[:, -10:, None]), 4, valid)
+    unknown = ~valid.any(1)
+    assert unknown.any()
+    np.testing.assert_array_equal(found.values[:, 0], np.where(unknown[:, None], np.nan, expected))
+    np.testing.assert_array_equal(found.mask, ~unknown)
+    np.testing.assert_array_equal(found.past_values[:, :, 0], frames[:, -10:])
+    assert (found.dims, found.spec.units, found.provenance.model.name) == ("nthw", source.spec.units, name)
+    assert found.times is not None
+    np.testing.assert_array_equal(found.times[:, 0], start + np.timedelta64(60, "m"))
+    together = forecast_source(baseline, source, 4)
+    assert found.provenance.as_dict() == together.provenance.as_dict()
+    two = forecast_source(baseline, source, 4, context="10min")
+    assert two.context.shape[1] == 2
+
+
+def test_members_stay_members_over_batches(tmp_path: Path) -> None:
+    class Pair:
+        def forecast(self, past: PastFrames, horizon: int) -> Forecast:
+            last = past.frames[:, None, -1:].expand(-1, 2, horizon, -1, -1, -1)
+            return past.make_forecast(last * torch.tensor([1.0, 2.0])[:, None, None, None, None], ModelOrigin("pair"))
+
+    frames = np.random.default_rng(0).random((3, 5, 8, 8)).astype(np.float32)
+    source = archive(tmp_path / "a.npz", frames, dims="nthw")
+    found = forecast_source(Pair(), source, 2, batch_size=2)
+    assert found.context.shape[1] == 5, "all frames, where nobody says how many"
+    np.testing.assert_array_equal(found.values[:, 1, 1, 0], 2 * frames[:, -1])
+    with pytest.raises(UsageError, match="expected none, for a predictor that is no network"):
+        forecast_source(Pair(), source, 2, room=MemoryLimits(tile=4))
 
 
 def test_another_step_is_refused_unless_it_is_said() -> None:

@@ -75,6 +75,25 @@ def test_several_sequences_have_their_own_times(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data["forecast_reference_time"], made.times[:, 0] - np.timedelta64(1, "h"))
 
 
+@pytest.mark.parametrize(
+    ("sequences", "dated", "dims"),
+    [
+        (1, True, ("realization", "time", "y", "x")),
+        (1, False, ("realization", "lead_time", "y", "x")),
+        (2, True, ("sequence", "realization", "lead_time", "y", "x")),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_members_are_realizations(tmp_path: Path, suffix: str, sequences: int, dated: bool, dims: tuple) -> None:
+    made = forecast(sequences=sequences, members=4, dated=dated)
+    writers.write(tmp_path / f"x{suffix}", made)
+    data = opened(tmp_path / f"x{suffix}")
+    assert data["reflectivity"].dims == dims
+    np.testing.assert_array_equal(data["reflectivity"].values.reshape(sequences, 4, 3, 6, 9), made.values[:, :, :, 0])
+    assert data["realization"].values.tolist() == [0, 1, 2, 3]
+    assert data["realization"].attrs["standard_name"] == "realization"
+
+
 def test_frames_without_a_date_have_lead_times_only(tmp_path: Path) -> None:
     film = forecast(
         channels=3, units="grey level", step=0.04 / 60, dated=False, grid=Grid(variables=("red", "green", "blue"))
@@ -304,11 +323,12 @@ def test_a_cf_checker_finds_no_fault(tmp_path: Path) -> None:
         pytest.skip("compliance-checker is not installed")
     for kind in KINDS:
         writers.write(tmp_path / f"{kind}.nc", real(kind))
-    paths = [str(tmp_path / f"{kind}.nc") for kind in KINDS]
+    writers.write(tmp_path / "members.nc", forecast(sequences=2, members=3))
+    paths = [str(tmp_path / f"{kind}.nc") for kind in (*KINDS, "members")]
     words = [checker, "--test=cf:1.11", "-f", "json_new", "-o", str(tmp_path / "report.json"), *paths]
     done = subprocess.run(words, capture_output=True, text=True)
     reports = json.loads((tmp_path / "report.json").read_text())
-    assert len(reports) == len(KINDS), done.stdout + done.stderr
+    assert len(reports) == len(paths), done.stdout + done.stderr
     for path, report in reports.items():
         told = report["cf:1.11"]
         faults = [

@@ -336,6 +336,58 @@ def test_a_library_that_is_absent_is_missed_before_anything_is_computed(
     writers.check([tmp_path / "x.gif"])
 
 
+@pytest.mark.parametrize("dims", ["ntchw", "tnhw"])
+def test_members_stand_side_by_side_in_arrays(tmp_path: Path, dims: str) -> None:
+    made = forecast(sequences=2, members=3, dims=dims)
+    back = [dims.index(letter) for letter in "nthw"]
+    assert writers.write(tmp_path / "x.npy", made).endswith(", 3 members, dBZ")
+    members = np.load(tmp_path / "x.npy")
+    assert members.ndim == 1 + len(dims)
+    writers.write(tmp_path / "x.npz", made)
+    found = np.load(tmp_path / "x.npz")
+    np.testing.assert_array_equal(found["members"], members)
+    for number in range(3):
+        kept = members[number].transpose(*back, *([2] if "c" in dims else [])).reshape(2, 3, 6, 9)
+        np.testing.assert_array_equal(kept, made.values[:, number, :, 0])
+    again = FileSource(DataConfig(source=str(tmp_path / "x.npz")))
+    np.testing.assert_array_equal(again.read(1, 0, 3).frames, made.mean().values[1, 0])
+    assert "members" not in np.load(alone(tmp_path / "one.npz"))
+
+
+def alone(path: Path) -> Path:
+    writers.write(path, forecast())
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_members_are_numbered_in_the_names_of_files(tmp_path: Path, suffix: str) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    made = forecast(members=2, frames=2)
+    writers.write(tmp_path / f"x{suffix}", made)
+    names = sorted(path.name for path in (tmp_path / f"x{suffix}").iterdir())
+    expected = [f"20160928T15{minute}00_member_000{member}{suffix}" for minute in ("05", "10") for member in (1, 2)]
+    assert names == expected
+    last = tmp_path / f"x{suffix}" / names[-1]
+    if suffix == ".png":
+        with Image.open(last) as picture:
+            assert picture.text["member"] == "2"
+            np.testing.assert_array_equal(np.asarray(picture), to_colours(made.values[0, 1, 1], made.spec))
+        return
+    with rasterio.open(last) as file:
+        assert file.tags()["member"] == "2"
+        np.testing.assert_array_equal(file.read(1), made.values[0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("name", ["x.gif", "strip.png"])
+def test_films_and_strips_show_the_mean_of_the_members(tmp_path: Path, name: str) -> None:
+    made = forecast(members=3)
+    (tmp_path / "mean").mkdir()
+    found, expected = pictures_of(tmp_path / name, made), pictures_of(tmp_path / "mean" / name, made.mean())
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+    said = writers.write(tmp_path / "said.gif", made)
+    assert said == "2 frames of input and 3 of forecast, the mean of 3 members"
+
+
 def test_several_at_once(tmp_path: Path) -> None:
     paths = [tmp_path / f"x{suffix}" for suffix in writers.FORMATS]
     said = writers.write_all(paths, forecast(), strip=tmp_path / "strip.png")
