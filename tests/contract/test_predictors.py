@@ -107,7 +107,9 @@ def test_a_forecast_is_whole(name: str, missing: bool) -> None:
     assert found.frames.shape == (3, members, HORIZON, 1, HEIGHT, WIDTH)
     assert (found.members, found.values.dtype) == (members, np.float32)
     assert (found.spec.channels, found.spec.targets, found.spec.covariates) == (1, 1, ())
-    assert found.grid == past.grid
+    assert (found.spec.units, found.grid) == ("dBZ", past.grid)
+    seen = past.frames[:, :, :1].numpy() if past.valid is None else np.where(past.valid, past.frames, np.nan)[:, :, :1]
+    np.testing.assert_array_equal(found.past_values, seen.astype(np.float32))
     expected = past.times[:, -1:] + np.arange(1, HORIZON + 1) * np.timedelta64(6, "h")
     np.testing.assert_array_equal(found.times, expected)
     np.testing.assert_array_equal(found.reference_times, past.times[:, -1])
