@@ -6,7 +6,6 @@ import torch
 from framecast import kernels
 from framecast.data import open_data, training_batches
 from framecast.devices import Launch
-from framecast.kernels.deferred_wgrad import Deferred, on_tensor_cores
 from framecast.models import MIM, ConvLSTM, MemoryFlow, ModelConfig, PredRNN, PredRNNPP, PredRNNV2
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.recipe import Recipe, TrainConfig
@@ -60,22 +59,3 @@ def test_highest_forbids_tf32_and_high_allows_it() -> None:
         kernels.set_precision("highest")
     assert not torch.backends.cudnn.allow_tf32
     assert torch.get_float32_matmul_precision() == "highest"
-
-
-def test_channels_last_is_for_tensor_cores() -> None:
-    weight = torch.empty(3, 2, 3, 3)
-    last = torch.channels_last
-    assert Deferred().prepare(weight).layout != last
-    assert Deferred(channels_last=True).prepare(weight).layout == last
-    assert Deferred(channels_last=True).prepare(weight).ready.is_contiguous(memory_format=last)
-
-    gpu = torch.device("cuda")
-    assert on_tensor_cores(gpu, torch.bfloat16)
-    assert not on_tensor_cores(gpu, torch.float32)
-    kernels.set_precision("high")
-    try:
-        assert on_tensor_cores(gpu, torch.float32)
-        assert not on_tensor_cores(gpu, torch.float64)
-        assert not on_tensor_cores(torch.device("cpu"), torch.bfloat16)
-    finally:
-        kernels.set_precision("highest")

@@ -27,7 +27,6 @@ from framecast.kernels.dispatch import (
     set_precision,
 )
 from framecast.kernels.functional import conv, highway_update, increment, memory_update, output_update
-from framecast.kernels.fused_gates import fusing
 from framecast.kernels.lazy_conv import materialize
 from framecast.kernels.native_library import describe_kernels
 
@@ -37,7 +36,6 @@ __all__ = [
     "checkpointed",
     "conv",
     "describe_kernels",
-    "fusing",
     "get_memory",
     "get_precision",
     "highway_update",

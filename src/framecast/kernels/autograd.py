@@ -25,7 +25,7 @@ def once(backward: Backward) -> Backward:
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "second derivatives: got create_graph with fast kernels, expected torch's convolutions; use "
-                'framecast.kernels.set_precision("highest") on a CPU, set_backend(Direct()) on a GPU'
+                'framecast.kernels.set_precision("highest")'
             )
         return marked(*arguments)
 

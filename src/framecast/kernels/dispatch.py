@@ -14,7 +14,6 @@ from torch.utils.checkpoint import checkpoint
 from framecast.errors import UsageError
 from framecast.kernels import buffer_pool
 from framecast.kernels.backend import Backend
-from framecast.kernels.deferred_wgrad import Deferred
 from framecast.kernels.reference import Direct
 from framecast.kernels.winograd import Winograd
 
@@ -23,7 +22,7 @@ Saving = Literal["fast", "low"]
 Scope = dict[tuple[Backend, Tensor, bool], Any]
 """Weights prepared for a rollout, with gradients and without."""
 
-_direct, _fast, _deferred = Direct(), Winograd(), Deferred()
+_direct, _fast = Direct(), Winograd()
 _chosen: Backend | None = None
 _precision: Precision = "auto"
 _memory: Saving = "fast"
@@ -85,11 +84,8 @@ def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
     """Return the back end that computes with x, and with the weight if there is one."""
     if _chosen is not None:
         return _chosen if _chosen.takes(x, weight) else _direct
-    if x.is_cuda:
-        if not _applied:
-            set_precision(_precision)
-        if _deferred.takes(x, weight):
-            return _deferred
+    if x.is_cuda and not _applied:
+        set_precision(_precision)
     if _precision != "highest" and _fast.takes(x, weight):
         return _fast
     return _direct

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -10,9 +9,8 @@ from torch import Tensor
 
 from framecast.devices import to_device
 from framecast.errors import InputError
-from framecast.kernels import rollout_scope
+from framecast.kernels import checkpointed, rollout_scope
 from framecast.nn.network import Aux, Network, NetworkState
-from framecast.nn.stepper import Stepper, stepper
 from framecast.types import Frames, Known
 
 
@@ -62,29 +60,22 @@ def rollout(
     predictions: list[Tensor] = []
     reports: list[Aux] = []
     frame = frames[:, 0]
-    with rollout_scope(), _steps(network, _entering(frame, extra, 0), state, steps, aux=aux) as step:
+    with rollout_scope():
         for t in range(steps):
             if t > 0:
                 frame = frames[:, t] if t < available and mask is None else predictions[-1]
                 if t < available and mask is not None:
                     frame = torch.where(mask[:, t], frames[:, t], frame)
-            prediction, state, report = step(_entering(frame, extra, t), state)
+            prediction, state, report = checkpointed(network, _entering(frame, extra, t), state)
             predictions.append(prediction)
             if aux:
                 reports.append(report)
-        assert state is not None
-        state = step.kept(state)
+    assert state is not None
     return Rollout(torch.stack(predictions, 1), state, reports)
 
 
 def _entering(frame: Tensor, extra: Tensor | None, t: int) -> Tensor:
     return frame if extra is None else torch.cat([frame, extra[:, t]], 1)
-
-
-def _steps(
-    network: Network, frame: Tensor, state: NetworkState | None, steps: int, *, aux: bool
-) -> AbstractContextManager[Stepper]:
-    return nullcontext(Stepper(network)) if aux else stepper(network, frame, state, steps)
 
 
 def _check(frames: Tensor, steps: int, known: Tensor | None, extra: Tensor | None) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import warnings
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from framecast.nn.cuda_graphs import Mode
 from framecast.recipe.learning_rate import Constant, LearningRate
 
 Count = Annotated[int, Field(ge=1)]
@@ -14,7 +14,7 @@ FREE = (
     "workers",
     "accumulate",
     "memory",
-    "cuda_graphs",
+    "compile",
     "log_every",
     "checkpoint_every",
     "checkpoint_minutes",
@@ -47,8 +47,9 @@ class TrainConfig(RecipeSection):
         dtype: arithmetic of the forward pass: fp32, bf16 or fp16 (autocast; weights stay fp32).
         precision: of fp32: "highest"; "high", fast kernels or TF32; "auto", "high" on a CPU and "highest" on a GPU.
         memory: "fast"; "low" keeps states only and computes gates again in the backward pass: less memory, same bits.
-        cuda_graphs: whether launches are recorded once and replayed on a CUDA device: "auto", where it can be done
-            (one process, not fp16); "on", an error where it cannot; "off".
+        compile: whether `torch.compile` makes kernels of the network's step in time (on CUDA replayed as graphs): fewer
+            launches, after minutes of compiling. Sums are rounded otherwise, as they are on another device. Only
+            torch's own convolutions are compiled: on a CPU the fast kernels then stand aside.
         workers: processes that prepare batches; they change no number.
         log_every: iterations between lines of events.jsonl.
         checkpoint_every: iterations between checkpoints.
@@ -69,12 +70,22 @@ class TrainConfig(RecipeSection):
     dtype: Literal["fp32", "bf16", "fp16"] = "fp32"
     precision: Literal["auto", "highest", "high"] = "auto"
     memory: Literal["fast", "low"] = "fast"
-    cuda_graphs: Mode = "auto"
+    compile: bool = False
     workers: Annotated[int, Field(ge=0)] = 0
     log_every: Count = 10
     checkpoint_every: Count = 500
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0
     keep: Annotated[int, Field(ge=3)] = 3
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_cuda_graphs(cls, fields: Any) -> Any:
+        # Every recipe of 0.1.0 has the key; it decided no number. Only who insisted on it needs to know.
+        if not isinstance(fields, dict) or "cuda_graphs" not in fields:
+            return fields
+        if fields["cuda_graphs"] == "on":
+            warnings.warn("train.cuda_graphs=on is ignored: train.compile=true does it now", stacklevel=2)
+        return {key: value for key, value in fields.items() if key != "cuda_graphs"}
 
 
 class ValidateConfig(RecipeSection):

@@ -53,7 +53,6 @@ def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> T
         "split": trainer.dataset.split_hash,
         "version": version("framecast"),
     }
-    trainer.say = show.say
     length, unvalidated = _resume(trainer, folder, identity, show)
     with ExitStack() as stack:
         wish = stack.enter_context(StopRequest())

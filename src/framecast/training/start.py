@@ -15,10 +15,10 @@ from framecast import kernels
 from framecast.data import MOVING_MNIST, DataSet, open_data
 from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
 from framecast.errors import UsageError
-from framecast.nn import cuda_graphs
 from framecast.progress import Silent, show_progress
 from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.runs.folder import RunFolder, read_events
+from framecast.training.compilation import check_compile
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
 from framecast.training.trainer import TrainingState
 
@@ -116,7 +116,6 @@ def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> TrainingState:
     fabric.launch()
     kernels.set_precision(recipe.train.precision)
     kernels.set_memory(recipe.train.memory)
-    cuda_graphs.set_graphs(recipe.train.cuda_graphs)
     return TrainingState(recipe, dataset, fabric)
 
 
@@ -184,9 +183,8 @@ def new_fabric(recipe: Recipe, place: Launch) -> Fabric:
     if config.batch_size % (config.accumulate * world):
         got = f"{config.batch_size} for {world} processes and accumulate {config.accumulate}"
         raise UsageError("train.batch_size", got=got, expected=f"a multiple of {config.accumulate * world}")
-    if config.cuda_graphs == "on" and (device != "cuda" or world > 1 or config.dtype == "fp16"):
-        got = f"on, with {device}, {world} process(es), {config.dtype}"
-        raise UsageError("train.cuda_graphs", got=got, expected="auto or off; on needs cuda, one process, not fp16")
+    if config.compile:
+        check_compile(device, config.memory)
     plugins: list[Any] | None = None if config.dtype == "fp32" else [_Mixed(PRECISIONS[config.dtype], device)]
     return Fabric(
         accelerator=device,

@@ -7,7 +7,6 @@ number of workers, and how a batch is shared among processes and micro-batches c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
@@ -26,8 +25,9 @@ from framecast.metrics import Metric, select_metrics
 from framecast.recipe.losses import count_observed
 from framecast.recipe.recipe import Recipe
 from framecast.runs.folder import RunFolder
+from framecast.training.compilation import compile_step, explain_compiler
 from framecast.training.ema import WeightAverage
-from framecast.training.objective import GradientAccumulator, Inputs, Objective, gradient_norm, trainable
+from framecast.training.objective import Inputs, Objective, gradient_norm, trainable
 
 _REVERSAL_STREAM = 0x7EAF
 VALIDATION_METRICS = ("framecast", "fmae")
@@ -56,9 +56,11 @@ class TrainingState:
         fused = config.dtype != "fp16" and fabric.device.type in ("cpu", "cuda")
         adam = torch.optim.Adam(self.parameters, config.lr, config.betas, config.eps, fused=fused)
         self.objective, self.optimizer = fabric.setup(objective, adam)
+        if config.compile:
+            compile_step(self.forecaster.network, fabric.device)
+            for parameter in self.parameters:  # of its own: what a replayed graph returns is overwritten by the next
+                parameter.grad = torch.zeros_like(parameter)
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
-        self.say: Callable[[str], None] = _silent
-        self.gradients = GradientAccumulator(self.objective, self.parameters, fabric, lambda line: self.say(line))
 
     def iterate(self, batches: list[Batch]) -> dict[str, Any]:
         """One iteration: one update, or two with time_reversal "step".
@@ -103,13 +105,13 @@ class TrainingState:
         losses, share = [], 1 / (len(batches) * fabric.world_size)
         for m, batch in enumerate(batches):
             inputs = self.inputs(batch, known[self._rows(m, len(batch.frames))], pixels)
-            losses.append(self.gradients.add(inputs, share, more=m + 1 < len(batches)))
+            losses.append(self.add_gradients(inputs, share, more=m + 1 < len(batches)))
         fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
         # The only time that the host waits for the device.
         *parts, norm = torch.stack([*losses, gradient_norm(self.parameters)]).tolist()
         mean = self.over_processes(sum(parts), "sum")
         if not math.isfinite(mean) or (not math.isfinite(norm) and config.dtype != "fp16"):
-            self.optimizer.zero_grad()
+            self._clear_gradients()
             what = "loss" if not math.isfinite(mean) else "gradient"
             raise NonFiniteLoss(
                 f"{what} is not finite at step {step} ({_named(batches, step)}); nothing of this step was saved",
@@ -118,10 +120,30 @@ class TrainingState:
         if config.clip and config.clip < norm < math.inf:
             torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], config.clip / norm)
         self.optimizer.step()
-        self.optimizer.zero_grad()
+        self._clear_gradients()
         if self.average is not None:
             self.average.update()
         return mean, norm
+
+    def add_gradients(self, inputs: Inputs, share: float, *, more: bool) -> Tensor:
+        """Add the gradients of a micro-batch to those that the parameters have.
+
+        Args:
+            inputs: on fabric's device.
+            share: of these sequences among those of the whole batch.
+            more: whether more micro-batches of this iteration follow.
+
+        Returns:
+            the loss, a number on the device.
+        """
+        compiled = explain_compiler() if self.recipe.train.compile else nullcontext()
+        with compiled, self.fabric.no_backward_sync(self.objective, enabled=more):
+            loss: Tensor = self.objective(*inputs, share)
+            self.fabric.backward(loss * self.fabric.world_size)
+        return loss.detach()
+
+    def _clear_gradients(self) -> None:
+        self.optimizer.zero_grad(set_to_none=not self.recipe.train.compile)
 
     def _observed(self, batch: Batch) -> int:
         """Pixels of a batch that count in the loss; covariates do not."""
@@ -159,7 +181,9 @@ class TrainingState:
     def validate(self) -> dict[str, float]:
         """Mean scores over lead times on the validation split, of the averaged weights if there are any."""
         recipe, fabric = self.recipe, self.fabric
-        with self._averaged():
+        # As it is: graphs that are replayed overwrite the state that a forecast goes on with.
+        eager = torch.compiler.set_stance("force_eager") if recipe.train.compile else nullcontext()
+        with self._averaged(), eager:
             scores = evaluate(
                 self.forecaster,
                 self.dataset,
@@ -263,10 +287,6 @@ def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
         mask_channel=recipe.mask_channel,
         context=recipe.context,
     )
-
-
-def _silent(line: str) -> None:
-    """Where nobody listens."""
 
 
 def _reversed(batch: Batch) -> Batch:

@@ -1,0 +1,57 @@
+"""torch.compile of a network's step in time, for `train.compile`.
+
+One step is compiled and called for each frame, not the whole rollout, which would take as many times longer to compile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from framecast.errors import UsageError
+from framecast.nn.network import Network
+
+
+def check_compile(device: str, memory: str) -> None:
+    """Refuse to compile where that is not known to work.
+
+    Args:
+        device: "cpu", "cuda" or "mps".
+        memory: see `kernels.set_memory`.
+
+    Raises:
+        UsageError: a device without a compiler that is ready, or steps that are to be computed again.
+    """
+    if device == "mps":
+        raise UsageError("train.compile", got="true on mps", expected="false there, or cpu or cuda")
+    if memory == "low":
+        # A step that is computed again in the backward pass would run into the graph that is being replayed.
+        raise UsageError("train.compile", got="true with train.memory=low", expected="only one of the two")
+
+
+def compile_step(network: Network, device: torch.device) -> None:
+    """Compile a network's forward pass, in place; weights and their names stay.
+
+    Args:
+        network: whose steps; frames of each other size are compiled anew.
+        device: CUDA gets graphs of launches, too.
+    """
+    mode = "reduce-overhead" if device.type == "cuda" else "default"
+    network.compile(mode=mode, fullgraph=True, dynamic=False)
+
+
+@contextmanager
+def explain_compiler() -> Iterator[None]:
+    """Within it, what torch's compiler raises becomes an error of ours.
+
+    Raises:
+        UsageError: the compiler does not take the network, or does not work here.
+    """
+    try:
+        yield
+    except torch._dynamo.exc.TorchDynamoException as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        fix = "set train.compile=false; a network of your own must be traceable as a whole"
+        raise UsageError("train.compile", got=reason, expected="a step that torch compiles", fix=fix) from error
