@@ -1,5 +1,6 @@
-"""One thread for each of the two test processes: more would only stand in each other's way, and change the last bits."""
+"""One thread for each test process, and those that it starts: more stand in each other's way, and change the last bits."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -9,17 +10,19 @@ import torch
 
 from framecast import kernels
 
+os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
 def usual_kernels() -> Iterator[None]:
-    """No test leaves its precision to the next."""
+    """No test leaves its arithmetic to the next."""
     yield
     if kernels.get_precision() != "auto":
         kernels.set_precision("auto")
     kernels.set_memory("fast")
     kernels.set_backend(None)
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

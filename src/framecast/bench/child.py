@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-import torch
-
 from framecast.bench.implementations import (
     SWITCHES,
     FramecastImplementation,
@@ -16,6 +14,7 @@ from framecast.bench.implementations import (
 from framecast.bench.peak_memory import Job, JobReport
 from framecast.bench.timing import time_call
 from framecast.bench.workload import make_workload
+from framecast.devices import flush_subnormals, limit_threads
 from framecast.memory_usage import peak_bytes
 
 
@@ -24,7 +23,8 @@ def do_job(job: Job) -> JobReport:
 
     In training, Adam's averages are allocated before the first step, as they are in the middle of a training.
     """
-    torch.set_num_threads(job.threads)
+    flush_subnormals()
+    limit_threads(job.threads)
     workload = make_workload(job.setting, job.model, job.batch)
     implementation = _make_implementation(job)
     if job.task == "train":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from framecast.cli import bench, evaluate, inspect, predict, report, study, train
 from framecast.errors import FramecastError
@@ -23,21 +25,34 @@ app = typer.Typer(
     epilog="Start with: framecast demo. Exit codes: 0 done, 2 usage, 3 data, 4 checkpoint, 5 disk full, 6 memory, "
     "7 non-finite loss, 8 wrong numbers, 73 run in use, 130/143 stopped by a signal and saved.",
 )
-app.command()(train.demo)
+
+
+class _Computation(TyperCommand):
+    """A command that computes with networks."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; before anything is computed, threads are told what they cannot be told later."""
+        from framecast.devices import flush_subnormals
+
+        flush_subnormals()
+        return super().invoke(ctx)
+
+
+app.command(cls=_Computation)(train.demo)
 app.command()(inspect.models)
 app.command()(inspect.doctor)
 app.command()(inspect.inspect)
 app.add_typer(inspect.data_app, name="data")
-app.command("train")(train.train)
-app.command()(train.resume)
-app.command()(evaluate.evaluate)
-app.command()(report.report)
+app.command("train", cls=_Computation)(train.train)
+app.command(cls=_Computation)(train.resume)
+app.command(cls=_Computation)(evaluate.evaluate)
+app.command(cls=_Computation)(report.report)
 app.command()(report.compare)
-app.command()(report.race)
-app.command()(study.study)
-app.command()(predict.predict)
+app.command(cls=_Computation)(report.race)
+app.command(cls=_Computation)(study.study)
+app.command(cls=_Computation)(predict.predict)
 app.command()(predict.convert)
-app.command()(bench.bench)
+app.command(cls=_Computation)(bench.bench)
 
 
 @app.callback(invoke_without_command=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,7 @@ def doctor(as_json: options.Json = False) -> None:
     """Say what framecast found here: versions, devices, which kernels are in use and why."""
     from framecast.commands.doctor import collect_findings
 
-    found = collect_findings()
+    found = collect_findings(os.environ.get("OMP_WAIT_POLICY"))
     if as_json:
         options.print_json(found)
         return

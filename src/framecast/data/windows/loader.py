@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from framecast.data.random import Purpose, check_seed, random_stream
 from framecast.data.windows.augment import augment
 from framecast.data.windows.dataset import DataSet
+from framecast.devices import flush_subnormals
 from framecast.errors import InputError, UsageError
 from framecast.types import Window
 
@@ -193,6 +194,7 @@ def _prepared(batches: _Batches, order: Iterable[Keys], workers: int, pin: bool)
             num_workers=workers,
             collate_fn=_as_it_is,
             pin_memory=pin,
+            worker_init_fn=_start_worker,
             generator=torch.Generator(),
         )
     )
@@ -210,6 +212,10 @@ class _Caught(Dataset[Any]):
             return self.batches[keys]
         except InputError as error:
             return str(error)
+
+
+def _start_worker(number: int) -> None:
+    flush_subnormals()  # torch itself gives a worker one thread
 
 
 def _raised(batch: Batch | str) -> Batch:
