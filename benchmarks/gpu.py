@@ -1,8 +1,9 @@
 """Times every network on a GPU in every way that framecast can compute there: python benchmarks/gpu.py
 
-First a gate: loss and gradients in each way against float64 on the CPU. Then training steps and forecasts, in turns and
-rotated, each as the median of its rounds; launches, peak memory, and the share of what a large matrix product reaches.
-Writes JSON, and a table into docs/performance.md where that has the markers. Under eight minutes on a large GPU.
+Eager, compiled, and the direct form of benchmarks/plain.py, in float32, TF32 and bf16. First a gate: loss and gradients
+in each way against float64 on the CPU. Then training steps and forecasts, in turns and rotated, each as the median of
+its rounds; launches, peak memory, and the share of what a large matrix product reaches. Writes JSON, and a table into
+docs/performance.md where that has the markers. Nothing new begins after --seconds, which compiling counts towards.
 
 --device cpu --tiny goes through all of it with small networks: a test of this file, not a measurement.
 """
@@ -22,7 +23,6 @@ import torch
 from gpu_subjects import MODELS, WAYS, Subject, errors, recipe, subjects, too_far
 from torch.profiler import ProfilerActivity, profile
 
-from framecast.models import MODELS as NETWORKS
 from framecast.models.cost import count_cost
 
 BEGIN, END = "<!-- gpu table: begin -->", "<!-- gpu table: end -->"
@@ -58,7 +58,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--tiny", action="store_true", help="small networks and few rounds")
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(NETWORKS))
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--seconds", type=float, default=420, help="no measurement begins after so many")
     parser.add_argument("--out", type=Path, default=Path("gpu.json"))
     parser.add_argument("--page", type=Path, default=PAGE, help="page that has the markers for the table")
@@ -108,8 +108,8 @@ def measured(model: str, said: argparse.Namespace, end: float, roofs: dict[str, 
             if time.monotonic() > end and samples[id(subject)]:
                 continue
             first = about[id(subject)]["seconds_once"]
-            with subject.way.active():
-                samples[id(subject)].append(seconds(subject.call, said.device, max(1, min(20, int(0.1 / first)))))
+            subject.way.activate()
+            samples[id(subject)].append(seconds(subject.call, said.device, max(1, min(20, int(0.1 / first)))))
     if len(kept) < len(everything):
         print(
             f"{model}: {len(everything) - len(kept)} of {len(everything)} rows left out, time was up", file=sys.stderr
@@ -118,20 +118,20 @@ def measured(model: str, said: argparse.Namespace, end: float, roofs: dict[str, 
 
 
 def warm(subject: Subject, device: str) -> dict[str, Any]:
-    """Call often enough that all is compiled and recorded; count launches and memory of one more call."""
-    with subject.way.active():
-        if device == "cuda":
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_reserved() if device == "cuda" else 0
-        for _ in range(2):
-            subject.call()
-        once = seconds(subject.call, device)
-        peak = torch.cuda.max_memory_reserved() - before if device == "cuda" else None
-        activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
-        with profile(activities=activities) as seen:
-            subject.call()
-            wait(device)
+    """Call often enough that all is compiled and its graphs are recorded; count launches and memory of one more call."""
+    subject.way.activate()
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_reserved() if device == "cuda" else 0
+    for _ in range(3):
+        subject.call()
+    once = seconds(subject.call, device)
+    peak = torch.cuda.max_memory_reserved() - before if device == "cuda" else None
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+    with profile(activities=activities) as seen:
+        subject.call()
+        wait(device)
     names = [event.name for event in seen.events()]
     marks = LAUNCHES if device == "cuda" else ("aten::",)
     launches = sum(any(mark in name for mark in marks) for name in names)
@@ -180,7 +180,7 @@ def table(result: dict[str, Any]) -> str:
 def cell(found: dict[str, Any] | None) -> str:
     """A cell of the table."""
     if found is None:
-        return "no time left"
+        return "-"
     peak = "-" if found["peak_mb"] is None else f"{found['peak_mb']:.0f} MB"
     rate, share = found["sequences_per_second"], found["share_of_roof"]
     return f"{found['ms']:.2f} ({rate:.1f}/s, {found['launches']}, {peak}, {share:.0%})"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -12,15 +14,17 @@ from torch import Tensor
 from framecast import kernels
 from framecast.data import Batch, open_data, training_batches
 from framecast.devices import Launch
-from framecast.kernels.deferred_wgrad import Deferred
-from framecast.kernels.reference import Direct
-from framecast.nn import cuda_graphs
 from framecast.recipe.losses import count_observed
 from framecast.recipe.recipe import Recipe
 from framecast.training.start import new_fabric
 from framecast.training.trainer import TrainingState
+from framecast.transforms.patches import patchify
+
+sys.path.append(str(Path(__file__).parents[1]))
+from benchmarks.plain import build
 
 MODELS = ("convlstm", "predrnn", "predrnn_v2", "predrnn_pp", "mim")
+"""Those that the plain form has."""
 TOLERANCE = {"fp32": 1e-3, "tf32": 3e-2, "bf16": 0.2}
 """Distance of loss and gradients from float64 on the CPU, relative to their norm, at which nothing is timed."""
 
@@ -31,54 +35,44 @@ class Way(NamedTuple):
     name: str
     arithmetic: str
     """fp32, tf32 or bf16 (autocast)."""
-    deferred: bool = False
-    fused: bool = False
-    """Compiled gates also where launches are not recorded."""
-    graphs: bool = False
+    compiled: bool = False
+    """Training only: forecasts are not compiled."""
+    plain: bool = False
+    """The direct form of benchmarks/plain.py, which has a time loop of its own."""
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        """Within it, everything computes in this way."""
+    def activate(self) -> None:
+        """Let everything that follows compute in this precision."""
         kernels.set_precision("highest" if self.arithmetic == "fp32" else "high")
-        kernels.set_backend(Deferred() if self.deferred else Direct())
-        cuda_graphs.set_graphs("on" if self.graphs else "off")  # an error, rather than a row that did not record
-        try:
-            with kernels.fusing() if self.fused else nullcontext():
-                yield
-        finally:
-            kernels.set_backend(None)
-            cuda_graphs.set_graphs("auto")
 
 
 WAYS = (
-    Way("direct fp32", "fp32"),
-    Way("direct tf32", "tf32"),
-    Way("direct bf16", "bf16"),
-    Way("deferred fp32", "fp32", deferred=True),
-    Way("deferred bf16", "bf16", deferred=True),
-    Way("deferred bf16, compiled gates", "bf16", deferred=True, fused=True),
-    Way("deferred fp32, graphs", "fp32", deferred=True, graphs=True),
-    Way("deferred tf32, graphs", "tf32", deferred=True, graphs=True),
-    Way("deferred bf16, graphs", "bf16", deferred=True, graphs=True),
+    Way("plain fp32", "fp32", plain=True),
+    Way("plain tf32", "tf32", plain=True),
+    Way("plain bf16", "bf16", plain=True),
+    Way("eager fp32", "fp32"),
+    Way("eager tf32", "tf32"),
+    Way("eager bf16", "bf16"),
+    Way("compiled fp32", "fp32", compiled=True),
+    Way("compiled tf32", "tf32", compiled=True),
+    Way("compiled bf16", "bf16", compiled=True),
 )
 
 
-def recipe(model: str, way: Way | None, *, tiny: bool) -> Recipe:
+def recipe(model: str, way: Way, *, tiny: bool) -> Recipe:
     """The standard setting (64x64, patch 4, 10 -> 10 frames, 4 layers of 128, 5x5, batch 8), or a tiny one."""
-    layers = [4, 4] if tiny else [128] * 4
-    train = {
-        "steps": 1000,
-        "batch_size": 2 if tiny else 8,
-        "dtype": "bf16" if way and way.arithmetic == "bf16" else "fp32",
-    }
+    sizes = {"hidden": [4, 4] if tiny else [128] * 4, "kernel_size": 3 if tiny else 5}
+    as_published = {"bias": False, "forget_bias": 0.0} if model == "convlstm" else {}
+    if model == "mim":
+        as_published = {"variant": "openstl"}
+    batch, dtype = 2 if tiny else 8, "bf16" if way.arithmetic == "bf16" else "fp32"
     return Recipe.model_validate(
         {
-            "model": {"name": model, "hidden": layers, "kernel_size": 3 if tiny else 5},
+            "model": {"name": model, **sizes, **as_published},
             "patch": 8 if tiny else 4,
             "context": 3 if tiny else 10,
             "horizon": 3 if tiny else 10,
             "loss": {"decoupling": 0.01 if model == "predrnn_v2" else 0.0},
-            "train": train,
+            "train": {"steps": 1000, "batch_size": batch, "dtype": dtype, "compile": way.compiled},
             "data": {"moving_mnist": {"size": 32 if tiny else 64, "digits": 1 if tiny else 2}},
         }
     )
@@ -95,54 +89,109 @@ class Subject(NamedTuple):
     call: Callable[[], object]
 
 
-def trainer(said: Recipe, device: str) -> tuple[TrainingState, list[Batch]]:
-    """A fresh trainer and one batch for it."""
-    dataset = open_data(said.data, context=said.context, horizon=said.horizon, seed=0)
-    batch = next(training_batches(dataset, seed=0, batch_size=said.train.batch_size))
-    return TrainingState(said, dataset, new_fabric(said, Launch(device))), batch
+class Training:
+    """A network in one way to compute, with Adam and a batch of moving digits.
+
+    Args:
+        recipe: sizes, dtype, and whether to compile.
+        way: whose network computes.
+        device: where.
+        double: float64, for the gate.
+    """
+
+    def __init__(self, recipe: Recipe, way: Way, device: str, *, double: bool = False) -> None:
+        self.recipe, self.way, self.device = recipe, way, device
+        dataset = open_data(recipe.data, context=recipe.context, horizon=recipe.horizon, seed=0)
+        self.batches = next(training_batches(dataset, seed=0, batch_size=recipe.train.batch_size))
+        self.state = TrainingState(recipe, dataset, new_fabric(recipe, Launch(device)))
+        if double:
+            self.state.forecaster.double()
+        if way.plain:
+            forecaster = self.state.forecaster
+            height, width = forecaster.cells(forecaster.spec.height, forecaster.spec.width)
+            self.plain = build(recipe.model, recipe.patch**2, (height, width), decoupling=recipe.loss.decoupling)
+            self.plain.take_weights(forecaster.network)
+            self.plain.to(device)
+            self.adam = torch.optim.Adam(self.plain.parameters(), recipe.train.lr, fused=True)
+
+    @property
+    def batch(self) -> Batch:
+        """Its only micro-batch."""
+        return self.batches[0]
+
+    def train(self) -> None:
+        """One iteration, batches sent to the device and the loss read by the host."""
+        if not self.way.plain:
+            self.state.iterate(self.batches)
+            return
+        loss = self.gradients()[0]
+        self.adam.step()
+        self.adam.zero_grad()
+        loss.item()
+
+    def predict(self, size: int) -> Tensor:
+        """A forecast of so many sequences, in network units by the plain form, else in raw ones."""
+        context, horizon = self.recipe.context, self.recipe.horizon
+        frames = self.batch.frames[:, :context].repeat(-(-size // len(self.batch.frames)), 1, 1, 1, 1)[:size]
+        with torch.inference_mode(), self.state.fabric.autocast():
+            if not self.way.plain:
+                return torch.as_tensor(self.state.forecaster.predict(frames.to(self.device), horizon))
+            patches = self._patches(torch.cat([frames, frames.new_zeros(size, horizon, *frames.shape[2:])], 1))
+            mask = torch.zeros_like(patches[:, 1:horizon])
+            predicted: Tensor = self.plain(patches, mask)[0]
+            return predicted[:, context - 1 :]
+
+    def gradients(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss with every second free step fed the true frame, and gradients by framecast's names."""
+        batch, steps = self.batch, self.recipe.context + self.recipe.horizon - 1
+        known = torch.ones(len(batch.frames), steps, dtype=torch.bool)
+        known[:, self.recipe.context + 1 :: 2] = False
+        if not self.way.plain:
+            inputs = self.state.inputs(batch, known, float(count_observed(batch.frames, batch.valid)))
+            loss = self.state.add_gradients(inputs, 1.0, more=False)
+            named = self.state.forecaster.network.named_parameters()
+            return loss, {name: p.grad.flatten() for name, p in named if p.grad is not None}
+        patches = self._patches(batch.frames)
+        mask = known[:, self.recipe.context :, None, None, None].to(patches).expand(-1, -1, *patches.shape[2:])
+        with self.state.fabric.autocast():
+            loss = self.plain(patches, mask)[1]
+        loss.backward()
+        return loss.detach(), self.plain.gradients()
+
+    def _patches(self, frames: Tensor) -> Tensor:
+        weight = next(self.plain.parameters())
+        scaled = self.state.forecaster.normalizer.normalize(frames.to(weight))
+        return patchify(scaled, self.recipe.patch)
 
 
 def subjects(model: str, device: str, *, tiny: bool) -> Iterator[Subject]:
-    """Training step and forecasts of one network, in all ways. Each call is made within `Way.active` by the caller."""
+    """Training step and forecasts of one network, in all ways; the caller activates the way before each call."""
     for way in WAYS:
-        said = recipe(model, way, tiny=tiny)
-        trained, batch = trainer(said, device)
-        yield Subject(model, way, "train", said.train.batch_size, lambda t=trained, b=batch: t.iterate(b))
-        for size in (1, 2) if tiny else (1, 8, 32):
-            frames = batch[0].frames[:, : said.context].repeat(-(-size // len(batch[0].frames)), 1, 1, 1, 1)[:size]
-            frames = frames.to(device)
-
-            def predict(t: TrainingState = trained, frames: Tensor = frames, said: Recipe = said) -> object:
-                with t.fabric.autocast():
-                    return t.forecaster.predict(frames, said.horizon)
-
-            yield Subject(model, way, f"predict {size}", size, predict)
+        way.activate()
+        training = Training(recipe(model, way, tiny=tiny), way, device)
+        yield Subject(model, way, "train", training.recipe.train.batch_size, training.train)
+        if not way.compiled:
+            for size in (1, 2) if tiny else (1, 8, 32):
+                yield Subject(model, way, f"predict {size}", size, partial(training.predict, size))
 
 
 def errors(model: str, device: str) -> dict[str, float]:
     """Distance of loss and gradients in every way from those in float64 on the CPU, at a small size."""
-    exact = _loss_and_gradients(recipe(model, None, tiny=True), "cpu", Way("exact", "fp32"), double=True)
-    found = {}
+    exact = Training(recipe(model, WAYS[3], tiny=True), WAYS[3], "cpu", double=True).gradients()
+    distances = {}
     for way in WAYS:
-        got = _loss_and_gradients(recipe(model, way, tiny=True), device, way)
-        found[way.name] = max(float((a - b).norm() / b.norm()) for a, b in zip(got, exact, strict=True))
-    return found
+        way.activate()
+        got = Training(recipe(model, way, tiny=True), way, device).gradients()
+        pairs = [(got[0], exact[0]), (_joined(got[1], exact[1]), _joined(exact[1], got[1]))]
+        distances[way.name] = max(float((a.double().cpu() - b).norm() / b.norm()) for a, b in pairs)
+    return distances
 
 
-def too_far(found: dict[str, float]) -> list[str]:
+def too_far(distances: dict[str, float]) -> list[str]:
     """The ways that must not be timed."""
-    return [way.name for way in WAYS if not found[way.name] <= TOLERANCE[way.arithmetic]]
+    return [way.name for way in WAYS if not distances[way.name] <= TOLERANCE[way.arithmetic]]
 
 
-def _loss_and_gradients(said: Recipe, device: str, way: Way, *, double: bool = False) -> list[Tensor]:
-    with ExitStack() as stack:
-        stack.enter_context(way.active())
-        trained, (batch,) = trainer(said, device)
-        if double:
-            trained.forecaster.double()
-        known = torch.ones(len(batch.frames), said.context + said.horizon - 1, dtype=torch.bool)
-        known[:, said.context + 1 :: 2] = False
-        inputs = trained.inputs(batch, known, float(count_observed(batch.frames, batch.valid)))
-        loss = trained.gradients.add(inputs, 1.0, more=False)
-        gradients = [p.grad.flatten() for p in trained.parameters if p.grad is not None]
-        return [loss.double().cpu()[None], torch.cat(gradients).double().cpu()]
+def _joined(gradients: dict[str, Tensor], others: dict[str, Tensor]) -> Tensor:
+    """All that both have, in one vector: compiled training has zeros where the loss does not reach."""
+    return torch.cat([gradients[name] for name in sorted(gradients.keys() & others.keys())])

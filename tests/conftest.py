@@ -1,4 +1,4 @@
-"""One thread for each test process, and those that it starts: more stand in each other's way, and change the last bits."""
+"""One thread for each test process and those that it starts: more stand in each other's way and change the last bits."""
 
 import os
 import shutil

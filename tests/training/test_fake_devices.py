@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.training.fake_steps import GUARD, SPEC, batch, objective
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -18,7 +19,6 @@ from framecast.evaluation.evaluate import to_unit_range
 from framecast.metrics import Scores, select_metrics
 from framecast.models import MODELS
 from framecast.training.objective import gradient_norm, trainable
-from tests.training.fake_steps import GUARD, SPEC, batch, objective
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 ROOT = Path(__file__).parents[2]

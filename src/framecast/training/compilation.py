@@ -38,6 +38,8 @@ def compile_step(network: Network, device: torch.device) -> None:
         network: whose steps; frames of each other size are compiled anew.
         device: CUDA gets graphs of launches, too.
     """
+    # torch keeps eight forms of a function at most; those of an earlier training in this process would count.
+    torch.compiler.reset()
     mode = "reduce-overhead" if device.type == "cuda" else "default"
     network.compile(mode=mode, fullgraph=True, dynamic=False)
 
