@@ -168,7 +168,7 @@ class Forecaster(nn.Module, TensorPredictor):
     def _rollout(
         self, patches: Tensor, steps: int, state: NetworkState | None = None, extra: Tensor | None = None
     ) -> Rollout:
-        """With reports where there are tiles, whose steps are not recorded: a recording would hold all of them."""
+        """With reports where there are tiles: their seams."""
         with torch.inference_mode():
             aux = isinstance(self.network, TiledNetwork)
             return rollout(self.network, patches, steps, state=state, extra=extra, aux=aux)

@@ -55,5 +55,5 @@ def _ends(like: Tensor, channels: Sequence[Channel]) -> tuple[Tensor, Tensor]:
 
 
 def _column(like: Tensor, numbers: Sequence[float]) -> Tensor:
-    # Filled where they are needed: a copy from the host would make it wait, and cannot be recorded.
+    # Filled where they are needed: a copy from the host would make it wait.
     return torch.stack([like.new_full((), number) for number in numbers])[:, None, None]

@@ -55,7 +55,7 @@ class Identity(_Normalizer):
 
 
 def _by_channel(numbers: Sequence[float], like: Tensor) -> Tensor:
-    # Filled where they are needed: a copy from the host would make it wait, and cannot be recorded.
+    # Filled where they are needed: a copy from the host would make it wait.
     return torch.stack([like.new_full((), number) for number in numbers])[:, None, None]
 
 
