@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from framecast.data.config import SPLITS, DataConfig
 from framecast.data.durations import in_frames
@@ -20,12 +19,6 @@ from framecast.errors import InputError
 
 TOLD = 3
 """So many blocks of a split are told one by one."""
-PIECE = 16
-"""Frames that are read at once, at most."""
-VALUES = 1 << 24
-"""Values that are read at once, about: large frames one by one, as several copies of them are made."""
-FITTED = 10_000
-"""Of more frames, an even sample of about so many is read."""
 
 
 def describe_split(parts: Split, source: Source) -> list[str]:
@@ -43,23 +36,6 @@ def record_split(parts: Split, source: Source) -> dict[str, Any]:
     blocks = {name: [_described(block, source) for block in members] for name, members in parts.blocks.items()}
     windows = {name: len(members) for name, members in parts.windows.items()}
     return {"hash": parts.hash, "how": parts.how, "gap": parts.gap, "windows": windows, "blocks": blocks}
-
-
-def read_training_frames(source: Source, blocks: Sequence[SplitBlock]) -> Iterator[NDArray[np.float32]]:
-    """The frames of blocks once each, in pieces (T, C, H, W), raw units; of very many an even sample of the pieces.
-
-    Raises:
-        InputError: frames cannot be read.
-    """
-    channels = source.spec.channels + len(source.spec.covariates)
-    room = [max(1, min(PIECE, VALUES // (channels * height * width))) for height, width in source.sizes]
-    pieces = [
-        (b.sequence, at, min(at + room[b.sequence], b.end))
-        for b in blocks
-        for at in range(b.begin, b.end, room[b.sequence])
-    ]
-    every = -(-sum(block.end - block.begin for block in blocks) // FITTED)
-    return (source.read(*piece).frames for piece in pieces[:: max(1, every)])
 
 
 def _named(block: SplitBlock, source: Source) -> str:
@@ -81,14 +57,14 @@ def _short(time: np.datetime64) -> str:
 ENOUGH = 10
 """Sequences from which "auto" splits by whole sequences."""
 
-Windows = dict[str, list[tuple[int, int]]]
+WindowStarts = dict[str, list[tuple[int, int]]]
 """By split: (sequence, first frame) of each window."""
 
 
 class Split(NamedTuple):
     """Windows by split."""
 
-    windows: Windows
+    windows: WindowStarts
     how: str
     """One line for people: how the frames were divided."""
     hash: str
