@@ -40,8 +40,17 @@ class ArrayLayout(NamedTuple):
             return [int(n) for n in self.clips[:, :, 1].sum(1)]
         return [self.size("t")] * self.size("n")
 
-    def places(self, sequence: int) -> NDArray[np.int64]:
-        """Where the frames of a sequence lie along t."""
+    def row(self, sequence: int) -> int:
+        """Index of a sequence along n; 0 where sequences share one axis of time."""
+        return sequence if self.clips is None else 0
+
+    def block(self, row: int, begin: int, end: int) -> tuple[slice, ...]:
+        """Key of whole frames begin..end-1 along t."""
+        key = {"n": slice(row, row + 1), "t": slice(begin, end)}
+        return tuple(key.get(letter, slice(0, size)) for letter, size in zip(self.dims, self.shape, strict=True))
+
+    def frame_indices(self, sequence: int) -> NDArray[np.int64]:
+        """Index of each frame of a sequence along t."""
         if self.clips is None:
             return np.arange(self.size("t"))
         return np.concatenate([np.arange(first, first + length) for first, length in self.clips[sequence].tolist()])
