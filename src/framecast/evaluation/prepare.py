@@ -10,6 +10,7 @@ from typing import Any
 from framecast import files, kernels
 from framecast.data import MOVING_MNIST, DataConfig, DataSet, open_data
 from framecast.data.formats.base import StoredArray
+from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
 from framecast.devices import resolve_device
@@ -80,17 +81,21 @@ def prepare_suite(
     data: dict[str, Any],
     question: EvaluationOptions = DEFAULT_OPTIONS,
     *,
+    source: Source | None = None,
     device: str = "auto",
     precision: str | None = None,
     model: type[ModelConfig] | None = None,
 ) -> EvaluationSuite:
-    """Bring a model, baselines and the windows together; arguments and errors as of `contest`."""
+    """Bring a model, baselines and the windows together; arguments and errors as of `evaluate_run`.
+
+    `source` are the run's own data, where they have been opened already.
+    """
     device = resolve_device(device)
     others = _others(run, question.baselines)
     forecaster = None if run in BASELINES else load(run, model=model)
     recipe = recipe_of_run(run, model)
     kernels.set_precision(precision or recipe.train.precision)
-    dataset, split, asked = open_evaluation_data(run, forecaster, recipe, data, question)
+    dataset, split, asked = open_evaluation_data(run, forecaster, recipe, data, question, source)
     converted = question.in_dbz and dataset.spec.units != "dBZ"
     dataset = dataset_in_dbz(dataset) if converted else dataset
     if forecaster is not None:
@@ -108,6 +113,7 @@ def open_evaluation_data(
     recipe: Recipe,
     data: dict[str, Any],
     question: EvaluationOptions = DEFAULT_OPTIONS,
+    source: Source | None = None,
 ) -> tuple[DataSet, str, str]:
     """The windows that a run is to be tried on.
 
@@ -117,6 +123,7 @@ def open_evaluation_data(
         recipe: of the run.
         data: fields of a DataConfig; without a source, the run's own data are used.
         question: split, lengths, and whether whole frames are asked for.
+        source: the data, where they have been opened already.
 
     Returns:
         the data set, the split of it to use, and what that split is called: its name, or all.
@@ -129,7 +136,8 @@ def open_evaluation_data(
     model = None if forecaster is None else forecaster.spec
     config, stored = _open_config(run, recipe, data, model)
     config = config.model_copy(update=WHOLE) if question.whole else config
-    source = None if config.source == MOVING_MNIST else open_source(config, stored)
+    if source is None and config.source != MOVING_MNIST:
+        source = open_source(config, stored)
     has_no_splits = source is not None and config.source != recipe.data.source and source.labels is None
     asked = question.split or (ALL if has_no_splits else None)
     if asked == ALL:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from framecast.data.formats.base import ArrayLike
 from framecast.data.sources.layout import ArrayLayout
 from framecast.data.sources.sequences import Piece, are_frames_missing
+from framecast.errors import InputError
 
 BLOCK = 8 << 20
 """Values that are looked at together, about."""
@@ -122,7 +123,7 @@ def scan_latest_values(
         max_missing: see `are_frames_missing`.
 
     Raises:
-        InputError: the values cannot be read.
+        InputError: the values cannot be read, or all frames of a group are missing.
     """
     tally = _Tally(array.shape, layout.dims, channels)
     blocks = (block for pieces in groups for block in _latest_blocks(layout, pieces, count, tally, max_missing))
@@ -246,6 +247,8 @@ def _latest_blocks(
             missing = tally.are_missing(row, frames[begin:], max_missing)
         if not missing.all():
             return
+    expected = "some pixels that are not missing"
+    raise InputError("the last frames", got="a sequence without a valid value", expected=expected)
 
 
 def _holds_context(missing: NDArray[np.bool_], count: int) -> bool:
