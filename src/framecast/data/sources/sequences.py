@@ -16,8 +16,8 @@ from framecast.data.sources.layout import ArrayLayout
 from framecast.data.times import Timeline
 from framecast.errors import InputError
 
-TOLD = 5
-"""So many frames are told one by one."""
+LISTED = 5
+"""Missing frames that a note lists one by one."""
 
 
 class Piece(NamedTuple):
@@ -41,10 +41,10 @@ class Pieces(NamedTuple):
     def note(self) -> str:
         """One line."""
         several = len({piece.sequence for piece in self.pieces}) > 1
-        told = [f"{f + 1} of sequence {s}" if several else str(f + 1) for s, f in self.missing[:TOLD]]
-        more = f" and {len(self.missing) - TOLD} more" if len(self.missing) > TOLD else ""
+        listed = [f"{f + 1} of sequence {s}" if several else str(f + 1) for s, f in self.missing[:LISTED]]
+        more = f" and {len(self.missing) - LISTED} more" if len(self.missing) > LISTED else ""
         return (
-            f"gaps: {len(self.missing)} frames are missing as a whole, no window crosses one: {', '.join(told)}{more}"
+            f"gaps: {len(self.missing)} frames are missing as a whole, no window crosses one: {', '.join(listed)}{more}"
         )
 
 
@@ -74,20 +74,20 @@ def cut_pieces(
     gone = are_frames_missing(lost, max_missing)
     if not gone.any():
         return None
-    found: list[Piece] = []
+    pieces: list[Piece] = []
     ends: list[int] = []
     missing: list[tuple[int, int]] = []
     group, open_ended = 0, set(latest)
     for sequence in range(len(layout.lengths)):
         bad = gone[layout.row(sequence), layout.frame_indices(sequence)]
         missing += [(sequence, int(frame)) for frame in np.flatnonzero(bad)]
-        found += [Piece(sequence, first, length) for first, length in _runs(~bad)]
+        pieces += [Piece(sequence, first, length) for first, length in _runs(~bad)]
         if sequence in open_ended:
-            if len(found) == group:
-                found.append(Piece(sequence, 0, len(bad)))
-            ends.append(len(found) - 1)
-            group = len(found)
-    return Pieces(found, ends, missing) if missing else None
+            if len(pieces) == group:
+                pieces.append(Piece(sequence, 0, len(bad)))
+            ends.append(len(pieces) - 1)
+            group = len(pieces)
+    return Pieces(pieces, ends, missing) if missing else None
 
 
 def _runs(good: NDArray[np.bool_]) -> list[tuple[int, int]]:
