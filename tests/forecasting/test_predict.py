@@ -21,7 +21,7 @@ from framecast.forecasting.predict import check_step, forecast_source
 from framecast.forecasting.predictor import PastFrames
 from framecast.models import ConvLSTM
 from framecast.recipe.recipe import Recipe
-from framecast.recipe.reuse import data_fields_as_trained
+from framecast.recipe.reuse import open_as_trained
 from framecast.transforms.normalize import Range
 from framecast.types import FrameSpec
 
@@ -152,12 +152,12 @@ def test_a_file_of_the_training_is_read_as_then(tmp_path: Path) -> None:
     source = str(tmp_path / "a.npy")
     np.save(source, np.zeros((3, 4, 4)))
     said = recipe(source=source, dims="thw", missing=255, units="mm per 10 min", step_minutes=10, shrink=2)
-    alike = data_fields_as_trained(said, {"source": source})
-    assert alike["dims"] == "thw"
-    assert alike["missing"] == 255
-    assert alike["step_minutes"] == 10
-    assert alike["shrink"] == 2
-    assert data_fields_as_trained(said, {"source": source, "missing": 254.0})["missing"] == 254
+    config, _ = open_as_trained(said, {"source": source})
+    assert config.dims == "thw"
+    assert config.missing == 255
+    assert config.step_minutes == 10
+    assert config.shrink == 2
+    assert open_as_trained(said, {"source": source, "missing": 254.0})[0].missing == 254
 
 
 def test_what_one_of_several_files_was_said_to_be(tmp_path: Path) -> None:
@@ -165,8 +165,8 @@ def test_what_one_of_several_files_was_said_to_be(tmp_path: Path) -> None:
     for path in paths:
         np.save(path, np.zeros((3, 4, 4)))
     said = recipe(source=[{"path": paths[0]}, {"path": paths[1], "units": "mm per 5 min", "missing": 9}], missing=255)
-    assert {data_fields_as_trained(said, {"source": path})["missing"] for path in paths} == {255, 9}
-    assert data_fields_as_trained(said, {"source": paths[1]})["units"] == "mm per 5 min"
+    assert {open_as_trained(said, {"source": path})[0].missing for path in paths} == {255, 9}
+    assert open_as_trained(said, {"source": paths[1]})[0].units == "mm per 5 min"
 
 
 def test_units_and_code_of_the_training_fill_what_a_file_does_not_say(tmp_path: Path) -> None:
@@ -174,14 +174,13 @@ def test_units_and_code_of_the_training_fill_what_a_file_does_not_say(tmp_path: 
     np.save(silent, np.zeros((3, 4, 4)))
     np.savez(speaking, frames=np.zeros((3, 4, 4)), units="mm/h", missing_code=7.0)
     said = recipe(source=str(tmp_path / "a.npy"), units="mm per 10 min", missing=255)
-    found = data_fields_as_trained(said, {"source": str(silent)})
-    assert (found["units"], found["missing"]) == ("mm per 10 min", 255)
-    found = data_fields_as_trained(said, {"source": str(speaking)})
-    assert "units" not in found
-    assert "missing" not in found
+    config, _ = open_as_trained(said, {"source": str(silent)})
+    assert (config.units, config.missing) == ("mm per 10 min", 255)
+    config, _ = open_as_trained(said, {"source": str(speaking)})
+    assert (config.units, config.missing) == (None, None)
 
 
 def test_variables_in_another_order_are_refused() -> None:
     said = recipe(source="a.nc", variable="t2m,q")
     with pytest.raises(UsageError, match="the order of the training"):
-        data_fields_as_trained(said, {"source": "b.nc", "variable": "q,t2m"})
+        open_as_trained(said, {"source": "b.nc", "variable": "q,t2m"})

@@ -1,5 +1,6 @@
 """Missing pixels from the reader to the score: what is under the mask has no say, and nobody forecasts the unknown."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +134,27 @@ def test_the_network_is_told() -> None:
     assert torch.equal(untold.predict(frames, 2, valid), untold.predict(frames, 2))
 
 
-def dataset(frames: Tensor, valid: Tensor) -> DataSet:
-    def read(split: str, epoch: int, index: int) -> Window:
-        return Window(torch.where(valid, frames, torch.nan)[index].float().numpy(), valid[index].numpy())
+class TensorWindows:
+    """Windows out of tensors (B, T, C, H, W), in every split."""
 
-    return DataSet(SPEC, CONTEXT, HORIZON, (), "", "", True, (), {"val": len(frames)}, read, list, {})
+    def __init__(self, frames: Tensor, valid: Tensor) -> None:
+        self.frames, self.valid = torch.where(valid, frames, torch.nan).float(), valid
+
+    def count(self, split: str) -> int:
+        return len(self.frames)
+
+    def read(self, split: str, epoch: int, index: int) -> Window:
+        return Window(self.frames[index].numpy(), self.valid[index].numpy())
+
+    def event(self, split: str, index: int) -> None:
+        """None: each window is one."""
+
+    def training_frames(self) -> Iterator[np.ndarray]:
+        return iter(self.frames.numpy())
+
+
+def dataset(frames: Tensor, valid: Tensor) -> DataSet:
+    return DataSet(SPEC, CONTEXT, HORIZON, (), "", "", True, (), TensorWindows(frames, valid), {})
 
 
 class Lying(TensorPredictor):

@@ -12,11 +12,11 @@ from framecast.errors import UsageError
 
 if TYPE_CHECKING:
     from framecast.data import DataConfig, FileSource
+    from framecast.data.formats.base import StoredArray
     from framecast.forecast import Forecast
     from framecast.forecasting.forecaster import Forecaster
     from framecast.forecasting.predictor import Predictor
     from framecast.recipe.recipe import Recipe
-    from framecast.types import FrameSpec
 
 Run = Annotated[
     str,
@@ -67,25 +67,25 @@ def predict(
     from framecast.forecasting.baselines import BASELINES
     from framecast.forecasting.predict import forecast_source
     from framecast.progress import show_progress
-    from framecast.recipe.reuse import data_fields_as_trained
+    from framecast.recipe.reuse import open_as_trained
 
     writers.check(out, gif, strip)
     place = resolve_device(device)
     forecaster, recipe = _load(run, model, precision)
-    trained = None if forecaster is None else forecaster.spec
     fields = options.data_fields(
         str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
     )
-    config = options.data_config(data_fields_as_trained(recipe, fields, trained))
+    config, stored = open_as_trained(recipe, fields, None if forecaster is None else forecaster.spec)
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
-    source, room = _opened(config, trained, out), options.memory_limits(max_memory, tile, overlap)
+    said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
+    said["room"] = options.memory_limits(max_memory, tile, overlap)
+    source = _open_context(forecaster, config, stored, context, out)
     predictor: Predictor = BASELINES[run](source.spec) if forecaster is None else forecaster
     _check_sequence(sequence, count := len(source.latest))
     for note in () if as_json else source.notes:
         print(note, flush=True)
-    said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     with show_progress("predicting", count, quiet=quiet or as_json) as show:
-        result = forecast_source(predictor, source, horizon or recipe.horizon_, room=room, progress=show.update, **said)
+        result = forecast_source(predictor, source, horizon or recipe.horizon_, progress=show.update, **said)
     result = result.clipped() if clip else result
     written = writers.write_all(out, result, gif=gif, strip=strip, sequence=sequence)
     _tell(result, written, source.notes, as_json=as_json)
@@ -104,15 +104,24 @@ def _load(run: str, model: str | None, precision: str | None) -> tuple[Forecaste
     return forecaster, recipe
 
 
-def _opened(config: DataConfig, model: FrameSpec | None, out: list[Path]) -> FileSource:
+def _open_context(
+    forecaster: Forecaster | None,
+    config: DataConfig,
+    stored: StoredArray | None,
+    context: int | str | None,
+    out: list[Path],
+) -> FileSource:
     """The frames; what makes a forecast of them impossible is said before it is computed."""
     from framecast import writers
     from framecast.data import FileSource
+    from framecast.forecasting.open_context import open_context
     from framecast.forecasting.predict import check_step
 
-    source = FileSource(config)
-    if model is not None:
-        check_step(model, source.spec, config.step_minutes)
+    if forecaster is None:
+        source = FileSource(config, stored)
+    else:
+        source = open_context(forecaster, config, stored, context=context)
+        check_step(forecaster.spec, source.spec, config.step_minutes)
     writers.check_grid(out, source.grid)
     return source
 

@@ -10,6 +10,7 @@ import typer
 from framecast.cli import options
 
 if TYPE_CHECKING:
+    from framecast.data.sources.base import Source
     from framecast.devices import Launch
     from framecast.training.loop import TrainingOutcome
 
@@ -63,6 +64,8 @@ def train(
     as_json: options.Json = False,
 ) -> None:
     """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
+    from framecast.data import MOVING_MNIST
+    from framecast.data.sources.multi_file_source import open_source
     from framecast.recipe.recipe import foreign_name, read_recipe
     from framecast.runs.folder import next_free_folder
     from framecast.training.start import start
@@ -75,8 +78,9 @@ def train(
     said = read_recipe(recipe, overrides or (), {key: value for key, value in short.items() if value is not None})
     place = options.read_launch(device)
     path = out or next_free_folder(RUNS, Path(recipe).stem.replace(":", "-"))
-    outcome = start(said, path, place, quiet=quiet or as_json)
-    _end(path, outcome, place, foreign_name(said), quiet=quiet, as_json=as_json)
+    source = None if said.data.source == MOVING_MNIST else open_source(said.data)
+    outcome = start(said, path, place, source=source, quiet=quiet or as_json)
+    _end(path, outcome, place, foreign_name(said), source, quiet=quiet, as_json=as_json)
 
 
 def resume(
@@ -103,13 +107,22 @@ def resume(
     _end(run, outcome, place, model, quiet=quiet, as_json=as_json)
 
 
-def _end(run: Path, outcome: TrainingOutcome, place: Launch, model: str | None, *, quiet: bool, as_json: bool) -> None:
+def _end(
+    run: Path,
+    outcome: TrainingOutcome,
+    place: Launch,
+    model: str | None,
+    source: Source | None = None,
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """The page, by the first process, and what to do next."""
     if place.rank:
         return
     from framecast.report import write_report
 
-    page = write_report(run, device=place.device, model=model, quiet=quiet or as_json)
+    page = write_report(run, source=source, device=place.device, model=model, quiet=quiet or as_json)
     if as_json:
         options.print_json({"run": str(run), **outcome._asdict(), "report": str(page)})
         return

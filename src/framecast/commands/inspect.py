@@ -99,7 +99,7 @@ class Inspection(NamedTuple):
                 "missing_frames": 0 if line is None else line.missing,
                 "duplicates": 0 if line is None else line.duplicates,
                 "disorder": 0 if line is None else line.disorder,
-                "looked_at": len(seen.places),
+                "looked_at": len(seen.positions),
                 "missing_share": float(seen.missing.mean()),
                 "empty_frames": seen.empty + source.missing_frames,
                 "constant_frames": seen.constant,
@@ -137,7 +137,7 @@ class Inspection(NamedTuple):
         source, seen, spec, grid = self.source, self.survey, self.source.spec, self.source.grid
         first, last = _span(source)
         line = source.timeline
-        part = "" if seen.whole else f" (of {len(seen.places)} frames that were looked at)"
+        part = "" if seen.whole else f" (of {len(seen.positions)} frames that were looked at)"
         names = f" ({', '.join(grid.variables[:6])})" if grid.variables else ""
         found = [
             ("kind", source.about),
@@ -187,7 +187,7 @@ def inspect(config: DataConfig, said: dict[str, Any], recipe: Recipe | None = No
     recipe = _in_frames(recipe or Recipe(), source.spec.step_minutes)
     begin = time.perf_counter()
     seen = survey_source(source)
-    frame_seconds = (time.perf_counter() - begin) / max(1, len(seen.places))
+    frame_seconds = (time.perf_counter() - begin) / max(1, len(seen.positions))
     frames = recipe.context + recipe.horizon
     try:
         parts = split_windows(source, config, frames, eval_stride=recipe.horizon)
@@ -212,10 +212,10 @@ def draw_inspection(found: Inspection, path: Path) -> None:
     from framecast.plotting.frames import draw_survey
 
     seen, source = found.survey, found.source
-    places = [seen.places[place] for place in seen.shown_places]
-    moments = [(_moment(source, *place) or f"frame {place[1] + 1}") for place in places]
+    positions = [seen.positions[index] for index in seen.shown_positions]
+    moments = [(_moment(source, *position) or f"frame {position[1] + 1}") for position in positions]
     titles = [moment[:16].replace("T", " ") for moment in moments]
-    breaks = [i for i in range(1, len(seen.places)) if seen.places[i][0] != seen.places[i - 1][0]]
+    breaks = [i for i in range(1, len(seen.positions)) if seen.positions[i][0] != seen.positions[i - 1][0]]
     looked = choose_view(source.spec, source.grid, *seen.shown)
     frames = [looked.of(frame) for frame in seen.shown]
     numbers = (seen.edges, seen.counts), (seen.mean, seen.missing)

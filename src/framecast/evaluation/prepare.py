@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from framecast import files, kernels
-from framecast.data import MOVING_MNIST, DataConfig, DataSet, FileSource, open_data
+from framecast.data import MOVING_MNIST, DataConfig, DataSet, open_data
+from framecast.data.formats.base import StoredArray
+from framecast.data.sources.base import Source
+from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
 from framecast.devices import resolve_device
 from framecast.errors import InputError, UsageError
@@ -25,7 +27,7 @@ from framecast.forecasting.predictor import Predictor
 from framecast.metrics import EVENT_METRICS, SCALE_METRICS, ChannelMetric, Metric, select_metrics
 from framecast.models import ModelConfig
 from framecast.recipe.recipe import Recipe, parse_config, recipe_of_run
-from framecast.recipe.reuse import data_fields_as_trained
+from framecast.recipe.reuse import open_as_trained
 from framecast.runs.folder import RunFolder, next_free_folder
 from framecast.types import FrameSpec
 
@@ -79,17 +81,21 @@ def prepare_suite(
     data: dict[str, Any],
     question: EvaluationOptions = DEFAULT_OPTIONS,
     *,
+    source: Source | None = None,
     device: str = "auto",
     precision: str | None = None,
     model: type[ModelConfig] | None = None,
 ) -> EvaluationSuite:
-    """Bring a model, baselines and the windows together; arguments and errors as of `contest`."""
+    """Bring a model, baselines and the windows together; arguments and errors as of `evaluate_run`.
+
+    `source` are the run's own data, where they have been opened already.
+    """
     device = resolve_device(device)
     others = _others(run, question.baselines)
     forecaster = None if run in BASELINES else load(run, model=model)
     recipe = recipe_of_run(run, model)
     kernels.set_precision(precision or recipe.train.precision)
-    dataset, split, asked = open_evaluation_data(run, forecaster, recipe, data, question)
+    dataset, split, asked = open_evaluation_data(run, forecaster, recipe, data, question, source)
     converted = question.in_dbz and dataset.spec.units != "dBZ"
     dataset = dataset_in_dbz(dataset) if converted else dataset
     if forecaster is not None:
@@ -107,6 +113,7 @@ def open_evaluation_data(
     recipe: Recipe,
     data: dict[str, Any],
     question: EvaluationOptions = DEFAULT_OPTIONS,
+    source: Source | None = None,
 ) -> tuple[DataSet, str, str]:
     """The windows that a run is to be tried on.
 
@@ -116,6 +123,7 @@ def open_evaluation_data(
         recipe: of the run.
         data: fields of a DataConfig; without a source, the run's own data are used.
         question: split, lengths, and whether whole frames are asked for.
+        source: the data, where they have been opened already.
 
     Returns:
         the data set, the split of it to use, and what that split is called: its name, or all.
@@ -125,51 +133,46 @@ def open_evaluation_data(
     """
     trained = None if forecaster is None else forecaster.context
     lengths = question.context or trained or recipe.context_, question.horizon or recipe.horizon_
-    config = _data_config(run, recipe, data, None if forecaster is None else forecaster.spec)
+    model = None if forecaster is None else forecaster.spec
+    config, stored = _open_config(run, recipe, data, model)
     config = config.model_copy(update=WHOLE) if question.whole else config
-    asked = question.split or (ALL if _is_foreign(config, recipe) else None)
+    if source is None and config.source != MOVING_MNIST:
+        source = open_source(config, stored)
+    has_no_splits = source is not None and config.source != recipe.data.source and source.labels is None
+    asked = question.split or (ALL if has_no_splits else None)
     if asked == ALL:
         config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
-    dataset = _open(config, lengths, recipe.seed, forecaster)
+    spec = None if source is None or model is None else _spec_as_trained(model, source.spec, config)
+    context, horizon = lengths
+    dataset = open_data(config, context=context, horizon=horizon, seed=recipe.seed, source=source, spec=spec)
+    if source is None and model is not None:
+        check_values(model, dataset.spec)
     split = "test" if asked == ALL else _split(asked, dataset)
     return dataset, split, asked or split
 
 
-def _data_config(run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpec | None) -> DataConfig:
-    own = RunFolder(run).recipe.is_file()
-    if "source" not in data and not own:
+def _open_config(
+    run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpec | None
+) -> tuple[DataConfig, StoredArray | None]:
+    """The configuration of the run's own data, or of others as they were read in training: these are opened for it."""
+    has_data = RunFolder(run).recipe.is_file()
+    if "source" not in data and not has_data:
         raise UsageError(
             "--data", got="nothing", expected="moving-mnist or a file, as this is no run with data of its own"
         )
-    if not own or data.get("source", recipe.data.source) != recipe.data.source:
-        return parse_config(DataConfig, data_fields_as_trained(recipe, data, model), "data")
-    return parse_config(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data")
+    if not has_data or data.get("source", recipe.data.source) != recipe.data.source:
+        return open_as_trained(recipe, data, model)
+    return parse_config(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data"), None
 
 
-def _is_foreign(config: DataConfig, recipe: Recipe) -> bool:
-    """Whether the data are not those of the run, and have no splits of their own: then all of them are scored."""
-    if config.source in (MOVING_MNIST, recipe.data.source):
-        return False
-    return FileSource(config).labels is None
-
-
-def _open(
-    config: DataConfig, lengths: tuple[int | str, int | str], seed: int, forecaster: Forecaster | None
-) -> DataSet:
-    """The data on the model's scale."""
-    context, horizon = lengths
-    dataset = open_data(config, context=context, horizon=horizon, seed=seed)
-    if forecaster is None:
-        return dataset
-    model = forecaster.spec
-    check_values(model, dataset.spec)
-    check_step(model, dataset.spec, config.step_minutes)
-    if (dataset.spec.low, dataset.spec.high) != (model.low, model.high) and config.range is None:
-        scaled = config.model_copy(update={"range": (model.low, model.high)})
-        dataset = open_data(scaled, context=context, horizon=horizon, seed=seed)
-    if len(model.ranges) != len(dataset.spec.ranges):
-        return dataset
-    return replace(dataset, spec=dataset.spec.model_copy(update={"ranges": model.ranges}))
+def _spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:
+    """The spec of data that the model was made for, on its value range unless another is asked for."""
+    check_values(model, data)
+    check_step(model, data, config.step_minutes)
+    update: dict[str, Any] = {} if config.range is not None else {"low": model.low, "high": model.high}
+    if len(model.ranges) == len(data.ranges):
+        update["ranges"] = model.ranges
+    return data.model_copy(update=update)
 
 
 def _split(asked: str | None, dataset: DataSet) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from framecast.data import DataSet
 from framecast.data.units import DBZ_UNITS, RATE_UNITS
+from framecast.data.windows.windows import Windows
 from framecast.errors import UsageError
 from framecast.forecast import Forecast
 from framecast.forecasting.predictor import PastFrames, Predictor
@@ -42,19 +44,33 @@ def dataset_in_dbz(dataset: DataSet) -> DataSet:
         dataset,
         spec=spec.model_copy(update={"units": DBZ_UNITS, "low": 0.0, "high": _SCALE.high}),
         notes=(*dataset.notes, f"scale: mm/h turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {_SCALE.high:g} dBZ"),
-        read=_Read(dataset.read, spec.targets),
+        windows=_DBZWindows(dataset.windows, spec.targets),
     )
 
 
 @dataclass(frozen=True)
-class _Read:
-    read: Callable[[str, int, int], Window]
+class _DBZWindows:
+    """Windows of rain rates as windows of reflectivity."""
+
+    rates: Windows
     targets: int
 
-    def __call__(self, split: str, epoch: int, index: int) -> Window:
-        window = self.read(split, epoch, index)
-        rates, others = np.split(window.frames, [self.targets], axis=1)
-        return window._replace(frames=np.concatenate([to_dbz(torch.from_numpy(rates)).numpy(), others], 1))
+    def read(self, split: str, epoch: int, index: int) -> Window:
+        window = self.rates.read(split, epoch, index)
+        return window._replace(frames=self._convert(window.frames))
+
+    def count(self, split: str) -> int:
+        return self.rates.count(split)
+
+    def event(self, split: str, index: int) -> int | None:
+        return self.rates.event(split, index)
+
+    def training_frames(self) -> Iterator[NDArray[np.float32]]:
+        return map(self._convert, self.rates.training_frames())
+
+    def _convert(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        rates, others = np.split(frames, [self.targets], axis=1)
+        return np.concatenate([to_dbz(torch.from_numpy(rates)).numpy(), others], 1)
 
 
 class DBZPredictor:

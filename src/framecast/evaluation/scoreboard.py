@@ -15,6 +15,7 @@ from rich.console import Console
 
 from framecast import files
 from framecast.data import DataSet
+from framecast.data.config import SPLITS
 from framecast.data.windows.loader import spread_windows
 from framecast.evaluation.tables import ARROWS, metric_unit, print_by_lead, print_means, print_skill
 from framecast.files import json_safe
@@ -59,11 +60,10 @@ class Scoreboard:
         """Which windows are drawn together, see `resample`."""
         if isinstance(self.block, int):
             return self.block
-        event = self.dataset.event
-        if event is None:
-            return 1
-        found = [event(self._split, window) for window in self.windows]
-        return found if self.block == EVENT or len(set(found)) >= ENOUGH else 1
+        events = [self.dataset.windows.event(self._split, window) for window in self.windows]
+        known = [event for event in events if event is not None]
+        enough = self.block == EVENT or len(set(known)) >= ENOUGH
+        return known if known and enough else 1
 
     @property
     def windows(self) -> list[int]:
@@ -162,7 +162,7 @@ class Scoreboard:
 
     @property
     def _split(self) -> str:
-        return self.split if self.split in self.dataset.counts else "test"
+        return self.split if self.split in SPLITS else "test"
 
     def _place(self, index: int) -> tuple[str, int, int]:
         return self._split, 0, index % self.dataset.count(self._split)

@@ -1,4 +1,4 @@
-"""Files that are seen as those of the training were."""
+"""DataConfig for a new file, with the reading options (colour, coarsening, dBZ, channels, units) of a trained model."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ from typing import Any
 
 from framecast.data import MOVING_MNIST, DataConfig
 from framecast.data.config import FileConfig
+from framecast.data.formats.base import StoredArray
 from framecast.data.sources.channels import channel_fields
 from framecast.data.sources.open import open_stored
 from framecast.errors import UsageError
 from framecast.recipe.recipe import Recipe, parse_config
 from framecast.types import FrameSpec
 
-ALIKE = ("colour", "shrink", "scale", "z_r", "max_missing")
-"""What is said of any file as it was said in training."""
-OF_ONE = ("variable", "units", "missing")
-"""What may be said of one of several files."""
-OF_A_FILE = ("variable", "dims", "times", "missing", "units", "step_minutes")
-"""What was said of the very file."""
+OF_ANY_FILE = ("colour", "shrink", "scale", "z_r", "max_missing")
+"""Fields that are taken over from the training for any file."""
+OF_ONE_FILE = ("variable", "units", "missing")
+"""Fields that a recipe may give one of several files."""
+OF_THE_SAME_FILE = ("variable", "dims", "times", "missing", "units", "step_minutes")
+"""Fields that are taken over for a file of the training only."""
+IF_SILENT = ("units", "missing")
+"""Fields that are taken over where neither the user nor the file gives them."""
 
 
-def data_fields_as_trained(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None) -> dict[str, Any]:
-    """Fields of a DataConfig: seen as in training, unless something else is said.
+def open_as_trained(
+    recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None
+) -> tuple[DataConfig, StoredArray | None]:
+    """Open a file with the reading options of a training, unless the user gives others.
 
     A file of the training is read as it was read then. Of others pictures are grey, pixels averaged, rain rates in dBZ,
     frames left out and channels used as there; units and the code of missing pixels are those of the training where the
@@ -30,48 +35,48 @@ def data_fields_as_trained(recipe: Recipe, data: dict[str, Any], model: FrameSpe
 
     Args:
         recipe: of the training.
-        data: what is said.
+        data: fields of a DataConfig that the user gives, the source among them.
         model: what the model takes; None for a baseline, which takes what the recipe says.
+
+    Returns:
+        the configuration, and the array that was opened by it; None for generated data.
 
     Raises:
         InputError: a file that cannot be read.
-        UsageError: the variables of the training in another order.
+        UsageError: the variables of the training in another order, or fields that do not fit.
     """
-    if data.get("source") == MOVING_MNIST:
-        return data
-    said = recipe.data
-    file = _file(said, data.get("source"))
-    names = (*ALIKE, *(OF_A_FILE if file is not None else ()))
-    alike: dict[str, Any] = {name: getattr(said, name) for name in names}
-    channels = {"targets": said.targets, "covariates": said.covariates, "calendar": said.calendar}
+    config = parse_config(DataConfig, data if data["source"] == MOVING_MNIST else _fields(recipe, data, model), "data")
+    if config.source == MOVING_MNIST:
+        return config, None
+    stored = open_stored(config)
+    silent = [name for name in IF_SILENT if getattr(config, name) is None and getattr(stored.attributes, name) is None]
+    return config.model_copy(update={name: getattr(recipe.data, name) for name in silent}), stored
+
+
+def _fields(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None) -> dict[str, Any]:
+    """Fields of a DataConfig: those of the training that suit the file, under those of the user."""
+    trained = recipe.data
+    file = _find_file(trained, data["source"])
+    names = (*OF_ANY_FILE, *(OF_THE_SAME_FILE if file is not None else ()))
+    fields: dict[str, Any] = {name: getattr(trained, name) for name in names}
+    channels = {"targets": trained.targets, "covariates": trained.covariates, "calendar": trained.calendar}
     channels = channels if model is None else channel_fields(model)
-    if any(channels.values()) and said.variable is not None:
-        alike["variable"] = said.variable
+    if any(channels.values()) and trained.variable is not None:
+        fields["variable"] = trained.variable
     if file is not None:
-        alike |= {name: value for name in OF_ONE if (value := getattr(file, name)) is not None}
-    _check_order(said.variable, data.get("variable"))
-    return _filled({**alike, **channels, **data}, said)
+        fields |= {name: value for name in OF_ONE_FILE if (value := getattr(file, name)) is not None}
+    _check_order(trained.variable, data.get("variable"))
+    return {**fields, **channels, **data}
 
 
-def _file(said: DataConfig, source: str | None) -> FileConfig | None:
-    """The file of the training that this is; None for another."""
-    files = [FileConfig(path=said.source)] if isinstance(said.source, str) else said.source
-    return next(
-        (file for file in files if source is not None and Path(file.path).resolve() == Path(source).resolve()), None
-    )
+def _find_file(trained: DataConfig, source: str) -> FileConfig | None:
+    """The file of the training that a path is; None for another."""
+    files = [FileConfig(path=trained.source)] if isinstance(trained.source, str) else trained.source
+    path = Path(source).resolve()
+    return next((file for file in files if Path(file.path).resolve() == path), None)
 
 
 def _check_order(trained: str | None, asked: str | None) -> None:
     before, now = ([] if names is None else names.split(",") for names in (trained, asked))
     if before != now and sorted(before) == sorted(now):
         raise UsageError("--var", got=asked, expected=f"{trained}, the order of the training")
-
-
-def _filled(data: dict[str, Any], said: DataConfig) -> dict[str, Any]:
-    """The same with the units and the missing code of the training, where neither the user nor the file has any."""
-    wanted = {name: value for name in ("units", "missing") if (value := getattr(said, name)) is not None}
-    wanted = {name: value for name, value in wanted.items() if data.get(name) is None}
-    if not wanted:
-        return data
-    stored = open_stored(parse_config(DataConfig, data, "data")).attributes
-    return {**data, **{name: value for name, value in wanted.items() if getattr(stored, name) is None}}

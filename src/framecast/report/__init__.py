@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from framecast import files
+from framecast.data.sources.base import Source
 from framecast.errors import CheckpointError, InputError
 from framecast.evaluation.prepare import prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
@@ -37,6 +38,7 @@ def write_report(
     pictures: Path | None = None,
     options: EvaluationOptions = DEFAULT_OPTIONS,
     evaluation: tuple[EvaluationSuite, Scoreboard] | None = None,
+    source: Source | None = None,
     device: str = "auto",
     model: str | None = None,
     quiet: bool = False,
@@ -50,6 +52,7 @@ def write_report(
         options: of the evaluation; by default test windows, else validation windows; without a limit, as many as a
             validation takes.
         evaluation: forecasts and scores that were computed before; None to evaluate the run with `options`.
+        source: the run's data, where they have been opened already.
         device: where to compute.
         model: `package.module:Class` of a network of the user's that the user trusts.
         quiet: whether to show no progress.
@@ -68,7 +71,7 @@ def write_report(
         files.check_new(pictures)
     subtitle = f"{describe_network(record)} on {record.source}, {record.iterations} iterations"
     try:
-        suite, scoreboard = evaluation or _evaluate(record, run, options, device, quiet=quiet)
+        suite, scoreboard = evaluation or _evaluate(record, run, options, source, device, quiet=quiet)
     except (InputError, CheckpointError) as error:
         if pictures is not None:
             raise
@@ -84,10 +87,10 @@ def write_report(
 
 
 def _evaluate(
-    record: Record, run: str | Path, options: EvaluationOptions, device: str, *, quiet: bool
+    record: Record, run: str | Path, options: EvaluationOptions, source: Source | None, device: str, *, quiet: bool
 ) -> tuple[EvaluationSuite, Scoreboard]:
     options = options._replace(limit=options.limit or record.recipe.validate_.sequences)
-    suite = prepare_suite(str(run), {}, options, device=device, model=foreign(record.recipe))
+    suite = prepare_suite(str(run), {}, options, source=source, device=device, model=foreign(record.recipe))
     return suite, suite.score(quiet=quiet)
 
 

@@ -13,6 +13,7 @@ from lightning_fabric.plugins import MixedPrecision
 
 from framecast import kernels
 from framecast.data import MOVING_MNIST, DataSet, open_data
+from framecast.data.sources.base import Source
 from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
 from framecast.errors import UsageError
 from framecast.progress import Silent, show_progress
@@ -32,13 +33,21 @@ class _Mixed(MixedPrecision):
         return data
 
 
-def start(recipe: Recipe, path: str | Path, place: Launch = SINGLE_PROCESS, *, quiet: bool = False) -> TrainingOutcome:
+def start(
+    recipe: Recipe,
+    path: str | Path,
+    place: Launch = SINGLE_PROCESS,
+    *,
+    source: Source | None = None,
+    quiet: bool = False,
+) -> TrainingOutcome:
     """Begin a run in a new folder and train to its end.
 
     Args:
         recipe: what to train, how, and what on.
         path: of the run's folder; made once all of the recipe is known to fit.
         place: where to compute.
+        source: what to train on, where it has been opened already.
         quiet: plain lines instead of a progress bar.
 
     Raises:
@@ -49,7 +58,7 @@ def start(recipe: Recipe, path: str | Path, place: Launch = SINGLE_PROCESS, *, q
         NonFiniteLoss: nothing of that step was saved.
     """
     recipe = _anchored(recipe)
-    dataset, folder = _open(recipe), RunFolder(path)
+    dataset, folder = _open(recipe, source), RunFolder(path)
     recipe = recipe.resolved(dataset)
     fabric = new_fabric(recipe, place)
     if place.rank == 0 and not folder.recipe.exists():
@@ -128,8 +137,9 @@ def _anchored(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": data})
 
 
-def _open(recipe: Recipe) -> DataSet:
-    return open_data(recipe.data, context=recipe.context_, horizon=recipe.horizon_, seed=recipe.seed)
+def _open(recipe: Recipe, source: Source | None = None) -> DataSet:
+    context, horizon = recipe.context_, recipe.horizon_
+    return open_data(recipe.data, context=context, horizon=horizon, seed=recipe.seed, source=source)
 
 
 def _held(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:

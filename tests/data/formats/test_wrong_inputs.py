@@ -11,6 +11,7 @@ import pytest
 import zarr
 
 from framecast.data import DataConfig, DataSet, FileSource, MovingMNISTConfig, open_data
+from framecast.data.sources.open import open_stored
 from framecast.errors import InputError, UsageError
 
 GOOD = np.random.default_rng(0).integers(0, 200, (6, 4, 5), np.uint8)
@@ -135,10 +136,10 @@ def test_limits_hold_before_anything_is_read(tmp_path: Path):
     with pytest.raises(InputError, match="expected 1 to 68719476736"):
         FileSource(DataConfig(source=str(tmp_path / "a.npy")))
     with pytest.raises(InputError, match="at most 100"):
-        FileSource(DataConfig(source=str(tmp_path / "a.npz")), content_limit=100)
+        open_stored(DataConfig(source=str(tmp_path / "a.npz")), content_limit=100)
     np.save(tmp_path / "b.npy", GOOD)
     with pytest.raises(InputError, match="expected 1 to 100"):
-        FileSource(DataConfig(source=str(tmp_path / "b.npy")), mapped_limit=100)
+        open_stored(DataConfig(source=str(tmp_path / "b.npy")), mapped_limit=100)
 
 
 def _metadata(path: Path, change: Callable[[dict], object]) -> None:

@@ -98,7 +98,7 @@ def test_workers_change_nothing(dataset: DataSet):
     assert torch.equal(state, torch.get_rng_state()), "torch's global generator was used"
 
 
-def test_an_error_in_a_worker_keeps_its_kind(tmp_path: Path):
+def test_an_error_in_a_worker_keeps_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "a.npy"
     np.save(path, np.random.default_rng(0).random((60, 4, 5)))
     data = open_data(DataConfig(source=str(path)), context=2, horizon=2, seed=0)
@@ -106,7 +106,7 @@ def test_an_error_in_a_worker_keeps_its_kind(tmp_path: Path):
     def fail(split: str, epoch: int, index: int) -> Window:
         raise InputError("a.npy", got="a fault")
 
-    object.__setattr__(data, "read", fail)
+    monkeypatch.setattr(data.windows, "read", fail)
     with pytest.raises(InputError, match="a fault"):
         steps(1, data, workers=1)
 

@@ -174,8 +174,8 @@ def test_large_frames_are_read_one_by_one(tmp_path, monkeypatch):
     frames = np.random.default_rng(0).random((20, 4, 5), np.float32)
     np.save(tmp_path / "a.npy", frames)
     data = open_data(DataConfig(source=str(tmp_path / "a.npy"), fractions=(1, 0, 0)), context=2, horizon=2, seed=0)
-    assert [len(part) for part in data.training()] == [16, 4]
-    monkeypatch.setattr("framecast.data.windows.splits.VALUES", 3 * 4 * 5)
-    parts = list(data.training())
+    assert [len(part) for part in data.windows.training_frames()] == [16, 4]
+    monkeypatch.setattr("framecast.data.windows.windows.VALUES", 3 * 4 * 5)
+    parts = list(data.windows.training_frames())
     assert max(map(len, parts)) == 3
     np.testing.assert_array_equal(np.concatenate(parts)[:, 0], frames)

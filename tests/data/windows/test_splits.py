@@ -26,15 +26,15 @@ class Lengths(NamedTuple):
     files: list[int] | None = None
     starts: list[int] | None = None
     """Steps of 5 minutes from the first frame of all."""
-    wholes: list[tuple[object, int]] | None = None
+    recordings: list[tuple[object, int]] | None = None
 
     @property
     def groups(self) -> list[int]:
         return self.files or [0] * len(self.lengths)
 
     @property
-    def places(self) -> list[tuple[object, int]]:
-        return self.wholes or [(n, 0) for n in range(len(self.lengths))]
+    def origins(self) -> list[tuple[object, int]]:
+        return self.recordings or [(n, 0) for n in range(len(self.lengths))]
 
     def frame_times(self, sequence: int):
         if self.starts is None:
@@ -253,7 +253,7 @@ def test_whole_files_where_there_are_no_labels():
 def test_a_gap_between_pieces_of_one_whole_without_times():
     """Ten pieces of one recording, one frame missing between two."""
     lengths = [19] * 10
-    source = Lengths(lengths, wholes=[("film", 20 * n) for n in range(10)])
+    source = Lengths(lengths, recordings=[("film", 20 * n) for n in range(10)])
     got = split_windows(source, config(split_by="sequence", gap=8), 4)
     moments = {name: {20 * s + t for s, t in used(windows, 4)} for name, windows in got.windows.items()}
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):

@@ -1,4 +1,4 @@
-"""What any source of frames offers to the splits and to the data set."""
+"""Interface of a source of sequences: what splits, windows and forecasts ask of opened data."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from framecast.types import Area, FrameSpec, Grid, Window
 
 @runtime_checkable
 class Source(Protocol):
-    """Sequences of frames that can be read piece by piece. A new file format is a class with these members."""
+    """Interface of a source: sequences of frames in raw units, read when asked for, with their times and labels.
+
+    A source has been opened from a DataConfig, whatever the format of its files: `FileSource` from one path,
+    `MultiFileSource` from several. A new file format implements `framecast.data.formats.base.Reader`, not this.
+    """
 
     @property
     def spec(self) -> FrameSpec:
-        """What each frame is."""
+        """Channels, size, units and value range of each frame."""
 
     @property
     def grid(self) -> Grid:
-        """Where pixels lie, what channels are, the calendar, and what counts as missing."""
+        """Georeference, names of channels, calendar, and what counts as missing."""
 
     @property
     def latest(self) -> Sequence[int]:
@@ -39,10 +43,10 @@ class Source(Protocol):
         """Number of the file (or folder, or video) that each sequence comes from; one for all sequences of an array."""
 
     @property
-    def places(self) -> Sequence[tuple[object, int]]:
-        """Of each sequence, what it is a piece of, and the number of its first frame there.
+    def origins(self) -> Sequence[tuple[object, int]]:
+        """(recording that it is a piece of, index of its first frame there) of each sequence.
 
-        Where times are not known, pieces of one whole are at least as far apart as these numbers.
+        Where times are not known, pieces of one recording are at least as far apart as these indices.
         """
 
     @property

@@ -43,7 +43,7 @@ def calendar_values(times: NDArray[Any], cycles: Sequence[Cycle]) -> NDArray[np.
 
 
 class ChannelUnits(NamedTuple):
-    """Of the channels of a file."""
+    """Units of the targets of a file, and the factor of each channel."""
 
     name: str
     """Of the targets; 1 where they differ."""
@@ -54,24 +54,24 @@ class ChannelUnits(NamedTuple):
 
 
 def resolve_units(
-    given: str | None, said: str | None, own: Sequence[str], roles: ChannelRoles | None, count: int
+    given: str | None, stated: str | None, by_channel: Sequence[str], roles: ChannelRoles | None, count: int
 ) -> ChannelUnits:
     """Units of the targets, and each channel's own factor.
 
     Args:
         given: by the user, of the targets; over what the file says.
-        said: by the file, of all channels.
-        own: by the file, of each; empty, or of another length, where it says none.
+        stated: by the file, of all channels.
+        by_channel: by the file, of each; empty, or of another length, where it says none.
         roles: which channels are targets; None where all are.
         count: channels of the file.
     """
-    spelled = list(own) if len(own) == count else [said or ""] * count
+    spelled = list(by_channel) if len(by_channel) == count else [stated or ""] * count
     targets = range(count) if roles is None else roles.targets
-    file = list(dict.fromkeys(filter(None, (spelled[place] for place in targets))))
+    file = list(dict.fromkeys(filter(None, (spelled[channel] for channel in targets))))
     if given is not None:
-        for place in targets:
-            spelled[place] = given
-    names = list(dict.fromkeys(canonical_units(spelled[place])[0] for place in targets))
+        for channel in targets:
+            spelled[channel] = given
+    names = list(dict.fromkeys(canonical_units(spelled[channel])[0] for channel in targets))
     notes = []
     if given is None and not file:
         notes.append("units: not said, taken as 1")
@@ -120,18 +120,18 @@ def resolve_roles(config: DataConfig, grid: Grid, count: int) -> ChannelRoles | 
         got = f"times of the calendar {grid.calendar}"
         raise InputError("data.calendar: day", got=got, expected="the standard calendar", fix="leave day out")
     names = grid.variables if len(grid.variables) == count else tuple(map(str, range(count)))
-    covariates = [place for wanted in config.covariates for place in _found(wanted, names, "covariates")]
+    covariates = [channel for wanted in config.covariates for channel in _find_channels(wanted, names, "covariates")]
     if config.targets is None:
-        targets = [place for place in range(count) if place not in covariates]
+        targets = [channel for channel in range(count) if channel not in covariates]
     else:
-        targets = [place for wanted in config.targets for place in _found(wanted, names, "targets")]
+        targets = [channel for wanted in config.targets for channel in _find_channels(wanted, names, "targets")]
     used = [*targets, *covariates]
     if not targets or len(set(used)) < len(used):
-        twice = dict.fromkeys(names[place] for place in used if used.count(place) > 1)
+        twice = dict.fromkeys(names[channel] for channel in used if used.count(channel) > 1)
         got = f"{', '.join(twice)} twice" if twice else "no target"
         fix = "name each channel once, and leave one to be forecast"
         raise InputError("data.targets, data.covariates", got=got, expected="channels, each of one kind", fix=fix)
-    past = [place for place in range(count) if place not in used]
+    past = [channel for channel in range(count) if channel not in used]
     return ChannelRoles(tuple(targets), tuple(past), tuple(covariates), config.calendar, names)
 
 
@@ -144,15 +144,15 @@ def channel_fields(spec: FrameSpec) -> dict[str, Any]:
     return {"targets": list(spec.names), "covariates": covariates, "calendar": list(cycles)}
 
 
-def _found(wanted: str | int, names: Sequence[str], what: str) -> list[int]:
+def _find_channels(wanted: str | int, names: Sequence[str], what: str) -> list[int]:
     """Numbers of a channel, or of all levels of a variable."""
     text = str(wanted)
-    places = [place for place, name in enumerate(names) if text in (name, name.split("[")[0])]
-    if not places and text.isdecimal() and int(text) < len(names):
-        places = [int(text)]
-    if not places:
+    channels = [channel for channel, name in enumerate(names) if text in (name, name.split("[")[0])]
+    if not channels and text.isdecimal() and int(text) < len(names):
+        channels = [int(text)]
+    if not channels:
         near = get_close_matches(text, names, 1)
         fix = f"did you mean {near[0]}?" if near else "name them with --var too, where a file has several variables"
         expected = f"one of {', '.join(names)}, or 0 to {len(names) - 1}"
         raise InputError(f"data.{what}", got=repr(wanted), expected=expected, fix=fix)
-    return places
+    return channels

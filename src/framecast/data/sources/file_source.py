@@ -6,7 +6,7 @@ import hashlib
 import math
 import sys
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from framecast.data.config import DataConfig
 from framecast.data.decode import coarsen
 from framecast.data.fingerprint import DIGITS, fingerprint
-from framecast.data.formats.base import FileAttributes, StoredArray
-from framecast.data.formats.numpy_files import CONTENT_LIMIT, MAPPED_LIMIT
+from framecast.data.formats.base import StoredArray
 from framecast.data.sources.channels import calendar_channels, calendar_values, resolve_roles, resolve_units
 from framecast.data.sources.file_series import fingerprint_files
 from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
 from framecast.data.sources.open import open_stored
 from framecast.data.sources.sequences import SequenceSelection, cut_pieces
-from framecast.data.sources.value_scan import ValueScan, is_code, nonempty_range, scan_values
+from framecast.data.sources.value_scan import ValueScan, is_code, nonempty_range, scan_latest_values, scan_values
 from framecast.data.times import Timeline
 from framecast.data.units import DBZ_UNITS, canonical_units, reflectivity_relation
 from framecast.errors import InputError
@@ -46,19 +45,18 @@ class FileSource:
 
     Args:
         config: source (the path) and what the user says about it.
-        mapped_limit: largest .npy to accept, bytes.
-        content_limit: largest array in an .npz to accept, bytes once unpacked.
+        stored: the array that the path holds, where it has been opened already.
+        last: a forecast is to be made from so many frames at the end of each sequence: no values are looked at but theirs
+            and, where frames are missing there, those before them. None for all.
 
     Raises:
         InputError: a file that cannot be used, and why.
     """
 
-    def __init__(
-        self, config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content_limit: int = CONTENT_LIMIT
-    ) -> None:
-        self._path = Path(config.path)
-        stored = open_stored(config, mapped_limit=mapped_limit, content_limit=content_limit)
-        name, said = config.path, stored.attributes
+    def __init__(self, config: DataConfig, stored: StoredArray | None = None, *, last: int | None = None) -> None:
+        self._path, name = Path(config.path), config.path
+        stored = stored or open_stored(config)
+        attributes = stored.attributes
         self.about: str = stored.about
         self.timeline: Timeline | None = stored.timeline
         self._files = stored.files
@@ -69,21 +67,24 @@ class FileSource:
         self.notes: list[str] = [*stored.notes, *notes]
         self._roles = resolve_roles(config, stored.grid, self._layout.size("c"))
         self._factors: NDArray[np.float32] | None = None
-        self._missing = said.missing if config.missing is None else config.missing
+        self._missing = attributes.missing if config.missing is None else config.missing
         units = self._calibrate(config.units, stored)
-        self._scan = self._scanned(stored.grain, name, everything=config.max_missing is not None)
+        step = attributes.step_minutes if config.step_minutes is None else config.step_minutes
+        self._selection = SequenceSelection(self._layout, self.timeline, attributes, step, name)
+        self._scan = self._scan_values(stored.grain, config, last)
         self._reflectivity = None if config.scale is None else reflectivity_relation(units, config.z_r, name)
         if self._reflectivity is not None:
             a, b = self._reflectivity.coefficients
             self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {DBZ_RANGE[1]:g} dBZ")
             units = DBZ_UNITS
-        low, high = self._range(config.range, units, name)
-        self.has_missing: bool = self._finds_missing()
+        low, high = self._choose_range(config.range, units, name)
+        self.has_missing: bool = self._may_be_missing()
         self.missing_frames = 0
-        self._chosen = config.frames is not None
-        self._placement = placement = self._placed(config, said, name)
-        self.pieces, self.lengths, self.labels = placement.pieces, placement.lengths, placement.labels
-        self.latest, self.groups, self.places = placement.latest, placement.groups, placement.places
+        self._select(config)
+        self._is_part = config.frames is not None
+        self.pieces, self.lengths, self.labels = self._selection.pieces, self._selection.lengths, self._selection.labels
+        self.latest, self.groups = self._selection.latest, self._selection.groups
+        self.origins: Sequence[tuple[object, int]] = self._selection.origins
         self.grid: Grid = stored.grid.coarse(config.shrink)
         if self._roles is not None:
             self.grid = self.grid.of(self._roles.targets)
@@ -91,14 +92,14 @@ class FileSource:
             self.grid = self.grid.model_copy(update={"units": (config.units,) * len(self.grid.units)})
         self.spec = FrameSpec(
             channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
-            height=self._shrunk_size("h", name),
-            width=self._shrunk_size("w", name),
+            height=self._shrink_size("h", name),
+            width=self._shrink_size("w", name),
             units=units,
             low=low,
             high=high,
-            ranges=self._ranges((low, high), name),
-            step_minutes=said.step_minutes if config.step_minutes is None else config.step_minutes,
-            **self._beside(name),
+            ranges=self._find_target_ranges((low, high), name),
+            step_minutes=step,
+            **self._find_channels(name),
         )
         self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
 
@@ -112,20 +113,18 @@ class FileSource:
             length = self.lengths[sequence] if 0 <= sequence < len(self.lengths) else None
             expected = f"sequences 0..{len(self.lengths) - 1}" if length is None else f"frames 0..{length - 1}"
             raise InputError(str(self._path), got=f"sequence {sequence}, frames {start}..{stop - 1}", expected=expected)
-        at, begin, end = self.pieces[sequence].sequence, *self._placement.stored(sequence, start, stop)
-        if self._cache is None:
-            frames = self._load(at, begin, end, area)
-        else:
-            frames = self._cache.read(at, begin, end, area, self._load)
+        stored, first = self.pieces[sequence].sequence, self.pieces[sequence].first
+        load = self._load if self._cache is None else partial(self._cache.read, load=self._load)
+        frames = load(stored, first + start, first + stop, area)
         if self._roles is not None and self._roles.calendar:
-            frames = self._dated(frames, sequence, start)
+            frames = self._add_calendar(frames, sequence, start)
         valid = np.isfinite(frames) if self.has_missing else None
-        return Window(frames, valid, self._placement.time(sequence, start))
+        return Window(frames, valid, self._selection.time(sequence, start))
 
-    def _dated(self, frames: NDArray[np.float32], sequence: int, start: int) -> NDArray[np.float32]:
-        """The same with the channels that are computed from the times."""
+    def _add_calendar(self, frames: NDArray[np.float32], sequence: int, start: int) -> NDArray[np.float32]:
+        """Frames with the channels that are computed from the times beside the others."""
         assert self._roles is not None
-        moments = [self._placement.time(sequence, start + t) for t in range(len(frames))]
+        moments = [self._selection.time(sequence, start + t) for t in range(len(frames))]
         if any(moment is None for moment in moments):
             fix = "give their pattern with --times, or leave data.calendar out"
             raise InputError(str(self._path), got="frames without times", expected="times, for data.calendar", fix=fix)
@@ -134,7 +133,7 @@ class FileSource:
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
-        return self._placement.times(sequence)
+        return self._selection.times(sequence)
 
     @property
     def dims(self) -> str:
@@ -144,7 +143,7 @@ class FileSource:
 
     def fingerprint(self) -> str:
         """16 hex digits of a sha256 over the contents of the file or files, and which frames of them are asked for."""
-        if not self._chosen:
+        if not self._is_part:
             return self._fingerprint
         return hashlib.sha256(f"{self._fingerprint} {[tuple(p) for p in self.pieces]}".encode()).hexdigest()[:DIGITS]
 
@@ -156,7 +155,7 @@ class FileSource:
         """Frames out of the file, raw units, NaN where missing."""
         part = None if area is None else area.times(self._shrink)
         stored = self._layout.read(self._array, sequence, start, stop, part)
-        frames = self._raw(stored)
+        frames = self._to_raw(stored)
         if self.has_missing:
             frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
         if self._factors is not None:
@@ -168,7 +167,7 @@ class FileSource:
             frames[:, targets] = self._reflectivity.as_dbz(frames[:, targets])
         return frames
 
-    def _shrunk_size(self, letter: str, name: str) -> int:
+    def _shrink_size(self, letter: str, name: str) -> int:
         size = self._layout.size(letter)
         if size < self._shrink:
             raise InputError(f"{name}: shrink", got=self._shrink, expected=f"at most {size}, the pixels of a side")
@@ -188,7 +187,7 @@ class FileSource:
         targets = slice(None) if self._roles is None else list(self._roles.targets)
         return bool((self._factors[targets] == 1).all())
 
-    def _raw(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+    def _to_raw(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         if (self._scale, self._offset) == (1.0, 0.0):
             with np.errstate(over="ignore"):
                 return stored.astype(np.float32, order="C")
@@ -197,49 +196,46 @@ class FileSource:
 
     def _calibrate(self, given: str | None, stored: StoredArray) -> str:
         """Take in scale, offset and units; the units of the targets."""
-        said, count = stored.attributes, self._layout.size("c")
-        units = resolve_units(given, said.units, stored.grid.units, self._roles, count)
+        attributes, count = stored.attributes, self._layout.size("c")
+        units = resolve_units(given, attributes.units, stored.grid.units, self._roles, count)
         self.notes += units.notes
-        self._scale, self._offset, self._factors = said.scale, said.offset, None
+        self._scale, self._offset, self._factors = attributes.scale, attributes.offset, None
         if self._roles is None and len(set(units.factors)) == 1:
-            self._scale, self._offset = said.scale * units.factors[0], said.offset * units.factors[0]
+            self._scale, self._offset = attributes.scale * units.factors[0], attributes.offset * units.factors[0]
         else:
             self._factors = np.array(units.factors, np.float32)
         return units.name
 
-    def _scanned(self, grain: tuple[int, ...], name: str, *, everything: bool) -> ValueScan | None:
+    def _scan_values(self, grain: tuple[int, ...], config: DataConfig, last: int | None) -> ValueScan | None:
         """Look at the values, unless they are plain bytes, of which none can be missing."""
         if self._plain_bytes and self._missing is None:
             return None
-        whole, samples, block = SERIES if self._files else (None, None, None)
-        whole = sys.maxsize if everything else whole
         counting = None if self._roles is None else self._roles.targets
-        dims = self._layout.dims
-        found = scan_values(
-            self._array, grain, self._missing, dims, counting, whole=whole, samples=samples, block=block
-        )
-        part = "" if found.whole else f" in a sample of {found.seen} values"
-        if found.not_finite:
-            share = 100 * found.not_finite / found.seen
-            self.notes.append(f"missing: {found.not_finite} values ({share:.3g} %) are NaN or infinite{part}")
-        if found.coded:
-            share = 100 * found.coded / found.seen
-            self.notes.append(f"missing: {found.coded} values ({share:.3g} %) hold the code {self._missing:g}{part}")
-        if found.low > found.high:
-            raise InputError(name, got=f"no valid value{part}", expected="some pixels that are not missing")
-        if not part and not found.coded and self._missing is not None:
-            self.notes.append(f"missing: no value holds the code {self._missing:g}")
-        return found
+        if last is None:
+            limits: dict[str, Any] = (
+                dict(zip(("whole", "samples", "block"), SERIES, strict=True)) if self._files else {}
+            )
+            limits |= {"whole": sys.maxsize} if config.max_missing is not None else {}
+            scan = scan_values(self._array, grain, self._missing, self._layout.dims, counting, **limits)
+        else:
+            groups = self._selection.with_only(config.frames).pieces_by_group
+            scan = scan_latest_values(
+                self._array, self._layout, groups, last, self._missing, counting, config.max_missing
+            )
+        self.notes += scan.describe_missing(self._missing)
+        if scan.low > scan.high:
+            part = scan.part and f" {scan.part}"
+            raise InputError(config.path, got=f"no valid value{part}", expected="some pixels that are not missing")
+        return scan
 
-    def _finds_missing(self) -> bool:
-        found = self._scan
-        if found is None:
+    def _may_be_missing(self) -> bool:
+        if self._scan is None:
             return False
-        may = self._missing is not None or self._array.dtype.kind == "f"
-        return found.coded + found.not_finite > 0 or (may and not found.whole)
+        can_be = self._missing is not None or self._array.dtype.kind == "f"
+        return self._scan.coded + self._scan.not_finite > 0 or (can_be and not self._scan.whole)
 
-    def _range(self, given: tuple[float, float] | None, units: str, name: str) -> tuple[float, float]:
-        found = self._found_range(name)
+    def _choose_range(self, given: tuple[float, float] | None, units: str, name: str) -> tuple[float, float]:
+        low, high = self._find_range(name)
         if given is not None:
             return given
         if units == DBZ_UNITS:
@@ -248,14 +244,13 @@ class FileSource:
         if self._plain_bytes and self._unscaled:
             self.notes.append("range: 0 to 255, as values are unsigned 8-bit")
             return BYTE_RANGE
-        low, high = found
         if low >= high:
             raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="or give a range")
-        part = "" if self._scan is None or self._scan.whole else ", in a sample"
-        self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part}")
+        part = "" if self._scan is None else self._scan.part
+        self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}")
         return low, high
 
-    def _found_range(self, name: str, channels: Sequence[int] | None = None) -> tuple[float, float]:
+    def _find_range(self, name: str, channels: Sequence[int] | None = None) -> tuple[float, float]:
         """Range of the raw values of some channels, by default the targets, as float32 holds them."""
         if channels is None:
             channels = range(self._layout.size("c")) if self._roles is None else self._roles.targets
@@ -273,48 +268,50 @@ class FileSource:
             raise InputError(name, got="values beyond 3.4e38", expected="values that float32 can hold")
         return min(ends), max(ends)
 
-    def _ranges(self, shared: tuple[float, float], name: str) -> tuple[tuple[float, float], ...]:
-        """Of each target, where units differ: that of dBZ, else as found; where nothing is valid the shared one."""
+    def _find_target_ranges(self, shared: tuple[float, float], name: str) -> tuple[tuple[float, float], ...]:
+        """Range of each target, where units differ: that of dBZ, else as found; where nothing is valid the shared one."""
         units = [canonical_units(unit)[0] for unit in self.grid.units]
         targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
         if len(set(units)) < 2 or len(units) != len(targets):
             return ()
-        seen = [self._scan is None or self._scan.ranges[place][0] <= self._scan.ranges[place][1] for place in targets]
-        found = [
-            nonempty_range(*self._found_range(name, [place])) if seen[n] else shared for n, place in enumerate(targets)
-        ]
-        return tuple(DBZ_RANGE if unit == DBZ_UNITS else ends for unit, ends in zip(units, found, strict=True))
+        scan = self._scan
+        return tuple(
+            DBZ_RANGE
+            if unit == DBZ_UNITS
+            else nonempty_range(*self._find_range(name, [channel]))
+            if scan is None or scan.ranges[channel][0] <= scan.ranges[channel][1]
+            else shared
+            for unit, channel in zip(units, targets, strict=True)
+        )
 
-    def _beside(self, name: str) -> dict[str, Any]:
-        """What a FrameSpec says of the channels where they play different parts."""
-        if self._roles is None:
+    def _find_channels(self, name: str) -> dict[str, Any]:
+        """Fields of a FrameSpec about the channels, where they play different parts."""
+        roles = self._roles
+        if roles is None:
             return {}
 
-        def channel(place: int) -> Channel:
-            low, high = nonempty_range(*self._found_range(name, [place]))
-            return Channel(name=found.names[place], low=low, high=high)
+        def describe(channel: int) -> Channel:
+            low, high = nonempty_range(*self._find_range(name, [channel]))
+            return Channel(name=roles.names[channel], low=low, high=high)
 
-        found = self._roles
         return {
-            "names": tuple(found.names[place] for place in found.targets),
-            "past": tuple(map(channel, found.past)),
-            "covariates": (*map(channel, found.covariates), *calendar_channels(found.calendar)),
+            "names": tuple(roles.names[channel] for channel in roles.targets),
+            "past": tuple(map(describe, roles.past)),
+            "covariates": (*map(describe, roles.covariates), *calendar_channels(roles.calendar)),
         }
 
-    def _placed(self, config: DataConfig, said: FileAttributes, name: str) -> SequenceSelection:
-        """Find where sequences lie, once frames that are missing as a whole and those not asked for are taken out."""
-        step = said.step_minutes if config.step_minutes is None else config.step_minutes
-        placement, found = SequenceSelection(self._layout, self.timeline, said, step, name), self._scan
-        if found is not None and not found.whole and self.has_missing:
+    def _select(self, config: DataConfig) -> None:
+        """Take out frames that are missing as a whole, and those that are not asked for."""
+        scan, selection = self._scan, self._selection
+        if scan is not None and scan.extent == "sample" and self.has_missing:
             self.notes.append("gaps: not all frames were looked at for missing ones; data.max_missing=0.99 does so")
-        whole = found is not None and found.whole
-        cut = cut_pieces(self._layout, placement.latest, found.lost, config.max_missing) if found and whole else None
-        if cut is not None:
-            self.notes.append(cut.note)
-            placement.without(cut)
-            self.missing_frames = len(cut.missing)
+        if scan is not None and scan.extent != "sample":
+            cut = cut_pieces(self._layout, selection.latest, scan.lost, config.max_missing)
+            if cut is not None:
+                self.notes.append(cut.note)
+                self._selection = selection = selection.without(cut)
+                self.missing_frames = len(cut.missing)
         if config.frames is not None:
-            before = sum(placement.lengths)
-            placement.only(config.frames)
-            self.notes.append(f"frames: {sum(placement.lengths)} of {before} are used")
-        return placement
+            count = sum(selection.lengths)
+            self._selection = selection.with_only(config.frames)
+            self.notes.append(f"frames: {sum(self._selection.lengths)} of {count} are used")

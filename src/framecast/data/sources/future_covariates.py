@@ -26,7 +26,7 @@ class FutureCovariates:
 
     Args:
         spec: of the model.
-        contexts: the last frames of each sequence, as `ArraySource.read` gives them; at least one.
+        contexts: the last frames of each sequence, as `FileSource.read` gives them; at least one.
         horizon: K, frames ahead.
         step_minutes: between frames, where known.
         file: which file holds covariates of the future, and how it is read; None for none.
@@ -45,17 +45,17 @@ class FutureCovariates:
         file: DataConfig | None = None,
     ) -> None:
         self.spec, self.contexts, self.horizon, self.step_minutes = spec, contexts, horizon, step_minutes
-        self._own = [channel for channel in spec.covariates if not channel.calendar]
-        varying = [channel for number, channel in enumerate(self._own) if not self._constant(number)]
+        self._stored = [channel for channel in spec.covariates if not channel.calendar]
+        varying = [channel for number, channel in enumerate(self._stored) if not self._constant(number)]
         self._source: FileSource | None = None
         self._read: list[Channel] = []
         if file is not None:
-            self._source, self._read = self._opened(file, varying)
+            self._source, self._read = self._open(file, varying)
         elif varying:
             names = ", ".join(channel.name for channel in varying)
             fix = "give a file with them: --covariates FILE"
             raise InputError(f"covariates {names}", got="none of the future", expected="those of each frame", fix=fix)
-        carried = [channel.name for channel in self._own if channel not in self._read]
+        carried = [channel.name for channel in self._stored if channel not in self._read]
         self.notes = [f"covariates: {', '.join(carried)}, constant over the context, stay as they are"] * bool(carried)
 
     def of(self, number: int, first: np.datetime64 | None) -> Array:
@@ -76,18 +76,18 @@ class FutureCovariates:
         times = self._times(first)
         if self._source is not None:
             read = self._frames(number, times)
-            for place, channel in enumerate(self._read):
-                ahead[:, self._own.index(channel)] = read[:, place]
-        cycles: list[Cycle] = [cycle for cycle in ("hour", "day") if f"{cycle}_sin" in self._dated]
+            for number_read, channel in enumerate(self._read):
+                ahead[:, self._stored.index(channel)] = read[:, number_read]
+        cycles: list[Cycle] = [cycle for cycle in ("hour", "day") if f"{cycle}_sin" in self._calendar_names]
         for cycle in cycles:
             if times is None:
                 raise InputError("covariates", got="frames without times", expected=f"times, for {cycle}")
-            place = len(self._own) + self._dated.index(f"{cycle}_sin")
-            ahead[:, place : place + 2] = calendar_values(times, [cycle])[:, :, None, None]
+            first_wave = len(self._stored) + self._calendar_names.index(f"{cycle}_sin")
+            ahead[:, first_wave : first_wave + 2] = calendar_values(times, [cycle])[:, :, None, None]
         return np.concatenate([past, ahead])
 
     @property
-    def _dated(self) -> list[str]:
+    def _calendar_names(self) -> list[str]:
         return [channel.name for channel in self.spec.covariates if channel.calendar]
 
     def _constant(self, number: int) -> bool:
@@ -101,16 +101,16 @@ class FutureCovariates:
         step = np.timedelta64(round(self.step_minutes * 60_000), "ms")
         return first.astype("datetime64[ms]") + step * np.arange(self.horizon)
 
-    def _opened(self, file: DataConfig, varying: list[Channel]) -> tuple[FileSource, list[Channel]]:
+    def _open(self, file: DataConfig, varying: list[Channel]) -> tuple[FileSource, list[Channel]]:
         """The file, and the covariates in it: all, or those that are needed."""
-        if not self._own:
+        if not self._stored:
             raise UsageError("--covariates", got=file.source, expected="nothing: this model has none that a file holds")
         try:
-            return _named(file, self._own), self._own
+            return _open_channels(file, self._stored), self._stored
         except InputError:
-            if not varying or len(varying) == len(self._own):
+            if not varying or len(varying) == len(self._stored):
                 raise
-            return _named(file, varying), varying
+            return _open_channels(file, varying), varying
 
     def _frames(self, number: int, times: NDArray[Any] | None) -> Array:
         """(K, channels that are read, H, W), by their times where those are known, else the first of the file."""
@@ -131,12 +131,12 @@ class FutureCovariates:
         if missing:
             got = f"no frame of {str(missing[0].astype('datetime64[s]')).replace('T', ' ')}"
             raise InputError("--covariates", got=got, expected=f"frames from {times[0]} to {times[-1]}")
-        places = [at[time] for time in times]
-        return np.concatenate([source.read(sequence, place, place + 1).frames for sequence, place in places])
+        positions = [at[time] for time in times]
+        return np.concatenate([source.read(sequence, frame, frame + 1).frames for sequence, frame in positions])
 
     @cached_property
     def _at(self) -> list[dict[np.datetime64, tuple[int, int]]] | None:
-        """Where the frame of each time lies in the file; None if it has no times.
+        """(sequence, frame) of each time in the file; None if it has no times.
 
         One for the whole file where no time is there twice; else one for each of its sequences (or groups of files).
 
@@ -145,23 +145,23 @@ class FutureCovariates:
         """
         source = self._source
         assert source is not None
-        wholes = np.searchsorted(source.latest, range(len(source.lengths))).tolist()
-        found: list[dict[np.datetime64, tuple[int, int]]] = [{} for _ in source.latest]
-        for sequence, whole in enumerate(wholes):
+        groups = np.searchsorted(source.latest, range(len(source.lengths))).tolist()
+        positions: list[dict[np.datetime64, tuple[int, int]]] = [{} for _ in source.latest]
+        for sequence, group in enumerate(groups):
             times = source.frame_times(sequence)
             if times is None:
                 return None
-            found[whole].update({time: (sequence, place) for place, time in enumerate(times)})
-        together = {time: place for times in found for time, place in times.items()}
-        if len(together) == sum(map(len, found)):
+            positions[group].update({time: (sequence, frame) for frame, time in enumerate(times)})
+        together = {time: position for times in positions for time, position in times.items()}
+        if len(together) == sum(map(len, positions)):
             return [together]
-        if len(found) != len(self.contexts):
-            got, expected = f"{len(found)} sequences of the same times", f"{len(self.contexts)}, as are forecast"
+        if len(positions) != len(self.contexts):
+            got, expected = f"{len(positions)} sequences of the same times", f"{len(self.contexts)}, as are forecast"
             raise InputError("--covariates", got=got, expected=expected, fix="give one for each, in their order")
-        return found
+        return positions
 
 
-def _named(file: DataConfig, channels: Sequence[Channel]) -> FileSource:
+def _open_channels(file: DataConfig, channels: Sequence[Channel]) -> FileSource:
     """Open a file of these covariates: by name, or all its channels in their order where they have numbers only.
 
     What was said of the targets is not meant for them: each channel has the units that the file gives it, as in training.

@@ -1,4 +1,4 @@
-"""Which axis of a stored array is what, and where each sequence lies in it."""
+"""Layout of a stored array: what each axis is, and which frames each sequence has."""
 
 from __future__ import annotations
 
@@ -40,8 +40,17 @@ class ArrayLayout(NamedTuple):
             return [int(n) for n in self.clips[:, :, 1].sum(1)]
         return [self.size("t")] * self.size("n")
 
-    def places(self, sequence: int) -> NDArray[np.int64]:
-        """Where the frames of a sequence lie along t."""
+    def row(self, sequence: int) -> int:
+        """Index of a sequence along n; 0 where sequences share one axis of time."""
+        return sequence if self.clips is None else 0
+
+    def block(self, row: int, begin: int, end: int) -> tuple[slice, ...]:
+        """Key of whole frames begin..end-1 along t."""
+        key = {"n": slice(row, row + 1), "t": slice(begin, end)}
+        return tuple(key.get(letter, slice(0, size)) for letter, size in zip(self.dims, self.shape, strict=True))
+
+    def frame_indices(self, sequence: int) -> NDArray[np.int64]:
+        """Index of each frame of a sequence along t."""
         if self.clips is None:
             return np.arange(self.size("t"))
         return np.concatenate([np.arange(first, first + length) for first, length in self.clips[sequence].tolist()])
@@ -67,7 +76,7 @@ class ArrayLayout(NamedTuple):
 
 
 def infer_layout(stored: StoredArray, dims: str | None, name: str) -> tuple[ArrayLayout, list[str]]:
-    """Decide what the axes are: as told, as the file says, or by rule where only one reading is usual.
+    """Decide what the axes are: as the user or the file says, or by rule where only one reading is usual.
 
     Args:
         stored: the array.
@@ -83,28 +92,28 @@ def infer_layout(stored: StoredArray, dims: str | None, name: str) -> tuple[Arra
     shape, notes = stored.array.shape, []
     chosen = dims or stored.attributes.dims
     if chosen is None:
-        chosen = _by_rule(shape, stored.own_layout, name)
+        chosen = _infer_dims(shape, stored.own_layout, name)
         notes = [f"dims: {chosen}, from shape {shape}"]
     if len(chosen) != len(shape):
         raise InputError(f"{name}: dims", got=f"{chosen} for shape {shape}", expected=f"{len(shape)} letters")
     if stored.clips is not None and dims is not None and dims != stored.attributes.dims:
         raise InputError(f"{name}: dims", got=dims, expected=f"{stored.attributes.dims}, the layout of this file")
-    found = ArrayLayout(chosen, shape, stored.clips)
+    layout = ArrayLayout(chosen, shape, stored.clips)
     if math.prod(shape) == 0:
         raise InputError(name, got=f"shape {shape}", expected="no axis of size 0")
-    pixels = found.size("c") * found.size("h") * found.size("w")
-    frames = found.size("n") * found.size("t")
+    pixels = layout.size("c") * layout.size("h") * layout.size("w")
+    frames = layout.size("n") * layout.size("t")
     if pixels > PIXELS_LIMIT or frames > FRAMES_LIMIT:
         got = f"{frames} frames of {pixels} pixels"
         raise InputError(name, got=got, expected=f"at most {FRAMES_LIMIT} frames of {PIXELS_LIMIT} pixels")
-    return found, notes
+    return layout, notes
 
 
-def _by_rule(shape: tuple[int, ...], own: bool, name: str) -> str:
+def _infer_dims(shape: tuple[int, ...], is_own: bool, name: str) -> str:
     colours = len(shape) > 3 and shape[-1] in COLOURS
     if len(shape) == 3:
         return "thw"
-    if own and not colours and len(shape) in (4, 5):
+    if is_own and not colours and len(shape) in (4, 5):
         return "nthw" if len(shape) == 4 else "ntchw"
     candidates = {4: ["nthw", "tnhw", "tchw", "thwc"], 5: ["ntchw", "tnchw", "nthwc"]}.get(len(shape))
     if candidates is None:

@@ -1,4 +1,4 @@
-"""Several sources as one: a file each, or parts of files."""
+"""Several files, or parts of files, as one source."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from framecast.data.config import DataConfig, FileConfig
 from framecast.data.fingerprint import DIGITS
+from framecast.data.formats.base import StoredArray
 from framecast.data.sources.base import Source
 from framecast.data.sources.file_source import FileSource
 from framecast.data.units import canonical_units
@@ -20,14 +21,18 @@ from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
 
-def open_source(config: DataConfig) -> Source:
-    """The source of a configuration, be it one path or several files.
+def open_source(config: DataConfig, stored: StoredArray | None = None) -> Source:
+    """Open the source of a configuration, be it one path or several files.
+
+    Args:
+        config: source and what the user says about it.
+        stored: the array of the one path, where it has been opened already.
 
     Raises:
         InputError: a file that cannot be used, or files that do not fit together.
     """
     if isinstance(config.source, str):
-        return FileSource(config)
+        return FileSource(config, stored)
     return MultiFileSource(config, config.source)
 
 
@@ -46,17 +51,17 @@ class MultiFileSource:
         self._parts = [FileSource(config.of(file)) for file in files]
         self._names = [Path(file.path).name for file in files]
         self._check(cropped=config.crop is not None)
-        _check_apart(self._parts, files)
+        _check_disjoint(self._parts, files)
         self._ends = list(itertools.accumulate(len(part.lengths) for part in self._parts))
         self.lengths: Sequence[int] = [length for part in self._parts for length in part.lengths]
         self.sizes: Sequence[tuple[int, int]] = [size for part in self._parts for size in part.sizes]
-        self.labels: Sequence[str] | None = self._labelled(files)
+        self.labels: Sequence[str] | None = self._label(files)
         self.groups: Sequence[int] = [n for n, part in enumerate(self._parts) for _ in part.lengths]
-        # parts of one file are pieces of one whole
-        self.places: Sequence[tuple[object, int]] = [
-            ((Path(file.path).resolve(), whole), first)
+        # parts of one file are pieces of one recording
+        self.origins: Sequence[tuple[object, int]] = [
+            ((Path(file.path).resolve(), recording), first)
             for file, part in zip(files, self._parts, strict=True)
-            for whole, first in part.places
+            for recording, first in part.origins
         ]
         begins = [0, *self._ends]
         self.latest: Sequence[int] = [
@@ -76,8 +81,8 @@ class MultiFileSource:
             }
         )
         grids = [part.grid for part in self._parts]
-        places = [grid.model_copy(update={"long_names": ()}) for grid in grids]
-        alike = all(place == places[0] for place in places)
+        unnamed = [grid.model_copy(update={"long_names": ()}) for grid in grids]
+        alike = all(grid == unnamed[0] for grid in unnamed)
         self.grid: Grid = grids[0] if alike else grids[0].model_copy(update={"y": (), "x": (), "crs": None})
 
     def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
@@ -89,32 +94,42 @@ class MultiFileSource:
         if not 0 <= sequence < len(self.lengths):
             expected = f"0 to {len(self.lengths) - 1}"
             raise InputError("sequence", got=sequence, expected=expected)
-        part, number = self._place(sequence)
+        part, number = self._locate(sequence)
         return part.read(number, start, stop, area)
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
-        part, number = self._place(sequence)
+        part, number = self._locate(sequence)
         return part.frame_times(number)
 
     def fingerprint(self) -> str:
         """16 hex digits over the fingerprints of all."""
         return hashlib.sha256("".join(part.fingerprint() for part in self._parts).encode()).hexdigest()[:DIGITS]
 
-    def _place(self, sequence: int) -> tuple[FileSource, int]:
+    def _locate(self, sequence: int) -> tuple[FileSource, int]:
         number = bisect.bisect_right(self._ends, sequence)
         return self._parts[number], sequence - (self._ends[number - 1] if number else 0)
 
     def _check(self, *, cropped: bool) -> None:
-        first, own = self._parts[0].spec, _units(self._parts[0])
+        first, units = self._parts[0].spec, _target_units(self._parts[0])
         for name, part in zip(self._names, self._parts, strict=True):
             spec = part.spec
             pairs = [
                 ("units", spec.units, first.units, "name them with units, or turn rain rates into dBZ with scale: dBZ"),
-                ("units by channel", _units(part), own, "name them with units, or choose variables with variable"),
+                (
+                    "units by channel",
+                    _target_units(part),
+                    units,
+                    "name them with units, or choose variables with variable",
+                ),
                 ("channels", spec.channels, first.channels, "choose variables with variable"),
                 ("targets", spec.names, first.names, "choose them with targets"),
-                ("channels beside", _named(spec), _named(first), "choose them with variable, targets and covariates"),
+                (
+                    "channels beside",
+                    _other_names(spec),
+                    _other_names(first),
+                    "choose them with variable, targets and covariates",
+                ),
                 ("a step in minutes", spec.step_minutes, first.step_minutes, "choose files of one step"),
             ]
             if not cropped:
@@ -125,7 +140,7 @@ class MultiFileSource:
                     expected = f"{expected}, as in {self._names[0]}"
                     raise InputError(name, got=f"{what} {got}", expected=expected, fix=fix)
 
-    def _labelled(self, files: Sequence[FileConfig]) -> list[str] | None:
+    def _label(self, files: Sequence[FileConfig]) -> list[str] | None:
         """Split of each sequence, as said of its file or by the file."""
         labels: list[str] = []
         for file, part in zip(files, self._parts, strict=True):
@@ -137,18 +152,18 @@ class MultiFileSource:
         return labels
 
 
-def _named(spec: FrameSpec) -> list[str]:
+def _other_names(spec: FrameSpec) -> list[str]:
     return [channel.name for channel in (*spec.past, *spec.covariates)]
 
 
-def _units(part: FileSource) -> list[str]:
-    """Of each target where they differ."""
-    own = [canonical_units(unit)[0] for unit in part.grid.units]
-    return own if len(set(own)) > 1 else []
+def _target_units(part: FileSource) -> list[str]:
+    """Units of each target where they differ."""
+    units = [canonical_units(unit)[0] for unit in part.grid.units]
+    return units if len(set(units)) > 1 else []
 
 
 def _widest(of_parts: Sequence[Sequence[Channel]]) -> tuple[Channel, ...]:
-    """The same channels with ranges that hold those of all parts."""
+    """Channels with ranges that hold those of all parts."""
     return tuple(
         same[0].model_copy(update={"low": min(c.low for c in same), "high": max(c.high for c in same)})
         for same in zip(*of_parts, strict=True)
@@ -156,12 +171,12 @@ def _widest(of_parts: Sequence[Sequence[Channel]]) -> tuple[Channel, ...]:
 
 
 def _widest_ranges(of_parts: Sequence[Sequence[tuple[float, float]]]) -> tuple[tuple[float, float], ...]:
-    """By channel, what holds the ranges of all parts."""
+    """Range of each channel that holds those of all parts."""
     by_channel = zip(*of_parts, strict=True)
     return tuple((min(low for low, _ in same), max(high for _, high in same)) for same in by_channel)
 
 
-def _check_apart(parts: Sequence[FileSource], files: Sequence[FileConfig]) -> None:
+def _check_disjoint(parts: Sequence[FileSource], files: Sequence[FileConfig]) -> None:
     """No frame may be given twice: it could come into two splits."""
     seen: dict[tuple[Path, str | None, int], list[tuple[int, int]]] = {}
     for part, file in zip(parts, files, strict=True):

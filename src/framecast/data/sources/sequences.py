@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,8 +16,8 @@ from framecast.data.sources.layout import ArrayLayout
 from framecast.data.times import Timeline
 from framecast.errors import InputError
 
-TOLD = 5
-"""So many frames are told one by one."""
+LISTED = 5
+"""Missing frames that a note lists one by one."""
 
 
 class Piece(NamedTuple):
@@ -39,15 +41,25 @@ class Pieces(NamedTuple):
     def note(self) -> str:
         """One line."""
         several = len({piece.sequence for piece in self.pieces}) > 1
-        told = [f"{f + 1} of sequence {s}" if several else str(f + 1) for s, f in self.missing[:TOLD]]
-        more = f" and {len(self.missing) - TOLD} more" if len(self.missing) > TOLD else ""
+        listed = [f"{f + 1} of sequence {s}" if several else str(f + 1) for s, f in self.missing[:LISTED]]
+        more = f" and {len(self.missing) - LISTED} more" if len(self.missing) > LISTED else ""
         return (
-            f"gaps: {len(self.missing)} frames are missing as a whole, no window crosses one: {', '.join(told)}{more}"
+            f"gaps: {len(self.missing)} frames are missing as a whole, no window crosses one: {', '.join(listed)}{more}"
         )
 
 
+def are_frames_missing(lost: NDArray[np.float64], max_missing: float | None) -> NDArray[np.bool_]:
+    """Whether frames count as missing as a whole.
+
+    Args:
+        lost: share of missing values of each frame, of any shape.
+        max_missing: a frame of which a larger share is missing counts as missing; None for one of which nothing is there.
+    """
+    return lost >= 1 if max_missing is None else (lost > max_missing) | (lost >= 1)
+
+
 def cut_pieces(
-    layout: ArrayLayout, latest: Sequence[int], lost: NDArray[np.float64], most: float | None
+    layout: ArrayLayout, latest: Sequence[int], lost: NDArray[np.float64], max_missing: float | None
 ) -> Pieces | None:
     """Cut sequences at missing frames; None where there is no such frame.
 
@@ -57,25 +69,25 @@ def cut_pieces(
         layout: where sequences lie.
         latest: sequences that a forecast goes on from, ascending; those between two of them belong to the second.
         lost: (sequences of the array, T), share of missing values of each frame.
-        most: a frame of which a larger share is missing counts as missing; None for one of which nothing is there.
+        max_missing: see `are_frames_missing`.
     """
-    gone = lost >= 1 if most is None else (lost > most) | (lost >= 1)
+    gone = are_frames_missing(lost, max_missing)
     if not gone.any():
         return None
-    found: list[Piece] = []
+    pieces: list[Piece] = []
     ends: list[int] = []
     missing: list[tuple[int, int]] = []
     group, open_ended = 0, set(latest)
     for sequence in range(len(layout.lengths)):
-        bad = gone[sequence if layout.clips is None else 0][layout.places(sequence)]
+        bad = gone[layout.row(sequence), layout.frame_indices(sequence)]
         missing += [(sequence, int(frame)) for frame in np.flatnonzero(bad)]
-        found += [Piece(sequence, first, length) for first, length in _runs(~bad)]
+        pieces += [Piece(sequence, first, length) for first, length in _runs(~bad)]
         if sequence in open_ended:
-            if len(found) == group:
-                found.append(Piece(sequence, 0, len(bad)))
-            ends.append(len(found) - 1)
-            group = len(found)
-    return Pieces(found, ends, missing) if missing else None
+            if len(pieces) == group:
+                pieces.append(Piece(sequence, 0, len(bad)))
+            ends.append(len(pieces) - 1)
+            group = len(pieces)
+    return Pieces(pieces, ends, missing) if missing else None
 
 
 def _runs(good: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -94,7 +106,7 @@ class SequenceSelection:
     Args:
         layout: where they lie.
         timeline: of files that know their times.
-        said: labels and times of the sequences of an array.
+        attributes: labels and times of the sequences of an array.
         step_minutes: minutes between frames, where known.
         name: the source, for errors.
 
@@ -106,13 +118,13 @@ class SequenceSelection:
         self,
         layout: ArrayLayout,
         timeline: Timeline | None,
-        said: FileAttributes,
+        attributes: FileAttributes,
         step_minutes: float | None,
         name: str,
     ) -> None:
         self._lengths, self._timeline, self._step, self._name = layout.lengths, timeline, step_minutes, name
-        self._labels = self._of_each(said.split, "split")
-        self._starts = self._of_each(said.start_time, "start_time")
+        self._labels = self._check_number(attributes.split, "split")
+        self._starts = self._check_number(attributes.start_time, "start_time")
         self.pieces = [Piece(number, 0, length) for number, length in enumerate(self._lengths)]
         self.latest: Sequence[int] = timeline.latest if timeline else range(len(self._lengths))
         """Sequences after which nothing more is known; those between two of them belong to the second."""
@@ -121,6 +133,12 @@ class SequenceSelection:
     def lengths(self) -> list[int]:
         """Frames that are used of each."""
         return [piece.length for piece in self.pieces]
+
+    @property
+    def pieces_by_group(self) -> list[list[Piece]]:
+        """Pieces that follow one another in time, up to one after which nothing more is known."""
+        begins = [0, *(last + 1 for last in self.latest)]
+        return [self.pieces[begin:end] for begin, end in itertools.pairwise(begins)]
 
     @property
     def labels(self) -> list[str] | None:
@@ -134,74 +152,79 @@ class SequenceSelection:
         return [int(group) for group in np.searchsorted(ends, [piece.sequence for piece in self.pieces])]
 
     @property
-    def places(self) -> list[tuple[int, int]]:
-        """Of each, the stored sequence or the group of files that it is a piece of, and the number of its first frame."""
-        wholes = [piece.sequence for piece in self.pieces] if self._timeline is None else self.groups
-        return [(whole, self._first(piece)) for whole, piece in zip(wholes, self.pieces, strict=True)]
+    def origins(self) -> list[tuple[int, int]]:
+        """(stored sequence or group of files that it is a piece of, index of its first frame there) of each."""
+        parents = [piece.sequence for piece in self.pieces] if self._timeline is None else self.groups
+        return [(parent, self._first(piece)) for parent, piece in zip(parents, self.pieces, strict=True)]
 
-    def without(self, cut: Pieces) -> None:
+    def without(self, cut: Pieces) -> SequenceSelection:
         """Leave out frames that are missing as a whole; no window crosses one."""
-        self.pieces, self.latest = cut.pieces, cut.latest
+        return self._with_pieces(cut.pieces, cut.latest)
 
-    def only(self, wanted: Extent) -> None:
-        """Use some frames only: numbers are counted in the order of time of a file with times, else in each sequence.
+    def with_only(self, frames: Extent | None) -> SequenceSelection:
+        """Use some frames only, or all for None; counted in the order of time of a file with times, else by sequence.
 
         Raises:
             InputError: times where none are known, or no frame that is wanted.
         """
+        if frames is None:
+            return self
+        pieces: list[Piece] = []
+        last_of_group: dict[int, int] = {}
         groups = np.searchsorted(self.latest, range(len(self.pieces))).tolist()
-        found: list[tuple[int, Piece]] = []
         for number, (piece, group) in enumerate(zip(self.pieces, groups, strict=True)):
-            begin, end = self._edges(number, wanted)
+            begin, end = self._edges(number, frames)
             if begin < end:
-                found.append((group, Piece(piece.sequence, piece.first + begin, end - begin)))
-        if not found:
+                last_of_group[group] = len(pieces)
+                pieces.append(Piece(piece.sequence, piece.first + begin, end - begin))
+        if not pieces:
             last = max(self._first(piece) + piece.length for piece in self.pieces) - 1
-            got = " to ".join(str(edge) for edge in wanted)
+            got = " to ".join(str(edge) for edge in frames)
             expected = f"some of frames 0 to {last}, or their times"
             raise InputError(f"{self._name}: frames", got=got, expected=expected)
-        last_of = {group: at for at, (group, _) in enumerate(found)}
-        self.pieces, self.latest = [piece for _, piece in found], sorted(last_of.values())
+        return self._with_pieces(pieces, list(last_of_group.values()))
 
-    def stored(self, sequence: int, *at: int) -> list[int]:
-        """Numbers of frames as they lie in the file."""
-        return [self.pieces[sequence].first + number for number in at]
+    def _with_pieces(self, pieces: list[Piece], latest: list[int]) -> SequenceSelection:
+        selection = copy.copy(self)
+        selection.pieces, selection.latest = pieces, latest
+        return selection
 
-    def time(self, sequence: int, at: int) -> np.datetime64 | None:
+    def time(self, sequence: int, frame: int) -> np.datetime64 | None:
         """Time of a frame, UTC; None where unknown."""
-        number, (place,) = self.pieces[sequence].sequence, self.stored(sequence, at)
+        piece = self.pieces[sequence]
+        number, index = piece.sequence, piece.first + frame
         if self._timeline is not None:
             times = self._timeline.times
-            return None if times is None else times[self._timeline.runs[number][0] + place]
-        if self._starts is None or np.isnat(self._starts[number]) or (place and self._step is None):
+            return None if times is None else times[self._timeline.runs[number][0] + index]
+        if self._starts is None or np.isnat(self._starts[number]) or (index and self._step is None):
             return None
         first: np.datetime64 = self._starts[number]
-        return first + np.timedelta64(round(place * (self._step or 0) * 60), "s")
+        return first + np.timedelta64(round(index * (self._step or 0) * 60), "s")
 
     def times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
-        times = [self.time(sequence, at) for at in range(self.pieces[sequence].length)]
+        times = [self.time(sequence, frame) for frame in range(self.pieces[sequence].length)]
         known = [time for time in times if time is not None]
         return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
 
-    def _edges(self, sequence: int, wanted: Extent) -> tuple[int, int]:
+    def _edges(self, sequence: int, frames: Extent) -> tuple[int, int]:
         """First frame that is wanted, and the one after the last, counted in the piece."""
         piece = self.pieces[sequence]
-        if not isinstance(wanted[0], datetime):
-            begin, end = (min(max(int(edge) - self._first(piece), 0), piece.length) for edge in wanted)
+        if not isinstance(frames[0], datetime):
+            begin, end = (min(max(int(edge) - self._first(piece), 0), piece.length) for edge in frames)
             return begin, end
         moments = self.times(sequence)
         if moments is None:
             fix = "give the numbers of frames, as in frames: [0, 20]"
             expected = "data that know their times"
             raise InputError(f"{self._name}: frames", got="a span of time", expected=expected, fix=fix)
-        begin, end = np.searchsorted(moments, np.array(wanted, "datetime64[ms]")).tolist()
+        begin, end = np.searchsorted(moments, np.array(frames, "datetime64[ms]")).tolist()
         return begin, end
 
     def _first(self, piece: Piece) -> int:
         return piece.first + (self._timeline.runs[piece.sequence][0] if self._timeline else 0)
 
-    def _of_each(self, values: Any, key: str) -> Any:
+    def _check_number(self, values: Any, key: str) -> Any:
         count = len(self._lengths)
         if values is not None and len(values) != count:
             expected = f"{count}, one for each sequence"

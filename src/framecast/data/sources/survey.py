@@ -1,4 +1,4 @@
-"""A look through a source: values, missing pixels, frames that are all alike. What `framecast inspect` tells."""
+"""Survey of a source for `framecast inspect`: values, missing pixels, frames that are all alike."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN = 6
 class Survey(NamedTuple):
     """What frames are like, raw units."""
 
-    places: list[tuple[int, int]]
+    positions: list[tuple[int, int]]
     """(sequence, frame) of those that were looked at."""
     total: int
     """Frames of all sequences."""
@@ -43,13 +43,13 @@ class Survey(NamedTuple):
     counts: NDArray[np.int64]
     """Histogram of a sample of the valid values."""
     shown: list[NDArray[np.float32]]
-    """A few frames (C, H, W), evenly spread, and which of `places` they are."""
-    shown_places: list[int]
+    """A few frames (C, H, W), evenly spread, and which of `positions` they are."""
+    shown_positions: list[int]
 
     @property
     def whole(self) -> bool:
         """Whether every frame was looked at."""
-        return len(self.places) == self.total
+        return len(self.positions) == self.total
 
 
 def survey_source(source: FileSource) -> Survey:
@@ -58,17 +58,17 @@ def survey_source(source: FileSource) -> Survey:
     Raises:
         InputError: a frame cannot be read.
     """
-    places = [(sequence, at) for sequence, length in enumerate(source.lengths) for at in range(length)]
+    positions = [(sequence, at) for sequence, length in enumerate(source.lengths) for at in range(length)]
     spec = source.spec
     room = max(2, min(FRAMES, VALUES // (spec.channels * spec.height * spec.width)))
-    chosen = _spread(len(places), room)
+    chosen = _spread(len(positions), room)
     keep = set(_spread(len(chosen), SHOWN))
     missing, means, samples, shown = [], [], [], []
     constant = empty = repeated = 0
     low, high = np.inf, -np.inf
     before: NDArray[np.float32] | None = None
-    for number, place in enumerate(chosen):
-        sequence, at = places[place]
+    for number, index in enumerate(chosen):
+        sequence, at = positions[index]
         frame = source.read(sequence, at, at + 1).frames[0]
         valid = frame[np.isfinite(frame)]
         missing.append(1 - valid.size / frame.size)
@@ -78,7 +78,7 @@ def survey_source(source: FileSource) -> Survey:
             ends = float(valid.min()), float(valid.max())
             low, high, constant = min(low, ends[0]), max(high, ends[1]), constant + (ends[0] == ends[1])
             samples.append(valid[:: max(1, valid.size // PIXELS)].copy())  # a view would keep the frame
-        neighbours = number > 0 and chosen[number - 1] == place - 1 and places[place - 1][0] == sequence
+        neighbours = number > 0 and chosen[number - 1] == index - 1 and positions[index - 1][0] == sequence
         repeated += neighbours and before is not None and bool(np.array_equal(frame, before, equal_nan=True))
         before = frame
         if number in keep:
@@ -86,8 +86,8 @@ def survey_source(source: FileSource) -> Survey:
     values = np.concatenate(samples) if samples else np.zeros(1, np.float32)
     counts, edges = np.histogram(values.astype(np.float64), BINS)
     return Survey(
-        places=[places[place] for place in chosen],
-        total=len(places),
+        positions=[positions[index] for index in chosen],
+        total=len(positions),
         missing=np.array(missing, np.float64),
         mean=np.array(means, np.float64),
         constant=constant,
@@ -98,7 +98,7 @@ def survey_source(source: FileSource) -> Survey:
         edges=edges,
         counts=counts.astype(np.int64),
         shown=shown,
-        shown_places=sorted(keep),
+        shown_positions=sorted(keep),
     )
 
 

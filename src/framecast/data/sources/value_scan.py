@@ -1,16 +1,19 @@
-"""One pass over stored values: their range, how many are missing, and in which frames."""
+"""One pass over stored values, of all frames or of the last ones: range, and what is missing in which frame."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.formats.base import ArrayLike
+from framecast.data.sources.layout import ArrayLayout
+from framecast.data.sources.sequences import Piece, are_frames_missing
+from framecast.errors import InputError
 
 BLOCK = 8 << 20
 """Values that are looked at together, about."""
@@ -30,12 +33,33 @@ class ValueScan(NamedTuple):
     not_finite: int
     """NaN and infinite values that are not the missing code."""
     seen: int
-    whole: bool
-    """Whether all values were looked at."""
+    extent: Literal["whole", "sample", "latest"]
+    """Whether all values were looked at, an even sample of them, or those of the last frames only."""
     ranges: list[tuple[float, float]]
     """low and high of each channel."""
     lost: NDArray[np.float64]
     """(sequences, T), share of missing values in each frame, of the channels that count; 0 where not looked at."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all values were looked at."""
+        return self.extent == "whole"
+
+    @property
+    def part(self) -> str:
+        """Where values were looked at, in words; empty for everywhere."""
+        return {"whole": "", "sample": f"in a sample of {self.seen} values", "latest": "in the last frames"}[
+            self.extent
+        ]
+
+    def describe_missing(self, code: float | None) -> list[str]:
+        """Notes of how many values are missing; `code` is the stored value that stands for them."""
+        part, shares = self.part and f" {self.part}", []
+        for count, words in ((self.not_finite, "are NaN or infinite"), (self.coded, f"hold the code {code or 0:g}")):
+            if count:
+                shares.append(f"missing: {count} values ({100 * count / self.seen:.3g} %) {words}{part}")
+        none = self.whole and not self.coded and code is not None
+        return [*shares, f"missing: no value holds the code {code:g}"] if none else shares
 
 
 def nonempty_range(low: float, high: float) -> tuple[float, float]:
@@ -69,10 +93,52 @@ def scan_values(
     Raises:
         InputError: the values cannot be read.
     """
-    coded, not_finite, seen, tally = 0, 0, 0, _Tally(array.shape, dims, channels)
     entire = math.prod(array.shape) * array.dtype.itemsize <= (WHOLE if whole is None else whole)
     count = None if entire else SAMPLES if samples is None else samples
-    for key in _blocks(array.shape, grain, count, BLOCK if block is None else block):
+    blocks = _blocks(array.shape, grain, count, BLOCK if block is None else block)
+    tally = _Tally(array.shape, dims, channels)
+    return _scan_blocks(array, blocks, missing, tally, "whole" if entire else "sample")
+
+
+def scan_latest_values(
+    array: ArrayLike,
+    layout: ArrayLayout,
+    groups: Iterable[Sequence[Piece]],
+    count: int,
+    missing: float | None,
+    channels: Sequence[int] | None,
+    max_missing: float | None,
+) -> ValueScan:
+    """Look at the values that a forecast goes on from: of the last `count` frames of each group.
+
+    Where frames are missing there, at those before them too, until so many in a row are found, or a gap before fewer.
+
+    Args:
+        array: stored values.
+        layout: where sequences lie in it.
+        groups: pieces of sequences that follow one another in time.
+        count: frames of each group, at least 1.
+        missing: stored value of missing pixels.
+        channels: those in which a frame may be missing; None for all.
+        max_missing: see `are_frames_missing`.
+
+    Raises:
+        InputError: the values cannot be read, or all frames of a group are missing.
+    """
+    tally = _Tally(array.shape, layout.dims, channels)
+    blocks = (block for pieces in groups for block in _latest_blocks(layout, pieces, count, tally, max_missing))
+    return _scan_blocks(array, blocks, missing, tally, "latest")
+
+
+def _scan_blocks(
+    array: ArrayLike,
+    blocks: Iterable[tuple[slice, ...]],
+    missing: float | None,
+    tally: _Tally,
+    extent: Literal["whole", "sample", "latest"],
+) -> ValueScan:
+    coded = not_finite = seen = 0
+    for key in blocks:
         values = np.asarray(array[key])
         gone = is_code(values, missing)
         bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros((), np.bool_)
@@ -82,7 +148,7 @@ def scan_values(
         not_finite += int((bad & ~gone).sum())
         seen += values.size
     low, high = min(low for low, _ in tally.ranges), max(high for _, high in tally.ranges)
-    return ValueScan(low, high, coded, not_finite, seen, entire, tally.ranges, tally.shares())
+    return ValueScan(low, high, coded, not_finite, seen, extent, tally.ranges, tally.shares())
 
 
 class _Tally:
@@ -120,6 +186,10 @@ class _Tally:
         """(sequences, T), share of missing values."""
         return self.lost / self.of
 
+    def are_missing(self, row: int, frames: NDArray[np.int64], max_missing: float | None) -> NDArray[np.bool_]:
+        """Whether frames of a row of the array are missing as a whole, see `are_frames_missing`."""
+        return are_frames_missing(self.lost[row, frames] / self.of, max_missing)
+
 
 def is_code(values: NDArray[Any], missing: float | None) -> NDArray[np.bool_]:
     """Where stored values are the missing code; one False where there is no code."""
@@ -147,15 +217,41 @@ def _blocks(
         corners: Iterator[tuple[int, ...]] = itertools.product(*starts)
     else:
         grid = [len(s) for s in starts]
-        places = ((i * (total - 1)) // max(1, count - 1) for i in range(count))
-        corners = (_corner(place, grid, steps) for place in places)
+        numbers = ((i * (total - 1)) // max(1, count - 1) for i in range(count))
+        corners = (_corner(number, grid, steps) for number in numbers)
     for corner in corners:
         yield tuple(slice(at, at + step) for at, step in zip(corner, steps, strict=True))
 
 
-def _corner(place: int, grid: list[int], steps: list[int]) -> tuple[int, ...]:
+def _corner(number: int, grid: list[int], steps: list[int]) -> tuple[int, ...]:
     corner = []
     for size, step in zip(reversed(grid), reversed(steps), strict=True):
-        place, index = divmod(place, size)
+        number, index = divmod(number, size)
         corner.append(index * step)
     return tuple(reversed(corner))
+
+
+def _latest_blocks(
+    layout: ArrayLayout, pieces: Sequence[Piece], count: int, tally: _Tally, max_missing: float | None
+) -> Iterator[tuple[slice, ...]]:
+    """Blocks of the end of pieces, the last first; the tally of each block decides whether another is needed."""
+    at_once = max(1, min(count, BLOCK // math.prod(layout.size(letter) for letter in "chw")))
+    for piece in reversed(pieces):
+        frames = layout.frame_indices(piece.sequence)[piece.first : piece.first + piece.length]
+        row = layout.row(piece.sequence)
+        begin, missing = len(frames), np.ones(0, np.bool_)
+        while begin and not _holds_context(missing, count):
+            end, begin = begin, max(0, begin - at_once)
+            begin += int(np.flatnonzero(np.diff(frames[begin:end], prepend=frames[begin] - 1) != 1)[-1:].sum())
+            yield layout.block(row, int(frames[begin]), int(frames[end - 1]) + 1)
+            missing = tally.are_missing(row, frames[begin:], max_missing)
+        if not missing.all():
+            return
+    expected = "some pixels that are not missing"
+    raise InputError("the last frames", got="a sequence without a valid value", expected=expected)
+
+
+def _holds_context(missing: NDArray[np.bool_], count: int) -> bool:
+    """Whether `count` frames in a row are there before the last that is there, or all that there are up to a gap."""
+    there = np.flatnonzero(~missing)
+    return len(there) > 0 and bool(missing[: there[-1]].any() or there[-1] + 1 >= count)

@@ -13,7 +13,7 @@ from framecast.data.random import Purpose, random_stream
 from framecast.data.sources.base import Source
 from framecast.data.units import DBZ_UNITS, RATE_UNITS
 from framecast.errors import InputError
-from framecast.types import Area
+from framecast.types import Area, FrameSpec
 
 CANDIDATES = 8
 """Places that are drawn evenly for each crop, of which one is chosen by its weight."""
@@ -31,6 +31,7 @@ class Crops:
 
     Args:
         source: the frames.
+        spec: what they are.
         size: (height, width) of a crop, pixels.
         draws: crops that a window of whole frames counts for in an epoch; None for as many as fit side by side.
         weight: what is drawn more often, see `weighed`.
@@ -42,6 +43,7 @@ class Crops:
     """
 
     source: Source
+    spec: FrameSpec
     size: tuple[int, int]
     draws: int | None
     weight: Weight
@@ -92,7 +94,7 @@ class Crops:
         tiles = self._tiles(sequence)
         if not self.source.has_missing:
             return tiles
-        valid = np.isfinite(self.source.read(sequence, start, start + 1).frames[0, : self.source.spec.targets])
+        valid = np.isfinite(self.source.read(sequence, start, start + 1).frames[0, : self.spec.targets])
         return [tile for tile in tiles if valid[:, tile.rows, tile.columns].mean() >= COVERED] or tiles
 
     def _tiles(self, sequence: int) -> list[Area]:
@@ -102,10 +104,9 @@ class Crops:
         return [Area(top, left, rows, columns) for top in tops for left in lefts]
 
     def _weight(self, sequence: int, start: int, stop: int, place: Area) -> float:
-        spec = self.source.spec
         both = (self.source.read(sequence, at, at + 1, place).frames[0] for at in (start, stop - 1))
-        ends = [frame[: spec.targets] for frame in both]
-        return weigh_crop(ends, self.weight, self.threshold, spec.high - spec.low)
+        ends = [frame[: self.spec.targets] for frame in both]
+        return weigh_crop(ends, self.weight, self.threshold, self.spec.high - self.spec.low)
 
 
 def weigh_crop(ends: Sequence[NDArray[np.float32]], weight: Weight, threshold: float, span: float) -> float:
@@ -132,8 +133,8 @@ def weigh_crop(ends: Sequence[NDArray[np.float32]], weight: Weight, threshold: f
     return float(seen.mean()) * (FLOOR + score)
 
 
-def make_crops(source: Source, config: DataConfig, seed: int) -> Crops | None:
-    """The crops that a configuration asks for, if any.
+def make_crops(source: Source, spec: FrameSpec, config: DataConfig, seed: int) -> Crops | None:
+    """Crops that a configuration asks for, if any; `spec` says what the frames of the source are.
 
     Raises:
         InputError: a crop is larger than a frame.
@@ -141,7 +142,6 @@ def make_crops(source: Source, config: DataConfig, seed: int) -> Crops | None:
     if config.crop is None:
         return None
     size = (config.crop, config.crop) if isinstance(config.crop, int) else config.crop
-    spec = source.spec
     usual = WET.get(spec.units, (spec.low + spec.high) / 2)
     threshold = usual if config.crop_threshold is None else config.crop_threshold
-    return Crops(source, size, config.crops, config.crop_weight, threshold, seed)
+    return Crops(source, spec, size, config.crops, config.crop_weight, threshold, seed)

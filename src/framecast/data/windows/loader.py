@@ -111,7 +111,7 @@ def evaluation_batches(
 def spread_windows(count: int, limit: int | None) -> list[int]:
     """Which of a split's windows are used under a limit, evenly spread; the rows of scores are these."""
     used = count if limit is None else min(limit, count)
-    return [place * count // used for place in range(used)]
+    return [number * count // used for number in range(used)]
 
 
 def _check_rank(rank: int, world_size: int) -> None:
@@ -140,12 +140,12 @@ class _Order(Sampler[Keys]):
                 yield [self._key(first + row) for row in range(self.batch_size)]
 
     def _key(self, position: int) -> tuple[int, int]:
-        epoch, place = divmod(position, self.count)
+        epoch, rank = divmod(position, self.count)
         if epoch not in self._epochs:
             while len(self._epochs) >= 2:
                 del self._epochs[min(self._epochs)]
             self._epochs[epoch] = random_stream(Purpose.ORDER, self.seed, epoch).permutation(self.count)
-        return epoch, int(self._epochs[epoch][place])
+        return epoch, int(self._epochs[epoch][rank])
 
 
 class _Batches(Dataset[Batch]):

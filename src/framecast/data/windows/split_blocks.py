@@ -1,4 +1,4 @@
-"""Events, and blocks of frames kept apart from those of other splits."""
+"""Prevent leakage between splits: sequences in events, blocks trimmed until `gap` frames lie between splits."""
 
 from __future__ import annotations
 
@@ -47,24 +47,24 @@ def group_events(source: Source, usable: Sequence[int], gap: int) -> list[list[i
     if step is None or any(ends is None for ends in spans.values()):
         fix = "use split_by: sequence, or say when frames are with --times and --step-minutes"
         raise InputError("split by event", got="data whose times are unknown", expected="times for a gap", fix=fix)
-    found: list[list[int]] = []
+    events: list[list[int]] = []
     latest: Any = None
     for sequence in sorted(usable, key=lambda number: spans[number]):  # type: ignore[arg-type,return-value]
         first, last = spans[sequence]  # type: ignore[misc]
         if latest is not None and (first - latest) / step < gap + 1:
-            found[-1].append(sequence)
+            events[-1].append(sequence)
             latest = max(latest, last)
         else:
-            found.append([sequence])
+            events.append([sequence])
             latest = last
-    return found
+    return events
 
 
 def enforce_gap(source: Source, blocks: Blocks, gap: int) -> Blocks:
     """Blocks shortened at their beginning until `gap` frames lie between those of different splits.
 
-    Where times are not known, that holds between pieces of one whole (see `Source.places`), and for them at least: no
-    one knows how much is missing between two. All blocks are left as they are without a gap.
+    Where times are not known, that holds between pieces of one recording (see `Source.origins`), and for them at least:
+    no one knows how much is missing between two. All blocks are left as they are without a gap.
 
     Args:
         source: the sequences.
@@ -73,44 +73,44 @@ def enforce_gap(source: Source, blocks: Blocks, gap: int) -> Blocks:
     """
     if not gap:
         return blocks
-    placed = [(_place(source, block), name, block) for name, members in blocks.items() for block in members]
-    kept: Blocks = {name: [] for name in blocks}
+    spans = [(_span(source, block), name, block) for name, members in blocks.items() for block in members]
+    trimmed: Blocks = {name: [] for name in blocks}
     ends: dict[tuple[object, str], int] = {}
-    placed.sort(key=lambda entry: (entry[0].first, entry[0].last, entry[1]))
-    for (line, first, last, step), name, block in placed:
+    spans.sort(key=lambda entry: (entry[0].first, entry[0].last, entry[1]))
+    for (line, first, last, step), name, block in spans:
         others = [ends[line, other] for other in blocks if other != name and (line, other) in ends]
         begin = block.begin + max([0, *(math.ceil(gap + 1 - (first - end) / step) for end in others)])
         if begin < block.end:
-            kept[name].append(block._replace(begin=begin))
+            trimmed[name].append(block._replace(begin=begin))
             ends[line, name] = max(ends.get((line, name), last), last)
-    return {name: sorted(members) for name, members in kept.items()}
+    return {name: sorted(members) for name, members in trimmed.items()}
 
 
 def holds_within(source: Source, blocks: Blocks) -> bool:
-    """Whether a gap holds within the pieces of each whole only: there are several, and nothing says how far apart."""
-    lines = {_place(source, block).line for members in blocks.values() for block in members}
+    """Whether a gap holds within the pieces of each recording only: there are several, and nothing says how far apart."""
+    lines = {_span(source, block).line for members in blocks.values() for block in members}
     return len(lines) > 1
 
 
-class _Place(NamedTuple):
-    """Where a block lies."""
+class _Span(NamedTuple):
+    """First and last frame of a block along a line on which distances are known."""
 
     line: object
-    """What distances can be told along: None for time, else what the sequence is a piece of."""
+    """None for time, else the recording that the sequence is a piece of."""
     first: int
-    """Its first frame, milliseconds, or the number in the whole."""
+    """Of the first frame, milliseconds; or its index in the recording."""
     last: int
     step: int
     """Between two frames, in the same."""
 
 
-def _place(source: Source, block: SplitBlock) -> _Place:
+def _span(source: Source, block: SplitBlock) -> _Span:
     ends, step = block_times(source, block), _step(source)
     if ends is None or step is None:
-        whole, offset = source.places[block.sequence]
-        return _Place((whole,), offset + block.begin, offset + block.end - 1, 1)
+        recording, offset = source.origins[block.sequence]
+        return _Span((recording,), offset + block.begin, offset + block.end - 1, 1)
     first, last = (int(end.astype("datetime64[ms]").astype(np.int64)) for end in ends)
-    return _Place(None, first, last, int(step.astype(np.int64)))
+    return _Span(None, first, last, int(step.astype(np.int64)))
 
 
 def _step(source: Source) -> Any:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from framecast.data.config import SPLITS, DataConfig
 from framecast.data.durations import in_frames
@@ -18,14 +17,8 @@ from framecast.data.sources.base import Source
 from framecast.data.windows.split_blocks import Blocks, SplitBlock, block_times, enforce_gap, group_events, holds_within
 from framecast.errors import InputError
 
-TOLD = 3
-"""So many blocks of a split are told one by one."""
-PIECE = 16
-"""Frames that are read at once, at most."""
-VALUES = 1 << 24
-"""Values that are read at once, about: large frames one by one, as several copies of them are made."""
-FITTED = 10_000
-"""Of more frames, an even sample of about so many is read."""
+LISTED = 3
+"""Blocks of a split that are listed one by one."""
 
 
 def describe_split(parts: Split, source: Source) -> list[str]:
@@ -33,42 +26,25 @@ def describe_split(parts: Split, source: Source) -> list[str]:
     lines = []
     for name, blocks in parts.blocks.items():
         if blocks:
-            more = f" and {len(blocks) - TOLD} more blocks" if len(blocks) > TOLD else ""
-            lines.append(f"{name}: {'; '.join(_named(block, source) for block in blocks[:TOLD])}{more}")
+            more = f" and {len(blocks) - LISTED} more blocks" if len(blocks) > LISTED else ""
+            lines.append(f"{name}: {'; '.join(_name_block(block, source) for block in blocks[:LISTED])}{more}")
     return lines
 
 
 def record_split(parts: Split, source: Source) -> dict[str, Any]:
-    """The same in full, plain values."""
-    blocks = {name: [_described(block, source) for block in members] for name, members in parts.blocks.items()}
+    """Describe a split in full, plain values for a record."""
+    blocks = {name: [_describe_block(block, source) for block in members] for name, members in parts.blocks.items()}
     windows = {name: len(members) for name, members in parts.windows.items()}
     return {"hash": parts.hash, "how": parts.how, "gap": parts.gap, "windows": windows, "blocks": blocks}
 
 
-def read_training_frames(source: Source, blocks: Sequence[SplitBlock]) -> Iterator[NDArray[np.float32]]:
-    """The frames of blocks once each, in pieces (T, C, H, W), raw units; of very many an even sample of the pieces.
-
-    Raises:
-        InputError: frames cannot be read.
-    """
-    channels = source.spec.channels + len(source.spec.covariates)
-    room = [max(1, min(PIECE, VALUES // (channels * height * width))) for height, width in source.sizes]
-    pieces = [
-        (b.sequence, at, min(at + room[b.sequence], b.end))
-        for b in blocks
-        for at in range(b.begin, b.end, room[b.sequence])
-    ]
-    every = -(-sum(block.end - block.begin for block in blocks) // FITTED)
-    return (source.read(*piece).frames for piece in pieces[:: max(1, every)])
-
-
-def _named(block: SplitBlock, source: Source) -> str:
+def _name_block(block: SplitBlock, source: Source) -> str:
     ends, sequence = block_times(source, block), f" of sequence {block.sequence}" if len(source.lengths) > 1 else ""
     text = f"frames {block.begin} to {block.end - 1}{sequence}"
     return text if ends is None else f"{text}, {_short(ends[0])} to {_short(ends[1])}"
 
 
-def _described(block: SplitBlock, source: Source) -> dict[str, Any]:
+def _describe_block(block: SplitBlock, source: Source) -> dict[str, Any]:
     ends = block_times(source, block)
     times = {} if ends is None else {"from": str(ends[0]), "to": str(ends[1])}
     return {"sequence": block.sequence, "first": block.begin, "last": block.end - 1, **times}
@@ -81,14 +57,14 @@ def _short(time: np.datetime64) -> str:
 ENOUGH = 10
 """Sequences from which "auto" splits by whole sequences."""
 
-Windows = dict[str, list[tuple[int, int]]]
+WindowStarts = dict[str, list[tuple[int, int]]]
 """By split: (sequence, first frame) of each window."""
 
 
 class Split(NamedTuple):
     """Windows by split."""
 
-    windows: Windows
+    windows: WindowStarts
     how: str
     """One line for people: how the frames were divided."""
     hash: str
@@ -125,7 +101,7 @@ def split_windows(
         )
     gap = in_frames(config.gap, source.spec.step_minutes, "data.gap")
     blocks, how = _divide(source, config, frames, gap)
-    blocks = _apart(source, blocks, gap, frames)
+    blocks = _enforce_gap(source, blocks, gap, frames)
     strides = {"train": stride or config.stride, "val": eval_stride or frames, "test": eval_stride or frames}
     windows = {name: _windows(blocks[name], frames, strides[name]) for name in SPLITS}
     short = sum(length < frames for length in source.lengths)
@@ -138,16 +114,16 @@ def split_windows(
     return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS], blocks, gap)
 
 
-def _apart(source: Source, blocks: Blocks, gap: int, frames: int) -> Blocks:
-    kept = enforce_gap(source, blocks, gap)
-    for name, members in kept.items():
+def _enforce_gap(source: Source, blocks: Blocks, gap: int, frames: int) -> Blocks:
+    trimmed = enforce_gap(source, blocks, gap)
+    for name, members in trimmed.items():
         before, after = (sum(b.end - b.begin >= frames for b in some) for some in (blocks[name], members))
         if before and not after:
             fix = "choose a smaller gap, split_by: time, or fractions of 0 for splits you do without"
             raise InputError(
                 "data.gap", got=f"{gap} frames, which leave no window for {name}", expected="less", fix=fix
             )
-    return kept
+    return trimmed
 
 
 def _windows(blocks: list[SplitBlock], frames: int, stride: int) -> list[tuple[int, int]]:
@@ -217,7 +193,7 @@ def _by_units(by: str, units: list[list[int]], lengths: Sequence[int], fractions
             fix="use split_by: time, set fractions of 0 for splits you do without, or a smaller context or horizon",
         )
     order = random_stream(Purpose.SPLIT, 0).permutation(len(units)).tolist()
-    sizes = _shares(len(units), fractions, 1)
+    sizes = _divide_total(len(units), fractions, 1)
     blocks: Blocks = {}
     for name, size in zip(SPLITS, sizes, strict=True):
         chosen, order = order[:size], order[size:]
@@ -242,7 +218,7 @@ def _by_time(
     for index in usable:
         length = lengths[index]
         cut = length >= least
-        sizes = _shares(length - (parts - 1) * gap, fractions, frames) if cut else (length, 0, 0)
+        sizes = _divide_total(length - (parts - 1) * gap, fractions, frames) if cut else (length, 0, 0)
         begin = 0
         for name, size in zip(SPLITS, sizes, strict=True):
             if size:
@@ -251,7 +227,7 @@ def _by_time(
     return blocks
 
 
-def _shares(total: int, fractions: tuple[float, float, float], least: int) -> tuple[int, int, int]:
+def _divide_total(total: int, fractions: tuple[float, float, float], least: int) -> tuple[int, int, int]:
     """Divide `total` by fractions, at least `least` for each that is not 0; train gets what remains where it can."""
     sizes = [max(least, round(total * part)) if part > 0 else 0 for part in fractions]
     while (excess := sum(sizes) - total) > 0:
