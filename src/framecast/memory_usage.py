@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from framecast.errors import UsageError
+from framecast.errors import FramecastError, UsageError
 
 STATUS = Path("/proc/self/status")
 MEMINFO = Path("/proc/meminfo")
@@ -52,11 +52,17 @@ def peak_bytes() -> int:
     Note:
         Linux keeps in `getrusage` what the parent held when it started the process, so that a small child of a large
         parent seems large; VmHWM is the process's own.
+
+    Raises:
+        FramecastError: this system has neither, as Windows.
     """
     found = _lines(STATUS).get("VmHWM")
     if found is not None:
         return found
-    import resource
+    try:
+        import resource
+    except ImportError as error:
+        raise FramecastError("peak memory", got="a system that does not tell it", expected="Linux or macOS") from error
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -90,7 +96,7 @@ def _machine() -> int:
         return available
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
+    except (ValueError, OSError, AttributeError):  # the last on Windows
         return UNKNOWN
 
 
