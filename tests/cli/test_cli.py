@@ -220,7 +220,7 @@ def test_the_rows_are_chosen(run: Path, tmp_path: Path) -> None:
     for baseline, rows in (("none", []), ("mean, extrapolation", ["mean", "extrapolation"])):
         scores = json.loads(framecast(*words, "--baseline", baseline).stdout)["scores"]
         assert list(scores) == ["convlstm", *rows]
-    assert "did you mean 'persistence'?" in framecast(*words, "--baseline", "persistance", code=2).stderr
+    assert "did you mean persistence?" in framecast(*words, "--baseline", "persistance", code=2).stderr
     for wrong in (("--scale", "dB"), ("--scales", "4.5"), ("--scale", "dBZ")):
         framecast(*words, *wrong, code=2)
 

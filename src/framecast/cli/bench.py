@@ -88,5 +88,5 @@ def _words(text: str, known: Sequence[Word], what: str) -> list[Word]:
     said = [word.strip() for word in text.split(",")]
     for word in said:
         if word not in by_name:
-            raise UsageError(what, got=word, expected=f"among {', '.join(known)}")
+            raise UsageError.unknown(what, word, known)
     return [by_name[word] for word in dict.fromkeys(said)]
