@@ -6,7 +6,9 @@ no interpolation. Channels, size and units come from the data and stand in no re
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -108,6 +110,11 @@ class Recipe(RecipeSection):
         if not isinstance(source, str):
             content["data"]["files"] = [{**file, "path": None} for file in source]
         return content
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of `identity`, 64 hex digits."""
+        return hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()
 
     def yaml(self) -> str:
         """The whole recipe, defaults included, in YAML; a network that is not registered by its class's import path."""
