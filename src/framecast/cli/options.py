@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -163,9 +164,20 @@ def parse_numbers(text: str, what: str) -> tuple[float, ...]:
 def memory_limits(max_memory: str | None, tile: int | None, overlap: int | None) -> MemoryLimits:
     """Limit of memory, and tiles."""
     from framecast.forecasting.memory_plan import MemoryLimits
-    from framecast.memory_usage import parsed
 
-    return MemoryLimits(None if max_memory is None else parsed(max_memory), tile, overlap)
+    return MemoryLimits(None if max_memory is None else parse_bytes(max_memory), tile, overlap)
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of a size as people write it: 2GB, 512MiB, 1.5g, 800000000."""
+    from pydantic import ByteSize, Field, TypeAdapter, ValidationError
+
+    # The whole text must match, as ByteSize takes 1,5g for one byte; it always gets a b, as it does not know 512Mi.
+    found = re.fullmatch(r"(\d*\.?\d+\s*[kmgt]?i?)b?", text.strip().lower())
+    try:
+        return TypeAdapter(Annotated[ByteSize, Field(gt=0)]).validate_python(found and f"{found[1]}b")
+    except ValidationError as error:
+        raise UsageError("--max-memory", got=text, expected="a size, for example 2GB or 1500MiB") from error
 
 
 def parse_words(text: str) -> list[str]:
