@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, safe for colour-blind eyes."""
-MARKERS = ("o", "s", "^", "D", "v", "P")
-"""One for each forecast, so that lines are told apart without their colours too."""
+from framecast.plotting.figure import add_legend, line_style, new_figure, save_figure
+
 _WIDE = 6
 """More panels than this stand four in a row."""
 
@@ -58,7 +54,7 @@ def draw_by_lead(path: Path, panels: Sequence[ScorePanel], step_minutes: float |
     """
     columns = min(4 if len(panels) > _WIDE else 3, len(panels))
     rows = math.ceil(len(panels) / columns)
-    figure = blank_figure(3.1 * columns + 0.3, 2.4 * rows + 0.8)
+    figure = new_figure(3.1 * columns + 0.3, 2.4 * rows + 0.8)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axis, panel in zip(grid.flat, panels, strict=False):
         _draw(axis, panel, step_minutes or 1.0)
@@ -67,7 +63,8 @@ def draw_by_lead(path: Path, panels: Sequence[ScorePanel], step_minutes: float |
     for number in range(columns):  # the lowest panel of each column
         lowest = max(row for row in range(rows) if row * columns + number < len(panels))
         grid[lowest, number].set_xlabel("lead time, minutes" if step_minutes else "lead time, frames", fontsize=8)
-    finish_figure(figure, path, [grid[0, 0]], note)
+    add_legend(figure, [grid[0, 0]], note)
+    save_figure(figure, path)
 
 
 def draw_spectra(
@@ -82,7 +79,7 @@ def draw_spectra(
         unit: of the power.
         note: small, at the foot.
     """
-    figure = blank_figure(3.6 * len(pictures) + 0.5, 3.9)
+    figure = new_figure(3.6 * len(pictures) + 0.5, 3.9)
     grid = figure.subplots(1, len(pictures), squeeze=False, sharey=True)[0]
     for axis, picture in zip(grid, pictures, strict=True):
         axis.loglog(wavelengths, _positive(picture.truth), color="black", linewidth=2.4, label="truth")
@@ -104,7 +101,8 @@ def draw_spectra(
     if shown:
         grid[0].set_ylim(min(shown) / 100, max(shown) * 3)
     grid[0].set_ylabel(f"power, {unit}", fontsize=8)
-    finish_figure(figure, path, [grid[0]], note)
+    add_legend(figure, [grid[0]], note)
+    save_figure(figure, path)
 
 
 def _draw(axis: Axes, panel: ScorePanel, step: float) -> None:
@@ -122,36 +120,6 @@ def _draw(axis: Axes, panel: ScorePanel, step: float) -> None:
     axis.grid(alpha=0.3)
 
 
-def line_style(number: int) -> tuple[str, str]:
-    """Colour and marker of the line with this number, from 0."""
-    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-
-
 def _positive(values: Sequence[float]) -> list[float]:
     """Without what a logarithmic axis cannot show."""
     return [value if value > 0 else math.nan for value in values]
-
-
-def blank_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches."""
-    figure = Figure(figsize=(width, height), dpi=110)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def finish_figure(figure: Figure, path: Path, axes: Sequence[Axes], note: str) -> None:
-    """The legend of some axes above all, each name once, the note below, and the file."""
-    pairs = [pair for axis in axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
-    named = {label: handle for handle, label in reversed(pairs)}
-    labels = list(dict.fromkeys(label for _, label in pairs))
-    width, height = figure.get_size_inches()
-    per_row = max(1, int(width // 1.6))
-    lines = math.ceil(len(labels) / per_row)
-    if labels:
-        handles = [named[label] for label in labels]
-        figure.legend(handles, labels, loc="upper center", ncols=min(per_row, len(labels)), frameon=False, fontsize=8)
-    if note:
-        figure.text(0.01, 0.008, note, fontsize=7, color="0.3")
-    figure.tight_layout(rect=(0, 0.2 / height if note else 0, 1, 1 - (0.1 + 0.22 * lines) / height))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
