@@ -10,29 +10,11 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from framecast.plotting.chart import Chart
 from framecast.plotting.figure import add_legend, line_style, new_figure, save_figure
 
 _WIDE = 6
 """More panels than this stand four in a row."""
-
-
-class Curve(NamedTuple):
-    """One score of one forecast by lead time, with the ends of its interval; NaN leaves a gap."""
-
-    values: Sequence[float]
-    low: Sequence[float]
-    high: Sequence[float]
-
-
-class ScorePanel(NamedTuple):
-    """One metric and the curves of all forecasts."""
-
-    name: str
-    unit: str
-    """Empty where there is none."""
-    direction: str
-    """Which way is better, in words."""
-    curves: Mapping[str, Curve]
 
 
 class Spectra(NamedTuple):
@@ -43,26 +25,25 @@ class Spectra(NamedTuple):
     forecasts: Mapping[str, Sequence[float]]
 
 
-def draw_by_lead(path: Path, panels: Sequence[ScorePanel], step_minutes: float | None = None, note: str = "") -> None:
+def draw_by_lead(path: Path, charts: Sequence[Chart], note: str = "") -> None:
     """One panel per metric: score against lead time, one line per forecast, its interval as a band.
 
     Args:
         path: of the PNG.
-        panels: in the order in which they are drawn.
-        step_minutes: between frames; without it, lead times are in frames.
+        charts: in the order in which they are drawn.
         note: small, at the foot: what the bands are and how many samples there were.
     """
-    columns = min(4 if len(panels) > _WIDE else 3, len(panels))
-    rows = math.ceil(len(panels) / columns)
+    columns = min(4 if len(charts) > _WIDE else 3, len(charts))
+    rows = math.ceil(len(charts) / columns)
     figure = new_figure(3.1 * columns + 0.3, 2.4 * rows + 0.8)
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axis, panel in zip(grid.flat, panels, strict=False):
-        _draw(axis, panel, step_minutes or 1.0)
-    for axis in list(grid.flat)[len(panels) :]:
+    for axis, chart in zip(grid.flat, charts, strict=False):
+        _draw(axis, chart)
+    for axis in list(grid.flat)[len(charts) :]:
         axis.axis("off")
     for number in range(columns):  # the lowest panel of each column
-        lowest = max(row for row in range(rows) if row * columns + number < len(panels))
-        grid[lowest, number].set_xlabel("lead time, minutes" if step_minutes else "lead time, frames", fontsize=8)
+        lowest = max(row for row in range(rows) if row * columns + number < len(charts))
+        grid[lowest, number].set_xlabel(charts[lowest * columns + number].x_label, fontsize=8)
     add_legend(figure, [grid[0, 0]], note)
     save_figure(figure, path)
 
@@ -105,16 +86,16 @@ def draw_spectra(
     save_figure(figure, path)
 
 
-def _draw(axis: Axes, panel: ScorePanel, step: float) -> None:
-    for number, (forecast, curve) in enumerate(panel.curves.items()):
-        colour, marker = line_style(number)
-        leads = [step * (lead + 1) for lead in range(len(curve.values))]
-        axis.fill_between(leads, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
-        axis.plot(leads, curve.values, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=forecast)
-    if panel.direction.startswith("closer"):
-        axis.axhline(1, color="black", linewidth=0.8, linestyle=":")
-    axis.set_title(f"{panel.name}: {panel.direction}", fontsize=8)
-    axis.set_ylabel(panel.unit, fontsize=7)
+def _draw(axis: Axes, chart: Chart) -> None:
+    for line in chart.lines:
+        colour, marker = line_style(line.style)
+        if line.low:
+            axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
+        axis.plot(line.x, line.y, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=line.name)
+    if chart.level is not None:
+        axis.axhline(chart.level, color="black", linewidth=0.8, linestyle=":")
+    axis.set_title(chart.title, fontsize=8)
+    axis.set_ylabel(chart.y_label, fontsize=7)
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axis.tick_params(labelsize=7)
     axis.grid(alpha=0.3)
