@@ -22,36 +22,9 @@ if TYPE_CHECKING:
     from framecast.models import ModelConfig
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Precision = Annotated[
-    str | None,
-    typer.Option("--precision", help="auto, highest or high: which kernels compute. [default: as trained, else auto]"),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of a progress bar.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's value; repeatable.")
-]
-Dims = Annotated[
-    str | None,
-    typer.Option("--dims", help="The array's axes in order: n sequences, t time, c channels, h, w. E.g. tnhw."),
-]
-Variable = Annotated[
-    str | None,
-    typer.Option(
-        "--var", help="Array, variable, quantity or field inside the file; u,v make two channels of a CF grid."
-    ),
-]
-Times = Annotated[
-    str | None, typer.Option("--times", metavar="PATTERN", help="Times in the names of files, e.g. %Y%m%d_%H%M.")
-]
-Step = Annotated[float | None, typer.Option("--step-minutes", help="Minutes between frames; over what the file says.")]
-Grey = Annotated[bool, typer.Option("--grey", help="Pictures and videos in grey: one channel instead of three.")]
-Shrink = Annotated[
-    int | None, typer.Option("--shrink", help="Average blocks of so many pixels in each direction.", min=1)
-]
-Frames = Annotated[
-    str | None,
-    typer.Option("--frames", metavar="A,B", help="Frames A to B-1 only: numbers from 0, or times 2016-09-28T14:45,..."),
 ]
 Block = Annotated[
     str,
@@ -69,7 +42,6 @@ Horizon = Annotated[
     typer.Option("--horizon", help="Frames out, any number, or time, e.g. 90min. [default: as trained; else 10]"),
 ]
 Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
-Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
 Units = Annotated[str | None, typer.Option("--units", help="Units of what is forecast; over what the file says.")]
 MaxMemory = Annotated[
     str | None,
@@ -113,36 +85,6 @@ Model = Annotated[
     str | None,
     typer.Option("--model", metavar="package.module:Class", help="Class of a network that is not framecast's own."),
 ]
-
-
-def data_fields(
-    source: str | None,
-    dims: str | None,
-    variable: str | None,
-    value_range: str | None,
-    missing: float | None,
-    units: str | None,
-    times: str | None = None,
-    step_minutes: float | None = None,
-    grey: bool = False,
-    shrink: int | None = None,
-    frames: str | None = None,
-) -> dict[str, Any]:
-    """The fields of a DataConfig that were said on the command line."""
-    fields = {
-        "source": _absolute(source),
-        "dims": dims,
-        "variable": variable,
-        "range": None if value_range is None else parse_interval(value_range),
-        "missing": missing,
-        "units": units,
-        "times": times,
-        "step_minutes": step_minutes,
-        "colour": "grey" if grey else None,
-        "shrink": shrink,
-        "frames": None if frames is None else parse_extent(frames),
-    }
-    return {key: value for key, value in fields.items() if value is not None}
 
 
 def data_config(fields: dict[str, Any]) -> DataConfig:
@@ -265,9 +207,3 @@ def import_model(name: str | None) -> type[ModelConfig] | None:
 def print_json(value: Any) -> None:
     """Print one JSON object."""
     print(json.dumps(value, indent=2))
-
-
-def _absolute(source: str | None) -> str | None:
-    if source is None or source == "moving-mnist":
-        return source
-    return str(Path(source).absolute())
