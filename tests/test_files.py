@@ -106,3 +106,9 @@ def test_folders_are_not_opened_on_windows(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "file").write_text("x")
     files.flush(tmp_path / "file")
     files.flush(tmp_path)
+
+
+def test_nothing_that_was_not_written_is_published(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        files.publish(tmp_path / "finished", tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []

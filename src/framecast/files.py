@@ -99,7 +99,7 @@ def _take_name(finished: Path, path: Path) -> None:
     else:
         try:
             os.link(finished, path)
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
             raise
         except OSError:  # a file system without hard links
             path.touch(exist_ok=False)

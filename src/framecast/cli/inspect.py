@@ -80,7 +80,9 @@ def inspect(
     found = look(options.data_config(said), said, recipe)
     if not no_picture:
         picture = picture or _free_picture(Path(path).name.split(".")[0])
-        draw_inspection(found, picture)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        with files.staged(picture) as temporary:
+            draw_inspection(found, temporary)
     if as_json:
         options.print_json({**found.as_dict(), "picture": None if no_picture else str(picture)})
         return
