@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class FramecastError(Exception):
     """Base of all errors that framecast raises on purpose; `exit_code` is what the command line returns.
@@ -22,6 +25,24 @@ class FramecastError(Exception):
         parts += [] if expected is None else [f"expected {expected}"]
         text = f"{what}: {', '.join(parts)}" if parts else what
         super().__init__(_printable(f"{text}; {fix}" if fix else text))
+
+    @classmethod
+    def unknown(
+        cls, what: str, got: str, known: Iterable[str], *, expected: str | None = None, fix: str | None = None
+    ) -> FramecastError:
+        """Make an error of this class for a name that is none of the known ones, which names the nearest of these.
+
+        Args:
+            what: the thing that is named: an option, a key.
+            got: the name.
+            known: the names that can be used.
+            expected: what would have been right, in words; by default one of the known names.
+            fix: what to do where no known name is near.
+        """
+        names = list(known)
+        near = get_close_matches(got.lower(), names, 1)
+        fix = f"did you mean {near[0]}?" if near else fix
+        return cls(what, got=repr(got), expected=expected or f"one of {', '.join(names)}", fix=fix)
 
 
 def _printable(text: str) -> str:

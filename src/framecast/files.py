@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from framecast.errors import UsageError
+
+WINDOWS = os.name == "nt"
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
@@ -45,28 +48,62 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
 
 @contextmanager
 def staged(path: Path, *, folder: bool = False) -> Iterator[Path]:
-    """A temporary path beside a new one, for libraries that open files themselves; renamed once it is filled.
+    """A temporary path for libraries that open files themselves; published under its own name once it is filled.
 
     Args:
         path: where the file or folder shall be in the end.
-        folder: whether it is a folder; an empty one is made.
+        folder: whether to make an empty folder at the temporary path.
 
     Raises:
         UsageError: something is at the path by then.
     """
-    place = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    temporary = place if folder else place / path.name
+    room = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    temporary = room / path.name
     try:
-        yield temporary
-        for part in (p for p in place.rglob("*") if p.is_file()):
-            flush(part)
         if folder:
-            temporary.chmod(0o755)
-        check_new(path)
-        temporary.rename(path)
+            temporary.mkdir()
+        yield temporary
+        for part in (p for p in room.rglob("*") if p.is_file()):
+            flush(part)
+        publish(temporary, path)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def publish(finished: Path, path: Path) -> None:
+    """Give a finished file or folder its name, which nothing may have taken: that is left as it is.
+
+    Args:
+        finished: in the same file system. A file may stay there too, under both names.
+        path: the new name.
+
+    Raises:
+        UsageError: something is at the path.
+    """
+    try:
+        _take_name(finished, path)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise _taken(path) from error
+        raise
     flush(path.parent)
+
+
+def _take_name(finished: Path, path: Path) -> None:
+    """Rename without a moment between looking whether the name is free and taking it."""
+    if WINDOWS:
+        finished.rename(path)  # refuses to overwrite
+    elif finished.is_dir():
+        path.mkdir()  # refuses if anything is there; to rename a folder onto an empty one replaces it
+        finished.rename(path)
+    else:
+        try:
+            os.link(finished, path)
+        except (FileExistsError, FileNotFoundError):
+            raise
+        except OSError:  # a file system without hard links
+            path.touch(exist_ok=False)
+            finished.replace(path)
 
 
 def write_text(path: Path, text: str) -> str:
@@ -75,8 +112,10 @@ def write_text(path: Path, text: str) -> str:
 
 
 def flush(path: Path) -> None:
-    """Make what was written to a file, or renamed in a directory, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Make what was written to a file, or renamed in a folder, survive a power cut."""
+    if WINDOWS and path.is_dir():
+        return  # a folder cannot be opened there
+    descriptor = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -95,14 +134,16 @@ def check_new(path: Path) -> Path:
     Raises:
         UsageError: something is there, or the folder cannot be written to.
     """
-    if path.exists():
-        raise UsageError(
-            str(path), got="a path that exists", expected="a new one", fix="choose another name or move it"
-        )
+    if os.path.lexists(path):
+        raise _taken(path)
     parent = next(p for p in path.absolute().parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UsageError(str(path), got=f"no permission to write in {parent}", fix="choose another folder")
     return path
+
+
+def _taken(path: Path) -> UsageError:
+    return UsageError(str(path), got="a path that exists", expected="a new one", fix="choose another name or move it")
 
 
 def json_safe(value: Any) -> Any:

@@ -29,6 +29,11 @@ def format_count(count: int | float) -> str:
     return f"{count:.0f}"
 
 
+def format_bytes(size: int) -> str:
+    """A size in memory or on a disk: 1.85 GB."""
+    return f"{format_count(size)}{'B' if size >= 1000 else ' B'}"
+
+
 def format_options(said: dict[str, Any]) -> str:
     """Options in words; nothing for defaults."""
     return f" ({', '.join(f'{key} {_format_value(value)}' for key, value in said.items())})" if said else ""

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from framecast.errors import UsageError
+from framecast.errors import FramecastError
 
 STATUS = Path("/proc/self/status")
 MEMINFO = Path("/proc/meminfo")
@@ -22,28 +22,6 @@ GROUPS = Path("/proc/self/cgroup")
 GROUP_ROOT = Path("/sys/fs/cgroup")
 UNKNOWN = 8 * 2**30
 """Bytes that a machine is thought to have free if it does not tell."""
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
-_BINARY = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-
-
-def parsed(text: str) -> int:
-    """Bytes of a size as people write it: 2GB, 512MiB, 1.5g, 800000000.
-
-    Raises:
-        UsageError: anything else.
-    """
-    found = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*([kmgt]?)(i?)b?", text.strip().lower())
-    if not found or (found[3] and not found[2]) or float(found[1]) <= 0:
-        raise UsageError("--max-memory", got=text, expected="a size, for example 2GB or 1500MiB")
-    return int(float(found[1]) * (_BINARY if found[3] else _UNITS)[found[2]])
-
-
-def written(size: int) -> str:
-    """A size for people: 1.85 GB."""
-    for unit, word in ((10**9, "GB"), (10**6, "MB")):
-        if size >= unit:
-            return f"{size / unit:.3g} {word}"
-    return f"{size / 1000:.3g} kB"
 
 
 def peak_bytes() -> int:
@@ -52,11 +30,17 @@ def peak_bytes() -> int:
     Note:
         Linux keeps in `getrusage` what the parent held when it started the process, so that a small child of a large
         parent seems large; VmHWM is the process's own.
+
+    Raises:
+        FramecastError: this system has neither, as Windows.
     """
     found = _lines(STATUS).get("VmHWM")
     if found is not None:
         return found
-    import resource
+    try:
+        import resource
+    except ImportError as error:
+        raise FramecastError("peak memory", got="a system that does not tell it", expected="Linux or macOS") from error
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -90,7 +74,7 @@ def _machine() -> int:
         return available
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
+    except (ValueError, OSError, AttributeError):  # the last on Windows
         return UNKNOWN
 
 

@@ -112,6 +112,20 @@ def test_frozen_digits_have_a_hash(tmp_path: Path, suffix: str) -> None:
     assert "exists" in framecast(*words, tmp_path / f"digits.{suffix}", code=2).stderr
 
 
+def test_a_picture_that_appears_meanwhile_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = tmp_path / "mine.png"
+
+    def slow(path: Path, *_: object) -> None:
+        path.write_bytes(b"ours")
+        wanted.write_bytes(b"theirs")
+
+    monkeypatch.setattr("framecast.plotting.frames.draw_survey", slow)
+    done = framecast("inspect", DATA / "knmi_140.npz", "--picture", wanted, code=2)
+    assert "a path that exists" in done.stderr
+    assert wanted.read_bytes() == b"theirs"
+    assert list(tmp_path.iterdir()) == [wanted]
+
+
 def test_evaluate_stands_beside_the_baselines(run: Path) -> None:
     done = framecast("evaluate", run, "--quiet", "--metrics", "openstl,csi", "--thresholds", "127.5")
     names = "convlstm", "persistence", "mean", "blank", "sse_unclipped", "ssim_range2", "csi@127.5"
@@ -220,7 +234,7 @@ def test_the_rows_are_chosen(run: Path, tmp_path: Path) -> None:
     for baseline, rows in (("none", []), ("mean, extrapolation", ["mean", "extrapolation"])):
         scores = json.loads(framecast(*words, "--baseline", baseline).stdout)["scores"]
         assert list(scores) == ["convlstm", *rows]
-    assert "did you mean 'persistence'?" in framecast(*words, "--baseline", "persistance", code=2).stderr
+    assert "did you mean persistence?" in framecast(*words, "--baseline", "persistance", code=2).stderr
     for wrong in (("--scale", "dB"), ("--scales", "4.5"), ("--scale", "dBZ")):
         framecast(*words, *wrong, code=2)
 

@@ -215,7 +215,7 @@ def test_inspect_draws_north_up_and_tells_the_dates_of_the_calendar(tmp_path: Pa
     seen = {}
     monkeypatch.setattr(
         "framecast.plotting.frames.draw_survey",
-        lambda path, frames, titles, *rest: seen.update(f=frames, t=titles, r=rest),
+        lambda path, frames, titles, *rest: path.touch() or seen.update(f=frames, t=titles, r=rest),
     )
     framecast("inspect", tmp_path / "x.nc", "--var", "u,v", "--picture", tmp_path / "x.png", "--json")
     np.testing.assert_array_equal(seen["f"][0], values[:1, 0, ::-1])

@@ -100,7 +100,7 @@ def test_several_runs_on_one_plot(runs: dict[str, str], tmp_path: Path) -> None:
 
 def test_refusals(runs: dict[str, str], tmp_path: Path) -> None:
     run = runs["convlstm"]
-    assert "did you mean 'saturation'?" in said(run, "--what", "saturations", code=2)
+    assert "did you mean saturation?" in said(run, "--what", "saturations", code=2)
     assert "does not have two memories" in said(run, "--what", "decoupling", code=2)
     assert "LOW,HIGH" in said(run, "--saturated", "0.1", code=2)
     assert "sequence: got 99" in said(run, "--what", "memory", "--sequence", 99, "--device", "cpu", code=2)

@@ -22,7 +22,8 @@ from framecast.forecasting.baselines import Mean
 from framecast.forecasting.predictor import PastFrames, TensorPredictor
 from framecast.formatting import format_count, format_number
 from framecast.metrics import Scores, select_metrics, summarise
-from framecast.plotting.scores import Curve, ScorePanel, Spectra, draw_by_lead, draw_spectra
+from framecast.plotting.chart import Chart, ChartLine
+from framecast.plotting.scores import Spectra, draw_by_lead, draw_spectra
 from framecast.types import FrameSpec
 
 DATA = Path(__file__).parents[1] / "fixtures"
@@ -118,10 +119,10 @@ def test_pictures_are_drawn(scored: tuple[Scoreboard, Path]) -> None:
 
 
 def test_charts_take_gaps_and_few_panels(tmp_path: Path) -> None:
-    curve = Curve([1.0, math.nan], [0.5, math.nan], [1.5, math.nan])
-    panels = [ScorePanel(name, "", "closer to 1 is better", {"a": curve, "b": curve}) for name in ("x", "y")]
-    draw_by_lead(tmp_path / "few.png", panels[:1])
-    draw_by_lead(tmp_path / "two.png", panels, 5.0, "a note")
+    line = ChartLine("a", [5.0, 10.0], [1.0, math.nan], [0.5, math.nan], [1.5, math.nan])
+    charts = [Chart(name, "minutes", "", [line, line._replace(name="b", style=1)], level=1.0) for name in ("x", "y")]
+    draw_by_lead(tmp_path / "few.png", charts[:1])
+    draw_by_lead(tmp_path / "two.png", charts, "a note")
     blank = Spectra("now", [3.0, 1.0, 0.0], {"blank": [0.0, 0.0, 0.0]})
     draw_spectra(tmp_path / "spectra.png", [8.0, 4.0, 2.0], [blank], "range²")
     assert all(path.stat().st_size > 3000 for path in tmp_path.iterdir())

@@ -10,8 +10,10 @@ from tests.fixtures.forecasts import forecast_of
 
 from framecast.forecast import Forecast
 from framecast.plotting import animation
+from framecast.plotting.chart import Chart, ChartLine
 from framecast.plotting.colours import RAIN_CLASSES
 from framecast.plotting.frames import MISSING, Figure, draw_loss_curve, draw_strip, draw_survey, to_colours
+from framecast.plotting.scores import draw_by_lead
 from framecast.types import FrameSpec
 
 GREY = FrameSpec(channels=1, height=8, width=12, low=0.0, high=255.0, units="grey level")
@@ -111,6 +113,8 @@ def test_a_picture_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch) -> 
     monkeypatch.setattr(Figure, "savefig", full)
     with pytest.raises(OSError, match="No space"):
         draw_strip(tmp_path / "strip.png", drawn(3, 5))
+    with pytest.raises(OSError, match="No space"):
+        draw_by_lead(tmp_path / "scores.png", [Chart("t", "x", "y", [ChartLine("a", [0], [0.0], [0.0], [0.0])])])
     assert not list(tmp_path.iterdir())
 
 

@@ -132,7 +132,7 @@ def test_without_data_or_model_the_page_says_why(runs, tmp_path: Path) -> None:
     assert "Training loss" in text
     with pytest.raises(CheckpointError, match="no model in it"):
         write_report(run, pictures=tmp_path / "frames", quiet=True, device="cpu")
-    with pytest.raises(UsageError, match="did you mean 'persistence'"):
+    with pytest.raises(UsageError, match="did you mean persistence"):
         write_report(
             runs["conv"], out=tmp_path / "p.html", options=EvaluationOptions(baselines=["persistance"]), device="cpu"
         )

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.report.lead_times import choose_time_unit
-from framecast.report.svg_charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, ChartLine, draw_chart
+from framecast.evaluation.charts import choose_time_unit
+from framecast.plotting.chart import Chart, ChartLine
+from framecast.report.svg_charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw_chart
 from framecast.report.training import POINTS, _thin_line
 
 VALUES = st.lists(st.floats(-1e6, 1e6) | st.just(math.nan), min_size=1, max_size=60)

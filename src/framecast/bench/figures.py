@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from framecast.bench import tables
 from framecast.bench.results import Results, ScalingResult
 from framecast.bench.settings import BENCHED
-from framecast.plotting.frames import COLOURS
+from framecast.plotting.figure import line_style, new_figure, save_figure
 
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 """0.2 and 16, where matplotlib writes powers."""
@@ -29,7 +27,7 @@ def draw_speed(path: Path, results: Results, setting: str) -> None:
     """
     parts = [part for part in results.times if part.setting.name == setting]
     panels = sorted({(part.task, part.batch) for part in parts}, reverse=True)
-    figure = _figure(4.0 * len(panels), 3.4)
+    figure = new_figure(4.0 * len(panels), 3.4)
     for axis, (task, batch) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         here = {part.model: part for part in parts if (part.task, part.batch) == (task, batch)}
         models = [model for model in BENCHED if model in here]
@@ -42,7 +40,7 @@ def draw_speed(path: Path, results: Results, setting: str) -> None:
                     continue
                 left = place - 0.4 + wide * number
                 spread = [[max(0.0, found.cpu - found.cpu_low)], [max(0.0, found.cpu_high - found.cpu)]]
-                colour = COLOURS[number % len(COLOURS)]
+                colour, _ = line_style(number)
                 bar = {"label": name} if place == 0 else {}
                 axis.bar(left, found.cpu, wide, align="edge", color=colour, yerr=spread, capsize=2, **bar)
                 aim = tables.speed_target(setting, model, task, batch, name)
@@ -56,7 +54,7 @@ def draw_speed(path: Path, results: Results, setting: str) -> None:
         axis.legend(frameon=False, fontsize=7, loc="upper right")
     figure.axes[0].set_ylabel("times faster; black: target", fontsize=8)
     figure.tight_layout()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_scaling(path: Path, results: Results) -> None:
@@ -67,7 +65,7 @@ def draw_scaling(path: Path, results: Results) -> None:
         results: what was measured.
     """
     names = [name for name in AXES if any(point.axis == name for point in results.growth)]
-    figure = _figure(3.2 * len(names), 5.2)
+    figure = new_figure(3.2 * len(names), 5.2)
     grid = figure.subplots(2, len(names), squeeze=False)
     for column, name in enumerate(names):
         lines: dict[str, list[ScalingResult]] = {}
@@ -76,7 +74,7 @@ def draw_scaling(path: Path, results: Results) -> None:
                 lines.setdefault(f"{point.model} {point.task}, {point.contender}", []).append(point)
         for number, (title, points) in enumerate(lines.items()):
             sizes = [point.value for point in points]
-            colour = COLOURS[number % len(COLOURS)]
+            colour, _ = line_style(number)
             grid[0, column].plot(sizes, [min(point.cpu) for point in points], "o-", color=colour, label=title)
             grid[1, column].plot(sizes, [point.peak / 1e6 for point in points], "o-", color=colour)
             _linear(grid[0, column], points)
@@ -95,7 +93,7 @@ def draw_scaling(path: Path, results: Results) -> None:
     grid[0, 0].set_ylabel("CPU seconds", fontsize=8)
     grid[1, 0].set_ylabel("peak MB", fontsize=8)
     figure.tight_layout()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _linear(axis: Axes, points: list[ScalingResult]) -> None:
@@ -104,14 +102,3 @@ def _linear(axis: Axes, points: list[ScalingResult]) -> None:
     sizes = [point.value for point in points]
     line = [min(points[0].cpu) * (size / sizes[0]) ** power for size in sizes]
     axis.plot(sizes, line, "--", color="grey", linewidth=0.7)
-
-
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=110)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)

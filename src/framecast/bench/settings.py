@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Literal
 
@@ -66,13 +65,7 @@ class Setting(BaseModel):
             UsageError: no PyTorch code of the network was published.
         """
         if model not in _FORMS:
-            near = difflib.get_close_matches(model, _FORMS, 1)
-            raise UsageError(
-                "--models",
-                got=model,
-                expected=f"one of {', '.join(_FORMS)}",
-                fix=f"did you mean {near[0]}?" if near else None,
-            )
+            raise UsageError.unknown("--models", model, _FORMS)
         return _FORMS[model](hidden=self.hidden, kernel_size=self.kernel_size)
 
     def get_decoupling(self, model: str) -> float:
@@ -121,5 +114,5 @@ def find_setting(name: str) -> Setting:
         UsageError: no setting has the name.
     """
     if name not in SETTINGS:
-        raise UsageError("--setting", got=name, expected=f"one of {', '.join(SETTINGS)}")
+        raise UsageError.unknown("--setting", name, SETTINGS)
     return SETTINGS[name]

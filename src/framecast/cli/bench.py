@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar
 import typer
 
 from framecast.cli import options
+from framecast.cli.option_groups import OutputOptions, expand_groups
 from framecast.errors import UsageError
 
 FORMS: tuple[str, ...] = ("direct", "fast", "low")
@@ -20,7 +21,9 @@ Opponent = Annotated[
 ]
 
 
+@expand_groups
 def bench(
+    *,
     setting: Annotated[str, typer.Option(help="standard, radar (35x35 maps), kernel3 or quick.")] = "standard",
     models: Annotated[
         str | None, typer.Option(help="Networks, e.g. predrnn,mim. [default: all that were published]")
@@ -43,8 +46,7 @@ def bench(
     again: Annotated[bool, typer.Option("--again", help="Measure also what was measured with this code.")] = False,
     out: Annotated[Path, typer.Option("--out", help="JSON; what is there is kept and added to.")] = Path("bench.json"),
     page: Annotated[Path | None, typer.Option("--page", help="Page whose tables and pictures are brought up.")] = None,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    output: OutputOptions,
 ) -> None:
     """Time and memory of the networks: interleaved, calibrated, gated by their numbers, targets beside."""
     from framecast.bench.markdown_page import write_page
@@ -65,13 +67,13 @@ def bench(
         pairs=2 if quick else pairs,
         minutes=minutes,
         again=again,
-        quiet=quiet or as_json,
+        quiet=output.silent,
         processes=1 if quick else PROCESSES,
     )
     results, left = run_scaling(plan, quick=quick) if growth else run_bench(plan)
     if page is not None:
         write_page(page, results)
-    if as_json:
+    if output.as_json:
         options.print_json({"out": str(out), "left": left, "results": results.model_dump(mode="json")})
         return
     console = options.console()
@@ -88,5 +90,5 @@ def _words(text: str, known: Sequence[Word], what: str) -> list[Word]:
     said = [word.strip() for word in text.split(",")]
     for word in said:
         if word not in by_name:
-            raise UsageError(what, got=word, expected=f"among {', '.join(known)}")
+            raise UsageError.unknown(what, word, known)
     return [by_name[word] for word in dict.fromkeys(said)]

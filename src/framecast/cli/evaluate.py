@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from framecast.cli import options
+from framecast.cli.option_groups import DataOptions, ModelOptions, OutputOptions, expand_groups
 
 if TYPE_CHECKING:
     from framecast.evaluation.scoreboard import Scoreboard
@@ -44,8 +45,10 @@ Whole = Annotated[bool, typer.Option("--whole", help="Score whole frames, also w
 ByLead = Annotated[bool, typer.Option("--by-lead", help="A table by lead time for each metric, too.")]
 
 
+@expand_groups
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run, a model's folder, or a baseline.")],
+    *,
     data: Annotated[str | None, typer.Option("--data", help="By default the run's own.")] = None,
     split: Split = None,
     baseline: Baseline = None,
@@ -64,21 +67,9 @@ def evaluate(
     by_channel: ByChannel = False,
     whole: Whole = False,
     out: Annotated[Path | None, typer.Option("--out", help="New folder. [default: RUN/evaluations/SPLIT-N]")] = None,
-    dims: options.Dims = None,
-    variable: options.Variable = None,
-    value_range: options.Range = None,
-    missing: options.Missing = None,
-    units: options.Units = None,
-    times: options.Times = None,
-    step_minutes: options.Step = None,
-    grey: options.Grey = False,
-    shrink: options.Shrink = None,
-    frames: options.Frames = None,
-    model: options.Model = None,
-    device: options.Device = "auto",
-    precision: options.Precision = None,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    reading: DataOptions,
+    network: ModelOptions,
+    output: OutputOptions,
 ) -> None:
     """Score forecasts beside baselines: means with intervals, skill, by lead time; tables, JSON and pictures."""
     from framecast.evaluation.prepare import EvaluationOptions, evaluate_run
@@ -97,13 +88,10 @@ def evaluate(
         room=options.memory_limits(None, tile, overlap),
         **as_said,
     )
-    fields = options.data_fields(
-        data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
-    )
     board, folder = evaluate_run(
-        run, fields, question, out, device, precision, options.import_model(model), quiet=quiet or as_json
+        run, reading.fields(data), question, out, network.device, network.precision, network.kind, quiet=output.silent
     )
-    _tell(board, folder, by_lead=by_lead, as_json=as_json)
+    _tell(board, folder, by_lead=by_lead, as_json=output.as_json)
 
 
 def _tell(board: Scoreboard, folder: Path, *, by_lead: bool, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from framecast.cli import options
+from framecast.cli.option_groups import DataOptions, expand_groups
 
 data_app = typer.Typer(help="Make data.", no_args_is_help=True)
 
@@ -50,22 +51,15 @@ def doctor(as_json: options.Json = False) -> None:
         print(f"{name:{width}}  {value}")
 
 
+@expand_groups
 def inspect(
     path: Annotated[str, typer.Argument(help="A file or a folder of frames.")],
+    *,
     picture: Annotated[
         Path | None, typer.Option(help="New PNG with frames and statistics. [default: runs/inspect-NAME-N.png]")
     ] = None,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw nothing.")] = False,
-    dims: options.Dims = None,
-    variable: options.Variable = None,
-    value_range: options.Range = None,
-    missing: options.Missing = None,
-    units: options.Units = None,
-    times: options.Times = None,
-    step_minutes: options.Step = None,
-    grey: options.Grey = False,
-    shrink: options.Shrink = None,
-    frames: options.Frames = None,
+    reading: DataOptions,
     context: Annotated[
         str, typer.Option(help="Frames in, or time, e.g. 50min, of the windows that are counted.")
     ] = "10",
@@ -80,17 +74,16 @@ def inspect(
 
     if picture is not None:
         files.check_new(picture)
-    fields = options.data_fields(
-        path, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
-    )
-    said = {**fields, "source": path}
+    said = {**reading.fields(path), "source": path}
     recipe = parse_config(
         Recipe, {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}, "inspect"
     )
     found = look(options.data_config(said), said, recipe)
     if not no_picture:
         picture = picture or _free_picture(Path(path).name.split(".")[0])
-        draw_inspection(found, picture)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        with files.staged(picture) as temporary:
+            draw_inspection(found, temporary)
     if as_json:
         options.print_json({**found.as_dict(), "picture": None if no_picture else str(picture)})
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,36 +22,9 @@ if TYPE_CHECKING:
     from framecast.models import ModelConfig
 
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-Precision = Annotated[
-    str | None,
-    typer.Option("--precision", help="auto, highest or high: which kernels compute. [default: as trained, else auto]"),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of a progress bar.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's value; repeatable.")
-]
-Dims = Annotated[
-    str | None,
-    typer.Option("--dims", help="The array's axes in order: n sequences, t time, c channels, h, w. E.g. tnhw."),
-]
-Variable = Annotated[
-    str | None,
-    typer.Option(
-        "--var", help="Array, variable, quantity or field inside the file; u,v make two channels of a CF grid."
-    ),
-]
-Times = Annotated[
-    str | None, typer.Option("--times", metavar="PATTERN", help="Times in the names of files, e.g. %Y%m%d_%H%M.")
-]
-Step = Annotated[float | None, typer.Option("--step-minutes", help="Minutes between frames; over what the file says.")]
-Grey = Annotated[bool, typer.Option("--grey", help="Pictures and videos in grey: one channel instead of three.")]
-Shrink = Annotated[
-    int | None, typer.Option("--shrink", help="Average blocks of so many pixels in each direction.", min=1)
-]
-Frames = Annotated[
-    str | None,
-    typer.Option("--frames", metavar="A,B", help="Frames A to B-1 only: numbers from 0, or times 2016-09-28T14:45,..."),
 ]
 Block = Annotated[
     str,
@@ -68,7 +42,6 @@ Horizon = Annotated[
     typer.Option("--horizon", help="Frames out, any number, or time, e.g. 90min. [default: as trained; else 10]"),
 ]
 Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
-Missing = Annotated[float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")]
 Units = Annotated[str | None, typer.Option("--units", help="Units of what is forecast; over what the file says.")]
 MaxMemory = Annotated[
     str | None,
@@ -114,36 +87,6 @@ Model = Annotated[
 ]
 
 
-def data_fields(
-    source: str | None,
-    dims: str | None,
-    variable: str | None,
-    value_range: str | None,
-    missing: float | None,
-    units: str | None,
-    times: str | None = None,
-    step_minutes: float | None = None,
-    grey: bool = False,
-    shrink: int | None = None,
-    frames: str | None = None,
-) -> dict[str, Any]:
-    """The fields of a DataConfig that were said on the command line."""
-    fields = {
-        "source": _absolute(source),
-        "dims": dims,
-        "variable": variable,
-        "range": None if value_range is None else parse_interval(value_range),
-        "missing": missing,
-        "units": units,
-        "times": times,
-        "step_minutes": step_minutes,
-        "colour": "grey" if grey else None,
-        "shrink": shrink,
-        "frames": None if frames is None else parse_extent(frames),
-    }
-    return {key: value for key, value in fields.items() if value is not None}
-
-
 def data_config(fields: dict[str, Any]) -> DataConfig:
     """A DataConfig from its fields."""
     from framecast.data import DataConfig
@@ -163,9 +106,20 @@ def parse_numbers(text: str, what: str) -> tuple[float, ...]:
 def memory_limits(max_memory: str | None, tile: int | None, overlap: int | None) -> MemoryLimits:
     """Limit of memory, and tiles."""
     from framecast.forecasting.memory_plan import MemoryLimits
-    from framecast.memory_usage import parsed
 
-    return MemoryLimits(None if max_memory is None else parsed(max_memory), tile, overlap)
+    return MemoryLimits(None if max_memory is None else parse_bytes(max_memory), tile, overlap)
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes of a size as people write it: 2GB, 512MiB, 1.5g, 800000000."""
+    from pydantic import ByteSize, Field, TypeAdapter, ValidationError
+
+    # The whole text must match, as ByteSize takes 1,5g for one byte; it always gets a b, as it does not know 512Mi.
+    found = re.fullmatch(r"(\d*\.?\d+\s*[kmgt]?i?)b?", text.strip().lower())
+    try:
+        return TypeAdapter(Annotated[ByteSize, Field(gt=0)]).validate_python(found and f"{found[1]}b")
+    except ValidationError as error:
+        raise UsageError("--max-memory", got=text, expected="a size, for example 2GB or 1500MiB") from error
 
 
 def parse_words(text: str) -> list[str]:
@@ -253,9 +207,3 @@ def import_model(name: str | None) -> type[ModelConfig] | None:
 def print_json(value: Any) -> None:
     """Print one JSON object."""
     print(json.dumps(value, indent=2))
-
-
-def _absolute(source: str | None) -> str | None:
-    if source is None or source == "moving-mnist":
-        return source
-    return str(Path(source).absolute())

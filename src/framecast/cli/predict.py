@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from framecast.cli import options
+from framecast.cli.option_groups import DataOptions, ModelOptions, OutputOptions, expand_groups
 from framecast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ Clip = Annotated[
 ]
 
 
+@expand_groups
 def predict(
     run: Run,
     file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
     out: options.Outs,
+    *,
     horizon: options.Horizon = None,
     context: options.Context = None,
     clip: Clip = False,
@@ -45,21 +48,9 @@ def predict(
     tile: options.Tile = None,
     overlap: options.Overlap = None,
     covariates: options.Covariates = None,
-    dims: options.Dims = None,
-    variable: options.Variable = None,
-    value_range: options.Range = None,
-    missing: options.Missing = None,
-    units: options.Units = None,
-    times: options.Times = None,
-    step_minutes: options.Step = None,
-    grey: options.Grey = False,
-    shrink: options.Shrink = None,
-    frames: options.Frames = None,
-    model: options.Model = None,
-    device: options.Device = "auto",
-    precision: options.Precision = None,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    reading: DataOptions,
+    network: ModelOptions,
+    output: OutputOptions,
 ) -> None:
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
     from framecast import writers
@@ -70,37 +61,35 @@ def predict(
     from framecast.recipe.reuse import open_as_trained
 
     writers.check(out, gif, strip)
-    place = resolve_device(device)
-    forecaster, recipe = _load(run, model, precision)
-    fields = options.data_fields(
-        str(file), dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
-    )
-    config, stored = open_as_trained(recipe, fields, None if forecaster is None else forecaster.spec)
+    place = resolve_device(network.device)
+    forecaster, recipe = _load(run, network)
+    trained = None if forecaster is None else forecaster.spec
+    config, stored = open_as_trained(recipe, reading.fields(str(file)), trained)
     beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
     said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
     said["room"] = options.memory_limits(max_memory, tile, overlap)
     source = _open_context(forecaster, config, stored, context, out)
     predictor: Predictor = BASELINES[run](source.spec) if forecaster is None else forecaster
     _check_sequence(sequence, count := len(source.latest))
-    for note in () if as_json else source.notes:
+    for note in () if output.as_json else source.notes:
         print(note, flush=True)
-    with show_progress("predicting", count, quiet=quiet or as_json) as show:
+    with show_progress("predicting", count, quiet=output.silent) as show:
         result = forecast_source(predictor, source, horizon or recipe.horizon_, progress=show.update, **said)
     result = result.clipped() if clip else result
     written = writers.write_all(out, result, gif=gif, strip=strip, sequence=sequence)
-    _tell(result, written, source.notes, as_json=as_json)
+    _tell(result, written, source.notes, as_json=output.as_json)
 
 
-def _load(run: str, model: str | None, precision: str | None) -> tuple[Forecaster | None, Recipe]:
+def _load(run: str, network: ModelOptions) -> tuple[Forecaster | None, Recipe]:
     """Load the model of a run, None for a baseline, and its recipe; compute from now on in the precision asked for."""
     from framecast import kernels
     from framecast.forecasting.baselines import BASELINES
     from framecast.forecasting.model_folder import load
     from framecast.recipe.recipe import recipe_of_run
 
-    kind = options.import_model(model)
+    kind = network.kind
     forecaster, recipe = None if run in BASELINES else load(run, model=kind), recipe_of_run(run, kind)
-    kernels.set_precision(precision or recipe.train.precision)
+    kernels.set_precision(network.precision or recipe.train.precision)
     return forecaster, recipe
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framecast.cli import options
+from framecast.cli.option_groups import OutputOptions, ReadingOptions, expand_groups
 
 if TYPE_CHECKING:
     from framecast.evaluation.comparison import Comparison
@@ -24,8 +25,10 @@ Own = Annotated[
 Limit = Annotated[int | None, typer.Option(help="Windows to score. [default: as many as a validation]", min=1)]
 
 
+@expand_groups
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    *,
     out: Annotated[Path | None, typer.Option("--out", help="The page. [default: RUN/report.html, made anew]")] = None,
     frames: Annotated[
         Path | None, typer.Option(help="New folder for the page's frames at full size: N/gt1.png, N/pd11.png, ...")
@@ -38,16 +41,16 @@ def report(
     block: options.Block = "auto",
     model: options.Model = None,
     device: options.Device = "auto",
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    output: OutputOptions,
 ) -> None:
     """One page of a run, to open in a browser: recipe, curves, scores by lead time, frames, studies."""
     from framecast.report import write_report
 
     question = _question(split, baseline, metrics, thresholds, limit, block)
-    silent = quiet or as_json
-    page = write_report(run, out=out, pictures=frames, options=question, device=device, model=model, quiet=silent)
-    if as_json:
+    page = write_report(
+        run, out=out, pictures=frames, options=question, device=device, model=model, quiet=output.silent
+    )
+    if output.as_json:
         options.print_json({"page": str(page), "bytes": page.stat().st_size})
         return
     print(f"open {page}")
@@ -57,8 +60,10 @@ def report(
         )
 
 
+@expand_groups
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the others are compared with the first.")],
+    *,
     out: Annotated[
         Path | None, typer.Option("--out", help="New folder for page and numbers. [default: runs/compare-N]")
     ] = None,
@@ -70,8 +75,7 @@ def compare(
     block: options.Block = "auto",
     model: Own = None,
     device: options.Device = "auto",
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    output: OutputOptions,
 ) -> None:
     """Runs side by side on the same windows: budget, cost, scores, paired differences, frames; a page and JSON."""
     from framecast import files
@@ -81,12 +85,14 @@ def compare(
 
     folder = files.check_new(out or next_free_folder(Path("runs"), "compare"))
     question = _question(split, baseline, metrics, thresholds, limit, block)
-    found = compared(runs, question, device=device, models=model or (), quiet=quiet or as_json)
-    _show(found, write_comparison(found, folder), as_json=as_json)
+    found = compared(runs, question, device=device, models=model or (), quiet=output.silent)
+    _show(found, write_comparison(found, folder), as_json=output.as_json)
 
 
+@expand_groups
 def race(
     models: Annotated[str, typer.Option(help="Networks or recipes, with commas: convlstm,predrnn,mim.")],
+    *,
     budget: Annotated[
         str, typer.Option(help="Of each training: 90s, 10min, 2h of iterations, or 2000steps.")
     ] = "10min",
@@ -96,18 +102,9 @@ def race(
         Path | None, typer.Option("--out", help="New folder, or that of this race, to go on. [default: runs/race-N]")
     ] = None,
     overrides: options.Set = None,
-    dims: options.Dims = None,
-    variable: options.Variable = None,
-    value_range: options.Range = None,
-    missing: options.Missing = None,
-    units: options.Units = None,
-    times: options.Times = None,
-    step_minutes: options.Step = None,
-    grey: options.Grey = False,
-    shrink: options.Shrink = None,
+    reading: ReadingOptions,
     device: options.Device = "auto",
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    output: OutputOptions,
 ) -> None:
     """Train networks on the same data with the same budget each, and compare them."""
     from framecast.commands.race import RaceOptions as Race
@@ -115,11 +112,10 @@ def race(
     from framecast.commands.race import read_budget
     from framecast.runs.folder import next_free_folder
 
-    fields = options.data_fields(data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink)
-    values = tuple((f"data.{key}", value) for key, value in fields.items())
+    values = tuple((f"data.{key}", value) for key, value in reading.fields(data).items())
     asked = Race(tuple(options.parse_words(models)), read_budget(budget), seeds, tuple(overrides or ()), values)
-    found, page = run(asked, out or next_free_folder(Path("runs"), "race"), device=device, quiet=quiet or as_json)
-    _show(found, page, as_json=as_json)
+    found, page = run(asked, out or next_free_folder(Path("runs"), "race"), device=device, quiet=output.silent)
+    _show(found, page, as_json=output.as_json)
 
 
 def _question(

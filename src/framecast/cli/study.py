@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from framecast.cli import options
+from framecast.cli.option_groups import DataOptions, ModelOptions, OutputOptions, expand_groups
 from framecast.errors import UsageError
 
 What = Annotated[
@@ -20,10 +21,12 @@ What = Annotated[
 Split = Annotated[str | None, typer.Option(help="train, val, test or all. [default: test, else val]")]
 
 
+@expand_groups
 def study(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="Runs or models' folders; lines are drawn together.")
     ],
+    *,
     what: What = None,
     data: Annotated[str | None, typer.Option("--data", help="By default each run's own.")] = None,
     split: Split = None,
@@ -37,21 +40,9 @@ def study(
     ] = "0.1,0.9",
     pictures: Annotated[int, typer.Option(help="Steps that t-SNE draws, evenly spaced.", min=1)] = 5,
     out: Annotated[Path | None, typer.Option("--out", help="Parent of the new folders. [default: RUN/study]")] = None,
-    dims: options.Dims = None,
-    variable: options.Variable = None,
-    value_range: options.Range = None,
-    missing: options.Missing = None,
-    units: options.Units = None,
-    times: options.Times = None,
-    step_minutes: options.Step = None,
-    grey: options.Grey = False,
-    shrink: options.Shrink = None,
-    frames: options.Frames = None,
-    model: options.Model = None,
-    device: options.Device = "auto",
-    precision: options.Precision = None,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    reading: DataOptions,
+    network: ModelOptions,
+    output: OutputOptions,
 ) -> None:
     """See why a network works: gates, gradients, memories, schedules, blur; arrays (.npz) and pictures."""
     from framecast.commands.study import StudyOptions
@@ -71,12 +62,9 @@ def study(
         (ends[0], ends[1]),
         pictures,
     )
-    fields = options.data_fields(
-        data, dims, variable, value_range, missing, units, times, step_minutes, grey, shrink, frames
-    )
-    how: dict[str, Any] = {"device": device, "precision": precision, "model": options.import_model(model)}
-    outcome = ask(runs, fields, plan, out=out, quiet=quiet or as_json, **how)
-    if as_json:
+    how: dict[str, Any] = {"device": network.device, "precision": network.precision, "model": network.kind}
+    outcome = ask(runs, reading.fields(data), plan, out=out, quiet=output.silent, **how)
+    if output.as_json:
         options.print_json(outcome.as_dict())
         return
     outcome.print(options.console())

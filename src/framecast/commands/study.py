@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -238,9 +237,7 @@ def study_runs(
 def _select_studies(what: Sequence[str] | None) -> list[str]:
     for name in what or ():
         if name not in STUDIES:
-            near = get_close_matches(name.lower(), STUDIES, n=1, cutoff=0.0)[0]
-            expected = f"some of {', '.join(STUDIES)}"
-            raise UsageError("--what", got=repr(name), expected=expected, fix=f"did you mean {near!r}?")
+            raise UsageError.unknown("--what", name, STUDIES)
     return list(dict.fromkeys(STUDIES if what is None else what))
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import uuid
 import zipfile
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast import files
 from framecast.data.config import MovingMNISTConfig
 from framecast.data.moving_mnist import MovingMNIST, Path2D
 from framecast.errors import UsageError
@@ -49,12 +46,12 @@ def freeze(
         raise UsageError(str(path), got=f"suffix {path.suffix or 'none'}", expected=".npz, .npy or .zarr")
     if count < 1 or frames < 1:
         raise UsageError("sequences", got=f"{count} of {frames} frames", expected="at least one of one frame")
-    if os.path.lexists(path):
-        raise _taken(path)
+    files.check_new(path)
     if not path.parent.is_dir():
         raise UsageError(str(path), got=f"no folder {path.parent}", expected="one that exists", fix="make it first")
     sequences = _Sequences(MovingMNIST(config or MovingMNISTConfig(), seed), split, count, frames)
-    _appear(path, partial(write, sequences))
+    with files.staged(path) as temporary:
+        write(sequences, temporary)
     return sequences.digest.hexdigest()
 
 
@@ -124,41 +121,3 @@ def _zarr(sequences: _Sequences, path: Path) -> None:
     )
     for first, pixels in sequences.blocks():
         out[first : first + len(pixels)] = pixels
-
-
-def _appear(path: Path, write: Callable[[Path], None]) -> None:
-    """Write under a temporary name beside `path`, flush to the disk, then rename."""
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}.part{path.suffix}")
-    try:
-        write(temporary)
-        for file in [temporary] if temporary.is_file() else [p for p in temporary.rglob("*") if p.is_file()]:
-            with file.open("rb") as written:
-                os.fsync(written.fileno())
-        _publish(temporary, path)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Give a finished file or folder its name; fails if that has been taken meanwhile."""
-    try:
-        if temporary.is_dir():
-            temporary.rename(path)
-        else:
-            os.link(temporary, path)
-    except OSError as error:
-        if os.path.lexists(path):
-            raise _taken(path) from error
-        temporary.rename(path)  # a file system without hard links
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _taken(path: Path) -> UsageError:
-    return UsageError(str(path), got="a path that exists", expected="a new one", fix="choose another name or remove it")

@@ -16,7 +16,7 @@ from framecast.errors import InputError, UsageError
 from framecast.evaluation.prepare import prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
-from framecast.evaluation.tables import format_interval
+from framecast.evaluation.tables import format_interval, mark_significant
 from framecast.files import json_safe
 from framecast.forecasting.baselines import BASELINES
 from framecast.formatting import format_duration, format_number
@@ -145,12 +145,6 @@ def compare_runs(
     return Comparison(records, _grouped(records), match, match.score(quiet=quiet), budget or _budget(records))
 
 
-def mark_significant(estimate: Estimate) -> str:
-    """A star where 0 is not in the interval."""
-    low, high = estimate.mean_interval
-    return "*" if low > 0 or high < 0 else " "
-
-
 def _named(records: Sequence[Record]) -> dict[str, Record]:
     runs = [str(record.folder.path) for record in records]
     if len({record.folder.path.resolve() for record in records}) < max(2, len(records)):
@@ -255,7 +249,7 @@ def _table(found: Estimates, costs: Sequence[str], *, starred: bool = False) -> 
         table.add_row("cost\nparameters\ntime in iterations", *costs)
     for metric in next(iter(found.values())):
         ours = [one[metric] for one in found.values()]
-        stars = [mark_significant(one) if starred else "" for one in ours]
+        stars = [mark_significant(one.mean_interval) if starred else "" for one in ours]
         cells = [
             f"{format_number(one.mean)}{star}\n{format_interval(one.mean_interval)}"
             for one, star in zip(ours, stars, strict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -194,9 +193,7 @@ def _others(run: str, asked: Sequence[str] | None) -> list[str]:
     names = asked if asked is not None else () if run in BASELINES else USUAL
     for name in names:
         if name not in BASELINES:
-            near = get_close_matches(name.lower(), BASELINES, n=1, cutoff=0.0)[0]
-            expected = f"some of {', '.join(BASELINES)}"
-            raise UsageError("baseline", got=repr(name), expected=expected, fix=f"did you mean {near!r}?")
+            raise UsageError.unknown("baseline", name, BASELINES)
     return [name for name in dict.fromkeys(names) if name != run]
 
 

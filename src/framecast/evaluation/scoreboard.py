@@ -17,7 +17,8 @@ from framecast import files
 from framecast.data import DataSet
 from framecast.data.config import SPLITS
 from framecast.data.windows.loader import spread_windows
-from framecast.evaluation.tables import ARROWS, metric_unit, print_by_lead, print_means, print_skill
+from framecast.evaluation.charts import make_lead_time_chart
+from framecast.evaluation.tables import ARROWS, print_by_lead, print_means, print_skill
 from framecast.files import json_safe
 from framecast.formatting import format_count
 from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, ChannelMetric, Metric, Scores, Summary, summarise
@@ -110,18 +111,13 @@ class Scoreboard:
 
     def draw(self, path: Path) -> None:
         """Draw every metric against lead time; where there are spectra, spectra.png beside it."""
-        from framecast.plotting.scores import ScorePanel, draw_by_lead
+        from framecast.plotting.scores import draw_by_lead
 
-        panels = [
-            ScorePanel(
-                metric.name,
-                metric_unit(metric),
-                DIRECTIONS[metric.better],
-                {forecast: _curve(found[metric.name]) for forecast, found in self.summaries.items()},
-            )
-            for metric in self.metrics
-        ]
-        draw_by_lead(path, panels, self.dataset.spec.step_minutes, f"{self.about_samples()}. {self.about_intervals()}")
+        charts = []
+        for metric in self.metrics:
+            scores = {forecast: found[metric.name].score for forecast, found in self.summaries.items()}
+            charts.append(make_lead_time_chart(metric, scores, self.dataset.spec.step_minutes))
+        draw_by_lead(path, charts, f"{self.about_samples()}. {self.about_intervals()}")
         for metric in self.metrics:
             if (spectral := _spectral(metric)) is not None:
                 self._draw_spectra(path.with_name(_spectra_name(metric)), metric, spectral)
@@ -250,10 +246,3 @@ def _spectra(
     sums = next(rows.sum(dim=0) for one, rows in scores.by_sequence() if one.name == metric.name)
     predicted, observed = spectral.spectra(metric.own_sums(sums) if isinstance(metric, ChannelMetric) else sums)
     return (factor * predicted).tolist(), (factor * observed).tolist()
-
-
-def _curve(summary: Summary) -> Any:
-    from framecast.plotting.scores import Curve
-
-    ends = summary.score.by_lead_interval
-    return Curve(summary.score.by_lead, [low for low, _ in ends], [high for _, high in ends])

@@ -58,7 +58,7 @@ def print_skill(console: Console, summaries: Summaries) -> None:
         if metric.perfect is None:
             continue
         estimates = [summaries[name][metric.name].skill[other] for name, other in pairs]
-        cells = [[format_number(found.mean) + _star(found.mean_interval)] for found in estimates]
+        cells = [[format_number(found.mean) + mark_significant(found.mean_interval)] for found in estimates]
         columns.append(_Column([metric.name], cells, set()))
     if columns:
         console.print(
@@ -141,8 +141,9 @@ def format_interval(interval: tuple[float, float]) -> str:
     return "-" if math.isnan(interval[0]) else f"{format_number(interval[0])}..{format_number(interval[1])}"
 
 
-def _star(ends: tuple[float, float]) -> str:
-    return "*" if ends[0] > 0 or ends[1] < 0 else " "
+def mark_significant(interval: tuple[float, float]) -> str:
+    """A star where the interval of a difference does not hold 0, else a space."""
+    return "*" if interval[0] > 0 or interval[1] < 0 else " "
 
 
 def _print(console: Console, names: list[str], columns: list[_Column]) -> None:

@@ -11,7 +11,8 @@ from torch.utils._pytree import tree_leaves
 
 from framecast.errors import UsageError
 from framecast.forecasting.forecaster import Forecaster
-from framecast.memory_usage import free_bytes, held_bytes, peak_tensor_bytes, written
+from framecast.formatting import format_bytes
+from framecast.memory_usage import free_bytes, held_bytes, peak_tensor_bytes
 from framecast.nn.tiled_network import BLENDED, TileLayout, cover_with_tiles, measure_reach
 from framecast.types import FrameSpec
 
@@ -127,7 +128,7 @@ class MemoryPlan(NamedTuple):
 
     def __str__(self) -> str:
         """One line."""
-        memory = f"about {written(self.need)} of memory, limit {written(self.limit)}"
+        memory = f"about {format_bytes(self.need)} of memory, limit {format_bytes(self.limit)}"
         if self.layout is None:
             idle = ", so that --overlap has no meaning" if self.idle_overlap else ""
             return f"computed whole{idle}; {memory}"
@@ -168,10 +169,10 @@ def plan_memory(
         if total <= limit or (room.tile == 0 and room.memory is None):
             idle = layout is None and room.overlap is not None
             return MemoryPlan(layout, batch, cut.cells, forecaster.patch, total, limit, idle)
-    least = written(min(total for _, _, total in choices))
+    least = format_bytes(min(total for _, _, total in choices))
     fix = "allow more, give a smaller --tile or --overlap, or predict a part of the domain"
     fix = "allow more: this network takes frames of one size, as a whole" if cut.is_fixed else fix
-    raise UsageError("memory", got=f"a limit of {written(limit)}", expected=f"about {least} or more", fix=fix)
+    raise UsageError("memory", got=f"a limit of {format_bytes(limit)}", expected=f"about {least} or more", fix=fix)
 
 
 def with_tiles(forecaster: Forecaster, size: tuple[int, int], room: MemoryLimits = ANY) -> Forecaster:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from difflib import get_close_matches
 
-from framecast.errors import UsageError
+from framecast.errors import FramecastError, UsageError
 from framecast.metrics.base import Metric
 from framecast.metrics.categorical import CSI, FAR, HSS, POD, FrequencyBias
 from framecast.metrics.fss import FSS
@@ -128,9 +127,6 @@ def _make(name: str, spec: FrameSpec, thresholds: Sequence[float], scales: Seque
     return [SCALE_METRICS[name](threshold, spec.low, spec.high, scale) for threshold in thresholds for scale in scales]
 
 
-def _unknown(name: str) -> UsageError:
+def _unknown(name: str) -> FramecastError:
     known = [*METRICS, *SPEC_METRICS, *EVENT_METRICS, *SCALE_METRICS, *PROTOCOLS]
-    near = get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]
-    return UsageError(
-        "unknown metric", got=repr(name), expected=f"one of {', '.join(known)}", fix=f"did you mean {near!r}?"
-    )
+    return UsageError.unknown("unknown metric", name, known)

@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from framecast import files
 from framecast.calendars import caption, to_calendar
 from framecast.forecast import Forecast
 from framecast.plotting.colours import colour_scale
+from framecast.plotting.figure import COLOURS, new_figure, save_figure
 from framecast.plotting.view import is_plain, is_rgb, view_forecast
 from framecast.types import FrameSpec
 
@@ -31,8 +30,6 @@ MISSING = (0.55, 0.55, 0.6)
 """The grey of missing pixels."""
 STRIP_COLUMNS = 20
 """At most so many frames stand in a row."""
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, safe for colour-blind eyes."""
 
 
 def to_colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
@@ -87,7 +84,7 @@ def draw_strip(path: Path, forecast: Forecast, truth: Array | None = None) -> No
     columns = max(len(past), len(future))
     bar = 0.0 if is_plain(spec) else 0.9
     width = columns * 0.9 + 0.9 + bar
-    figure = _figure(width, len(rows) * 1.0 + 0.5)
+    figure = new_figure(width, len(rows) * 1.0 + 0.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, frames) in zip(grid, rows, strict=True):
         for axis in line:
@@ -108,14 +105,14 @@ def draw_strip(path: Path, forecast: Forecast, truth: Array | None = None) -> No
     )
     if bar:
         _draw_scales(figure, grid, spec, error=truth is not None)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_loss_curve(
     path: Path, steps: Sequence[int], losses: Sequence[float], validation: Mapping[int, float], metric: str
 ) -> None:
     """Training loss against iteration (logarithmic), and the validation metric beside it."""
-    figure = _figure(7.0, 3.6)
+    figure = new_figure(7.0, 3.6)
     axis = figure.subplots()
     axis.semilogy(steps, losses, color=COLOURS[0], linewidth=0.8, label="training loss")
     axis.set_xlabel("iteration")
@@ -129,7 +126,7 @@ def draw_loss_curve(
     axis.legend(lines, [str(line.get_label()) for line in lines], frameon=False, fontsize=8)
     axis.grid(alpha=0.3)
     figure.tight_layout()
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: bool) -> None:
@@ -160,16 +157,6 @@ def _thinned(count: int) -> list[int]:
     return sorted({round(i * (count - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)})
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=110)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> None:
-    files.write(path, lambda file: figure.savefig(file, format=path.suffix.removeprefix(".") or None))
-
-
 def draw_survey(
     path: Path,
     frames: Sequence[Array],
@@ -195,7 +182,7 @@ def draw_survey(
         units: of the histogram and the mean, where they are of more channels than the frames.
     """
     units = spec.units if units is None else units
-    figure = _figure(11.0, 5.6)
+    figure = new_figure(11.0, 5.6)
     grid = figure.add_gridspec(2, 2 * max(1, len(frames)), height_ratios=(1.25, 1), hspace=0.35, wspace=0.12)
     for column, (frame, name) in enumerate(zip(frames, titles, strict=True)):
         axis = figure.add_subplot(grid[0, 2 * column : 2 * column + 2])
@@ -228,4 +215,4 @@ def draw_survey(
     below[0].set_position((0.07, 0.1, 0.38, 0.33))
     for axis in (below[1], right):
         axis.set_position((0.54, 0.1, 0.39, 0.33))
-    _save(figure, path)
+    save_figure(figure, path)

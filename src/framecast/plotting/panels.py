@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from framecast import files
-from framecast.plotting.scores import COLOURS, blank_figure, finish_figure, line_style
+from framecast.plotting.figure import COLOURS, add_legend, line_style, new_figure, save_figure
 
 Array = NDArray[Any]
 _EVERY = 10
@@ -105,7 +105,7 @@ def draw_panels(path: Path, rows: Sequence[Sequence[Drawing]], note: str = "") -
         note: small, at the foot.
     """
     columns = max(map(len, rows))
-    sheet = blank_figure(max(5.0, 2.9 * columns + 0.3), 2.5 * len(rows) + 0.6)
+    sheet = new_figure(max(5.0, 2.9 * columns + 0.3), 2.5 * len(rows) + 0.6)
     grid = sheet.subplots(len(rows), columns, squeeze=False)
     for axes, row in zip(grid, rows, strict=True):
         for axis, drawing in zip(axes, row, strict=False):
@@ -114,7 +114,8 @@ def draw_panels(path: Path, rows: Sequence[Sequence[Drawing]], note: str = "") -
             axis.tick_params(which="both", labelsize=7)
         for axis in axes[len(row) :]:
             axis.axis("off")
-    finish_figure(sheet, path, list(grid.flat), note)
+    add_legend(sheet, list(grid.flat), note)
+    save_figure(sheet, path)
 
 
 def _panel(axis: Axes, panel: Panel) -> None:

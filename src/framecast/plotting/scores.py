@@ -8,35 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, safe for colour-blind eyes."""
-MARKERS = ("o", "s", "^", "D", "v", "P")
-"""One for each forecast, so that lines are told apart without their colours too."""
+from framecast.plotting.chart import Chart
+from framecast.plotting.figure import add_legend, line_style, new_figure, save_figure
+
 _WIDE = 6
 """More panels than this stand four in a row."""
-
-
-class Curve(NamedTuple):
-    """One score of one forecast by lead time, with the ends of its interval; NaN leaves a gap."""
-
-    values: Sequence[float]
-    low: Sequence[float]
-    high: Sequence[float]
-
-
-class ScorePanel(NamedTuple):
-    """One metric and the curves of all forecasts."""
-
-    name: str
-    unit: str
-    """Empty where there is none."""
-    direction: str
-    """Which way is better, in words."""
-    curves: Mapping[str, Curve]
 
 
 class Spectra(NamedTuple):
@@ -47,27 +25,27 @@ class Spectra(NamedTuple):
     forecasts: Mapping[str, Sequence[float]]
 
 
-def draw_by_lead(path: Path, panels: Sequence[ScorePanel], step_minutes: float | None = None, note: str = "") -> None:
+def draw_by_lead(path: Path, charts: Sequence[Chart], note: str = "") -> None:
     """One panel per metric: score against lead time, one line per forecast, its interval as a band.
 
     Args:
         path: of the PNG.
-        panels: in the order in which they are drawn.
-        step_minutes: between frames; without it, lead times are in frames.
+        charts: in the order in which they are drawn.
         note: small, at the foot: what the bands are and how many samples there were.
     """
-    columns = min(4 if len(panels) > _WIDE else 3, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    figure = blank_figure(3.1 * columns + 0.3, 2.4 * rows + 0.8)
+    columns = min(4 if len(charts) > _WIDE else 3, len(charts))
+    rows = math.ceil(len(charts) / columns)
+    figure = new_figure(3.1 * columns + 0.3, 2.4 * rows + 0.8)
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axis, panel in zip(grid.flat, panels, strict=False):
-        _draw(axis, panel, step_minutes or 1.0)
-    for axis in list(grid.flat)[len(panels) :]:
+    for axis, chart in zip(grid.flat, charts, strict=False):
+        _draw(axis, chart)
+    for axis in list(grid.flat)[len(charts) :]:
         axis.axis("off")
     for number in range(columns):  # the lowest panel of each column
-        lowest = max(row for row in range(rows) if row * columns + number < len(panels))
-        grid[lowest, number].set_xlabel("lead time, minutes" if step_minutes else "lead time, frames", fontsize=8)
-    finish_figure(figure, path, [grid[0, 0]], note)
+        lowest = max(row for row in range(rows) if row * columns + number < len(charts))
+        grid[lowest, number].set_xlabel(charts[lowest * columns + number].x_label, fontsize=8)
+    add_legend(figure, [grid[0, 0]], note)
+    save_figure(figure, path)
 
 
 def draw_spectra(
@@ -82,7 +60,7 @@ def draw_spectra(
         unit: of the power.
         note: small, at the foot.
     """
-    figure = blank_figure(3.6 * len(pictures) + 0.5, 3.9)
+    figure = new_figure(3.6 * len(pictures) + 0.5, 3.9)
     grid = figure.subplots(1, len(pictures), squeeze=False, sharey=True)[0]
     for axis, picture in zip(grid, pictures, strict=True):
         axis.loglog(wavelengths, _positive(picture.truth), color="black", linewidth=2.4, label="truth")
@@ -104,54 +82,25 @@ def draw_spectra(
     if shown:
         grid[0].set_ylim(min(shown) / 100, max(shown) * 3)
     grid[0].set_ylabel(f"power, {unit}", fontsize=8)
-    finish_figure(figure, path, [grid[0]], note)
+    add_legend(figure, [grid[0]], note)
+    save_figure(figure, path)
 
 
-def _draw(axis: Axes, panel: ScorePanel, step: float) -> None:
-    for number, (forecast, curve) in enumerate(panel.curves.items()):
-        colour, marker = line_style(number)
-        leads = [step * (lead + 1) for lead in range(len(curve.values))]
-        axis.fill_between(leads, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
-        axis.plot(leads, curve.values, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=forecast)
-    if panel.direction.startswith("closer"):
-        axis.axhline(1, color="black", linewidth=0.8, linestyle=":")
-    axis.set_title(f"{panel.name}: {panel.direction}", fontsize=8)
-    axis.set_ylabel(panel.unit, fontsize=7)
+def _draw(axis: Axes, chart: Chart) -> None:
+    for line in chart.lines:
+        colour, marker = line_style(line.style)
+        if line.low:
+            axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
+        axis.plot(line.x, line.y, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=line.name)
+    if chart.level is not None:
+        axis.axhline(chart.level, color="black", linewidth=0.8, linestyle=":")
+    axis.set_title(chart.title, fontsize=8)
+    axis.set_ylabel(chart.y_label, fontsize=7)
     axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axis.tick_params(labelsize=7)
     axis.grid(alpha=0.3)
 
 
-def line_style(number: int) -> tuple[str, str]:
-    """Colour and marker of the line with this number, from 0."""
-    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-
-
 def _positive(values: Sequence[float]) -> list[float]:
     """Without what a logarithmic axis cannot show."""
     return [value if value > 0 else math.nan for value in values]
-
-
-def blank_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches."""
-    figure = Figure(figsize=(width, height), dpi=110)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def finish_figure(figure: Figure, path: Path, axes: Sequence[Axes], note: str) -> None:
-    """The legend of some axes above all, each name once, the note below, and the file."""
-    pairs = [pair for axis in axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
-    named = {label: handle for handle, label in reversed(pairs)}
-    labels = list(dict.fromkeys(label for _, label in pairs))
-    width, height = figure.get_size_inches()
-    per_row = max(1, int(width // 1.6))
-    lines = math.ceil(len(labels) / per_row)
-    if labels:
-        handles = [named[label] for label in labels]
-        figure.legend(handles, labels, loc="upper center", ncols=min(per_row, len(labels)), frameon=False, fontsize=8)
-    if note:
-        figure.text(0.01, 0.008, note, fontsize=7, color="0.3")
-    figure.tight_layout(rect=(0, 0.2 / height if note else 0, 1, 1 - (0.1 + 0.22 * lines) / height))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)

@@ -6,8 +6,9 @@ no interpolation. Channels, size and units come from the data and stand in no re
 
 from __future__ import annotations
 
-import difflib
+import hashlib
 import importlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,7 +19,7 @@ from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_va
 from framecast.data import DataConfig, DataSet
 from framecast.data.durations import Duration, in_frames
 from framecast.data.windows.normalizer_fit import Choice
-from framecast.errors import UsageError
+from framecast.errors import FramecastError, UsageError
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.sampling import Sampling, ScheduledSampling
@@ -110,6 +111,11 @@ class Recipe(RecipeSection):
             content["data"]["files"] = [{**file, "path": None} for file in source]
         return content
 
+    @property
+    def digest(self) -> str:
+        """The sha256 of `identity`, 64 hex digits."""
+        return hashlib.sha256(json.dumps(self.identity()).encode()).hexdigest()
+
     def yaml(self) -> str:
         """The whole recipe, defaults included, in YAML; a network that is not registered by its class's import path."""
         content = self.model_dump(mode="json", by_alias=True)
@@ -131,9 +137,7 @@ def make_model_config(fields: dict[str, Any]) -> ModelConfig:
         return parse_config(import_class(name), rest, f"model {name}")
     kind = MODELS.get(name)
     if kind is None:
-        near = difflib.get_close_matches(name, MODELS, 1)
-        hint = f"did you mean {near[0]}?" if near else None
-        raise UsageError("model", got=repr(name), expected=f"one of {', '.join(MODELS)}", fix=hint)
+        raise UsageError.unknown("model", name, MODELS)
     return parse_config(kind, {**rest, "name": name}, f"model {name}")
 
 
@@ -226,9 +230,8 @@ def parse_config(kind: type[Config], fields: Mapping[str, Any], source: str) -> 
 def _text(source: str) -> str:
     path = Path(source)
     if not path.is_file():
-        near = difflib.get_close_matches(source, MODELS, 1)
-        hint = f"did you mean {near[0]}?" if near else f"networks: {', '.join(MODELS)}"
-        raise UsageError(source, got="no such file", expected="a recipe or the name of a network", fix=hint)
+        fix = f"networks: {', '.join(MODELS)}"
+        raise UsageError.unknown("no such file", source, MODELS, expected="a recipe or the name of a network", fix=fix)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -269,7 +272,7 @@ def import_class(name: str) -> type[ModelConfig]:
     return kind
 
 
-def _explained(error: ValidationError, root: type[BaseModel], source: str) -> UsageError:
+def _explained(error: ValidationError, root: type[BaseModel], source: str) -> FramecastError:
     """The first fault of a recipe, with the nearest valid key where a key is unknown."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
@@ -277,9 +280,7 @@ def _explained(error: ValidationError, root: type[BaseModel], source: str) -> Us
         got = "" if first["type"] == "missing" else f", got {first['input']!r}"
         return UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}{got}")
     keys = _keys(root, [str(part) for part in first["loc"][:-1]])
-    near = difflib.get_close_matches(str(first["loc"][-1]), keys, 1)
-    hint = f"did you mean {near[0]}?" if near else None
-    return UsageError(f"{source}: {where}", got="an unknown key", expected=f"one of {', '.join(keys)}", fix=hint)
+    return UsageError.unknown(f"{source}: {where}: unknown key", str(first["loc"][-1]), keys)
 
 
 def _keys(root: type[BaseModel], path: list[str]) -> list[str]:

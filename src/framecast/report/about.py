@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -71,7 +69,7 @@ def _list_data(record: Record) -> list[tuple[str, str]]:
         ("Windows", counts),
         ("Hash of the data", record.data["fingerprint"]),
         ("Hash of the split", record.data["split"]),
-        ("Hash of the recipe", _hash_recipe(record)),
+        ("Hash of the recipe", record.recipe.digest[:16]),
         ("Hash of the weights", str(record.model.get("sha256", "no model yet"))[:16]),
     ]
 
@@ -99,7 +97,3 @@ def _list_versions(record: Record) -> list[tuple[str, str]]:
         ("Trained with", f"framecast {last['framecast']}, torch {last['torch']}, Python {last['python']}{resumed}"),
         ("On", f"{last['device']}; processes {last['processes']}, threads of each {last['threads']}"),
     ]
-
-
-def _hash_recipe(record: Record) -> str:
-    return hashlib.sha256(json.dumps(record.recipe.identity()).encode()).hexdigest()[:16]

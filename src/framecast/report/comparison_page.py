@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from framecast import files
-from framecast.evaluation.comparison import Comparison, mark_significant
-from framecast.evaluation.tables import format_interval
+from framecast.evaluation.comparison import Comparison
+from framecast.evaluation.tables import format_interval, mark_significant
 from framecast.formatting import format_duration, format_number
 from framecast.metrics import Metric
 from framecast.report import page
@@ -110,7 +110,7 @@ def _make_differences_sections(comparison: Comparison) -> list[Section]:
 
 def _make_cell(comparison: Comparison, name: str, metric: Metric) -> TableCell:
     difference = comparison.differences[name][metric.name]
-    text = f"{format_number(difference.mean)}{mark_significant(difference)}"
+    text = f"{format_number(difference.mean)}{mark_significant(difference.mean_interval)}"
     return TableCell(text, format_interval(difference.mean_interval))
 
 

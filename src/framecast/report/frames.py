@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from framecast import files
+from framecast.evaluation.charts import choose_time_unit
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import EvaluationSuite
 from framecast.metrics import Scores, lead_mean
@@ -22,7 +23,6 @@ from framecast.plotting.colours import colour_scale
 from framecast.plotting.frames import to_colours, to_diverging_colours, to_error_colours
 from framecast.plotting.view import PlotView, choose_view, is_rgb
 from framecast.report.blocks import FilmStrip, Player, PlayerSequence, Section, Text
-from framecast.report.lead_times import choose_time_unit
 from framecast.types import FrameSpec
 
 Array = NDArray[np.float32]

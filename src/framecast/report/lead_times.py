@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from framecast.evaluation.charts import make_lead_time_chart
 from framecast.evaluation.tables import ARROWS, find_best, format_interval, metric_unit, shown_leads
 from framecast.formatting import format_number
-from framecast.metrics import DIRECTIONS, Estimate, Metric
+from framecast.metrics import DIRECTIONS, Metric
 from framecast.metrics.summary import Estimates
 from framecast.report.blocks import Block, Figure, Figures, Folded, Section, Table, TableCell, Text
-from framecast.report.svg_charts import Chart, ChartLine, draw_chart, draw_swatch
+from framecast.report.svg_charts import draw_chart, draw_swatch
 
-SIGNS = {"less": "below 0 is better", "more": "above 0 is better", "one": ""}
-"""Meaning of the sign of a difference; that of scores which should be 1 has none."""
 CHARTS = 6
 """Number of charts that are not folded away, at most."""
 
@@ -66,23 +65,12 @@ def plot_lead_times(
         step_minutes: time between frames, minutes, where known.
         are_differences: whether the estimates are differences from a first forecast, which has the first style.
     """
-    styles = {name: number + are_differences for number, name in enumerate(estimates)}
-    step, unit = choose_time_unit(step_minutes) if step_minutes else (1.0, "frames")
-    figures = []
+    charts = []
     for metric in metrics:
-        level = 0.0 if are_differences else 1.0 if metric.better == "one" else None
-        lines = [_make_line(name, row[metric.name], step, styles[name]) for name, row in estimates.items()]
-        direction = SIGNS[metric.better] if are_differences else DIRECTIONS[metric.better]
-        chart = Chart(metric.name, f"lead time, {unit}", metric_unit(metric), lines, level=level)
-        figures.append(Figure(f"{metric.name}: {direction}" if direction else metric.name, draw_chart(chart)))
-    return Figures(figures, [(name, draw_swatch(style)) for name, style in styles.items()])
-
-
-def choose_time_unit(step_minutes: float) -> tuple[float, str]:
-    """Convert the time between frames to seconds, minutes or hours, whichever suits; and the unit's name."""
-    if step_minutes < 1:
-        return 60 * step_minutes, "seconds"
-    return (step_minutes, "minutes") if step_minutes < 60 else (step_minutes / 60, "hours")
+        scores = {name: by_metric[metric.name] for name, by_metric in estimates.items()}
+        charts.append(make_lead_time_chart(metric, scores, step_minutes, are_differences=are_differences))
+    swatches = [(name, draw_swatch(number + are_differences)) for number, name in enumerate(estimates)]
+    return Figures([Figure(chart.title, draw_chart(chart)) for chart in charts], swatches)
 
 
 def make_metric_cell(metric: Metric) -> TableCell:
@@ -93,12 +81,6 @@ def make_metric_cell(metric: Metric) -> TableCell:
 def _fold_charts(metrics: Sequence[Metric], estimates: Estimates, step_minutes: float | None) -> list[Block]:
     names = ", ".join(dict.fromkeys(metric.name.split("@")[0] for metric in metrics))
     return [Folded(f"Charts of {names}", [plot_lead_times(metrics, estimates, step_minutes)])] if metrics else []
-
-
-def _make_line(name: str, estimate: Estimate, step: float, style: int) -> ChartLine:
-    leads = [step * (lead + 1) for lead in range(len(estimate.by_lead))]
-    low, high = zip(*estimate.by_lead_interval, strict=True)
-    return ChartLine(name, leads, estimate.by_lead, low, high, style)
 
 
 def _make_lead_times_table(metric: Metric, estimates: Estimates) -> Table:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from framecast.plotting.chart import Chart, ChartLine
+
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 54, 10, 22, 36
 STYLES = 8
@@ -24,37 +26,6 @@ _SHAPES = (
     "M0 3.6L3.4-2.6H-3.4z",
     "M-3.4-1.1h2.3v-2.3h2.2v2.3h2.3v2.2h-2.3v2.3h-2.2v-2.3h-2.3z",
 )
-
-
-class ChartLine(NamedTuple):
-    """One curve; NaN leaves a gap."""
-
-    name: str
-    x: Sequence[float]
-    y: Sequence[float]
-    low: Sequence[float] = ()
-    """Lower end of a band around the curve; empty for none."""
-    high: Sequence[float] = ()
-    """Upper end of the band."""
-    style: int = 0
-    """Number of the colour and of the marker."""
-
-
-class Chart(NamedTuple):
-    """Curves over a common axis."""
-
-    title: str
-    x_label: str
-    y_label: str
-    lines: Sequence[ChartLine]
-    log: bool = False
-    """Whether the vertical axis is logarithmic."""
-    marks: Sequence[tuple[float, str]] = ()
-    """Positions on the horizontal axis that get a dashed line, each with its label."""
-    level: float | None = None
-    """Value at which a horizontal line is drawn."""
-    span: tuple[float, float] | None = None
-    """Ends of the horizontal axis; by default those of the curves."""
 
 
 class _Scale(NamedTuple):

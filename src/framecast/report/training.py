@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from framecast.plotting.chart import Chart, ChartLine
 from framecast.report.blocks import Block, Figure, Figures, Section, Text
-from framecast.report.svg_charts import Chart, ChartLine, draw_chart, draw_swatch
+from framecast.report.svg_charts import draw_chart, draw_swatch
 from framecast.runs.record import Events, Record
 
 POINTS = 240

@@ -12,13 +12,14 @@ report.html     the page to look at
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from filelock import FileLock, Timeout
 
 from framecast import files
 from framecast.errors import RunInUse, UsageError
@@ -88,19 +89,17 @@ class RunFolder:
         Raises:
             RunInUse: another process holds it.
         """
+        # In workers that are forked from this process filelock closes the file, so that they cannot go on holding it.
+        lock = FileLock(self.path / "lock", blocking=False)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / "lock").open("a")
+            held = lock.acquire()
+        except Timeout as error:
+            fix = "wait for it, stop it, or choose another --out"
+            raise RunInUse(f"{self.path} is in use by another process", fix=fix) from error
         except OSError as error:
             raise UsageError(str(self.path), got=str(error), expected="a folder that can be written to") from error
-        # Workers that are forked from this process must not go on holding the lock when it is gone.
-        os.register_at_fork(after_in_child=file.close)
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                fix = "wait for it, stop it, or choose another --out"
-                raise RunInUse(f"{self.path} is in use by another process", fix=fix) from error
+        with held:
             yield
 
 

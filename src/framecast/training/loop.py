@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import signal
 import threading
 import time
@@ -48,7 +46,7 @@ def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> T
         CheckpointError: the data or the recipe are not those of the checkpoint, or none is valid.
     """
     identity = {
-        "recipe_sha256": hashlib.sha256(json.dumps(trainer.recipe.identity()).encode()).hexdigest(),
+        "recipe_sha256": trainer.recipe.digest,
         "data": trainer.dataset.fingerprint,
         "split": trainer.dataset.split_hash,
         "version": version("framecast"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,8 +150,7 @@ def _find_channels(wanted: str | int, names: Sequence[str], what: str) -> list[i
     if not channels and text.isdecimal() and int(text) < len(names):
         channels = [int(text)]
     if not channels:
-        near = get_close_matches(text, names, 1)
-        fix = f"did you mean {near[0]}?" if near else "name them with --var too, where a file has several variables"
+        fix = "name them with --var too, where a file has several variables"
         expected = f"one of {', '.join(names)}, or 0 to {len(names) - 1}"
-        raise InputError(f"data.{what}", got=repr(wanted), expected=expected, fix=fix)
+        raise InputError.unknown(f"data.{what}", text, names, expected=expected, fix=fix)
     return channels

@@ -1,0 +1,42 @@
+"""Charts of scores by lead time, as values: pages draw them as SVG, folders of an evaluation hold them as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from framecast.evaluation.tables import metric_unit
+from framecast.metrics import DIRECTIONS, Estimate, Metric
+from framecast.plotting.chart import Chart, ChartLine
+
+SIGNS = {"less": "below 0 is better", "more": "above 0 is better", "one": ""}
+"""Meaning of the sign of a difference; that of scores which should be 1 has none."""
+
+
+def make_lead_time_chart(
+    metric: Metric, estimates: Mapping[str, Estimate], step_minutes: float | None, *, are_differences: bool = False
+) -> Chart:
+    """Make the chart of one metric against lead time, a line for each forecast, intervals as bands.
+
+    Args:
+        metric: metric of the scores.
+        estimates: one for each forecast, by its name.
+        step_minutes: time between frames, minutes, where known.
+        are_differences: whether the estimates are differences from a first forecast, which has the first style.
+    """
+    step, unit = (1.0, "frames") if step_minutes is None else choose_time_unit(step_minutes)
+    lines = []
+    for place, (name, estimate) in enumerate(estimates.items()):
+        leads = [step * (lead + 1) for lead in range(len(estimate.by_lead))]
+        low, high = zip(*estimate.by_lead_interval, strict=True)
+        lines.append(ChartLine(name, leads, estimate.by_lead, low, high, place + are_differences))
+    better = SIGNS[metric.better] if are_differences else DIRECTIONS[metric.better]
+    title = f"{metric.name}: {better}" if better else metric.name
+    level = 0.0 if are_differences else 1.0 if metric.better == "one" else None
+    return Chart(title, f"lead time, {unit}", metric_unit(metric), lines, level=level)
+
+
+def choose_time_unit(step_minutes: float) -> tuple[float, str]:
+    """Convert the time between frames to seconds, minutes or hours, whichever suits; and the unit's name."""
+    if step_minutes < 1:
+        return 60 * step_minutes, "seconds"
+    return (step_minutes, "minutes") if step_minutes < 60 else (step_minutes / 60, "hours")

@@ -1,0 +1,51 @@
+"""The empty figure, the colours and markers of lines, the legend above all, and the file, which is whole or not there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from framecast import files
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's, safe for colour-blind eyes."""
+MARKERS = ("o", "s", "^", "D", "v", "P")
+"""One for each line, so that lines are told apart without their colours too."""
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of a size in inches; no display is needed."""
+    figure = Figure(figsize=(width, height), dpi=110)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def line_style(number: int) -> tuple[str, str]:
+    """Colour and marker of the line with this number, from 0."""
+    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+
+
+def add_legend(figure: Figure, axes: Sequence[Axes], note: str = "") -> None:
+    """Draw the legend of some axes above all, each name once, and a note at the foot; the panels take what is left."""
+    pairs = [pair for axis in axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
+    named = {label: handle for handle, label in reversed(pairs)}
+    labels = list(dict.fromkeys(label for _, label in pairs))
+    width, height = figure.get_size_inches()
+    per_row = max(1, int(width // 1.6))
+    lines = math.ceil(len(labels) / per_row)
+    if labels:
+        handles = [named[label] for label in labels]
+        figure.legend(handles, labels, loc="upper center", ncols=min(per_row, len(labels)), frameon=False, fontsize=8)
+    if note:
+        figure.text(0.01, 0.008, note, fontsize=7, color="0.3")
+    figure.tight_layout(rect=(0, 0.2 / height if note else 0, 1, 1 - (0.1 + 0.22 * lines) / height))
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the path's suffix, PNG without one; a crash leaves the old file or the new one."""
+    files.write(path, lambda file: figure.savefig(file, format=path.suffix.removeprefix(".") or None))
