@@ -179,7 +179,7 @@ class Scoreboard:
 
     def about_scale(self) -> str:
         """What the unit "range" of the scores means."""
-        own = {metric.own.names[0]: metric.own for metric in self.metrics if isinstance(metric, ChannelMetric)}
+        own = {metric.spec.names[0]: metric.spec for metric in self.metrics if isinstance(metric, ChannelMetric)}
         if not own:
             return describe_scale(self.dataset.spec)
         return "Unit range: " + "; ".join(f"{name}, {_extent(spec)}" for name, spec in own.items())
@@ -187,7 +187,7 @@ class Scoreboard:
     def _draw_spectra(self, path: Path, metric: Metric, spectral: RAPSD) -> None:
         from framecast.plotting.scores import Spectra, draw_spectra
 
-        spec = metric.own if isinstance(metric, ChannelMetric) else self.dataset.spec
+        spec = metric.spec if isinstance(metric, ChannelMetric) else self.dataset.spec
         factor = (spec.high - spec.low) ** 2
         found = {name: _spectra(scores, metric, spectral, factor) for name, scores in self.scores.items()}
         truth = next(iter(found.values()))[1]
@@ -239,8 +239,8 @@ def _spectra_name(metric: Metric) -> str:
     """Of a picture."""
     if not isinstance(metric, ChannelMetric):
         return "spectra.png"
-    name = re.sub(r"\W+", "_", metric.own.names[0])
-    return f"spectra-{metric.place + 1}-{name}.png"
+    name = re.sub(r"\W+", "_", metric.spec.names[0])
+    return f"spectra-{metric.index + 1}-{name}.png"
 
 
 def _spectra(
@@ -248,7 +248,7 @@ def _spectra(
 ) -> tuple[list[list[float]], list[list[float]]]:
     """Of the predictions and of the truth, by lead time, range² times a factor."""
     sums = next(rows.sum(dim=0) for one, rows in scores.by_sequence() if one.name == metric.name)
-    predicted, observed = spectral.spectra(metric.own_sums(sums) if isinstance(metric, ChannelMetric) else sums)
+    predicted, observed = spectral.spectra(metric.drop_pixels(sums) if isinstance(metric, ChannelMetric) else sums)
     return (factor * predicted).tolist(), (factor * observed).tolist()
 
 
