@@ -74,7 +74,7 @@ class SharedSTLSTMCell(Cell):
         self.fusion = GateConv(2 * hidden, hidden, 1, bias=bias)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> STLSTMState:
-        """Zeros."""
+        """Zero state of a new sequence."""
         shape = (batch, self.hidden, height, width)
         return STLSTMState(zeros(like, *shape), zeros(like, *shape))
 
@@ -85,7 +85,7 @@ class SharedSTLSTMCell(Cell):
         return ix + it, fx + ft, gx + gt, ix + is_, fx + fs, gx + gs, ox + ot + os_
 
     def forward(self, x: Hidden, memory: Memory, state: STLSTMState) -> Step:
-        """One step."""
+        """One step of the recurrence."""
         i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
@@ -93,7 +93,7 @@ class SharedSTLSTMCell(Cell):
         return Step(h, (m,), STLSTMState(h, c))
 
     def gates(self, x: Hidden, memory: Memory, state: STLSTMState) -> dict[str, Tensor]:
-        """The equations above; the gates of m are "im", "fm", "gm"."""
+        """Symbols of the equations, unfused; the gates of m are "im", "fm", "gm"."""
         i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
         i, f, g = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g)
         im, fm, gm = torch.sigmoid(im), torch.sigmoid(fm + self.forget_bias), torch.tanh(gm)
@@ -115,16 +115,16 @@ class Differencing(Cell):
         self.memory_channels = self.memory_channels_out = (cell.hidden, cell.hidden)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> State:
-        """The cell's."""
+        """Zero state of the wrapped cell."""
         return self.cell.init_state(batch, height, width, like=like)
 
     def forward(self, x: Hidden, memory: Memory, state: State) -> Step:
-        """One step."""
+        """One step of the recurrence."""
         out, (m,), new, aux = self.cell(x, memory[:1], state)
         return Step(out, (m, out - state.h), new, aux)
 
     def gates(self, x: Hidden, memory: Memory, state: State) -> dict[str, Tensor]:
-        """The cell's."""
+        """Symbols of the wrapped cell."""
         return self.cell.gates(x, memory[:1], state)
 
 
@@ -157,14 +157,20 @@ class MemoryModule(nn.Module):
         self.peephole = nn.Parameter(torch.zeros(3, hidden, *size))
 
     def forward(self, x: Hidden, recurrent: Hidden, memory: Hidden) -> tuple[Tensor, Tensor]:
-        """(out, s'), both (B, N, H, W)."""
+        """One step of the recurrence: (out, s'), both (B, N, H, W).
+
+        Args:
+            x: (B, N, H, W), the input.
+            recurrent: (B, N, H, W), r of the equations.
+            memory: (B, N, H, W), s of the equations.
+        """
         i, f, g, o = (self.conv_x(x) + self.conv_h(recurrent)).chunk(4, 1)
         wi, wf, wo = self.peephole
         s, _ = kernels.memory_update(i + wi * memory, f + wf * memory, g, memory, self.forget_bias)
         return kernels.output_update(o + wo * s, s), s
 
     def gates(self, x: Hidden, recurrent: Hidden, memory: Hidden) -> dict[str, Tensor]:
-        """The equations above."""
+        """Symbols of the equations, unfused."""
         i, f, g, o = (self.conv_x(x) + self.conv_h(recurrent)).chunk(4, 1)
         wi, wf, wo = self.peephole
         i, f, g = torch.sigmoid(i + wi * memory), torch.sigmoid(f + wf * memory + self.forget_bias), torch.tanh(g)
@@ -174,7 +180,7 @@ class MemoryModule(nn.Module):
 
 
 class MIMState(NamedTuple):
-    """What stays in a MIM block, (B, N, H, W); `begun`, (B, 1, 1, 1), is 0 before a sequence's first frame, then 1.
+    """State of a MIM block, (B, N, H, W); `begun`, (B, 1, 1, 1), is 0 before a sequence's first frame, then 1.
 
     No field's name may begin with another's: the guards of torch.export (2.13) would confuse the two.
     """
@@ -227,7 +233,7 @@ class MIMBlock(Cell):
         self.fusion = GateConv(2 * hidden, hidden, 1, bias=bias)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> MIMState:
-        """Zeros."""
+        """Zero state of a new sequence."""
         h, c, d, n, s = (zeros(like, batch, self.hidden, height, width) for _ in range(5))
         return MIMState(h, c, d, n, s, zeros(like, batch, 1, 1, 1))
 
@@ -238,8 +244,9 @@ class MIMBlock(Cell):
         return ix + it, gx + gt, ix + is_, fx + fs, gx + gs, ox + ot + os_
 
     def forward(self, x: Hidden, memory: Memory, state: MIMState) -> Step:
-        """One step."""
+        """One step of the recurrence."""
         d, n = self.mim_n(memory[1], state.d, state.n)
+        # A product and no branch: it exports, and each sample of a batch may begin at another step.
         d, n = d * state.begun, n * state.begun
         tau, s = self.mim_s(d, state.c, state.s)
         i, g, im, fm, gm, o = self._blocks(x, memory[0], state.h)
@@ -250,17 +257,19 @@ class MIMBlock(Cell):
         return Step(h, (m, rising), MIMState(h, c, d, n, s, torch.ones_like(state.begun)))
 
     def gates(self, x: Hidden, memory: Memory, state: MIMState) -> dict[str, Tensor]:
-        """The equations above; MIM-N's symbols end in "_n", MIM-S's in "_s", the gates of m in "m"; T is "tau"."""
-        of_n = self.mim_n.gates(memory[1], state.d, state.n)
-        d, n = of_n["out"] * state.begun, of_n["s"] * state.begun
-        of_s = self.mim_s.gates(d, state.c, state.s)
+        """Symbols of the equations, unfused: MIM-N's end in "_n", MIM-S's in "_s", the gates of m in "m"; T is "tau"."""
+        mim_n = self.mim_n.gates(memory[1], state.d, state.n)
+        d, n = mim_n["out"] * state.begun, mim_n["s"] * state.begun
+        mim_s = self.mim_s.gates(d, state.c, state.s)
         i, g, im, fm, gm, o = self._blocks(x, memory[0], state.h)
         i, g, im, gm = torch.sigmoid(i), torch.tanh(g), torch.sigmoid(im), torch.tanh(gm)
         fm, o = torch.sigmoid(fm + self.forget_bias), torch.sigmoid(o)
-        c, m = of_s["out"] + i * g, fm * memory[0] + im * gm
+        c, m = mim_s["out"] + i * g, fm * memory[0] + im * gm
         h = o * torch.tanh(self.fusion(c, m))
-        inner = {f"{symbol}_{suffix}": of[symbol] for suffix, of in (("n", of_n), ("s", of_s)) for symbol in "ifgo"}
-        values = {"d": d, "n": n, "s": of_s["s"], "tau": of_s["out"], "c": c, "m": m, "h": h}
+        inner = {
+            f"{symbol}_{suffix}": gates[symbol] for suffix, gates in (("n", mim_n), ("s", mim_s)) for symbol in "ifgo"
+        }
+        values = {"d": d, "n": n, "s": mim_s["s"], "tau": mim_s["out"], "c": c, "m": m, "h": h}
         return {"i": i, "g": g, "im": im, "fm": fm, "gm": gm, "o": o, **inner, **values}
 
 
@@ -285,11 +294,11 @@ class MIM(ConvConfig):
 
     @property
     def fixed_size(self) -> bool:
-        """Always: the peepholes are maps."""
+        """True: the peepholes are maps."""
         return True
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
-        """See `ModelConfig.build`."""
+        """Build the network."""
         bias = self.variant == "official" if self.bias is None else self.bias
         options: dict[str, Any] = {
             "kernel_size": self.kernel_size,
@@ -308,12 +317,15 @@ class MIM(ConvConfig):
 
 
 def _init_official(network: nn.Module) -> None:
+    """Draw weights and peepholes in the ranges of the official code; those of MIM-N's convolutions are +-0.001."""
     for name, part in network.named_modules():
         if isinstance(part, GateConv):
+            # Glorot's range of a 1 x 1 kernel, for every size of kernel: that of 5 x 5 starts five times too wide.
             wide = math.sqrt(6 / (part.weight.shape[0] + part.weight.shape[1]))
             part.reset_parameters(0.001 if "mim_n" in name else wide)
         elif isinstance(part, MemoryModule):
             _, n, height, width = part.peephole.shape
+            # Glorot's range of TensorFlow for arrays (H, W, 2 N) of wi, wf and (H, W, N) of wo
             for maps, columns in ((part.peephole[:2], width + 2 * n), (part.peephole[2:], width + n)):
                 bound = math.sqrt(6 / (height * columns))
                 nn.init.uniform_(maps.detach(), -bound, bound)

@@ -87,7 +87,7 @@ def mask_channel(valid: Valid, known: Known, before: Observed | None = None) -> 
     """
     truth = known[:, : valid.shape[1], None, None, None]
     valid = valid[:, : known.shape[1]]
-    ever = (valid & truth).to(torch.uint8).cummax(1).values.bool()  # cummax takes no booleans
+    ever = (valid & truth).to(torch.uint8).cummax(1).values.bool()
     if before is not None:
         ever = ever | before.ever[:, None]
     within = torch.where(truth, valid, ever)
