@@ -20,7 +20,7 @@ from framecast.commands.race import RaceOptions as Race
 from framecast.commands.race import race, read_budget
 from framecast.devices import Launch
 from framecast.errors import InputError, UsageError
-from framecast.evaluation.comparison import Comparison, _grouped, compare_runs
+from framecast.evaluation.comparison import Comparison, _group_runs, compare_runs
 from framecast.evaluation.prepare import EvaluationOptions
 from framecast.metrics import MSE, Paired, Scores, summarise
 from framecast.report.comparison_page import write_comparison
@@ -141,9 +141,9 @@ def test_who_chose_on_the_split_is_said(runs, tmp_path: Path) -> None:
 def test_runs_that_got_less_far_or_have_one_seed_are_entries_of_their_own(runs) -> None:
     one, other = (read_record(runs[name]) for name in ("conv", "conv-1"))
     stopped = other._replace(training=other.training[:3], validations=[], model={})
-    assert _grouped({"a": one, "b": other}) == {"convlstm": ["a", "b"]}
-    assert _grouped({"a": one, "b": stopped}) == {"a": ["a"], "b": ["b"]}
-    assert _grouped({"a": one, "b": one}) == {"a": ["a"], "b": ["b"]}
+    assert _group_runs({"a": one, "b": other}) == {"convlstm": ["a", "b"]}
+    assert _group_runs({"a": one, "b": stopped}) == {"a": ["a"], "b": ["b"]}
+    assert _group_runs({"a": one, "b": one}) == {"a": ["a"], "b": ["b"]}
 
 
 def test_numbers_of_somebody_else_are_not_overwritten(compared: Comparison, tmp_path: Path) -> None:

@@ -157,13 +157,7 @@ class MemoryModule(nn.Module):
         self.peephole = nn.Parameter(torch.zeros(3, hidden, *size))
 
     def forward(self, x: Hidden, recurrent: Hidden, memory: Hidden) -> tuple[Tensor, Tensor]:
-        """One step of the recurrence: (out, s'), both (B, N, H, W).
-
-        Args:
-            x: (B, N, H, W), the input.
-            recurrent: (B, N, H, W), r of the equations.
-            memory: (B, N, H, W), s of the equations.
-        """
+        """One step of the recurrence: x, r and s to (out, s'), all (B, N, H, W)."""
         i, f, g, o = (self.conv_x(x) + self.conv_h(recurrent)).chunk(4, 1)
         wi, wf, wo = self.peephole
         s, _ = kernels.memory_update(i + wi * memory, f + wf * memory, g, memory, self.forget_bias)
@@ -266,9 +260,8 @@ class MIMBlock(Cell):
         fm, o = torch.sigmoid(fm + self.forget_bias), torch.sigmoid(o)
         c, m = mim_s["out"] + i * g, fm * memory[0] + im * gm
         h = o * torch.tanh(self.fusion(c, m))
-        inner = {
-            f"{symbol}_{suffix}": gates[symbol] for suffix, gates in (("n", mim_n), ("s", mim_s)) for symbol in "ifgo"
-        }
+        modules = {"n": mim_n, "s": mim_s}
+        inner = {f"{symbol}_{name}": module[symbol] for name, module in modules.items() for symbol in "ifgo"}
         values = {"d": d, "n": n, "s": mim_s["s"], "tau": mim_s["out"], "c": c, "m": m, "h": h}
         return {"i": i, "g": g, "im": im, "fm": fm, "gm": gm, "o": o, **inner, **values}
 
@@ -300,13 +293,8 @@ class MIM(ConvConfig):
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
         """Build the network."""
         bias = self.variant == "official" if self.bias is None else self.bias
-        options: dict[str, Any] = {
-            "kernel_size": self.kernel_size,
-            "bias": bias,
-            "forget_bias": self.forget_bias,
-            "layer_norm": self.layer_norm,
-            "size": (height, width),
-        }
+        options: dict[str, Any] = {"kernel_size": self.kernel_size, "bias": bias, "forget_bias": self.forget_bias}
+        options |= {"layer_norm": self.layer_norm, "size": (height, width)}
         n, bottom = self.hidden[0], SharedSTLSTMCell if self.variant == "official" else STLSTMCell
         first = Differencing(bottom(channels + extra, n, **options))
         blocks = [MIMBlock(n, difference=self.difference, **options) for _ in self.hidden[1:]]
@@ -320,12 +308,12 @@ def _init_official(network: nn.Module) -> None:
     """Draw weights and peepholes in the ranges of the official code; those of MIM-N's convolutions are +-0.001."""
     for name, part in network.named_modules():
         if isinstance(part, GateConv):
-            # Glorot's range of a 1 x 1 kernel, for every size of kernel: that of 5 x 5 starts five times too wide.
+            # as if the kernel were 1 x 1, so that 5 x 5 ones start five times wider than Glorot's
             wide = math.sqrt(6 / (part.weight.shape[0] + part.weight.shape[1]))
             part.reset_parameters(0.001 if "mim_n" in name else wide)
         elif isinstance(part, MemoryModule):
             _, n, height, width = part.peephole.shape
-            # Glorot's range of TensorFlow for arrays (H, W, 2 N) of wi, wf and (H, W, N) of wo
+            # Glorot's range as TensorFlow takes it, of arrays (H, W, 2 N) and (H, W, N)
             for maps, columns in ((part.peephole[:2], width + 2 * n), (part.peephole[2:], width + n)):
                 bound = math.sqrt(6 / (height * columns))
                 nn.init.uniform_(maps.detach(), -bound, bound)

@@ -145,8 +145,8 @@ def format_header() -> str:
     ]
     for taps in POINTS:
         at, g, bt = derive_transform(taps)
-        ones = next(j for j, point in enumerate(POINTS[taps]) if point == 1)
-        parts += [f"#define FC_ONES_{taps} {ones}", f"#define FC_ONES_SCALE_{taps} {float(at[0][ones])!r}f"]
+        unit = next(j for j, point in enumerate(POINTS[taps]) if point == 1)
+        parts += [f"#define FC_ONES_{taps} {unit}", f"#define FC_ONES_SCALE_{taps} {float(at[0][unit])!r}f"]
         for name, matrix in {"input": bt, "output": at, "weight": g}.items():
             parts += [
                 _format_function(f"{name}_{taps}", matrix),
