@@ -40,28 +40,28 @@ def scores(seed: int, bias: float = 0.0, sequences: int = 12) -> Scores:
 
 def test_one_training_is_estimated_as_ever() -> None:
     one = scores(0)
-    assert Paired({"a": [one]}).estimates()["a"]["mse"] == summarise({"a": one}, ())["a"]["mse"].score
+    assert Paired({"a": [one]}).estimate_scores()["a"]["mse"] == summarise({"a": one}, ())["a"]["mse"].score
 
 
 def test_entries_are_means_over_their_trainings() -> None:
     both = [scores(0), scores(1)]
     paired = Paired({"a": both, "b": [scores(2)]})
     means = [one.mean()["mse"] for one in both]
-    assert paired.estimates()["a"]["mse"].mean == pytest.approx(sum(means) / 2, rel=1e-12)
-    assert paired.spread()["a"]["mse"] == (min(means), max(means))
+    assert paired.estimate_scores()["a"]["mse"].mean == pytest.approx(sum(means) / 2, rel=1e-12)
+    assert paired.measure_spread()["a"]["mse"] == (min(means), max(means))
 
 
 def test_paired_intervals_see_what_unpaired_ones_cannot() -> None:
     """A small bias on sequences of very different difficulty; against itself there is no difference at all."""
     paired = Paired({"a": [scores(0)], "b": [scores(0, bias=0.02)], "same": [scores(0)]})
-    low, high = paired.differences("a")["b"]["mse"].mean_interval
-    first, second = (paired.estimates()[name]["mse"].mean_interval for name in "ab")
+    low, high = paired.estimate_differences("a")["b"]["mse"].mean_interval
+    first, second = (paired.estimate_scores()[name]["mse"].mean_interval for name in "ab")
     assert 0 < low < high
     assert first[1] > second[0]
-    difference = paired.differences("a")["b"]["mse"]
+    difference = paired.estimate_differences("a")["b"]["mse"]
     assert difference.mean == pytest.approx(scores(0, bias=0.02).mean()["mse"] - scores(0).mean()["mse"], rel=1e-9)
-    assert paired.differences("a")["same"]["mse"].mean_interval == (0, 0)
-    assert set(paired.differences("a")) == {"b", "same"}
+    assert paired.estimate_differences("a")["same"]["mse"].mean_interval == (0, 0)
+    assert set(paired.estimate_differences("a")) == {"b", "same"}
 
 
 @pytest.fixture(scope="module")

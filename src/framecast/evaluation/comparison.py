@@ -33,15 +33,15 @@ class Comparison:
     Args:
         records: {run: its record}, the runs by their names here.
         groups: {entry: its runs}; runs of one entry differ in their seed only.
-        match: forecasts of all runs and of the baselines, and the windows.
-        board: scores of each run and baseline.
+        suite: forecasts of all runs and of the baselines, and the windows.
+        scoreboard: scores of each run and baseline.
         budget: training that each run had, in words.
     """
 
     records: dict[str, Record]
     groups: dict[str, list[str]]
-    match: EvaluationSuite
-    board: Scoreboard
+    suite: EvaluationSuite
+    scoreboard: Scoreboard
     budget: str
 
     @property
@@ -57,19 +57,19 @@ class Comparison:
     @cached_property
     def paired(self) -> Paired:
         """Scores of the entries, then of the baselines."""
-        scores = {name: [self.board.scores[run] for run in runs] for name, runs in self.groups.items()}
-        scores |= {name: [baseline] for name, baseline in self.board.scores.items() if name not in self.records}
-        return Paired(scores, block=self.board.groups, seed=self.board.seed)
+        scores = {name: [self.scoreboard.scores[run] for run in runs] for name, runs in self.groups.items()}
+        scores |= {name: [baseline] for name, baseline in self.scoreboard.scores.items() if name not in self.records}
+        return Paired(scores, block=self.scoreboard.groups, seed=self.scoreboard.seed)
 
     @cached_property
     def estimates(self) -> dict[str, dict[str, Estimate]]:
         """{entry or baseline: {metric: mean over its runs}}."""
-        return self.paired.estimates()
+        return self.paired.estimate_scores()
 
     @cached_property
     def differences(self) -> dict[str, dict[str, Estimate]]:
         """{other entry: {metric: its score less the reference's}}."""
-        differences = self.paired.differences(self.reference)
+        differences = self.paired.estimate_differences(self.reference)
         return {name: by_metric for name, by_metric in differences.items() if name in self.groups}
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,14 +80,15 @@ class Comparison:
             "entries": self.groups,
             "runs": {name: _list_facts(record) for name, record in self.records.items()},
             "estimates": _as_plain(self.estimates),
-            "spread": json_safe(self.paired.spread()),
+            "spread": json_safe(self.paired.measure_spread()),
             "differences": _as_plain(self.differences),
-            **self.board.as_dict(),
+            **self.scoreboard.as_dict(),
         }
 
     def print(self, console: Console) -> None:
         """Print budget, scores and costs of the entries, and their differences from the first."""
-        for line in (self.budget, self.board.about_samples(), self.board.about_intervals(), "Means over lead times"):
+        about = self.scoreboard.about_samples(), self.scoreboard.about_intervals()
+        for line in (self.budget, *about, "Means over lead times"):
             console.print(line, markup=False, highlight=False)
         console.print(_make_table(self.estimates, [self._describe_cost(name) for name in self.estimates]))
         if self.differences:

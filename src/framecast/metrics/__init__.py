@@ -22,7 +22,7 @@ their sums into scores. `Scores` adds them up over batches and processes; `selec
 
 from framecast.metrics.aggregation import Scores, lead_mean
 from framecast.metrics.base import DIRECTIONS, Metric
-from framecast.metrics.bootstrap import LEVEL, Resampled, bootstrap_interval, resample, skill_score
+from framecast.metrics.bootstrap import LEVEL, Resampled, bootstrap_interval, compute_skill, resample
 from framecast.metrics.categorical import CSI, FAR, HSS, POD, FrequencyBias
 from framecast.metrics.fss import FSS
 from framecast.metrics.paired import Paired
@@ -75,9 +75,9 @@ __all__ = [
     "SharpnessDifference",
     "Summary",
     "bootstrap_interval",
+    "compute_skill",
     "lead_mean",
     "resample",
     "select_metrics",
-    "skill_score",
     "summarise",
 ]

@@ -98,7 +98,7 @@ def bootstrap_interval(values: Float64[Tensor, "D ..."], level: float = LEVEL) -
     return values.nanquantile(ends, dim=0)
 
 
-def skill_score(
+def compute_skill(
     values: Float64[Tensor, "*shape"], reference: Float64[Tensor, "*shape"], perfect: float
 ) -> Float64[Tensor, "*shape"]:
     """Skill (score - reference) / (perfect - reference): 1 is perfect, 0 as good as the reference, below 0 worse.

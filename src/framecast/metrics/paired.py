@@ -18,7 +18,7 @@ class Paired:
     """Scores of entries, each the mean over its trainings, resampled together.
 
     Every draw takes the same sequences for all entries, so a difference does not scatter with how hard they are.
-    Intervals are over sequences: how far trainings of one entry lie apart is `spread`.
+    Intervals are over sequences; how far the trainings of one entry lie apart is measured by `measure_spread`.
 
     Args:
         entries: by name.
@@ -36,15 +36,15 @@ class Paired:
             for name, trainings in entries.items()
         }
 
-    def estimates(self) -> dict[str, dict[str, Estimate]]:
-        """{entry: {metric: mean over its trainings}}."""
+    def estimate_scores(self) -> dict[str, dict[str, Estimate]]:
+        """Estimate {entry: {metric: mean over its trainings}}."""
         return {
             name: {metric: estimate(*score) for metric, score in scores.items()}
             for name, scores in self._averages.items()
         }
 
-    def differences(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """{other entry: {metric: its score less that of `reference`}}, with intervals of the paired draws."""
+    def estimate_differences(self, reference: str) -> dict[str, dict[str, Estimate]]:
+        """Estimate {other entry: {metric: its score less that of `reference`}}, with intervals of the paired draws."""
         theirs = self._averages[reference]
         return {
             name: {metric: _estimate_difference(score, theirs[metric]) for metric, score in scores.items()}
@@ -52,8 +52,8 @@ class Paired:
             if name != reference
         }
 
-    def spread(self) -> dict[str, dict[str, tuple[float, float]]]:
-        """{entry: {metric: smallest and largest mean of its trainings}}."""
+    def measure_spread(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """Measure {entry: {metric: smallest and largest mean of its trainings}}."""
         spread = {}
         for name, trainings in self.entries.items():
             means = [scores.mean() for scores in trainings]

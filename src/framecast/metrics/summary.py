@@ -11,7 +11,7 @@ from torch import Tensor
 
 from framecast.metrics.aggregation import Scores
 from framecast.metrics.base import Metric
-from framecast.metrics.bootstrap import Block, Resampled, bootstrap_interval, resample, skill_score
+from framecast.metrics.bootstrap import Block, Resampled, bootstrap_interval, compute_skill, resample
 from framecast.metrics.per_channel import ChannelMetric
 
 Ends = tuple[float, float]
@@ -127,10 +127,10 @@ def estimate(by_lead: Tensor, mean: Tensor, resampled: Resampled) -> Estimate:
 
 
 def _estimate_skill(perfect: float, ours: DrawnScore, theirs: DrawnScore) -> Estimate:
-    resampled = (skill_score(*pair, perfect) for pair in zip(ours.resampled, theirs.resampled, strict=True))
+    resampled = (compute_skill(*pair, perfect) for pair in zip(ours.resampled, theirs.resampled, strict=True))
     return estimate(
-        skill_score(ours.by_lead, theirs.by_lead, perfect),
-        skill_score(ours.mean, theirs.mean, perfect),
+        compute_skill(ours.by_lead, theirs.by_lead, perfect),
+        compute_skill(ours.mean, theirs.mean, perfect),
         Resampled(*resampled),
     )
 

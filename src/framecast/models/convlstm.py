@@ -76,12 +76,12 @@ class ConvLSTMCell(Cell):
         shape = (batch, self.hidden, height, width)
         return ConvLSTMState(zeros(like, *shape), zeros(like, *shape))
 
-    def _blocks(self, x: Tensor, state: ConvLSTMState) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, state: ConvLSTMState) -> tuple[Tensor, ...]:
         return (self.conv_x(x) + self.conv_h(state.h)).chunk(4, 1)
 
     def forward(self, x: Hidden, memory: Memory, state: ConvLSTMState) -> Step:
         """One step of the recurrence."""
-        i, f, g, o = self._blocks(x, state)
+        i, f, g, o = self._convolve(x, state)
         if self.peephole is not None:
             i, f = i + self.peephole[0] * state.c, f + self.peephole[1] * state.c
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
@@ -92,7 +92,7 @@ class ConvLSTMCell(Cell):
 
     def gates(self, x: Hidden, memory: Memory, state: ConvLSTMState) -> dict[str, Tensor]:
         """Symbols of the equations, unfused."""
-        ix, fx, gx, ox = self._blocks(x, state)
+        ix, fx, gx, ox = self._convolve(x, state)
         wci, wcf, wco = self.peephole if self.peephole is not None else (0.0, 0.0, 0.0)
         i = torch.sigmoid(ix + wci * state.c)
         f = torch.sigmoid(fx + wcf * state.c + self.forget_bias)

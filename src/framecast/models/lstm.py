@@ -52,20 +52,20 @@ class LSTMCell(Cell):
         """Zero state of a new sequence, whatever the size of the map."""
         return LSTMState(zeros(like, batch, self.hidden, 1, 1), zeros(like, batch, self.hidden, 1, 1))
 
-    def _blocks(self, x: Tensor, state: LSTMState) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, state: LSTMState) -> tuple[Tensor, ...]:
         flat = x.flatten(1)[:, :, None, None]
         return (self.conv_x(flat) + self.conv_h(state.h)).chunk(4, 1)
 
     def forward(self, x: Hidden, memory: Memory, state: LSTMState) -> Step:
         """One step of the recurrence; x (B, C, H, W) is flattened to (B, C*H*W, 1, 1)."""
-        i, f, g, o = self._blocks(x, state)
+        i, f, g, o = self._convolve(x, state)
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         h = kernels.output_update(o, c)
         return Step(h, memory, LSTMState(h, c))
 
     def gates(self, x: Hidden, memory: Memory, state: LSTMState) -> dict[str, Tensor]:
         """Symbols of the equations, unfused."""
-        i, f, g, o = self._blocks(x, state)
+        i, f, g, o = self._convolve(x, state)
         i, f, g, o = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g), torch.sigmoid(o)
         c = f * state.c + i * g
         return {"i": i, "f": f, "g": g, "o": o, "c": c, "h": o * torch.tanh(c)}

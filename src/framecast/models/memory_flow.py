@@ -67,7 +67,7 @@ class MemoryFlowCell(Cell):
         """Empty state."""
         return NoState()
 
-    def _blocks(self, x: Tensor, memory: Memory) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, memory: Memory) -> tuple[Tensor, ...]:
         m, top = memory
         sums = self.conv_h(x) if self.conv_x is None else self.conv_x(x) + self.conv_h(top)
         i, f, g, o = sums.chunk(4, 1)
@@ -76,14 +76,14 @@ class MemoryFlowCell(Cell):
 
     def forward(self, x: Hidden, memory: Memory, state: NoState) -> Step:
         """One step of the recurrence."""
-        i, f, g, o = self._blocks(x, memory)
+        i, f, g, o = self._convolve(x, memory)
         m, _ = kernels.memory_update(i, f, g, memory[0], self.forget_bias)
         h = kernels.output_update(o + self.conv_o(m), m)
         return Step(h, (m, h), state)
 
     def gates(self, x: Hidden, memory: Memory, state: NoState) -> dict[str, Tensor]:
         """Symbols of the equations, unfused."""
-        i, f, g, o = self._blocks(x, memory)
+        i, f, g, o = self._convolve(x, memory)
         i, f, g = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g)
         m = f * memory[0] + i * g
         o = torch.sigmoid(o + self.conv_o(m))

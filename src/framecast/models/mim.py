@@ -78,7 +78,7 @@ class SharedSTLSTMCell(Cell):
         shape = (batch, self.hidden, height, width)
         return STLSTMState(zeros(like, *shape), zeros(like, *shape))
 
-    def _blocks(self, x: Tensor, memory: Memory, state: STLSTMState) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, memory: Memory, state: STLSTMState) -> tuple[Tensor, ...]:
         ix, fx, gx, ox = self.conv_x(x).chunk(4, 1)
         it, ft, gt, ot = self.conv_t(state.h).chunk(4, 1)
         is_, fs, gs, os_ = self.conv_s(memory[0]).chunk(4, 1)
@@ -86,7 +86,7 @@ class SharedSTLSTMCell(Cell):
 
     def forward(self, x: Hidden, memory: Memory, state: STLSTMState) -> Step:
         """One step of the recurrence."""
-        i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
+        i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
         h = kernels.output_update(o, self.fusion(c, m))
@@ -94,7 +94,7 @@ class SharedSTLSTMCell(Cell):
 
     def gates(self, x: Hidden, memory: Memory, state: STLSTMState) -> dict[str, Tensor]:
         """Symbols of the equations, unfused; the gates of m are "im", "fm", "gm"."""
-        i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
+        i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         i, f, g = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g)
         im, fm, gm = torch.sigmoid(im), torch.sigmoid(fm + self.forget_bias), torch.tanh(gm)
         c, m, o = f * state.c + i * g, fm * memory[0] + im * gm, torch.sigmoid(o)
@@ -231,7 +231,7 @@ class MIMBlock(Cell):
         h, c, d, n, s = (zeros(like, batch, self.hidden, height, width) for _ in range(5))
         return MIMState(h, c, d, n, s, zeros(like, batch, 1, 1, 1))
 
-    def _blocks(self, x: Tensor, m: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, m: Tensor, h: Tensor) -> tuple[Tensor, ...]:
         ix, fx, gx, ox = self.conv_x(x).chunk(4, 1)
         it, gt, ot = self.conv_t(h).chunk(3, 1)
         is_, fs, gs, os_ = self.conv_s(m).chunk(4, 1)
@@ -243,7 +243,7 @@ class MIMBlock(Cell):
         # A product and no branch: it exports, and each sample of a batch may begin at another step.
         d, n = d * state.begun, n * state.begun
         tau, s = self.mim_s(d, state.c, state.s)
-        i, g, im, fm, gm, o = self._blocks(x, memory[0], state.h)
+        i, g, im, fm, gm, o = self._convolve(x, memory[0], state.h)
         c = tau + kernels.increment(i, g)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
         h = kernels.output_update(o, self.fusion(c, m))
@@ -255,7 +255,7 @@ class MIMBlock(Cell):
         mim_n = self.mim_n.gates(memory[1], state.d, state.n)
         d, n = mim_n["out"] * state.begun, mim_n["s"] * state.begun
         mim_s = self.mim_s.gates(d, state.c, state.s)
-        i, g, im, fm, gm, o = self._blocks(x, memory[0], state.h)
+        i, g, im, fm, gm, o = self._convolve(x, memory[0], state.h)
         i, g, im, gm = torch.sigmoid(i), torch.tanh(g), torch.sigmoid(im), torch.tanh(gm)
         fm, o = torch.sigmoid(fm + self.forget_bias), torch.sigmoid(o)
         c, m = mim_s["out"] + i * g, fm * memory[0] + im * gm

@@ -73,7 +73,7 @@ class STLSTMCell(Cell):
         shape = (batch, self.hidden, height, width)
         return STLSTMState(zeros(like, *shape), zeros(like, *shape))
 
-    def _blocks(self, x: Tensor, memory: Memory, state: STLSTMState) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, memory: Memory, state: STLSTMState) -> tuple[Tensor, ...]:
         ix, fx, gx, im, fm, gm, ox = self.conv_x(x).chunk(7, 1)
         ih, fh, gh, oh = self.conv_h(state.h).chunk(4, 1)
         i_m, f_m, g_m = self.conv_m(memory[0]).chunk(3, 1)
@@ -81,7 +81,7 @@ class STLSTMCell(Cell):
 
     def forward(self, x: Hidden, memory: Memory, state: STLSTMState) -> Step:
         """One step of the recurrence."""
-        i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
+        i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         c, delta_c = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         m, delta_m = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
         h = kernels.output_update(o + self.conv_o(c, m), self.fusion(c, m))
@@ -89,7 +89,7 @@ class STLSTMCell(Cell):
 
     def gates(self, x: Hidden, memory: Memory, state: STLSTMState) -> dict[str, Tensor]:
         """Symbols of the equations, unfused; the primed gates are "im", "fm", "gm"."""
-        i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
+        i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         i, f, g = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g)
         im, fm, gm = torch.sigmoid(im), torch.sigmoid(fm + self.forget_bias), torch.tanh(gm)
         c, m = f * state.c + i * g, fm * memory[0] + im * gm

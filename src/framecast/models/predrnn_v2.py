@@ -21,7 +21,7 @@ from framecast.nn.network import Aux, Network, pixel_head
 from framecast.types import Hidden
 
 
-def alignment(delta_c: Hidden, delta_m: Hidden) -> Tensor:
+def measure_alignment(delta_c: Hidden, delta_m: Hidden) -> Tensor:
     """Mean over samples and channels of |cos| between the increments of two memories, the cosine taken over the map.
 
     Args:
@@ -63,7 +63,7 @@ class Decoupling(nn.Module):
         return torch.stack(terms).mean()
 
     def _align(self, delta_c: Hidden, delta_m: Hidden) -> Tensor:
-        return alignment(self.adapter(delta_c), self.adapter(delta_m))
+        return measure_alignment(self.adapter(delta_c), self.adapter(delta_m))
 
 
 class PredRNNV2(STLSTMConfig):

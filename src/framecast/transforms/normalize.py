@@ -78,7 +78,7 @@ class Range(_Normalizer):
         """Number of channels; None for any number."""
         return None if isinstance(self.low, float) else len(self.low)
 
-    def _ends(self, values: Tensor) -> tuple[Any, Any]:
+    def _make_ends(self, values: Tensor) -> tuple[Any, Any]:
         if isinstance(self.low, tuple) and isinstance(self.high, tuple):
             spans = [high - low for low, high in zip(self.low, self.high, strict=True)]
             return make_column(self.low, values), make_column(spans, values)
@@ -88,12 +88,12 @@ class Range(_Normalizer):
 
     def normalize(self, values: Tensor) -> Tensor:
         """(x - low) / (high - low), of x in raw units."""
-        low, span = self._ends(values)
+        low, span = self._make_ends(values)
         return (values - low) / span
 
     def denormalize(self, values: Tensor) -> Tensor:
         """Low + y (high - low)."""
-        low, span = self._ends(values)
+        low, span = self._make_ends(values)
         return values * span + low
 
 
@@ -148,17 +148,17 @@ class Standard(_Normalizer):
         """Number of channels."""
         return len(self.mean)
 
-    def _moments(self, values: Tensor) -> tuple[Tensor, Tensor]:
+    def _make_moments(self, values: Tensor) -> tuple[Tensor, Tensor]:
         return make_column(self.mean, values), make_column(self.std, values)
 
     def normalize(self, values: Tensor) -> Tensor:
         """(x - mean) / std, by channel."""
-        mean, std = self._moments(values)
+        mean, std = self._make_moments(values)
         return (values - mean) / std
 
     def denormalize(self, values: Tensor) -> Tensor:
         """Mean + y std, by channel."""
-        mean, std = self._moments(values)
+        mean, std = self._make_moments(values)
         return values * std + mean
 
 

@@ -114,8 +114,8 @@ def _name_object(library: Path, name: str) -> str:
     return str(library.with_suffix(f".{name}.o"))
 
 
-def wheel_tag() -> str:
-    """Tag of a wheel that holds the library: any Python, this platform."""
+def name_wheel_tag() -> str:
+    """Name the tag of a wheel that holds the library: any Python, this platform."""
     return f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
 
