@@ -1,4 +1,4 @@
-"""Times as people write them, in the calendar of the data."""
+"""Dates in the calendar of the data, and as text."""
 
 from __future__ import annotations
 
@@ -12,43 +12,47 @@ from framecast.types import Grid
 
 
 def to_calendar(times: NDArray[Any], grid: Grid) -> NDArray[Any]:
-    """Times in the calendar of their data.
+    """Convert times to dates in the calendar of the data.
 
     Args:
-        times: of any shape, UTC, as numpy has them: of other calendars it has the distances only, not the dates.
-        grid: of the data, which knows their calendar.
+        times: datetime64 of any shape, UTC. In a calendar that numpy lacks (365 days, 360 days) only their distances are
+            true, counted from `grid.time_origin`.
+        grid: of the data; names the calendar.
 
     Returns:
-        the same times; dates of cftime where the calendar is one that numpy does not have.
+        `times` themselves, or cftime dates of their shape in such a calendar.
 
     Raises:
-        UsageError: such a calendar, and cftime is not installed.
+        UsageError: cftime is needed and not installed.
     """
     if grid.time_origin is None:
         return times
     cftime = require("cftime", "grids")
     passed = times.astype("datetime64[ms]") - np.datetime64(grid.time_origin.replace(" ", "T"), "ms")
-    found = cftime.num2date(passed.astype(np.int64), f"milliseconds since {grid.time_origin}", grid.calendar)
-    return np.asarray(found, dtype=object)
+    dates = cftime.num2date(passed.astype(np.int64), f"milliseconds since {grid.time_origin}", grid.calendar)
+    return np.asarray(dates, dtype=object)
 
 
 def format_times(times: NDArray[Any]) -> NDArray[Any]:
-    """Times as in 2016-09-28T15:05:00, with milliseconds where seconds do not tell them apart.
+    """Format times as in 2016-09-28T15:05:00, with milliseconds where some differ by less than a second.
 
     Args:
-        times: of any shape, as `dated` gives them.
+        times: datetime64 or cftime dates, of any shape.
+
+    Returns:
+        strings of that shape.
     """
-    found = _iso(times, "seconds")
-    return _iso(times, "milliseconds") if len(np.unique(found)) < len(np.unique(times)) else found
+    texts = _format_iso(times, "seconds")
+    return _format_iso(times, "milliseconds") if len(np.unique(texts)) < len(np.unique(times)) else texts
 
 
 def caption(channel: str, last: Any, step_minutes: float | None) -> str:
-    """What stands above frames: the channel, where there are others, and when frame 0 was.
+    """Caption of a row of frames: the channel, and the time of frame 0, the last of the input.
 
     Args:
-        channel: in words, or empty.
-        last: time of the last frame of the input, as `dated` gives it; None where unknown.
-        step_minutes: between frames.
+        channel: in words; empty where it is the only one.
+        last: datetime64 or cftime date of frame 0, UTC; None where unknown.
+        step_minutes: between frames, minutes; None where unknown.
     """
     if last is None or step_minutes is None:
         return channel
@@ -56,7 +60,7 @@ def caption(channel: str, last: Any, step_minutes: float | None) -> str:
     return f"{channel}; {when}" if channel else when
 
 
-def _iso(times: NDArray[Any], detail: Literal["seconds", "milliseconds"]) -> NDArray[Any]:
+def _format_iso(times: NDArray[Any], detail: Literal["seconds", "milliseconds"]) -> NDArray[Any]:
     if times.dtype.kind == "M":
         return times.astype("datetime64[s]" if detail == "seconds" else "datetime64[ms]").astype(np.str_)
     return np.array([time.isoformat(timespec=detail) for time in times.flat], np.str_).reshape(times.shape)

@@ -1,4 +1,4 @@
-"""How a long work is shown: a bar on a terminal, plain lines elsewhere."""
+"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 
 PLAIN_SECONDS = 10.0
-"""Plain lines come at least this far apart."""
+"""Seconds between plain lines, at least."""
 
 
 class Progress(ABC):
-    """Shown while it is entered."""
+    """Display of progress, shown while the context is open."""
 
     def __enter__(self) -> Progress:
-        """Begin to show."""
+        """Show the display."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End."""
+        """Close the display."""
         self.close()
 
     @abstractmethod
     def update(self, done: int, note: str = "") -> None:
-        """Show that `done` of the total are done, with a short note."""
+        """Show that `done` units of the total are done, with a short note."""
 
     @abstractmethod
     def say(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a line without spoiling the display."""
 
     def close(self) -> None:
         """Leave the terminal as it should be."""
@@ -38,17 +38,17 @@ class Progress(ABC):
 
 
 class Silent(Progress):
-    """Shows nothing: for all processes but the first."""
+    """Progress without a display: for all processes but the first."""
 
     def update(self, done: int, note: str = "") -> None:
-        """Nothing."""
+        """Show nothing."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Print nothing."""
 
 
 class Lines(Progress):
-    """Plain lines on standard error."""
+    """Progress as plain lines on standard error, with speed and time left."""
 
     def __init__(self, what: str, total: int) -> None:
         self.what, self.total = what, total
@@ -56,8 +56,9 @@ class Lines(Progress):
         self.first: int | None = None
 
     def update(self, done: int, note: str = "") -> None:
-        """A line now and then, and at the end."""
+        """Print a line every `PLAIN_SECONDS` seconds, and at the end."""
         now = time.monotonic()
+        # Speed counts from here on: a training that is resumed begins far above 0.
         self.first = done - 1 if self.first is None else self.first
         if done < self.total and now - self.last < PLAIN_SECONDS:
             return
@@ -67,12 +68,12 @@ class Lines(Progress):
         print(f"{self.what} {done}/{self.total}  {note}  {rate:.2f}/s  {left:.0f} s left", file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
-        """The line."""
+        """Print the line on standard error."""
         print(text, file=sys.stderr, flush=True)
 
 
 class Bar(Progress):
-    """A bar on a terminal, with speed and time left."""
+    """Progress as a bar on a terminal, with speed and time left."""
 
     def __init__(self, what: str, total: int) -> None:
         from rich.console import Console
@@ -99,7 +100,7 @@ class Bar(Progress):
         self.bar.update(self.task, completed=done, note=note, speed=f"{speed:.2f}/s" if speed else "")
 
     def say(self, text: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         self.bar.console.print(text, highlight=False, markup=False)
 
     def close(self) -> None:
@@ -108,5 +109,11 @@ class Bar(Progress):
 
 
 def show_progress(what: str, total: int, *, quiet: bool = False) -> Progress:
-    """The way of showing that fits: a bar on a terminal, plain lines elsewhere and when quiet."""
+    """Show progress as a bar on a terminal, as plain lines elsewhere and when quiet.
+
+    Args:
+        what: word for the work, such as "training".
+        total: units of work.
+        quiet: plain lines on a terminal too.
+    """
     return Bar(what, total) if sys.stderr.isatty() and not quiet else Lines(what, total)

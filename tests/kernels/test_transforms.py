@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framecast.kernels import native
-from framecast.kernels.native.transforms import OUTPUTS, POINTS, cook_toom, header
+from framecast.kernels.native.transforms import OUTPUTS, POINTS, derive_transform, format_header
 
 numbers = st.integers(-9, 9).map(Fraction)
 
@@ -17,7 +17,7 @@ def test_outputs_are_the_correlation(data: st.DataObject, taps: int) -> None:
     n = OUTPUTS + taps - 1
     x = data.draw(st.lists(numbers, min_size=n, max_size=n))
     w = data.draw(st.lists(numbers, min_size=taps, max_size=taps))
-    transform = cook_toom(taps)
+    transform = derive_transform(taps)
 
     def times(matrix: list[list[Fraction]], vector: list[Fraction]) -> list[Fraction]:
         return [sum((a * b for a, b in zip(row, vector, strict=True)), Fraction(0)) for row in matrix]
@@ -29,4 +29,4 @@ def test_outputs_are_the_correlation(data: st.DataObject, taps: int) -> None:
 
 def test_the_header_is_generated() -> None:
     kept = Path(native.__file__).parent / "transforms.h"
-    assert kept.read_text() == header(), "run: python transforms.py > transforms.h"
+    assert kept.read_text() == format_header(), "run: python transforms.py > transforms.h"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from framecast.errors import UsageError
-from framecast.metrics import CSI, MAE, SSE, Metric, Scores, bootstrap_interval, resample, skill_score
+from framecast.metrics import CSI, MAE, SSE, Metric, Scores, bootstrap_interval, compute_skill, resample
 
 N, K = 9, 3
 METRICS: list[Metric] = [SSE(), CSI(0.5), MAE()]
@@ -139,8 +139,8 @@ def test_skill() -> None:
         torch.tensor([0.1, 0.4, 0.2, 0.0], dtype=torch.float64),
         torch.tensor([0.2, 0.2, 0.2, 0.0], dtype=torch.float64),
     )
-    assert skill_score(values, reference, 0.0).tolist() == pytest.approx([0.5, -1.0, 0.0, float("nan")], nan_ok=True)
-    assert skill_score(values, reference, 1.0).tolist() == pytest.approx([-0.125, 0.25, 0.0, 0.0])
+    assert compute_skill(values, reference, 0.0).tolist() == pytest.approx([0.5, -1.0, 0.0, float("nan")], nan_ok=True)
+    assert compute_skill(values, reference, 1.0).tolist() == pytest.approx([-0.125, 0.25, 0.0, 0.0])
 
 
 def test_counts_and_pixels() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from framecast.metrics import FMAE, MAE, MSE, PSNR, RMSE, SSE, Metric
-from framecast.metrics.reductions import quantised
+from framecast.metrics.reductions import quantise
 
 SHAPE = (3, 4, 2, 6, 5)
 
@@ -61,7 +61,7 @@ def test_psnr_uint8_truncates_both_frames() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_stored_grey_levels_survive_quantisation(dtype: torch.dtype) -> None:
     levels = torch.arange(256, dtype=dtype)
-    assert torch.equal(quantised((levels / 255).view(1, 1, 1, 16, 16)).flatten(), levels.double())
+    assert torch.equal(quantise((levels / 255).view(1, 1, 1, 16, 16)).flatten(), levels.double())
 
 
 def test_rmse_is_the_root_of_the_pooled_mse() -> None:

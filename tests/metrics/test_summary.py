@@ -14,8 +14,8 @@ from framecast.metrics import (
     Scores,
     Summary,
     bootstrap_interval,
+    compute_skill,
     resample,
-    skill_score,
     summarise,
 )
 
@@ -77,7 +77,7 @@ def test_skill_over_what_was_scored() -> None:
 def test_skill_is_drawn_in_pairs() -> None:
     """The same sequences for both: what they have in common does not widen the interval."""
     drawn = [resample(SCORES[name], block=2, seed=4)["mse"].mean for name in ("model", "persistence")]
-    pairs: Tensor = skill_score(*drawn, 0.0)
+    pairs: Tensor = compute_skill(*drawn, 0.0)
     assert FOUND["model"]["mse"].skill["persistence"].mean_interval == tuple(bootstrap_interval(pairs).tolist())
     assert torch.corrcoef(torch.stack(drawn))[0, 1] > 0.1
 

@@ -20,7 +20,7 @@ from framecast.commands.race import RaceOptions as Race
 from framecast.commands.race import race, read_budget
 from framecast.devices import Launch
 from framecast.errors import InputError, UsageError
-from framecast.evaluation.comparison import Comparison, _grouped, compare_runs
+from framecast.evaluation.comparison import Comparison, _group_runs, compare_runs
 from framecast.evaluation.prepare import EvaluationOptions
 from framecast.metrics import MSE, Paired, Scores, summarise
 from framecast.report.comparison_page import write_comparison
@@ -40,28 +40,28 @@ def scores(seed: int, bias: float = 0.0, sequences: int = 12) -> Scores:
 
 def test_one_training_is_estimated_as_ever() -> None:
     one = scores(0)
-    assert Paired({"a": [one]}).estimates()["a"]["mse"] == summarise({"a": one}, ())["a"]["mse"].score
+    assert Paired({"a": [one]}).estimate_scores()["a"]["mse"] == summarise({"a": one}, ())["a"]["mse"].score
 
 
 def test_entries_are_means_over_their_trainings() -> None:
     both = [scores(0), scores(1)]
     paired = Paired({"a": both, "b": [scores(2)]})
     means = [one.mean()["mse"] for one in both]
-    assert paired.estimates()["a"]["mse"].mean == pytest.approx(sum(means) / 2, rel=1e-12)
-    assert paired.spread()["a"]["mse"] == (min(means), max(means))
+    assert paired.estimate_scores()["a"]["mse"].mean == pytest.approx(sum(means) / 2, rel=1e-12)
+    assert paired.measure_spread()["a"]["mse"] == (min(means), max(means))
 
 
 def test_paired_intervals_see_what_unpaired_ones_cannot() -> None:
     """A small bias on sequences of very different difficulty; against itself there is no difference at all."""
     paired = Paired({"a": [scores(0)], "b": [scores(0, bias=0.02)], "same": [scores(0)]})
-    low, high = paired.differences("a")["b"]["mse"].mean_interval
-    first, second = (paired.estimates()[name]["mse"].mean_interval for name in "ab")
+    low, high = paired.estimate_differences("a")["b"]["mse"].mean_interval
+    first, second = (paired.estimate_scores()[name]["mse"].mean_interval for name in "ab")
     assert 0 < low < high
     assert first[1] > second[0]
-    difference = paired.differences("a")["b"]["mse"]
+    difference = paired.estimate_differences("a")["b"]["mse"]
     assert difference.mean == pytest.approx(scores(0, bias=0.02).mean()["mse"] - scores(0).mean()["mse"], rel=1e-9)
-    assert paired.differences("a")["same"]["mse"].mean_interval == (0, 0)
-    assert set(paired.differences("a")) == {"b", "same"}
+    assert paired.estimate_differences("a")["same"]["mse"].mean_interval == (0, 0)
+    assert set(paired.estimate_differences("a")) == {"b", "same"}
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +141,9 @@ def test_who_chose_on_the_split_is_said(runs, tmp_path: Path) -> None:
 def test_runs_that_got_less_far_or_have_one_seed_are_entries_of_their_own(runs) -> None:
     one, other = (read_record(runs[name]) for name in ("conv", "conv-1"))
     stopped = other._replace(training=other.training[:3], validations=[], model={})
-    assert _grouped({"a": one, "b": other}) == {"convlstm": ["a", "b"]}
-    assert _grouped({"a": one, "b": stopped}) == {"a": ["a"], "b": ["b"]}
-    assert _grouped({"a": one, "b": one}) == {"a": ["a"], "b": ["b"]}
+    assert _group_runs({"a": one, "b": other}) == {"convlstm": ["a", "b"]}
+    assert _group_runs({"a": one, "b": stopped}) == {"a": ["a"], "b": ["b"]}
+    assert _group_runs({"a": one, "b": one}) == {"a": ["a"], "b": ["b"]}
 
 
 def test_numbers_of_somebody_else_are_not_overwritten(compared: Comparison, tmp_path: Path) -> None:

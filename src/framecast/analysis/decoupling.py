@@ -90,8 +90,9 @@ def measure_decoupling(
             return
         deltas = gates["i"] * gates["g"], gates["im"] * gates["gm"]
         size = len(deltas[0])
-        cosine = predrnn_v2.alignment(*deltas).cpu()
-        adapted = torch.tensor(torch.nan) if adapter is None else predrnn_v2.alignment(*map(adapter, deltas)).cpu()
+        cosine, adapted = predrnn_v2.measure_alignment(*deltas).cpu(), torch.tensor(torch.nan)
+        if adapter is not None:
+            adapted = predrnn_v2.measure_alignment(*map(adapter, deltas)).cpu()
         row = [torch.tensor(float(size)), size * cosine, size * adapted]
         tally.add(visit.layer, "cosine", visit.step, torch.stack([value.double() for value in row]))
         points.add(first, visit.layer, visit.step, steps, *deltas)

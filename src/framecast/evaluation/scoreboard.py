@@ -1,4 +1,4 @@
-"""Forecasts side by side: scored on the same windows, shown as tables, pictures and JSON."""
+"""Scoreboard of forecasts scored on the same windows: as tables, pictures and JSON."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from framecast.types import FrameSpec
 REFERENCES = ("persistence", "extrapolation")
 """Forecasts that skill is formed over, where they were scored."""
 AUTO, EVENT = "auto", "event"
+"""Words for `Scoreboard.block`."""
 ENOUGH = 8
-"""Events; fewer scatter by chance."""
+"""Events needed to draw by event; fewer scatter by chance."""
 _PICTURED_LEADS = 3
 
 
@@ -39,13 +40,13 @@ class Scoreboard:
 
     Args:
         scores: by name of the forecast, each made with `keep`.
-        dataset: what was scored.
-        split: its name, as asked for.
+        dataset: that was scored.
+        split: name of the split.
         context: J.
         horizon: K.
-        block: which windows are drawn together for intervals: so many in a row; those of an "event"; or "auto", by event
-            where there are enough of them, else one by one.
-        seed: of these draws.
+        block: windows that are drawn together for intervals: a number of consecutive ones; those of an "event"; or
+            "auto", by event where there are enough events, else one by one.
+        seed: of the draws.
     """
 
     scores: Mapping[str, Scores]
@@ -58,7 +59,7 @@ class Scoreboard:
 
     @cached_property
     def groups(self) -> Block:
-        """Which windows are drawn together, see `resample`."""
+        """Windows that are drawn together, as `resample` takes them."""
         if isinstance(self.block, int):
             return self.block
         events = [self.dataset.windows.event(self._split, window) for window in self.windows]
@@ -68,7 +69,7 @@ class Scoreboard:
 
     @property
     def windows(self) -> list[int]:
-        """Which windows of the split were scored."""
+        """Indices of the scored windows in the split."""
         return spread_windows(self.dataset.count(self._split), self.sequences)
 
     @cached_property
@@ -78,16 +79,16 @@ class Scoreboard:
 
     @property
     def metrics(self) -> list[Metric]:
-        """What was scored."""
+        """Metrics of the scores."""
         return next(iter(self.scores.values())).metrics
 
     @property
     def sequences(self) -> int:
-        """How many windows were scored."""
+        """Number of scored windows."""
         return next(iter(self.scores.values())).samples
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything in plain numbers; NaN becomes null."""
+        """Turn into plain numbers, for JSON; NaN becomes null."""
         spec = self.dataset.spec
         return {
             "framecast": version("framecast"),
@@ -99,37 +100,37 @@ class Scoreboard:
             "scale": self.about_scale(),
             "interval": {"level": LEVEL, "blocks": count_blocks(self.sequences, self.groups), "block": self._block},
             "scores": {
-                forecast: {name: json_safe(summary.as_dict()) for name, summary in found.items()}
-                for forecast, found in self.summaries.items()
+                forecast: {name: json_safe(summary.as_dict()) for name, summary in summaries.items()}
+                for forecast, summaries in self.summaries.items()
             },
-            **self._spectra_as_dict(),
+            **self._list_spectra(),
         }
 
     def write(self, path: Path) -> None:
-        """Write JSON."""
+        """Write the scores as JSON."""
         files.write_text(path, json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n")
 
     def draw(self, path: Path) -> None:
-        """Draw every metric against lead time; where there are spectra, spectra.png beside it."""
+        """Draw every metric against lead time; where there are spectra, also spectra.png in the folder of `path`."""
         from framecast.plotting.scores import draw_by_lead
 
         charts = []
         for metric in self.metrics:
-            scores = {forecast: found[metric.name].score for forecast, found in self.summaries.items()}
+            scores = {forecast: summaries[metric.name].score for forecast, summaries in self.summaries.items()}
             charts.append(make_lead_time_chart(metric, scores, self.dataset.spec.step_minutes))
         draw_by_lead(path, charts, f"{self.about_samples()}. {self.about_intervals()}")
         for metric in self.metrics:
-            if (spectral := _spectral(metric)) is not None:
-                self._draw_spectra(path.with_name(_spectra_name(metric)), metric, spectral)
+            if (rapsd := _find_rapsd(metric)) is not None:
+                self._draw_spectra(path.with_name(_name_spectra(metric)), metric, rapsd)
 
     def print(self, console: Console, *, by_lead: bool = False) -> None:
-        """Show means over lead times with their intervals, and the skill; with `by_lead`, a table per metric too."""
-        said = [self.about_samples(), self.about_intervals()]
+        """Print means over lead times with their intervals, and the skill; with `by_lead`, a table per metric too."""
+        lines = [self.about_samples(), self.about_intervals()]
         if any(metric.unit.startswith("range") for metric in self.metrics):
-            said.append(self.about_scale())
+            lines.append(self.about_scale())
         arrows = ", ".join(f"{ARROWS[better]} {words}" for better, words in DIRECTIONS.items())
-        said.append(f"Means over lead times: {arrows}; the best is bold")
-        for line in said:
+        lines.append(f"Means over lead times: {arrows}; the best is bold")
+        for line in lines:
             console.print(line, markup=False, highlight=False)
         print_means(console, self.summaries)
         print_skill(console, self.summaries)
@@ -137,20 +138,20 @@ class Scoreboard:
             print_by_lead(console, self.summaries, self.horizon)
 
     def about_intervals(self) -> str:
-        """What intervals are drawn from, and how far they can be trusted."""
+        """Sentence on the intervals: what they are drawn from, and how far they can be trusted."""
         number = count_blocks(self.sequences, self.groups)
-        of = {1: "single sequences", EVENT: "events"}.get(self._block, f"blocks of {self._block} sequences")
+        blocks = {1: "single sequences", EVENT: "events"}.get(self._block, f"blocks of {self._block} sequences")
         if number < 2:
             return "No intervals: one sequence, block of them or event cannot scatter"
-        said = f"Intervals: {100 * LEVEL:g} %, bootstrap over {number} {of}"
-        first, last = (self.dataset.window(*self._place(index)).time for index in (0, -1))
+        text = f"Intervals: {100 * LEVEL:g} %, bootstrap over {number} {blocks}"
+        first, last = (self.dataset.window(*self._locate(index)).time for index in (0, -1))
         if first is not None and first == last:
-            said += "; all begin at the same time, so the scatter between events is not in them"
+            text += "; all begin at the same time, so the scatter between events is not in them"
         elif first is not None and self.groups == 1:
-            said += "; too narrow where neighbours in time are alike: see --block"
-        if any(_spectral(metric) for metric in self.metrics):
-            said += "; rapsd's lean upward, as a draw of fewer different sequences has rougher spectra"
-        return said
+            text += "; too narrow where neighbours in time are alike: see --block"
+        if any(_find_rapsd(metric) for metric in self.metrics):
+            text += "; rapsd's lean upward, as a draw of fewer different sequences has rougher spectra"
+        return text
 
     @property
     def _block(self) -> int | str:
@@ -160,11 +161,11 @@ class Scoreboard:
     def _split(self) -> str:
         return self.split if self.split in SPLITS else "test"
 
-    def _place(self, index: int) -> tuple[str, int, int]:
+    def _locate(self, index: int) -> tuple[str, int, int]:
         return self._split, 0, index % self.dataset.count(self._split)
 
     def about_samples(self) -> str:
-        """What was scored, in words."""
+        """Sentence on the scored sequences and pixels."""
         pixels = sum(next(iter(self.scores.values())).pixels)
         spec = self.dataset.spec
         crops = f" (crops of {spec.height} x {spec.width})" if "crop" in self.dataset.record else ""
@@ -174,75 +175,76 @@ class Scoreboard:
         )
 
     def about_scale(self) -> str:
-        """What the unit "range" of the scores means."""
-        own = {metric.own.names[0]: metric.own for metric in self.metrics if isinstance(metric, ChannelMetric)}
-        if not own:
+        """Sentence on the unit "range" of the scores."""
+        specs = {metric.spec.names[0]: metric.spec for metric in self.metrics if isinstance(metric, ChannelMetric)}
+        if not specs:
             return describe_scale(self.dataset.spec)
-        return "Unit range: " + "; ".join(f"{name}, {_extent(spec)}" for name, spec in own.items())
+        return "Unit range: " + "; ".join(f"{name}, {_describe_range(spec)}" for name, spec in specs.items())
 
-    def _draw_spectra(self, path: Path, metric: Metric, spectral: RAPSD) -> None:
+    def _draw_spectra(self, path: Path, metric: Metric, rapsd: RAPSD) -> None:
         from framecast.plotting.scores import Spectra, draw_spectra
 
-        spec = metric.own if isinstance(metric, ChannelMetric) else self.dataset.spec
+        spec = metric.spec if isinstance(metric, ChannelMetric) else self.dataset.spec
         factor = (spec.high - spec.low) ** 2
-        found = {name: _spectra(scores, metric, spectral, factor) for name, scores in self.scores.items()}
-        truth = next(iter(found.values()))[1]
+        spectra = {name: _compute_spectra(scores, metric, rapsd, factor) for name, scores in self.scores.items()}
+        truth = next(iter(spectra.values()))[1]
         step, word = (spec.step_minutes, "min") if spec.step_minutes else (1.0, "frames")
         leads = sorted({0, (self.horizon - 1) // 2, self.horizon - 1})[:_PICTURED_LEADS]
         pictures = [
             Spectra(
                 f"lead time +{step * (lead + 1):g} {word}",
                 truth[lead][1:],
-                {name: power[lead][1:] for name, (power, _) in found.items()},
+                {name: power[lead][1:] for name, (power, _) in spectra.items()},
             )
             for lead in leads
         ]
         unit = "range²" if spec.units == "1" else f"({spec.units})²"
         note = f"{self.about_samples()}; mean over the sequences. Below the truth: smoothed away; above: too rough"
-        draw_spectra(path, spectral.wavelengths, pictures, unit, note)
+        draw_spectra(path, rapsd.wavelengths, pictures, unit, note)
 
-    def _spectra_as_dict(self) -> dict[str, Any]:
+    def _list_spectra(self) -> dict[str, Any]:
         spectra = {}
         for metric in self.metrics:
-            spectral = _spectral(metric)
-            if spectral is None:
+            rapsd = _find_rapsd(metric)
+            if rapsd is None:
                 continue
-            found = {name: _spectra(scores, metric, spectral, 1.0) for name, scores in self.scores.items()}
-            power = {"truth": next(iter(found.values()))[1]} | {name: both[0] for name, both in found.items()}
+            powers = {name: _compute_spectra(scores, metric, rapsd, 1.0) for name, scores in self.scores.items()}
+            truth = next(iter(powers.values()))[1]
+            power = {"truth": truth} | {name: predicted for name, (predicted, _) in powers.items()}
             # k = 0, the mean, has no wavelength
-            wavelengths = [None, *spectral.wavelengths]
+            wavelengths = [None, *rapsd.wavelengths]
             spectra[metric.name] = {"wavelengths": wavelengths, "unit": "range²", "power": json_safe(power)}
         return {"spectra": spectra} if spectra else {}
 
 
 def describe_scale(spec: FrameSpec) -> str:
-    """What the unit "range" of a score means."""
-    return f"Unit range: {_extent(spec)}"
+    """Describe the unit "range" of scores on frames of a spec."""
+    return f"Unit range: {_describe_range(spec)}"
 
 
-def _extent(spec: FrameSpec) -> str:
+def _describe_range(spec: FrameSpec) -> str:
     units = "" if spec.units == "1" else f" {spec.units}"
     return f"the {spec.high - spec.low:g}{units} from {spec.low:g} to {spec.high:g}"
 
 
-def _spectral(metric: Metric) -> RAPSD | None:
-    """The spectra that a metric compares, if it does."""
+def _find_rapsd(metric: Metric) -> RAPSD | None:
+    """Find the RAPSD that a metric is, or wraps; None for other metrics."""
     inner = metric.metric if isinstance(metric, ChannelMetric) else metric
     return inner if isinstance(inner, RAPSD) else None
 
 
-def _spectra_name(metric: Metric) -> str:
-    """Of a picture."""
+def _name_spectra(metric: Metric) -> str:
+    """Name the picture of the spectra of a metric."""
     if not isinstance(metric, ChannelMetric):
         return "spectra.png"
-    name = re.sub(r"\W+", "_", metric.own.names[0])
-    return f"spectra-{metric.place + 1}-{name}.png"
+    name = re.sub(r"\W+", "_", metric.spec.names[0])
+    return f"spectra-{metric.index + 1}-{name}.png"
 
 
-def _spectra(
-    scores: Scores, metric: Metric, spectral: RAPSD, factor: float
+def _compute_spectra(
+    scores: Scores, metric: Metric, rapsd: RAPSD, factor: float
 ) -> tuple[list[list[float]], list[list[float]]]:
-    """Of the predictions and of the truth, by lead time, range² times a factor."""
-    sums = next(rows.sum(dim=0) for one, rows in scores.by_sequence() if one.name == metric.name)
-    predicted, observed = spectral.spectra(metric.own_sums(sums) if isinstance(metric, ChannelMetric) else sums)
+    """Compute the spectra of predictions and truth by lead time, in range² times a factor."""
+    sums = next(rows.sum(dim=0) for other, rows in scores.by_sequence() if other.name == metric.name)
+    predicted, observed = rapsd.spectra(metric.drop_pixels(sums) if isinstance(metric, ChannelMetric) else sums)
     return (factor * predicted).tolist(), (factor * observed).tolist()

@@ -1,4 +1,4 @@
-"""The contract of a back end."""
+"""Interface of a back end: the arithmetic of cells that can be exchanged."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Activation = Literal["sigmoid", "tanh"]
 
 
 class Backend(ABC):
-    """What a back end computes. Shapes: features (B, N, H, W), weights (M, N, k, k), biases (M,).
+    """Back end of convolutions and gates. Shapes: features (B, N, H, W), weights (M, N, k, k), biases (M,).
 
-    Gates come before their activation, as `conv` returned them, sliced and added by the cell. A back end may return
-    from `conv` something that is still to be computed, as long as it behaves like a tensor.
+    Gates are passed before their activation, as `conv` returned them, sliced and added by the cell. `conv` may return a
+    lazy result, as long as it behaves like a tensor.
     """
 
     @abstractmethod
     def takes(self, x: Tensor, weight: Tensor | None) -> bool:
-        """Whether this back end can compute with x, and convolve it with the weight if there is one."""
+        """Return whether this back end computes with x, and convolves it with the weight if there is one."""
 
     @abstractmethod
     def prepare(self, weight: Tensor) -> Any:

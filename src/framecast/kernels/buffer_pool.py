@@ -1,7 +1,7 @@
-"""Memory of the maps that live until the backward pass.
+"""Pool of memory for the maps that live until the backward pass.
 
-They are born between temporaries that die at once. On the common heap the holes in between add up: a training step of
-MIM took a half more memory. Blocks of their own, used again from step to step, leave no holes.
+They are allocated between temporaries that are freed at once. On the common heap the holes in between add up: a
+training step of MIM took a half more memory. Separate blocks, used again from step to step, leave no holes.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import torch
 from torch import Tensor
 
 _idle: defaultdict[int, list[mmap.mmap]] = defaultdict(list)
+"""Blocks that no map uses, by their size in bytes."""
 
 
 def take_map(batch: int, channels: int, height: int, width: int) -> Tensor:
-    """An uninitialised float32 map (B, N, H, W), channels last, whose memory comes back here when it is freed."""
+    """Take an empty float32 map (B, N, H, W), channels last, whose memory returns to the pool when it is freed."""
     size = 4 * batch * channels * height * width
-    block = _block(size)
+    block = _take_block(size)
     if block is None:
         return torch.empty(
             batch, channels, height, width, dtype=torch.float32, device="cpu", memory_format=torch.channels_last
         )
     owner = (ctypes.c_char * size).from_buffer(block)
+    # The storage holds `owner`, which dies with it, and so with the last tensor on it: then the block is idle again.
     weakref.finalize(owner, _idle[size].append, block)
     storage = torch.frombuffer(owner, dtype=torch.float32).untyped_storage()
     # Set, not viewed: a view that is made inside an autograd function could not be changed in place.
@@ -34,17 +36,17 @@ def take_map(batch: int, channels: int, height: int, width: int) -> Tensor:
 
 
 def release() -> None:
-    """Give back what is idle, for example after a training; what is in use is not touched."""
+    """Return idle blocks to the system, as after a training; blocks in use are not touched."""
     for blocks in list(_idle.values()):
         blocks.clear()
 
 
-def _block(size: int) -> mmap.mmap | None:
-    """A block that is idle, or a new one; None where the system gives no more, as the number of blocks is limited."""
+def _take_block(size: int) -> mmap.mmap | None:
+    """Take an idle block, or a new one; None where the system gives no more, as it limits the number of blocks."""
     try:
         return _idle[size].pop()
     except IndexError:
-        release()  # of another batch or network
+        release()  # idle blocks of other sizes belong to another batch or network
     try:
         return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # private: a fork must not write here
     except OSError:

@@ -1,4 +1,4 @@
-"""The functions that cells call; each hands its arguments to the back end in use."""
+"""Convolutions and gate updates that cells call; the back end in use computes them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from framecast.types import Hidden
 def conv(
     x: Tensor | tuple[Tensor, ...], weight: Float[Tensor, "M N k k"], bias: Float[Tensor, " M"] | None = None
 ) -> Tensor:
-    """Convolution of the gates: stride 1, zero padding k // 2, so that the map keeps its size.
+    """Convolve for the gates: stride 1, zero padding k // 2, so that the map keeps its size.
 
     Args:
-        x: (B, N, H, W), or several maps that are taken as one, stacked along channels.
+        x: (B, N, H, W), or several maps, which are stacked along channels.
         weight: (M, N, k, k) with odd k.
         bias: (M,) or None.
 
@@ -29,7 +29,7 @@ def conv(
 
 
 def memory_update(i: Tensor, f: Tensor, g: Tensor, memory: Hidden, forget_bias: float = 0.0) -> tuple[Tensor, Tensor]:
-    """LSTM update of a memory from gates before their activation, all (B, N, H, W).
+    """Update the memory of an LSTM from gates before their activation, all (B, N, H, W).
 
     Returns:
         memory' = sigma(f + forget_bias) o memory + delta, and delta = sigma(i) o tanh(g).
@@ -38,15 +38,15 @@ def memory_update(i: Tensor, f: Tensor, g: Tensor, memory: Hidden, forget_bias: 
 
 
 def output_update(o: Tensor, memory: Tensor, activation: Activation = "sigmoid") -> Tensor:
-    """Hidden state activation(o) o tanh(memory), both (B, N, H, W), from the output gate before its activation."""
+    """Form the hidden state activation(o) o tanh(memory) from the gate before its activation, both (B, N, H, W)."""
     return backend_for(memory).output_update(o, memory, activation)
 
 
 def increment(i: Tensor, g: Tensor) -> Tensor:
-    """What a memory gains, sigma(i) o tanh(g), both (B, N, H, W), from gates before their activation."""
+    """Form the increment of a memory, sigma(i) o tanh(g), from gates before their activation, both (B, N, H, W)."""
     return backend_for(i).increment(i, g)
 
 
 def highway_update(p: Tensor, u: Tensor, z: Hidden) -> Tensor:
-    """Gradient highway u o tanh(p) + (1 - u) o z with u = sigma(u), all (B, N, H, W), from p and u before activation."""
+    """Update a gradient highway: s o tanh(p) + (1 - s) o z with s = sigma(u), all (B, N, H, W)."""
     return backend_for(z).highway_update(p, u, z)

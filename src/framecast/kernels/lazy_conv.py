@@ -1,8 +1,8 @@
-"""Convolutions that are still to be carried out.
+"""Lazy convolutions: sums that are recorded, and computed together with the gate that uses them.
 
-A gate is a sum of convolutions, and its arithmetic follows at once. What the fast back end's `conv` returns is therefore
-only a note of what to compute: slicing it by `chunk` and adding to it extend the note, and the gate updates carry all of
-it out in one go. To any other function of torch it is an ordinary tensor, computed on the spot.
+A gate is a sum of convolutions, and its arithmetic follows at once. The fast back end's `conv` therefore returns a record
+of the sum: `chunk` and `+` extend the record, and the gate updates compute it with their arithmetic in one pass over
+memory. To any other function of torch it is an ordinary tensor, computed on the spot.
 """
 
 from __future__ import annotations
@@ -17,39 +17,40 @@ from framecast.kernels.prepared_weights import PreparedWeight
 
 
 class ConvTerm(NamedTuple):
-    """Convolution of x with `weight`: with its inputs from `entry` on, giving its outputs from `first` on."""
+    """Convolution of x with a part of `weight`: its inputs from channel `entry` on, its outputs from `first` on."""
 
     x: Tensor
     weight: PreparedWeight
     entry: int
     first: int
     version: int
-    """Of x when it was noted down."""
+    """Version of x when the convolution was recorded."""
 
     @classmethod
-    def of(cls, x: Tensor, weight: PreparedWeight, entry: int) -> ConvTerm:
-        """All outputs of the weight."""
-        return cls(x, weight, entry, 0, _version(x))
+    def record(cls, x: Tensor, weight: PreparedWeight, entry: int) -> ConvTerm:
+        """Record a convolution that gives all outputs of the weight."""
+        return cls(x, weight, entry, 0, _read_version(x))
 
     def check(self) -> None:
-        """Raise if the map was changed since.
+        """Check that x was not changed since, as torch checks the tensors that it saves.
 
         Raises:
-            RuntimeError: as torch does for its own operations.
+            RuntimeError: it was changed in place.
         """
-        if _version(self.x) != self.version:
+        if _read_version(self.x) != self.version:
             raise RuntimeError("a map was changed in place between its convolution and the first use of the result")
 
 
-def _version(x: Tensor) -> int:
+def _read_version(x: Tensor) -> int:
+    # tensors of inference mode count no versions
     return 0 if x.is_inference() else x._version
 
 
 class LazyConv(Tensor):
-    """A sum of convolutions, biases (N,) and maps (B, N, H, W), all float32 on a CPU.
+    """Lazy sum of convolutions, biases (N,) and maps (B, N, H, W), all float32 on a CPU.
 
-    Once a function other than chunk and + has asked for the values they stay, and the note is no longer extended: what is
-    written into them, and hooks, are not lost.
+    Once a function other than chunk and + has computed the values, the record is no longer extended: all later functions
+    get that one tensor, so that values written into it, and hooks on it, are not lost.
     """
 
     terms: tuple[ConvTerm, ...]
@@ -57,21 +58,21 @@ class LazyConv(Tensor):
     addends: tuple[Tensor, ...]
     carry_out: Callable[[LazyConv], Tensor]
     extent: tuple[int, ...]
-    """The shape, without asking torch."""
+    """Shape; to read `shape` costs a call of `__torch_function__`."""
     learns: bool
-    """Whether gradients are to come through."""
+    """Whether gradients flow to the maps, weights or biases."""
     result: Tensor | None
-    """Once they were asked for."""
+    """The values, once computed."""
 
     @staticmethod
-    def of(
+    def record(
         terms: tuple[ConvTerm, ...],
         channels: int,
         biases: tuple[Tensor, ...],
         addends: tuple[Tensor, ...],
         carry_out: Callable[[LazyConv], Tensor],
     ) -> LazyConv:
-        """A new note; `carry_out` computes it."""
+        """Record a sum over (B, channels, H, W), which `carry_out` computes."""
         like = terms[0].x
         batch, _, height, width = like.shape
         extent = (batch, channels, height, width)
@@ -79,30 +80,31 @@ class LazyConv(Tensor):
             any(term.x.requires_grad or term.weight.token.requires_grad for term in terms)
             or any(tensor.requires_grad for tensor in (*biases, *addends))
         )
-        pending: LazyConv = Tensor._make_wrapper_subclass(
+        # A wrapper has shape, dtype and device, but no storage.
+        lazy: LazyConv = Tensor._make_wrapper_subclass(
             LazyConv, extent, dtype=like.dtype, device=like.device, requires_grad=learns
         )
-        pending.terms, pending.biases, pending.addends, pending.carry_out = terms, biases, addends, carry_out
-        pending.extent, pending.learns, pending.result = extent, learns, None
+        lazy.terms, lazy.biases, lazy.addends, lazy.carry_out = terms, biases, addends, carry_out
+        lazy.extent, lazy.learns, lazy.result = extent, learns, None
         if learns:
             with torch._C.DisableTorchFunctionSubclass():
-                pending.register_hook(_astray)
-        return pending
+                lazy.register_hook(_refuse_gradient)
+        return lazy
 
     @property
     def taps(self) -> int:
-        """Edge of the kernels."""
+        """Edge of the kernels, pixels."""
         return self.terms[0].weight.taps
 
-    def splits(self, count: int, dim: int) -> bool:
-        """Whether `blocks` can do what `chunk(count, dim)` does."""
+    def is_divisible(self, count: int, dim: int) -> bool:
+        """Return whether `chunk_channels` gives what `chunk(count, dim)` would."""
         return self.result is None and dim == 1 and count > 0 and self.extent[1] % count == 0
 
-    def blocks(self, count: int) -> tuple[LazyConv, ...]:
-        """`chunk(count, 1)`; count must divide the channels."""
+    def chunk_channels(self, count: int) -> tuple[LazyConv, ...]:
+        """Divide the channels into `count` equal parts, as `chunk(count, 1)` does."""
         n = self.extent[1] // count
         return tuple(
-            LazyConv.of(
+            LazyConv.record(
                 tuple(term._replace(first=term.first + k * n) for term in self.terms),
                 n,
                 tuple(bias[k * n : (k + 1) * n] for bias in self.biases),
@@ -112,38 +114,38 @@ class LazyConv(Tensor):
             for k in range(count)
         )
 
-    def plus(self, other: Tensor) -> LazyConv | None:
-        """The sum with another note or a map; None where that is no note."""
+    def add_term(self, other: Tensor) -> LazyConv | None:
+        """Add another lazy sum or a map; None where the result cannot be lazy."""
         if isinstance(other, LazyConv):
             if self.extent != other.extent or self.taps != other.taps or other.result is not None:
                 return None
             terms, biases = (*self.terms, *other.terms), (*self.biases, *other.biases)
-            return LazyConv.of(terms, self.extent[1], biases, (*self.addends, *other.addends), self.carry_out)
+            return LazyConv.record(terms, self.extent[1], biases, (*self.addends, *other.addends), self.carry_out)
         like = self.terms[0].x
         if self.extent != other.shape or other.dtype != like.dtype or other.device != like.device:
             return None
-        return LazyConv.of(self.terms, self.extent[1], self.biases, (*self.addends, other), self.carry_out)
+        return LazyConv.record(self.terms, self.extent[1], self.biases, (*self.addends, other), self.carry_out)
 
     @classmethod
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Extend the note if `func` does that; compute it otherwise."""
+        """Extend the record if `func` is a chunk or a sum; compute it for other functions."""
         kwargs = kwargs or {}
-        if func in _CHUNKS and len(args) == 3 and not kwargs and args[0].splits(args[1], args[2]):
-            return args[0].blocks(args[1])
+        if func in _CHUNKS and len(args) == 3 and not kwargs and args[0].is_divisible(args[1], args[2]):
+            return args[0].chunk_channels(args[1])
         if func in _SUMS and len(args) == 2 and not kwargs and all(isinstance(a, Tensor) for a in args):
-            note, other = args if isinstance(args[0], LazyConv) else args[::-1]
-            if note.result is None and (joined := note.plus(other)) is not None:
+            lazy, other = args if isinstance(args[0], LazyConv) else args[::-1]
+            if lazy.result is None and (joined := lazy.add_term(other)) is not None:
                 return joined
-        if func in _DESCRIPTIONS:
+        if func in _DESCRIPTIONS:  # asks for no values
             with torch._C.DisableTorchFunctionSubclass():
                 return func(*args, **kwargs)
         return func(*materialize(args), **materialize(kwargs))
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
-        """Below autograd it is too late to compute the note."""
+        """Refuse: below autograd it is too late to compute the values."""
         raise RuntimeError(f"{func}: {_NOT_CARRIED_OUT}")
 
 
@@ -153,8 +155,8 @@ _NOT_CARRIED_OUT = (
 )
 
 
-def _astray(gradient: Tensor) -> None:
-    """A gradient came to the note and not to its convolutions."""
+def _refuse_gradient(gradient: Tensor) -> None:
+    """Refuse a gradient of the record itself, which no convolution would get."""
     raise RuntimeError(_NOT_CARRIED_OUT)
 
 
@@ -178,10 +180,10 @@ _DESCRIPTIONS = {
 
 
 def materialize(value: Any) -> Any:
-    """Notes, wherever they are in lists, tuples and dicts, replaced by tensors."""
+    """Compute lazy sums, wherever they are in lists, tuples and dicts; other values are returned as they are."""
     if isinstance(value, LazyConv):
         if value.result is None:
-            with torch.set_grad_enabled(value.learns):  # whoever asks first may do so without gradients
+            with torch.set_grad_enabled(value.learns):  # the first use may be under no_grad, a later one not
                 value.result = value.carry_out(value)
         return value.result
     if isinstance(value, dict):

@@ -15,10 +15,10 @@ from torch.autograd import forward_ad
 
 
 def is_traced() -> bool:
-    """Whether torch follows what is computed: compiles, exports, transforms (vmap, grad, jvp) or traces it."""
+    """Return whether torch follows what is computed: compiles, exports, transforms (vmap, grad, jvp) or traces it."""
     return (
         torch.compiler.is_compiling()
-        or get_eval_frame_callback() is not None  # a function within a compiled one, that is run as it is
+        or get_eval_frame_callback() is not None  # inside a compiled function, in a part that runs uncompiled
         or torch._C._are_functorch_transforms_active()
         or torch._C._get_tracing_state() is not None
         or forward_ad._current_level >= 0
@@ -26,12 +26,12 @@ def is_traced() -> bool:
 
 
 def is_cpu_float32(x: Tensor) -> bool:
-    """Whether a tensor is float32 on a CPU."""
+    """Return whether a tensor is float32 on a CPU."""
     return x.dtype == torch.float32 and x.device.type == "cpu"
 
 
-def maps_fit(maps: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None) -> bool:
-    """Whether maps (B, N, H, W) are of one size, with as many channels together as the weight has inputs."""
+def are_compatible(maps: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None) -> bool:
+    """Return whether maps (B, N, H, W) are of one size, with as many channels together as the weight has inputs."""
     batch, _, *size = maps[0].shape
     return (
         sum(x.shape[1] for x in maps) == weight.shape[1]
@@ -42,14 +42,16 @@ def maps_fit(maps: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None) -> b
 
 NATIVE = Path(__file__).parent / "native"
 VERSION = 3
+"""`fc_version` of native/framecast.c, raised with every change of `fc_op`."""
 GATES = 3
+"""`FC_GATES` of native/op.h: most gates of one operation."""
 NAMES = ("libframecast.so", "libframecast.dylib")
 Instructions = Literal["portable", "avx2", "avx512"]
 INSTRUCTIONS: tuple[Instructions, ...] = get_args(Instructions)
 
 
 class NativeSource(Structure):
-    """`fc_source`."""
+    """`fc_source` of native/op.h: a map and the weight that convolves it."""
 
     _fields_ = (
         ("x", c_void_p),
@@ -62,7 +64,7 @@ class NativeSource(Structure):
 
 
 class NativeOp(Structure):
-    """`fc_op`."""
+    """`fc_op` of native/op.h: one gate operation."""
 
     _fields_ = (
         ("kind", c_int32),
@@ -70,7 +72,7 @@ class NativeOp(Structure):
         ("gates", c_int32),
         ("sources", c_int32),
         ("threads", c_int32),
-        ("alone", c_int32),
+        ("serial_wgrad", c_int32),
         ("forget_bias", c_float),
         ("batch", c_int64),
         ("height", c_int64),
@@ -93,16 +95,16 @@ class NativeOp(Structure):
 
 
 class NativeLibrary(NamedTuple):
-    """What was found."""
+    """The loaded library, or why there is none."""
 
     handle: ctypes.CDLL | None
     reason: str
-    """Why there is none; empty where there is one."""
+    """Empty where `handle` is a library."""
 
 
 @cache
 def load_library() -> NativeLibrary:
-    """Load the native library once per process."""
+    """Load the native library, once per process."""
     path = next((NATIVE / name for name in NAMES if (NATIVE / name).exists()), None)
     if path is None:
         return NativeLibrary(None, "not built: no C compiler was there when framecast was installed")
@@ -123,8 +125,8 @@ def load_library() -> NativeLibrary:
 def _share_openmp() -> None:
     """Make torch's OpenMP visible to the library, which is linked to none: two pools of threads would fight."""
     folder = Path(torch.__file__).parent / "lib"
-    own = [str(path) for name in ("lib*gomp*", "libiomp5*", "libomp*") for path in sorted(folder.glob(name))]
-    for name in (*own, "libgomp.so.1", "libomp.so.5"):
+    bundled = [str(path) for name in ("lib*gomp*", "libiomp5*", "libomp*") for path in sorted(folder.glob(name))]
+    for name in (*bundled, "libgomp.so.1", "libomp.so.5"):
         try:
             ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
         except OSError:
@@ -133,10 +135,13 @@ def _share_openmp() -> None:
 
 
 def use_instructions(name: Instructions | None = None) -> Instructions | None:
-    """Choose the instruction set of the kernels, at most the best of this machine, which None means.
+    """Choose the instruction set of the kernels.
+
+    Args:
+        name: of the set; None, or one that this machine lacks, is the best that it has.
 
     Returns:
-        the one in use; None without the library.
+        the set in use; None without the library.
     """
     handle = load_library().handle
     if handle is None:
@@ -145,10 +150,10 @@ def use_instructions(name: Instructions | None = None) -> Instructions | None:
 
 
 def describe_kernels() -> str:
-    """Which kernels convolve on this machine's CPU, and why."""
-    found = load_library()
-    if found.handle is None:
-        return f"direct (torch's convolutions); fast kernels {found.reason}"
-    threads = torch.get_num_threads() if found.handle.fc_threaded() else 1
-    used = INSTRUCTIONS[found.handle.fc_used()]
+    """Describe in words the kernels that convolve on this machine's CPU."""
+    handle, reason = load_library()
+    if handle is None:
+        return f"direct (torch's convolutions); fast kernels {reason}"
+    threads = torch.get_num_threads() if handle.fc_threaded() else 1
+    used = INSTRUCTIONS[handle.fc_used()]
     return f"fast (Winograd, {used}, threads: {threads}); torch's for float64 and other sizes of kernels"

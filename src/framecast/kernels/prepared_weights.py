@@ -1,7 +1,8 @@
-"""A weight as the fast back end holds it during one rollout.
+"""Weights of the fast back end during one rollout, and the sums of their gradients.
 
-The gradients of all time steps are added up in one place. Autograd sees only a token: a number made from the weight,
-taken in by every convolution. When all of them have gone backward, the token's own backward pass hands the sum over.
+A weight is used at every time step. Autograd would make one gradient of its size for each use and add them up; here the
+kernels add to one buffer. Autograd sees a token in place of the weight: a number made from the weight, which every
+convolution takes in. When all of them have gone backward, the backward pass of the token returns the buffer.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from framecast.kernels.autograd import once
 
 
 class WeightStore:
-    """The weight (M, N, k, k), contiguous, and its gradient so far in each backward pass.
+    """Weight (M, N, k, k), contiguous, and the sum of its gradients in each backward pass under way.
 
-    Passes over the same graph may follow one another, or break off; each adds up for itself.
+    Several passes may go over one graph, or break off with an error; each has a sum of its own.
 
     Args:
         weight: the parameter.
@@ -30,17 +31,17 @@ class WeightStore:
         self._sums: dict[int, Tensor] = {}
 
     def check(self) -> None:
-        """Raise if the weight was changed since the forward pass.
+        """Check that the weight was not changed since, as torch checks the tensors that it saves.
 
         Raises:
-            RuntimeError: as torch does for its own operations.
+            RuntimeError: it was changed in place.
         """
         if not self.parameter.is_inference() and self.parameter._version != self.version:
             raise RuntimeError("a weight was changed in place between the forward and the backward pass")
 
     def sum(self) -> Tensor:
-        """Where the backward pass under way adds its gradients to."""
-        number = torch._C._current_graph_task_id()
+        """Sum to which the backward pass under way adds its gradients, (M, N, k, k)."""
+        number = torch._C._current_graph_task_id()  # one for each call of backward()
         if number not in self._sums:
             self._sums[number] = torch.zeros_like(self.data)
         return self._sums[number]
@@ -53,16 +54,17 @@ class WeightStore:
 
 
 class PreparedWeight(NamedTuple):
-    """What convolutions take."""
+    """Weight as convolutions take it."""
 
     token: Tensor
+    """(1,), which stands for the weight in the graph; its value is not used."""
     store: WeightStore
     weight: Tensor
-    """As it was given."""
+    """The parameter."""
 
     @property
     def taps(self) -> int:
-        """Edge of the kernel."""
+        """Edge of the kernel, pixels."""
         return self.store.data.shape[-1]
 
 
@@ -79,6 +81,6 @@ class _Token(torch.autograd.Function):
 
 
 def hold_weight(weight: Tensor) -> PreparedWeight:
-    """Hold a weight for a rollout."""
+    """Hold a weight (M, N, k, k) for a rollout."""
     store = WeightStore(weight)
     return PreparedWeight(_Token.apply(weight, store), store, weight)

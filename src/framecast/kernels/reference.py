@@ -1,4 +1,4 @@
-"""The reference back end: torch's own direct convolutions, nothing fused. The oracle of every faster one."""
+"""Reference back end: torch's direct convolutions, nothing fused. The oracle of every faster one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
 class Direct(Backend):
-    """Direct convolution; weights need no preparation."""
+    """Back end of direct convolutions; weights need no preparation."""
 
     def takes(self, x: Tensor, weight: Tensor | None) -> bool:
-        """Everything."""
+        """Return True: every tensor is taken."""
         return True
 
     def prepare(self, weight: Tensor) -> Tensor:
@@ -30,20 +30,20 @@ class Direct(Backend):
     def memory_update(
         self, i: Tensor, f: Tensor, g: Tensor, memory: Tensor, forget_bias: float
     ) -> tuple[Tensor, Tensor]:
-        """Gate the old memory and add the new: the shared arithmetic of every LSTM here."""
+        """Gate the memory and add the increment."""
         delta = torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(f + forget_bias) * memory + delta, delta
 
     def output_update(self, o: Tensor, memory: Tensor, activation: Activation) -> Tensor:
-        """Gate what leaves the cell."""
+        """Gate the output of the cell."""
         return _ACTIVATIONS[activation](o) * torch.tanh(memory)
 
     def increment(self, i: Tensor, g: Tensor) -> Tensor:
-        """Gate what is new."""
+        """Gate the candidate values."""
         return torch.sigmoid(i) * torch.tanh(g)
 
     def highway_update(self, p: Tensor, u: Tensor, z: Tensor) -> Tensor:
-        """Mix the old with the new."""
+        """Interpolate between the highway and the new values."""
         p, u = torch.tanh(p), torch.sigmoid(u)
         if p.dtype != z.dtype:  # autocast gives half precision to what a convolution returned
             p, u = p.to(z.dtype), u.to(z.dtype)

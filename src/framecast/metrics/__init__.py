@@ -8,7 +8,7 @@ Conventions:
 * Units: `range` is the length of the value range; a score in `range` times (high - low) is in raw units,
   as mae_raw and rmse_raw are.
 * `sse` is what the literature calls MSE, a sum over the pixels of a frame; `mse` is a mean.
-* Channels of different units share no score of `evaluate`: each is scored alone, on its own range (`OfChannel`).
+* Channels of different units share no score of `evaluate`: each is scored alone, on its own range (`ChannelMetric`).
 * Missing pixels never matter. Where too little was observed for a frame to be scored, it is left out.
 * At each lead time, scores of a frame (sse, fmae, psnr, ssim, sharpness) are averaged over frames; scores of pixels
   (mse, mae, rmse) and of events (csi, pod, far, hss, bias, fss) are formed once from sums over all pixels and
@@ -16,13 +16,13 @@ Conventions:
 * Undefined (0/0) is NaN and left out of the mean over lead times. A NaN in a prediction makes its scores NaN.
 
 A metric is one class with two methods: `statistics` gives float64 numbers of each sequence that add up, `close` turns
-their sums into scores. `Scores` adds them up over batches and processes; `metrics` makes them by name; `resample` says
-how far they would scatter.
+their sums into scores. `Scores` adds them up over batches and processes; `select_metrics` makes metrics by name;
+`resample` draws from the sequences again, to see how far the scores would scatter.
 """
 
 from framecast.metrics.aggregation import Scores, lead_mean
 from framecast.metrics.base import DIRECTIONS, Metric
-from framecast.metrics.bootstrap import LEVEL, Resampled, bootstrap_interval, resample, skill_score
+from framecast.metrics.bootstrap import LEVEL, Resampled, bootstrap_interval, compute_skill, resample
 from framecast.metrics.categorical import CSI, FAR, HSS, POD, FrequencyBias
 from framecast.metrics.fss import FSS
 from framecast.metrics.paired import Paired
@@ -75,9 +75,9 @@ __all__ = [
     "SharpnessDifference",
     "Summary",
     "bootstrap_interval",
+    "compute_skill",
     "lead_mean",
     "resample",
     "select_metrics",
-    "skill_score",
     "summarise",
 ]

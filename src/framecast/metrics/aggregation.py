@@ -1,4 +1,4 @@
-"""Metrics over a whole data set, batch by batch, in constant memory."""
+"""Scores of a whole data set: statistics of its batches added up in constant memory, then closed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from framecast.devices import to_device
 from framecast.errors import InputError, UsageError
 from framecast.metrics.base import Metric
-from framecast.metrics.reductions import observed_pixels
+from framecast.metrics.reductions import count_observed
 
 
 class Scores:
-    """Scores by lead time of everything that `update` has seen.
+    """Scores by lead time over all batches that were given to `update`.
 
     Statistics are computed where the prediction lies; only their sums are kept. Splitting the data over batches or
     processes in another way gives the same sums, up to the rounding of float64. With `keep`, the statistics of each
@@ -23,12 +23,12 @@ class Scores:
     that dividing them among processes changes no bit.
 
     Args:
-        metrics: what to score; names must differ.
+        metrics: to score by; names must differ.
         horizon: K, number of lead times.
-        device: where the sums are kept, and so where `reduce` finds them; default the CPU. On devices that have no
+        device: of the sums, and so of the tensors that `reduce` hands over; default the CPU. On devices that have no
             float64 (mps) the CPU takes over.
-        keep: number of sequences of all processes together, to keep the statistics of each: K x (2 + all S) numbers a
-            sequence. 0 for sums only.
+        keep: number of sequences of all processes together, to keep the statistics of each, K x (2 + all S) numbers per
+            sequence; 0 for sums only.
 
     Attributes:
         rows: (keep, K, 2 + all S) float64, the columns of `sums` for each sequence; None without `keep`.
@@ -48,11 +48,11 @@ class Scores:
             raise UsageError("horizon", got=horizon, expected="at least 1")
         self.horizon = horizon
         shape = (horizon, 2 + sum(metric.size for metric in self.metrics))
-        device = _with_float64(device or "cpu")
+        device = _choose_device(device or "cpu")
         self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
-        with torch.inference_mode(mode=False):  # so that they may be added to in any mode
+        with torch.inference_mode(mode=False):  # a tensor made in that mode could not be added to outside of it
             self.rows = torch.zeros(keep, *shape, dtype=torch.float64, device=device) if keep else None
-        self._seen = 0
+        self._next = 0
 
     @property
     def sums(self) -> Float64[Tensor, "K S"]:
@@ -61,7 +61,7 @@ class Scores:
 
     @property
     def samples(self) -> int:
-        """Number of sequences that were scored."""
+        """Number of scored sequences."""
         return int(self.sums[0, 0])
 
     @property
@@ -82,36 +82,36 @@ class Scores:
             prediction: (B, K, C, H, W), scaled so that the value range is [0, 1]; not clipped.
             truth: (B, K, C, H, W), scaled likewise, not clipped; missing pixels may hold NaN.
             valid: (B, K, C, H, W) bool, True where observed; None where nothing is missing.
-            positions: place of each sequence among all that are kept, 0 first; by default the next ones.
+            positions: row of each sequence among all `keep`, 0 first; by default the next ones.
 
         Raises:
             InputError: if shapes or dtypes do not fit together, or the frames are too small for a metric.
-            UsageError: a position that is not to be kept.
+            UsageError: a position outside of `keep`.
         """
-        self._check(prediction, truth, valid)
-        device = _with_float64(prediction.device)
+        self._check_shapes(prediction, truth, valid)
+        device = _choose_device(prediction.device)
         prediction, truth = prediction.detach().to(device), truth.detach().to(device)
         valid = None if valid is None else valid.to(device)
         count = torch.full((len(prediction), self.horizon, 1), 1.0, dtype=torch.float64, device=device)
-        parts = [count, observed_pixels(truth, valid)[..., None]]
-        made: dict[str, Tensor] = {}
-        within = truth.clamp(0, 1)
+        parts = [count, count_observed(truth, valid)[..., None]]
+        by_key: dict[str, Tensor] = {}
+        clipped = truth.clamp(0, 1)
         for metric in self.metrics:
             key = metric.shared or metric.name
-            seen = truth if metric.beyond_range else within
-            part = made[key] if key in made else metric.statistics(prediction, seen, valid)
-            made[key] = part
+            if key not in by_key:
+                by_key[key] = metric.statistics(prediction, truth if metric.beyond_range else clipped, valid)
+            part = by_key[key]
             if part.shape != (len(prediction), self.horizon, metric.size):
                 expected = f"(B, K, S) = {(len(prediction), self.horizon, metric.size)}"
                 raise UsageError(f"statistics of metric {metric.name}", got=tuple(part.shape), expected=expected)
             parts.append(part)
-        self._add(torch.cat(parts, dim=-1), positions)
+        self._add_rows(torch.cat(parts, dim=-1), positions)
 
     def merge(self, other: Scores) -> None:
-        """Add what another Scores of the same metrics and horizon has seen.
+        """Add the sums, or rows, of other Scores of equal metrics and horizon.
 
         Raises:
-            UsageError: if metrics or horizon differ.
+            UsageError: if metrics, horizon or the number of rows differ.
         """
         mine, others = (self.names, self.horizon, self._kept), (other.names, other.horizon, other._kept)
         if mine != others:
@@ -124,7 +124,7 @@ class Scores:
         """Add up the sums, or the kept rows, of all processes, once, after the last update.
 
         Args:
-            all_reduce: gives the sum (not the mean) of a tensor over the processes, as
+            all_reduce: sums (does not average) a tensor over the processes, as
                 `lambda sums: fabric.all_reduce(sums, reduce_op="sum")` does.
         """
         if self.rows is None:
@@ -133,60 +133,60 @@ class Scores:
             self.rows = all_reduce(self.rows).to(self.rows.device)
 
     def by_lead(self) -> dict[str, list[float]]:
-        """Each metric's score at lead times 1..K; NaN where undefined (0/0)."""
-        return {metric.name: metric.close(sums).tolist() for metric, sums in self._parts()}
+        """Score of each metric at lead times 1..K; NaN where undefined (0/0)."""
+        return {metric.name: metric.close(sums).tolist() for metric, sums in self._split_sums()}
 
     def mean(self) -> dict[str, float]:
-        """Each metric's mean over lead times, of the closed values: rmse is a mean of K roots, csi of K ratios.
+        """Mean of each metric over lead times, of its closed values: of K roots for rmse, of K ratios for csi.
 
-        Lead times where a metric is undefined (0/0) are left out; if it is so at all, the mean is NaN. It is NaN
-        also if a prediction held NaN on an observed pixel: that is not undefined but wrong.
+        Lead times where a metric is undefined (0/0) are left out; where it is undefined at all of them, the mean is NaN.
+        So it is if a prediction held NaN on an observed pixel: that is not undefined but wrong.
         """
-        return {metric.name: float(lead_mean(metric.close(sums), sums)) for metric, sums in self._parts()}
+        return {metric.name: float(lead_mean(metric.close(sums), sums)) for metric, sums in self._split_sums()}
 
     def counts(self) -> dict[str, dict[str, list[float]]]:
-        """Of each metric that has named parts, such as hits, their sums by lead time."""
+        """Sums by lead time of the named parts, such as hits, of each metric that has them."""
         return {
             metric.name: {part: sums[:, i].tolist() for i, part in enumerate(metric.parts)}
-            for metric, sums in self._parts()
+            for metric, sums in self._split_sums()
             if metric.parts
         }
 
     def by_sequence(self) -> Iterator[tuple[Metric, Tensor]]:
-        """Each metric with its kept statistics, (keep, K, S), on the CPU.
+        """Each metric with its statistics of single sequences, (keep, K, S) on the CPU.
 
         Raises:
-            UsageError: nothing was kept.
+            UsageError: made without `keep`.
         """
         if self.rows is None:
             raise UsageError("statistics of each sequence", got="sums only", expected="scores made with keep=")
-        return self._split(self.rows)
+        return self._split_metrics(self.rows)
 
-    def _parts(self) -> Iterator[tuple[Metric, Tensor]]:
-        return self._split(self.sums)
+    def _split_sums(self) -> Iterator[tuple[Metric, Tensor]]:
+        return self._split_metrics(self.sums)
 
-    def _split(self, columns: Tensor) -> Iterator[tuple[Metric, Tensor]]:
+    def _split_metrics(self, columns: Tensor) -> Iterator[tuple[Metric, Tensor]]:
         parts = columns[..., 2:].cpu().split([metric.size for metric in self.metrics], dim=-1)
         return zip(self.metrics, parts, strict=True)
 
-    def _add(self, statistics: Tensor, positions: Sequence[int] | None) -> None:
-        first, self._seen = self._seen, self._seen + len(statistics)
+    def _add_rows(self, statistics: Tensor, positions: Sequence[int] | None) -> None:
+        first, self._next = self._next, self._next + len(statistics)
         if self.rows is None:
             # A new tensor, not in place: the sums may have been made under inference_mode and be added to outside.
             self._sums = self._sums + statistics.sum(dim=0).to(self._sums.device)
             return
-        places = list(range(first, self._seen)) if positions is None else list(positions)
-        if len(places) != len(statistics) or not all(0 <= place < self._kept for place in places):
+        index = list(range(first, self._next)) if positions is None else list(positions)
+        if len(index) != len(statistics) or not all(0 <= i < self._kept for i in index):
             expected = f"{len(statistics)} positions from 0 to {self._kept - 1}"
-            raise UsageError("sequences to keep", got=f"positions {places}", expected=expected)
-        index = to_device(torch.tensor(places), self.rows.device)
-        self.rows.index_add_(0, index, statistics.to(self.rows.device))
+            raise UsageError("sequences to keep", got=f"positions {index}", expected=expected)
+        device = self.rows.device
+        self.rows.index_add_(0, to_device(torch.tensor(index), device), statistics.to(device))
 
     @property
     def _kept(self) -> int:
         return 0 if self.rows is None else len(self.rows)
 
-    def _check(self, prediction: Tensor, truth: Tensor, valid: Tensor | None) -> None:
+    def _check_shapes(self, prediction: Tensor, truth: Tensor, valid: Tensor | None) -> None:
         shape = tuple(prediction.shape)
         if len(shape) != 5 or shape[1] != self.horizon:
             raise InputError("shape of the prediction", got=shape, expected=f"(B, {self.horizon}, C, H, W)")
@@ -199,7 +199,8 @@ class Scores:
             raise InputError("valid", got=f"{valid.dtype} {tuple(valid.shape)}", expected=f"torch.bool {shape}")
 
 
-def _with_float64(device: torch.device | str) -> torch.device:
+def _choose_device(device: torch.device | str) -> torch.device:
+    """Choose the device itself, or the CPU where it has no float64."""
     device = torch.device(device)
     return torch.device("cpu") if device.type == "mps" else device
 

@@ -13,13 +13,13 @@ from framecast.types import Frames, Valid
 Statistics = Float64[Tensor, "B T S"]
 """S additive numbers of each sequence and lead time."""
 Sums = Float64[Tensor, "T S"]
-"""The same, summed over every sequence that was seen."""
+"""Statistics summed over sequences: S numbers of each lead time."""
 Values = Float64[Tensor, " T"]
 """A score by lead time."""
 
 
 DIRECTIONS = {"less": "lower is better", "more": "higher is better", "one": "closer to 1 is better"}
-"""What `better` means, in words."""
+"""Each value of `Metric.better` in words."""
 
 
 class Metric(ABC):
@@ -30,11 +30,11 @@ class Metric(ABC):
     """
 
     name: str
-    """What tables and recipes call it."""
+    """Name in tables and recipes."""
     unit: str
-    """For the header of a table. `range` is the length of the value range [low, high] of the data."""
+    """Unit, for the header of a table; `range` is the length of the value range [low, high] of the data."""
     better: Literal["less", "more", "one"]
-    """Whether a better forecast has less of it, more of it, or is closer to 1."""
+    """Direction of a better forecast: a lower score, a higher one, or one closer to 1."""
     perfect: float | None = None
     """The score of a perfect forecast, for the skill over another forecast; None where such a skill would mislead."""
     beyond_range: bool = False
@@ -42,7 +42,7 @@ class Metric(ABC):
     size: int = 2
     """S, how many numbers `statistics` gives; most metrics need two, a sum and a count."""
     shared: str | None = None
-    """Metrics with the same word here have the same statistics, which are then computed once."""
+    """Key of the statistics: metrics with equal keys have equal statistics, which are then computed once."""
     parts: tuple[str, ...] = ()
     """Names of the S numbers where they are counts worth reporting, such as hits and misses."""
 

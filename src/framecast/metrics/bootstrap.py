@@ -1,4 +1,4 @@
-"""How far scores would scatter with other sequences: a block bootstrap."""
+"""Block bootstrap of scores: how far they would scatter with other sequences."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from framecast.metrics.base import Metric
 DRAWS = 1000
 LEVEL = 0.95
 _STREAM = 0xB007
+"""Tells these draws apart from others of an equal seed."""
 
 
 class Resampled(NamedTuple):
-    """One metric, scored on many resamplings."""
+    """Scores of one metric on D resamplings."""
 
     by_lead: Float64[Tensor, "D K"]
     mean: Float64[Tensor, " D"]
-    """Over lead times."""
+    """Mean over lead times."""
 
 
 Block = int | Sequence[int]
-"""Which sequences are drawn together: so many in a row, or those with the same number."""
+"""Sequences that are drawn together: a number of consecutive ones, or those with equal numbers, one for each sequence."""
 PIECE = 2**22
-"""Numbers that resamplings are formed of at once."""
+"""Resampled sums that are formed at once; it bounds the memory."""
 
 
 def count_blocks(sequences: int, block: Block) -> int:
-    """How many blocks there are; of blocks of equal length the last may be shorter."""
-    return int(_owners(sequences, block).max()) + 1
+    """Count the blocks; the last of equal length may be shorter."""
+    return int(_number_blocks(sequences, block).max()) + 1
 
 
-def _owners(sequences: int, block: Block) -> Tensor:
-    """(sequences,), the block that each belongs to, 0 first."""
+def _number_blocks(sequences: int, block: Block) -> Tensor:
+    """Number the block of each sequence, 0 first."""
     if isinstance(block, int):
         return torch.arange(sequences) // block
     if len(block) != sequences:
@@ -56,16 +57,16 @@ def resample(scores: Scores, *, block: Block = 1, draws: int = DRAWS, seed: int 
 
     Args:
         scores: made with `keep`.
-        block: how many sequences, one after the other, are drawn together, because they are alike: windows of one
-            event; or the number of its event for each. 1 draws sequence by sequence.
-        draws: how many resamplings.
-        seed: of the draws; nothing else decides them.
+        block: number of consecutive sequences that are drawn together, because windows of one event resemble each
+            other; or the event of each sequence, as a number. 1 draws sequence by sequence.
+        draws: D, number of resamplings.
+        seed: of the draws, which depend on nothing else.
 
     Returns:
-        {metric: its scores on each resampling}; all NaN with fewer than two blocks, which cannot scatter.
+        {metric: its scores on each resampling}; NaN with fewer than two blocks, which cannot scatter.
 
     Raises:
-        UsageError: nothing was kept, a number below 1, or not one event for each sequence.
+        UsageError: scores made without `keep`, a number below 1, or not one event for each sequence.
 
     Source: Efron, Tibshirani 1993, An Introduction to the Bootstrap, ch. 8; Wilks 2019, ch. 5.
     """
@@ -73,36 +74,34 @@ def resample(scores: Scores, *, block: Block = 1, draws: int = DRAWS, seed: int 
         raise UsageError("block, draws, seed", got=f"{block}, {draws}, {seed}", expected="at least 1, 1, 0")
     resampled = {}
     for metric, rows in scores.by_sequence():
-        number = count_blocks(len(rows), block)
-        of_blocks = rows.new_zeros(number, *rows.shape[1:]).index_add(
-            0, _owners(len(rows), block).to(rows.device), rows
-        )
-        times = torch.from_numpy(_times(number, draws, seed)).to(rows.device)
-        pieces = times.split(max(1, PIECE // of_blocks[0].numel()))
-        closed = [_closed(metric, piece, of_blocks) for piece in pieces]
+        owner, count = _number_blocks(len(rows), block).to(rows.device), count_blocks(len(rows), block)
+        block_sums = rows.new_zeros(count, *rows.shape[1:]).index_add(0, owner, rows)
+        times = torch.from_numpy(_draw_blocks(count, draws, seed)).to(rows.device)
+        pieces = times.split(max(1, PIECE // block_sums[0].numel()))
+        closed = [_close_draws(metric, piece, block_sums) for piece in pieces]
         resampled[metric.name] = Resampled(*(torch.cat(parts) for parts in zip(*closed, strict=True)))
     return resampled
 
 
-def _closed(metric: Metric, times: Tensor, of_blocks: Tensor) -> Resampled:
-    """The scores of resamplings that take each block so many times."""
-    sums = (times @ of_blocks.flatten(1)).unflatten(1, of_blocks.shape[1:])
+def _close_draws(metric: Metric, times: Tensor, block_sums: Tensor) -> Resampled:
+    """Score the resamplings that take each block `times` (D, blocks) times."""
+    sums = (times @ block_sums.flatten(1)).unflatten(1, block_sums.shape[1:])
     values = metric.close(sums.flatten(0, 1)).unflatten(0, (len(times), -1))
-    if len(of_blocks) < 2:
+    if len(block_sums) < 2:
         values = torch.full_like(values, torch.nan)
     return Resampled(values, lead_mean(values, sums))
 
 
 def bootstrap_interval(values: Float64[Tensor, "D ..."], level: float = LEVEL) -> Float64[Tensor, "2 ..."]:
-    """The middle share `level` of resampled values, lower and upper end; draws where they are undefined are left out."""
+    """Lower and upper end of the middle share `level` of resampled values; undefined draws are left out."""
     ends = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=values.dtype, device=values.device)
     return values.nanquantile(ends, dim=0)
 
 
-def skill_score(
+def compute_skill(
     values: Float64[Tensor, "*shape"], reference: Float64[Tensor, "*shape"], perfect: float
 ) -> Float64[Tensor, "*shape"]:
-    """(score - reference) / (perfect - reference): 1 is perfect, 0 no better than the reference, below 0 worse.
+    """Skill (score - reference) / (perfect - reference): 1 is perfect, 0 as good as the reference, below 0 worse.
 
     NaN where the reference is perfect.
 
@@ -112,7 +111,7 @@ def skill_score(
     return torch.where(room == 0, torch.nan, (values - reference) / room)
 
 
-def _times(number: int, draws: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """How often each block is in each draw."""
+def _draw_blocks(number: int, draws: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Draw blocks with replacement: (draws, number), how often each block is in each draw."""
     generator = np.random.default_rng([_STREAM, seed])
     return generator.multinomial(number, np.full(number, 1 / number), size=draws).astype(np.float64)

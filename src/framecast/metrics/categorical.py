@@ -15,23 +15,25 @@ from torch import Tensor
 
 from framecast.errors import UsageError
 from framecast.metrics.base import Metric, Statistics, Sums, Values
-from framecast.metrics.reductions import observed_pixels, per_frame, without_missing
+from framecast.metrics.reductions import count_observed, sum_pixels, zero_missing
 from framecast.types import Frames, Valid
 
 COUNTS = ("hits", "misses", "false_alarms", "correct_negatives")
+"""The four statistics of every metric here, which share them at equal thresholds."""
 
 
-def _counts(prediction: Frames, truth: Frames, valid: Valid | None, threshold: float) -> Statistics:
-    """Hits, misses, false alarms and correct negatives of each sequence and lead time."""
-    predicted, observed = events(prediction, threshold, valid), events(truth, threshold, valid)
-    hits = per_frame(predicted * observed)
-    misses = per_frame(observed) - hits
-    false_alarms = per_frame(predicted) - hits
-    rest = observed_pixels(truth, valid) - hits - misses - false_alarms
-    return torch.stack([hits, misses, false_alarms, rest], dim=-1)
+def _count_outcomes(prediction: Frames, truth: Frames, valid: Valid | None, threshold: float) -> Statistics:
+    """Count hits, misses, false alarms and correct negatives of each sequence and lead time."""
+    predicted, observed = mark_events(prediction, threshold, valid), mark_events(truth, threshold, valid)
+    hits = sum_pixels(predicted * observed)
+    misses = sum_pixels(observed) - hits
+    false_alarms = sum_pixels(predicted) - hits
+    correct_negatives = count_observed(truth, valid) - hits - misses - false_alarms
+    return torch.stack([hits, misses, false_alarms, correct_negatives], dim=-1)
 
 
-def _shared(threshold: float) -> str:
+def _name_counts(threshold: float) -> str:
+    """Name the counts at a threshold on the scale [0, 1], as `Metric.shared`."""
     return f"counts at {threshold!r}"
 
 
@@ -57,13 +59,13 @@ class CSI(Metric):
     parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
-        self.name = label("csi", threshold)
-        self.threshold = scaled_threshold(threshold, low, high)
-        self.shared = _shared(self.threshold)
+        self.name = name_at_threshold("csi", threshold)
+        self.threshold = scale_threshold(threshold, low, high)
+        self.shared = _name_counts(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
-        """Hits, misses, false alarms, correct negatives."""
-        return _counts(prediction, truth, valid, self.threshold)
+        """Hits, misses, false alarms and correct negatives of the frame."""
+        return _count_outcomes(prediction, truth, valid, self.threshold)
 
     def close(self, sums: Sums) -> Values:
         """Hits over everything but the correct negatives."""
@@ -83,7 +85,7 @@ class POD(Metric):
     Raises:
         UsageError: unless low < threshold <= high.
 
-    It can be had for nothing, by predicting many events: read it beside its counterpart.
+    Predicting events everywhere makes it 1: read it beside the false alarm ratio.
 
     Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9 (there: hit rate).
     """
@@ -94,13 +96,13 @@ class POD(Metric):
     parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
-        self.name = label("pod", threshold)
-        self.threshold = scaled_threshold(threshold, low, high)
-        self.shared = _shared(self.threshold)
+        self.name = name_at_threshold("pod", threshold)
+        self.threshold = scale_threshold(threshold, low, high)
+        self.shared = _name_counts(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
-        """Hits, misses, false alarms, correct negatives."""
-        return _counts(prediction, truth, valid, self.threshold)
+        """Hits, misses, false alarms and correct negatives of the frame."""
+        return _count_outcomes(prediction, truth, valid, self.threshold)
 
     def close(self, sums: Sums) -> Values:
         """Hits over the observed events."""
@@ -120,7 +122,7 @@ class FAR(Metric):
     Raises:
         UsageError: unless low < threshold <= high.
 
-    It can be had for nothing, by predicting few events: read it beside its counterpart.
+    Predicting hardly any event makes it small: read it beside the probability of detection.
 
     Source: Wilks 2019, Statistical Methods in the Atmospheric Sciences, ch. 9.
     """
@@ -131,13 +133,13 @@ class FAR(Metric):
     parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
-        self.name = label("far", threshold)
-        self.threshold = scaled_threshold(threshold, low, high)
-        self.shared = _shared(self.threshold)
+        self.name = name_at_threshold("far", threshold)
+        self.threshold = scale_threshold(threshold, low, high)
+        self.shared = _name_counts(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
-        """Hits, misses, false alarms, correct negatives."""
-        return _counts(prediction, truth, valid, self.threshold)
+        """Hits, misses, false alarms and correct negatives of the frame."""
+        return _count_outcomes(prediction, truth, valid, self.threshold)
 
     def close(self, sums: Sums) -> Values:
         """False alarms over the predicted events."""
@@ -169,27 +171,26 @@ class HSS(Metric):
     parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
-        self.name = label("hss", threshold)
-        self.threshold = scaled_threshold(threshold, low, high)
-        self.shared = _shared(self.threshold)
+        self.name = name_at_threshold("hss", threshold)
+        self.threshold = scale_threshold(threshold, low, high)
+        self.shared = _name_counts(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
-        """Hits, misses, false alarms, correct negatives."""
-        return _counts(prediction, truth, valid, self.threshold)
+        """Hits, misses, false alarms and correct negatives of the frame."""
+        return _count_outcomes(prediction, truth, valid, self.threshold)
 
     def close(self, sums: Sums) -> Values:
         """Skill over chance."""
-        hits, misses, false_alarms, rest = sums.unbind(-1)
-        chance = (hits + misses) * (misses + rest) + (hits + false_alarms) * (false_alarms + rest)
-        return 2 * (hits * rest - misses * false_alarms) / chance
+        h, m, f, n = sums.unbind(-1)
+        return 2 * (h * n - m * f) / ((h + m) * (m + n) + (h + f) * (f + n))
 
 
 @final
 class FrequencyBias(Metric):
     """Frequency bias: (hits + false alarms) / (hits + misses). No unit, 0 or more; closer to 1 is better.
 
-    How often an event is predicted over how often it is observed, wherever that is: above 1 too often, below 1 too
-    seldom. A forecast can have no bias and no skill.
+    Number of predicted events over that of observed ones, wherever they lie: above 1 too many, below 1 too few. A
+    forecast can have no bias and no skill.
 
     Args:
         threshold: an event is a value >= threshold; raw units of the data.
@@ -208,13 +209,13 @@ class FrequencyBias(Metric):
     parts = COUNTS
 
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0) -> None:
-        self.name = label("bias", threshold)
-        self.threshold = scaled_threshold(threshold, low, high)
-        self.shared = _shared(self.threshold)
+        self.name = name_at_threshold("bias", threshold)
+        self.threshold = scale_threshold(threshold, low, high)
+        self.shared = _name_counts(self.threshold)
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
-        """Hits, misses, false alarms, correct negatives."""
-        return _counts(prediction, truth, valid, self.threshold)
+        """Hits, misses, false alarms and correct negatives of the frame."""
+        return _count_outcomes(prediction, truth, valid, self.threshold)
 
     def close(self, sums: Sums) -> Values:
         """Predicted events over observed ones."""
@@ -222,15 +223,21 @@ class FrequencyBias(Metric):
         return (hits + false_alarms) / (hits + misses)
 
 
-def label(score: str, threshold: float) -> str:
-    """Name of a score at a threshold."""
+def name_at_threshold(score: str, threshold: float) -> str:
+    """Name a score at a threshold, as in csi@0.5."""
     return f"{score}@{threshold:.12g}"
 
 
-def scaled_threshold(threshold: float, low: float, high: float) -> float:
-    """The threshold where [low, high] is [0, 1], by the expression that scales the data, so that equal stays equal.
+def scale_threshold(threshold: float, low: float, high: float) -> float:
+    """Scale a threshold from [low, high] to [0, 1], by the expression that scales the data, so that equal stays equal.
 
-    Frames are float32, where 0.7 mm/h lies a little below the double 0.7, and is to reach it.
+    Args:
+        threshold: raw units of the data.
+        low: lower end of the value range, raw units.
+        high: upper end of the value range, raw units.
+
+    Raises:
+        UsageError: unless low < threshold <= high.
     """
     if not low < high:
         raise UsageError("value range", got=f"low {low:g}, high {high:g}", expected="low < high")
@@ -241,11 +248,12 @@ def scaled_threshold(threshold: float, low: float, high: float) -> float:
             expected=f"a value above {low:g} and not above {high:g}, the value range of the data",
             fix="give it in the raw units of the data",
         )
+    # Frames are float32, where 0.7 mm/h lies a little below the double 0.7, and is to reach it.
     return (min(threshold, float(np.float32(threshold))) - low) / (high - low)
 
 
-def events(values: Frames, threshold: float, valid: Valid | None) -> Float64[Tensor, "B T C H W"]:
-    """1 where value >= threshold, 0 below and where missing; a NaN stays a NaN, lest a broken forecast score well."""
-    values = without_missing(values, valid)
+def mark_events(values: Frames, threshold: float, valid: Valid | None) -> Float64[Tensor, "B T C H W"]:
+    """Mark values >= threshold by 1, others and missing ones by 0; a NaN stays, lest a broken forecast score well."""
+    values = zero_missing(values, valid)
     # Before any cast to double: torch rounds the threshold to the dtype of the values, as they were rounded themselves.
     return torch.where(values.isnan(), torch.nan, (values >= threshold).double())

@@ -1,4 +1,4 @@
-"""Fractions skill score: whether events are predicted in the right neighbourhood, by scale."""
+"""Fractions skill score: events predicted in the right neighbourhood, by scale."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from torch.nn.functional import pad
 
 from framecast.errors import UsageError
 from framecast.metrics.base import Metric, Statistics, Sums, Values
-from framecast.metrics.categorical import events, label, scaled_threshold
-from framecast.metrics.reductions import per_frame
+from framecast.metrics.categorical import mark_events, name_at_threshold, scale_threshold
+from framecast.metrics.reductions import sum_pixels
 from framecast.types import Frames, Valid
 
 
-def _window_sums(values: Float64[Tensor, "B T C H W"], size: int) -> Float64[Tensor, "B T C H W"]:
-    """Sum over the size x size window around every pixel, zeros beyond the frame; an even window leans up and left.
-
-    Differences of running sums: of events, 0 or 1, they are exact in float64 whatever the size.
-    """
+def _sum_windows(values: Float64[Tensor, "B T C H W"], size: int) -> Float64[Tensor, "B T C H W"]:
+    """Sum the size x size window around every pixel, zeros beyond the frame; an even window leans up and left."""
+    # Differences of running sums cost the same for every window; sums of events, 0 or 1, are exact in float64.
     before, after = size // 2, size - 1 - size // 2
     for dim, margins in ((-2, (0, 0, before + 1, after)), (-1, (before + 1, after, 0, 0))):
         length = values.shape[dim]
@@ -57,16 +55,16 @@ class FSS(Metric):
     def __init__(self, threshold: float, low: float = 0.0, high: float = 1.0, *, scale: int = 1) -> None:
         if scale < 1:
             raise UsageError("scale of fss", got=scale, expected="at least 1 pixel")
-        self.name = f"{label('fss', threshold)}/{scale}px"
-        self.threshold = scaled_threshold(threshold, low, high)
+        self.name = f"{name_at_threshold('fss', threshold)}/{scale}px"
+        self.threshold = scale_threshold(threshold, low, high)
         self.scale = scale
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
-        """Sums of p^2, p o and o^2."""
+        """Sums of p^2, p o and o^2 over the frame."""
         share = 1 / self.scale**2
-        p = share * _window_sums(events(prediction, self.threshold, valid), self.scale)
-        o = share * _window_sums(events(truth, self.threshold, valid), self.scale)
-        return torch.stack([per_frame(p * p), per_frame(p * o), per_frame(o * o)], dim=-1)
+        p = share * _sum_windows(mark_events(prediction, self.threshold, valid), self.scale)
+        o = share * _sum_windows(mark_events(truth, self.threshold, valid), self.scale)
+        return torch.stack([sum_pixels(p * p), sum_pixels(p * o), sum_pixels(o * o)], dim=-1)
 
     def close(self, sums: Sums) -> Values:
         """One minus the error of the shares over the largest that it could be."""

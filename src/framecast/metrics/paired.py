@@ -1,88 +1,79 @@
-"""Trainings that differ in their seed as one entry, and differences between entries on the same sequences."""
+"""Paired comparison of models over several seeds: means over seeds, bootstrap of the differences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from framecast.metrics.aggregation import Scores
-from framecast.metrics.bootstrap import Block, Resampled, resample
-from framecast.metrics.summary import Estimate, estimate
+from framecast.metrics.bootstrap import Block, Resampled
+from framecast.metrics.summary import DrawnScore, Estimate, draw_scores, estimate
 
 Entries = Mapping[str, Sequence[Scores]]
-"""Scores of each training of an entry, all of the same metrics on the same sequences, made with `keep`."""
+"""Scores of the trainings of each entry, all by equal metrics on the same sequences, made with `keep`."""
 
 
 class Paired:
     """Scores of entries, each the mean over its trainings, resampled together.
 
-    Every draw takes the same sequences for all, so a difference does not scatter with how hard they are. Intervals are
-    over sequences: how far trainings of one entry lie apart is `spread`.
+    Every draw takes the same sequences for all entries, so a difference does not scatter with how hard they are.
+    Intervals are over sequences; how far the trainings of one entry lie apart is measured by `measure_spread`.
 
     Args:
         entries: by name.
-        block: which sequences are drawn together, see `resample`.
+        block: sequences that are drawn together, as for `resample`.
         seed: of the draws.
 
     Raises:
-        UsageError: nothing was kept.
+        UsageError: scores made without `keep`.
     """
 
     def __init__(self, entries: Entries, *, block: Block = 1, seed: int = 0) -> None:
         self.entries = entries
-        self._drawn = {
-            name: [resample(one, block=block, seed=seed) for one in members] for name, members in entries.items()
+        self._averages = {
+            name: _average([draw_scores(scores, block=block, seed=seed) for scores in trainings])
+            for name, trainings in entries.items()
         }
 
-    def estimates(self) -> dict[str, dict[str, Estimate]]:
-        """{entry: {metric: mean over its trainings}}."""
+    def estimate_scores(self) -> dict[str, dict[str, Estimate]]:
+        """Estimate {entry: {metric: mean over its trainings}}."""
         return {
-            name: {metric: estimate(*self._of(name, metric)) for metric in members[0].names}
-            for name, members in self.entries.items()
+            name: {metric: estimate(*score) for metric, score in scores.items()}
+            for name, scores in self._averages.items()
         }
 
-    def differences(self, reference: str) -> dict[str, dict[str, Estimate]]:
-        """{other entry: {metric: its score less that of `reference`}}, with intervals of the paired draws."""
+    def estimate_differences(self, reference: str) -> dict[str, dict[str, Estimate]]:
+        """Estimate {other entry: {metric: its score less that of `reference`}}, with intervals of the paired draws."""
+        theirs = self._averages[reference]
         return {
-            name: {
-                metric: _difference(self._of(name, metric), self._of(reference, metric)) for metric in members[0].names
-            }
-            for name, members in self.entries.items()
+            name: {metric: _estimate_difference(score, theirs[metric]) for metric, score in scores.items()}
+            for name, scores in self._averages.items()
             if name != reference
         }
 
-    def spread(self) -> dict[str, dict[str, tuple[float, float]]]:
-        """{entry: {metric: smallest and largest mean of its trainings}}."""
-        found = {}
-        for name, members in self.entries.items():
-            means = [one.mean() for one in members]
-            found[name] = {
-                metric: (min(one[metric] for one in means), max(one[metric] for one in means)) for metric in means[0]
+    def measure_spread(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """Measure {entry: {metric: smallest and largest mean of its trainings}}."""
+        spread = {}
+        for name, trainings in self.entries.items():
+            means = [scores.mean() for scores in trainings]
+            spread[name] = {
+                metric: (min(mean[metric] for mean in means), max(mean[metric] for mean in means))
+                for metric in means[0]
             }
-        return found
-
-    def _of(self, name: str, metric: str) -> _Score:
-        """Means over the trainings of an entry."""
-        members, drawn = self.entries[name], self._drawn[name]
-        return _Score(
-            torch.tensor([one.by_lead()[metric] for one in members], dtype=torch.float64).mean(0),
-            torch.tensor([one.mean()[metric] for one in members], dtype=torch.float64).mean(0),
-            Resampled(
-                torch.stack([one[metric].by_lead for one in drawn]).mean(0),
-                torch.stack([one[metric].mean for one in drawn]).mean(0),
-            ),
-        )
+        return spread
 
 
-class _Score(NamedTuple):
-    by_lead: Tensor
-    mean: Tensor
-    resampled: Resampled
+def _average(trainings: Sequence[Mapping[str, DrawnScore]]) -> dict[str, DrawnScore]:
+    """Average the trainings of an entry, draw by draw, by metric."""
+    averages = {}
+    for metric in trainings[0]:
+        by_lead, mean, resampled = zip(*(training[metric] for training in trainings), strict=True)
+        draws = (torch.stack(values).mean(0) for values in zip(*resampled, strict=True))
+        averages[metric] = DrawnScore(torch.stack(by_lead).mean(0), torch.stack(mean).mean(0), Resampled(*draws))
+    return averages
 
 
-def _difference(ours: _Score, theirs: _Score) -> Estimate:
-    resampled = (a - b for a, b in zip(ours.resampled, theirs.resampled, strict=True))
-    return estimate(ours.by_lead - theirs.by_lead, ours.mean - theirs.mean, Resampled(*resampled))
+def _estimate_difference(ours: DrawnScore, theirs: DrawnScore) -> Estimate:
+    draws = (a - b for a, b in zip(ours.resampled, theirs.resampled, strict=True))
+    return estimate(ours.by_lead - theirs.by_lead, ours.mean - theirs.mean, Resampled(*draws))

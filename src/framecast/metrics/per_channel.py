@@ -1,4 +1,4 @@
-"""A metric of one channel, where channels mean different things."""
+"""Metrics of single channels, for frames whose channels have different units."""
 
 from __future__ import annotations
 
@@ -9,54 +9,54 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from framecast.metrics.base import Metric, Statistics, Sums, Values
-from framecast.metrics.reductions import observed_pixels
+from framecast.metrics.reductions import count_observed
 from framecast.types import Frames, FrameSpec, Valid
 
 
 @final
 class ChannelMetric(Metric):
-    """Another metric, of one channel alone and on that channel's own value range.
+    """A metric of one channel, on that channel's own value range.
 
     Args:
-        metric: which, made for `own`.
-        place: of the channel, 0 first.
-        own: what frames of this channel are, with its name.
-        shared: what frames of all channels are, on whose value range they are scaled.
+        metric: the metric, made for `spec`.
+        index: of the channel in the frames, 0 first.
+        spec: frames of this channel alone, with its name.
+        frame_spec: frames of all channels, on whose value range they are scaled.
     """
 
-    beyond_range = True  # the shared range is not this channel's: it is cut to its own here
+    beyond_range = True  # the range of all channels is not this channel's: `statistics` cuts to the latter
 
-    def __init__(self, metric: Metric, place: int, own: FrameSpec, shared: FrameSpec) -> None:
-        self.metric, self.place, self.own = metric, place, own
-        self.name = f"{own.names[0]}:{metric.name}"
+    def __init__(self, metric: Metric, index: int, spec: FrameSpec, frame_spec: FrameSpec) -> None:
+        self.metric, self.index, self.spec = metric, index, spec
+        self.name = f"{spec.names[0]}:{metric.name}"
         self.unit, self.better, self.perfect = metric.unit, metric.better, metric.perfect
         self.size, self.parts = metric.size + 1, metric.parts
-        self.shared = metric.shared and f"{own.names[0]}:{metric.shared}"
-        self._range = shared.low, shared.high - shared.low
+        self.shared = metric.shared and f"{spec.names[0]}:{metric.shared}"
+        self._low, self._span = frame_spec.low, frame_spec.high - frame_spec.low
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
-        """Those of the metric, and how many pixels of the channel were observed."""
-        alone = slice(self.place, self.place + 1)
-        predicted, observed = (self._on_own_range(frames[:, :, alone]) for frames in (prediction, truth))
-        observed = observed if self.metric.beyond_range else observed.clamp(0, 1)
-        seen = None if valid is None else valid[:, :, alone]
-        found = self.metric.statistics(predicted, observed, seen)
-        return torch.cat([found, observed_pixels(observed, seen)[..., None]], dim=-1)
+        """Statistics of the metric, then the number of observed pixels of the channel."""
+        channel = slice(self.index, self.index + 1)
+        prediction, truth = (self._rescale(frames[:, :, channel]) for frames in (prediction, truth))
+        truth = truth if self.metric.beyond_range else truth.clamp(0, 1)
+        valid = None if valid is None else valid[:, :, channel]
+        statistics = self.metric.statistics(prediction, truth, valid)
+        return torch.cat([statistics, count_observed(truth, valid)[..., None]], dim=-1)
 
-    def _on_own_range(self, frames: Frames) -> Frames:
-        """Through the raw values to the bit, so that what equals a threshold still does."""
-        low, span = self._range
-        raw = (frames.double() * span + low).float().double()
-        return (raw - self.own.low) / (self.own.high - self.own.low)
+    def _rescale(self, frames: Frames) -> Frames:
+        """Scale frames from the range of all channels to the channel's."""
+        # Through raw values in the float32 of the data, to the bit, so that a value that equals a threshold still does.
+        raw = (frames.double() * self._span + self._low).float().double()
+        return (raw - self.spec.low) / (self.spec.high - self.spec.low)
 
     def close(self, sums: Sums) -> Values:
-        """As the metric does."""
-        return self.metric.close(self.own_sums(sums))
+        """Close the sums of the metric; the pixel count plays no part."""
+        return self.metric.close(self.drop_pixels(sums))
 
-    def own_sums(self, sums: Float64[Tensor, "*rows S"]) -> Float64[Tensor, "*rows _"]:
-        """The numbers of the metric itself."""
+    def drop_pixels(self, sums: Float64[Tensor, "*rows S"]) -> Float64[Tensor, "*rows _"]:
+        """Drop the pixel count from statistics or sums, which leaves those of the metric."""
         return sums[..., :-1]
 
-    def pixels(self, sums: Sums) -> list[int]:
-        """How many were observed, by lead time."""
+    def count_pixels(self, sums: Sums) -> list[int]:
+        """Count the observed pixels of the channel by lead time."""
         return [int(count) for count in sums[..., -1].tolist()]

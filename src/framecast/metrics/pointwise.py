@@ -1,4 +1,4 @@
-"""Scores of errors pixel by pixel: mse, sse, mae, fmae, rmse, psnr.
+"""Scores of the errors of pixels: mse, sse, mae, fmae, rmse, psnr.
 
 The literature's "MSE" (56.8 of PredRNN on Moving MNIST) is a sum over the pixels of a frame: here it is `sse`, and
 `mse` is a mean. The default forms clip the prediction to the value range first, as predrnn-pytorch does; the
@@ -16,31 +16,31 @@ from torch import Tensor
 from framecast.metrics.base import Metric, Statistics, Sums, Values
 from framecast.metrics.reductions import (
     GREY_LEVELS,
-    clipped,
-    frame_mean,
-    observed_pixels,
-    per_frame,
-    quantised,
-    ratio,
-    without_missing,
+    clip_to_range,
+    count_observed,
+    divide_sums,
+    quantise,
+    stack_frame_scores,
+    sum_pixels,
+    zero_missing,
 )
 from framecast.types import Frames, Valid
 
 
-def _differences(prediction: Frames, truth: Frames, valid: Valid | None, *, clip: bool) -> Float64[Tensor, "B T C H W"]:
-    """Y - x, 0 on missing pixels."""
-    y, x = without_missing(prediction, valid), without_missing(truth, valid)
-    return (clipped(y) if clip else y.double()) - x.double()
+def _subtract(prediction: Frames, truth: Frames, valid: Valid | None, *, clip: bool) -> Float64[Tensor, "B T C H W"]:
+    """Prediction less truth, 0 on missing pixels, in float64."""
+    y, x = zero_missing(prediction, valid), zero_missing(truth, valid)
+    return (clip_to_range(y) if clip else y.double()) - x.double()
 
 
-def _pixel_mean(errors: Float64[Tensor, "B T C H W"], valid: Valid | None) -> Statistics:
-    """Statistic of a mean over observed pixels; `errors` are 0 on the others."""
-    return torch.stack([per_frame(errors), observed_pixels(errors, valid)], dim=-1)
+def _pool_pixels(errors: Float64[Tensor, "B T C H W"], valid: Valid | None) -> Statistics:
+    """Statistics of a mean over the observed pixels of all frames; `errors` are 0 on the others."""
+    return torch.stack([sum_pixels(errors), count_observed(errors, valid)], dim=-1)
 
 
-def _frame_sum(errors: Float64[Tensor, "B T C H W"], valid: Valid | None) -> Statistics:
-    """Statistic of a sum over the observed pixels of a frame, averaged over frames."""
-    return frame_mean(per_frame(errors), observed_pixels(errors, valid))
+def _sum_each_frame(errors: Float64[Tensor, "B T C H W"], valid: Valid | None) -> Statistics:
+    """Statistics of a sum over the observed pixels of a frame, averaged over frames."""
+    return stack_frame_scores(sum_pixels(errors), count_observed(errors, valid))
 
 
 @final
@@ -61,11 +61,11 @@ class MSE(Metric):
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of (y - x)^2, number of observed pixels."""
-        return _pixel_mean(_differences(prediction, truth, valid, clip=self.clip).square(), valid)
+        return _pool_pixels(_subtract(prediction, truth, valid, clip=self.clip).square(), valid)
 
     def close(self, sums: Sums) -> Values:
-        """Divide the one by the other."""
-        return ratio(sums)
+        """Divide the sum by the count."""
+        return divide_sums(sums)
 
 
 @final
@@ -92,11 +92,11 @@ class SSE(Metric):
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of (y - x)^2 over the frame, number of frames."""
-        return _frame_sum(_differences(prediction, truth, valid, clip=self.clip).square(), valid)
+        return _sum_each_frame(_subtract(prediction, truth, valid, clip=self.clip).square(), valid)
 
     def close(self, sums: Sums) -> Values:
-        """Divide the one by the other."""
-        return ratio(sums)
+        """Divide the sum by the count."""
+        return divide_sums(sums)
 
 
 @final
@@ -104,8 +104,8 @@ class MAE(Metric):
     """Mean absolute error: mean of |y - x| over observed pixels, prediction clipped. In range; less is better.
 
     Args:
-        raw: the length of the value range and its unit, to have it in raw units; the name is then `mae_raw`.
-        clip: whether both are cut to the value range; without, what lies beyond it counts as it is.
+        raw: length of the value range and its unit, for a score in raw units; the name is then `mae_raw`.
+        clip: cut prediction and truth to the value range; without, values beyond it count as they are.
     """
 
     better = "less"
@@ -118,11 +118,11 @@ class MAE(Metric):
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of |y - x|, number of observed pixels."""
-        return _pixel_mean(_differences(prediction, truth, valid, clip=self.clip).abs(), valid)
+        return _pool_pixels(_subtract(prediction, truth, valid, clip=self.clip).abs(), valid)
 
     def close(self, sums: Sums) -> Values:
-        """Divide the one by the other."""
-        return self.factor * ratio(sums)
+        """Divide the sum by the count."""
+        return self.factor * divide_sums(sums)
 
 
 @final
@@ -142,11 +142,11 @@ class FMAE(Metric):
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of |y - x| over the frame, number of frames."""
-        return _frame_sum(_differences(prediction, truth, valid, clip=False).abs(), valid)
+        return _sum_each_frame(_subtract(prediction, truth, valid, clip=False).abs(), valid)
 
     def close(self, sums: Sums) -> Values:
-        """Divide the one by the other."""
-        return ratio(sums)
+        """Divide the sum by the count."""
+        return divide_sums(sums)
 
 
 @final
@@ -154,8 +154,8 @@ class RMSE(Metric):
     """Root of the mean squared error over the observed pixels of all sequences. In range; less is better.
 
     Args:
-        raw: the length of the value range and its unit, to have it in raw units; the name is then `rmse_raw`.
-        clip: whether both are cut to the value range; without, what lies beyond it counts as it is.
+        raw: length of the value range and its unit, for a score in raw units; the name is then `rmse_raw`.
+        clip: cut prediction and truth to the value range; without, values beyond it count as they are.
 
     Note:
         At each lead time it is the root of the pooled mean, not a mean of roots.
@@ -171,11 +171,11 @@ class RMSE(Metric):
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of (y - x)^2, number of observed pixels."""
-        return _pixel_mean(_differences(prediction, truth, valid, clip=self.clip).square(), valid)
+        return _pool_pixels(_subtract(prediction, truth, valid, clip=self.clip).square(), valid)
 
     def close(self, sums: Sums) -> Values:
-        """Root of the one by the other."""
-        return self.factor * ratio(sums).sqrt()
+        """Root of the sum over the count."""
+        return self.factor * divide_sums(sums).sqrt()
 
 
 LEAST_ERROR = 1e-10
@@ -207,15 +207,15 @@ class PSNR(Metric):
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """PSNR of the frame, number of frames."""
-        y, x = without_missing(prediction, valid), without_missing(truth, valid)
+        y, x = zero_missing(prediction, valid), zero_missing(truth, valid)
         if self.uint8:
-            difference = (quantised(y) - quantised(x)) / GREY_LEVELS
+            difference = (quantise(y) - quantise(x)) / GREY_LEVELS
         else:
-            difference = clipped(y) - x.double()
-        count = observed_pixels(truth, valid)
-        mse = per_frame(difference.square()) / count
-        return frame_mean(-10.0 * mse.clamp_min(LEAST_ERROR).log10(), count)
+            difference = clip_to_range(y) - x.double()
+        count = count_observed(truth, valid)
+        mse = sum_pixels(difference.square()) / count
+        return stack_frame_scores(-10.0 * mse.clamp_min(LEAST_ERROR).log10(), count)
 
     def close(self, sums: Sums) -> Values:
-        """Divide the one by the other."""
-        return ratio(sums)
+        """Divide the sum by the count."""
+        return divide_sums(sums)

@@ -34,13 +34,14 @@ METRICS: dict[str, Callable[[], Metric]] = {
 """Metrics that need nothing but frames."""
 
 DBZ = "dBZ"
-"""Here what lies below the range is no rain, by however much: -32 dBZ and 0 dBZ are the same weather."""
+"""Unit whose values below the range mean no rain, by however much: -32 dBZ and 0 dBZ are the same weather. So errors
+in dBZ are clipped to the range."""
 SPEC_METRICS: dict[str, Callable[[FrameSpec], Metric]] = {
     "mae_raw": lambda spec: MAE((spec.high - spec.low, spec.units), clip=spec.units == DBZ),
     "rmse_raw": lambda spec: RMSE((spec.high - spec.low, spec.units), clip=spec.units == DBZ),
     "rapsd": lambda spec: RAPSD(spec.height, spec.width),
 }
-"""Metrics that need to know what a frame is."""
+"""Metrics that are made from the spec of the frames."""
 
 EVENT_METRICS: dict[str, Callable[[float, float, float], Metric]] = {
     "csi": CSI,
@@ -57,7 +58,7 @@ SCALE_METRICS: dict[str, Callable[[float, float, float, int], Metric]] = {
 """Metrics that are made once for each threshold and scale, from (threshold, low, high, scale in pixels)."""
 
 SCALES = (4, 16)
-"""Pixels; of fss where nothing else is asked for."""
+"""Default scales of fss, pixels."""
 
 PROTOCOLS: dict[str, tuple[str, ...]] = {
     "framecast": ("sse", "mse", "mae", "psnr", "ssim", "sharpness", "csi", "pod", "far"),
@@ -66,9 +67,9 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
     "openstl": ("sse_unclipped", "fmae", "psnr", "ssim_range2"),
     "mim": ("sse", "fmae", "psnr_uint8", "ssim_range2", "sharpness"),
 }
-"""Sets of metrics that are reported together. Of "framecast", our default for pictures, and "grid", for physical
-units, only what the data allows is taken: events where there are thresholds, ssim, sharpness and rapsd where the frames
-are large enough."""
+"""Sets of metrics that are reported together. "framecast" is the default for pictures, "grid" for physical units; these
+two take only what the data allow: events where there are thresholds, ssim, sharpness and rapsd where the frames are large
+enough."""
 
 _ADAPTIVE = ("framecast", "grid")
 _SMALLEST_FRAME = {"ssim": UNIFORM_WINDOW, "sharpness": 2, "rapsd": 3}
@@ -85,24 +86,23 @@ def select_metrics(
 
     Args:
         names: metrics ("ssim"), metrics of events ("csi": one for each threshold) and protocols ("openstl"), in the
-            order in which they are to be reported. What is named twice is made once.
+            order in which they are to be reported; a metric that is named twice is made once.
         spec: the frames to be scored; gives the value range that thresholds are scaled with.
         thresholds: of events, in the units of `spec`.
         scales: of fss, pixels.
 
-    Returns:
-        The metrics.
-
     Raises:
-        UsageError: for a name that does not exist, events without a threshold, or a threshold outside the value range.
+        UsageError: an unknown name, events without a threshold, fss without a scale, a threshold outside the value range.
     """
     names = [names] if isinstance(names, str) else names
-    singles = [single for name in names for single in _expand(name, spec, thresholds)]
-    made = [metric for single in dict.fromkeys(singles) for metric in _make(single, spec, thresholds, scales)]
-    return list({metric.name: metric for metric in made}.values())
+    singles = [single for name in names for single in _expand_protocol(name, spec, thresholds)]
+    metrics = [
+        metric for single in dict.fromkeys(singles) for metric in _make_metrics(single, spec, thresholds, scales)
+    ]
+    return list({metric.name: metric for metric in metrics}.values())
 
 
-def _expand(name: str, spec: FrameSpec, thresholds: Sequence[float]) -> Iterator[str]:
+def _expand_protocol(name: str, spec: FrameSpec, thresholds: Sequence[float]) -> Iterator[str]:
     for single in PROTOCOLS.get(name, (name,)):
         too_small = min(spec.height, spec.width) < _SMALLEST_FRAME.get(single, 1)
         no_events = single in (EVENT_METRICS | SCALE_METRICS) and not thresholds
@@ -111,7 +111,7 @@ def _expand(name: str, spec: FrameSpec, thresholds: Sequence[float]) -> Iterator
         yield single
 
 
-def _make(name: str, spec: FrameSpec, thresholds: Sequence[float], scales: Sequence[int]) -> list[Metric]:
+def _make_metrics(name: str, spec: FrameSpec, thresholds: Sequence[float], scales: Sequence[int]) -> list[Metric]:
     if name in METRICS:
         return [METRICS[name]()]
     if name in SPEC_METRICS:

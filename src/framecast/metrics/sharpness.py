@@ -12,7 +12,15 @@ from torch.nn.functional import pad
 from framecast.errors import InputError
 from framecast.metrics.base import Metric, Statistics, Sums, Values
 from framecast.metrics.pointwise import LEAST_ERROR
-from framecast.metrics.reductions import GREY_LEVELS, clipped, frame_mean, per_frame, quantised, ratio, without_missing
+from framecast.metrics.reductions import (
+    GREY_LEVELS,
+    clip_to_range,
+    divide_sums,
+    quantise,
+    stack_frame_scores,
+    sum_pixels,
+    zero_missing,
+)
 from framecast.types import Frames, Valid
 
 FloatFrames = Float64[Tensor, "B T C H W"]
@@ -29,23 +37,23 @@ def _require_neighbours(name: str, frames: Frames) -> None:
         )
 
 
-def _neighbour_sum(values: FloatFrames) -> FloatFrames:
-    """Up + down + left + right of every pixel; the border is reflected without repeating it (dcb|abcd|cba)."""
+def _sum_neighbours(values: FloatFrames) -> FloatFrames:
+    """Sum the four neighbours of every pixel; the border is reflected without repeating it (dcb|abcd|cba)."""
     padded = pad(values.flatten(0, 1), (1, 1, 1, 1), mode="reflect")
     vertical = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
     horizontal = padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:]
     return (vertical + horizontal).unflatten(0, values.shape[:2])
 
 
-def _surrounded(truth: Frames, valid: Valid | None) -> Bool[Tensor, "B T C H W"]:
-    """Where a pixel and its four neighbours were observed."""
+def _mark_surrounded(truth: Frames, valid: Valid | None) -> Bool[Tensor, "B T C H W"]:
+    """Mark the pixels that were observed together with their four neighbours."""
     if valid is None:
         return torch.ones_like(truth, dtype=torch.bool)
-    return valid & (_neighbour_sum((~valid).double()) == 0)
+    return valid & (_sum_neighbours((~valid).double()) == 0)
 
 
-def _gradients(values: FloatFrames) -> Float64[Tensor, "B T C h w"]:
-    """|z_ij - z_i-1,j| + |z_ij - z_i,j-1| of the pixels that have both neighbours (all but first row and column)."""
+def _sum_gradients(values: FloatFrames) -> Float64[Tensor, "B T C h w"]:
+    """Sum |z_ij - z_i-1,j| + |z_ij - z_i,j-1| at the pixels that have both neighbours: all but first row and column."""
     inner = values[..., 1:, 1:]
     return (inner - values[..., :-1, 1:]).abs() + (inner - values[..., 1:, :-1]).abs()
 
@@ -60,7 +68,7 @@ class Sharpness(Metric):
     with their four neighbours count, and frames without any are left out.
 
     Note:
-        It looks at the prediction only: noise is sharp too. Read it beside an error.
+        It measures the prediction alone: noise is sharp too. Read it together with an error.
 
     Source: MIM (Wang et al. 2019, CVPR), official code.
     """
@@ -72,20 +80,20 @@ class Sharpness(Metric):
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Greatest absolute Laplacian of the frame, number of frames."""
         _require_neighbours(self.name, prediction)
-        q = quantised(without_missing(prediction, valid))
-        laplacian = (_neighbour_sum(q) - 4 * q).abs().clamp_max(GREY_LEVELS)
-        counted = _surrounded(truth, valid)
+        q = quantise(zero_missing(prediction, valid))
+        laplacian = (_sum_neighbours(q) - 4 * q).abs().clamp_max(GREY_LEVELS)
+        counted = _mark_surrounded(truth, valid)
         greatest = torch.where(counted, laplacian, 0.0).amax(dim=(2, 3, 4))
-        return frame_mean(greatest, per_frame(counted.double()))
+        return stack_frame_scores(greatest, sum_pixels(counted.double()))
 
     def close(self, sums: Sums) -> Values:
-        """Divide the one by the other."""
-        return ratio(sums)
+        """Divide the sum by the count."""
+        return divide_sums(sums)
 
 
 @final
 class SharpnessDifference(Metric):
-    """Sharpness difference: how like the gradients of prediction and truth are, mean over frames; more is better.
+    """Sharpness difference: likeness of the gradients of prediction and truth, mean over frames; more is better.
 
     In dB: 10 log10(1 / max(1e-10, mean of |(Gi x + Gj x) - (Gi y + Gj y)|)), Gi z = |z_ij - z_i-1,j|,
     Gj z = |z_ij - z_i,j-1|, on the clipped prediction, the mean over the pixels of a frame that have an upper and a
@@ -105,13 +113,13 @@ class SharpnessDifference(Metric):
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sharpness difference of the frame, number of frames."""
         _require_neighbours(self.name, prediction)
-        y, x = clipped(without_missing(prediction, valid)), without_missing(truth, valid).double()
-        counted = _surrounded(truth, valid)[..., 1:, 1:]
-        difference = torch.where(counted, (_gradients(x) - _gradients(y)).abs(), 0.0)
-        count = per_frame(counted.double())
-        mean = per_frame(difference) / count
-        return frame_mean(-10.0 * mean.clamp_min(LEAST_ERROR).log10(), count)
+        y, x = clip_to_range(zero_missing(prediction, valid)), zero_missing(truth, valid).double()
+        counted = _mark_surrounded(truth, valid)[..., 1:, 1:]
+        difference = torch.where(counted, (_sum_gradients(x) - _sum_gradients(y)).abs(), 0.0)
+        count = sum_pixels(counted.double())
+        mean = sum_pixels(difference) / count
+        return stack_frame_scores(-10.0 * mean.clamp_min(LEAST_ERROR).log10(), count)
 
     def close(self, sums: Sums) -> Values:
-        """Divide the one by the other."""
-        return ratio(sums)
+        """Divide the sum by the count."""
+        return divide_sums(sums)

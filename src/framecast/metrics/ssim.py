@@ -1,4 +1,4 @@
-"""Structural similarity: ssim, ssim_uint8, ssim_range2, ssim_gaussian."""
+"""Structural similarity of frames: ssim, ssim_uint8, ssim_range2, ssim_gaussian."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from torch.nn.functional import max_pool2d
 from framecast.errors import InputError, UsageError
 from framecast.metrics.base import Metric, Statistics, Sums, Values
 from framecast.metrics.reductions import (
-    clipped,
-    frame_mean,
-    observed_pixels,
-    per_frame,
-    quantised,
-    ratio,
-    without_missing,
+    clip_to_range,
+    count_observed,
+    divide_sums,
+    quantise,
+    stack_frame_scores,
+    sum_pixels,
+    zero_missing,
 )
 from framecast.types import Frames, Valid
 
@@ -45,8 +45,8 @@ _VARIANTS = {
 }
 
 
-def _taps(*, gaussian: bool) -> list[float]:
-    """Weights of the window along one axis; the window is their outer product and sums to 1."""
+def _make_taps(*, gaussian: bool) -> list[float]:
+    """Make the weights of the window along one axis; the window is their outer product and sums to 1."""
     if not gaussian:
         return [1 / UNIFORM_WINDOW] * UNIFORM_WINDOW
     offsets = torch.arange(GAUSSIAN_WINDOW, dtype=torch.float64) - GAUSSIAN_WINDOW // 2
@@ -54,8 +54,8 @@ def _taps(*, gaussian: bool) -> list[float]:
     return (weights / weights.sum()).tolist()
 
 
-def _slide(values: Float64[Tensor, "*shape"], taps: list[float], dim: int) -> Float64[Tensor, "*smaller"]:
-    """Weighted sums of neighbours along one axis, where all of them exist."""
+def _filter_axis(values: Float64[Tensor, "*shape"], taps: list[float], dim: int) -> Float64[Tensor, "*smaller"]:
+    """Correlate values with the taps along one axis, where all neighbours exist."""
     length = values.shape[dim] - len(taps) + 1
     total = taps[0] * values.narrow(dim, 0, length)
     for start, tap in enumerate(taps[1:], 1):
@@ -63,30 +63,28 @@ def _slide(values: Float64[Tensor, "*shape"], taps: list[float], dim: int) -> Fl
     return total
 
 
-def _window_means(values: FloatFrames, taps: list[float]) -> Windows:
-    """Weighted means over all windows that lie inside the frame.
-
-    Sums of shifted frames: as fast as a convolution in float64, and no back end can round them to fewer bits.
-    """
-    return _slide(_slide(values, taps, dim=-2), taps, dim=-1)
+def _average_windows(values: FloatFrames, taps: list[float]) -> Windows:
+    """Average over every window that lies inside the frame."""
+    # Sums of shifted frames: as fast as a convolution in float64, and no back end can round them to fewer bits.
+    return _filter_axis(_filter_axis(values, taps, dim=-2), taps, dim=-1)
 
 
-def _similarity(y: FloatFrames, x: FloatFrames, *, data_range: float, gaussian: bool) -> Windows:
+def _compare_windows(y: FloatFrames, x: FloatFrames, *, data_range: float, gaussian: bool) -> Windows:
     """SSIM of each window: (2 mu_x mu_y + c1)(2 s_xy + c2) / ((mu_x^2 + mu_y^2 + c1)(s_x^2 + s_y^2 + c2))."""
-    taps = _taps(gaussian=gaussian)
+    taps = _make_taps(gaussian=gaussian)
     pixels = len(taps) ** 2
     # Sample covariances for the uniform window, as skimage does by default; population ones for Wang's.
     unbias = 1.0 if gaussian else pixels / (pixels - 1)
-    mean_y, mean_x = _window_means(y, taps), _window_means(x, taps)
-    variances = unbias * (_window_means(y * y + x * x, taps) - mean_y * mean_y - mean_x * mean_x)
-    covariance = unbias * (_window_means(y * x, taps) - mean_y * mean_x)
+    mean_y, mean_x = _average_windows(y, taps), _average_windows(x, taps)
+    variances = unbias * (_average_windows(y * y + x * x, taps) - mean_y * mean_y - mean_x * mean_x)
+    covariance = unbias * (_average_windows(y * x, taps) - mean_y * mean_x)
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     luminance = (2 * mean_y * mean_x + c1) / (mean_y * mean_y + mean_x * mean_x + c1)
     return luminance * (2 * covariance + c2) / (variances + c2)
 
 
-def _observed_windows(valid: Valid, size: int) -> Windows:
-    """1 for the windows that are fully observed, 0 for the others."""
+def _mark_observed_windows(valid: Valid, size: int) -> Windows:
+    """Mark the windows that are fully observed by 1, the others by 0."""
     missing = max_pool2d((~valid).flatten(0, 1).float(), size, stride=1)
     return 1.0 - missing.unflatten(0, valid.shape[:2]).double()
 
@@ -101,7 +99,7 @@ class SSIM(Metric):
 
     Args:
         variant: `float` (the name is then `ssim`): 7x7 uniform window, sample covariance, data range 1, on the
-            clipped prediction. `uint8` (`ssim_uint8`): the same on grey levels 0..255 by truncation, data range 255
+            clipped prediction. `uint8` (`ssim_uint8`): `float` on grey levels 0..255 by truncation, data range 255
             (predrnn-pytorch). `range2` (`ssim_range2`): `float` with data range 2, which old versions of skimage
             assumed for floats (MIM and OpenSTL published it). `gaussian` (`ssim_gaussian`): 11x11 Gaussian window of
             sigma 1.5, population covariance, data range 1 (Wang et al.).
@@ -134,17 +132,17 @@ class SSIM(Metric):
                 expected=f"at least {self.window} x {self.window}, the size of its window",
                 fix="leave it out of the metrics of this data",
             )
-        prepare = quantised if self.variant.quantise else clipped
-        y, x = prepare(without_missing(prediction, valid)), prepare(without_missing(truth, valid))
-        scores = _similarity(y, x, data_range=self.variant.data_range, gaussian=self.variant.gaussian)
+        prepare = quantise if self.variant.quantise else clip_to_range
+        y, x = prepare(zero_missing(prediction, valid)), prepare(zero_missing(truth, valid))
+        scores = _compare_windows(y, x, data_range=self.variant.data_range, gaussian=self.variant.gaussian)
         if valid is None:
-            count = observed_pixels(scores, None)
+            count = count_observed(scores, None)
         else:
-            windows = _observed_windows(valid, self.window)
-            count = per_frame(windows)
+            windows = _mark_observed_windows(valid, self.window)
+            count = sum_pixels(windows)
             scores = torch.where(windows > 0, scores, 0.0)
-        return frame_mean(per_frame(scores) / count, count)
+        return stack_frame_scores(sum_pixels(scores) / count, count)
 
     def close(self, sums: Sums) -> Values:
-        """Divide the one by the other."""
-        return ratio(sums)
+        """Divide the sum by the count."""
+        return divide_sums(sums)

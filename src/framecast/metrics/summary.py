@@ -1,4 +1,4 @@
-"""Everything that is said of forecasts scored on the same sequences: scores, intervals, samples, skill."""
+"""Summaries of forecasts scored on the same sequences: scores, intervals, samples, skill."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from framecast.metrics.aggregation import Scores
 from framecast.metrics.base import Metric
-from framecast.metrics.bootstrap import Block, Resampled, bootstrap_interval, resample, skill_score
+from framecast.metrics.bootstrap import Block, Resampled, bootstrap_interval, compute_skill, resample
 from framecast.metrics.per_channel import ChannelMetric
 
 Ends = tuple[float, float]
@@ -18,31 +19,31 @@ Ends = tuple[float, float]
 
 
 class Estimate(NamedTuple):
-    """A score, or a skill, with what it would scatter over."""
+    """A score, a skill or a difference of scores, with bootstrap intervals."""
 
     mean: float
-    """Over lead times."""
+    """Mean over lead times."""
     mean_interval: Ends
     by_lead: list[float]
     by_lead_interval: list[Ends]
 
 
 class Summary(NamedTuple):
-    """One metric of one forecast."""
+    """Summary of one forecast by one metric."""
 
     metric: Metric
     score: Estimate
     sequences: list[int]
-    """How many sequences had anything to score, by lead time."""
+    """Number of sequences with anything to score, by lead time."""
     pixels: list[int]
-    """How many pixels were observed, by lead time."""
+    """Number of observed pixels by lead time."""
     counts: dict[str, list[float]]
-    """Hits and their kin by lead time, where the metric has them."""
+    """Hits, misses, false alarms and correct negatives by lead time, where the metric has them."""
     skill: dict[str, Estimate]
-    """Over other forecasts, by their names."""
+    """Skill over other forecasts, by their names."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists."""
+        """Turn into plain numbers and lists."""
         return {
             "unit": self.metric.unit,
             "better": self.metric.better,
@@ -63,51 +64,55 @@ def summarise(
 
     Args:
         scores: by name of the forecast, each made with `keep`.
-        references: names of the forecasts to form the skill over; those that were not scored are passed over.
-        block: which sequences are one event, see `resample`.
+        references: names of forecasts to form the skill over; those that are not in `scores` are passed over.
+        block: sequences that are drawn together, as for `resample`.
         seed: of the draws.
 
     Returns:
         {forecast: {metric: Summary}}.
 
     Raises:
-        UsageError: nothing was kept.
+        UsageError: scores made without `keep`.
     """
-    drawn = {name: _drawn(one, block, seed) for name, one in scores.items()}
-    found: dict[str, dict[str, Summary]] = {}
-    for name, one in scores.items():
-        counts, pixels = one.counts(), one.pixels
+    drawn = {name: draw_scores(forecast, block=block, seed=seed) for name, forecast in scores.items()}
+    summaries: dict[str, dict[str, Summary]] = {}
+    for name, forecast in scores.items():
+        counts, pixels = forecast.counts(), forecast.pixels
         others = [other for other in references if other != name and other in scores]
-        found[name] = {}
-        for metric, rows in one.by_sequence():
+        summaries[name] = {}
+        for metric, rows in forecast.by_sequence():
             key = metric.name
-            own = metric.own_sums(rows) if isinstance(metric, ChannelMetric) else rows
-            found[name][key] = Summary(
+            statistics = metric.drop_pixels(rows) if isinstance(metric, ChannelMetric) else rows
+            summaries[name][key] = Summary(
                 metric=metric,
                 score=estimate(*drawn[name][key]),
-                sequences=(own != 0).any(dim=-1).sum(dim=0).tolist(),
-                pixels=metric.pixels(rows.sum(dim=0)) if isinstance(metric, ChannelMetric) else pixels,
+                # Statistics are all zero where nothing of a sequence could be scored.
+                sequences=(statistics != 0).any(dim=-1).sum(dim=0).tolist(),
+                pixels=metric.count_pixels(rows.sum(dim=0)) if isinstance(metric, ChannelMetric) else pixels,
                 counts=counts.get(key, {}),
                 skill={
-                    other: _skill(metric.perfect, drawn[name][key], drawn[other][key])
+                    other: _estimate_skill(metric.perfect, drawn[name][key], drawn[other][key])
                     for other in others
                     if metric.perfect is not None
                 },
             )
-    return found
+    return summaries
 
 
-class _Drawn(NamedTuple):
-    by_lead: Tensor
-    mean: Tensor
+class DrawnScore(NamedTuple):
+    """A score with its bootstrap draws."""
+
+    by_lead: Float64[Tensor, " K"]
+    mean: Float64[Tensor, ""]
+    """Mean over lead times."""
     resampled: Resampled
 
 
-def _drawn(scores: Scores, block: Block, seed: int) -> dict[str, _Drawn]:
-    """By metric, the scores themselves and those of the resamplings."""
+def draw_scores(scores: Scores, *, block: Block, seed: int) -> dict[str, DrawnScore]:
+    """Score the sequences and their resamplings, by metric; arguments are those of `resample`."""
     by_lead, mean = scores.by_lead(), scores.mean()
     return {
-        name: _Drawn(
+        name: DrawnScore(
             torch.tensor(by_lead[name], dtype=torch.float64), torch.tensor(mean[name], dtype=torch.float64), resampled
         )
         for name, resampled in resample(scores, block=block, seed=seed).items()
@@ -115,17 +120,17 @@ def _drawn(scores: Scores, block: Block, seed: int) -> dict[str, _Drawn]:
 
 
 def estimate(by_lead: Tensor, mean: Tensor, resampled: Resampled) -> Estimate:
-    """A score by lead time (K,) and over all lead times (), with the intervals of its resamplings."""
+    """Estimate a score by lead time (K,) and its mean (), with intervals from its resamplings."""
     ends = bootstrap_interval(resampled.by_lead).T.tolist()
     low, high = bootstrap_interval(resampled.mean).tolist()
     return Estimate(float(mean), (low, high), by_lead.tolist(), [(first, last) for first, last in ends])
 
 
-def _skill(perfect: float, ours: _Drawn, theirs: _Drawn) -> Estimate:
-    resampled = (skill_score(*pair, perfect) for pair in zip(ours.resampled, theirs.resampled, strict=True))
+def _estimate_skill(perfect: float, ours: DrawnScore, theirs: DrawnScore) -> Estimate:
+    resampled = (compute_skill(*pair, perfect) for pair in zip(ours.resampled, theirs.resampled, strict=True))
     return estimate(
-        skill_score(ours.by_lead, theirs.by_lead, perfect),
-        skill_score(ours.mean, theirs.mean, perfect),
+        compute_skill(ours.by_lead, theirs.by_lead, perfect),
+        compute_skill(ours.mean, theirs.mean, perfect),
         Resampled(*resampled),
     )
 

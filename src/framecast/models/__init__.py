@@ -1,4 +1,4 @@
-"""The networks: one paper, one file. This module is the registry: a name here is a name in recipes and commands."""
+"""Registry of the networks, one paper in one file each: a name here is a name in recipes and commands."""
 
 from __future__ import annotations
 

@@ -72,16 +72,16 @@ class ConvLSTMCell(Cell):
         self.peephole = nn.Parameter(torch.zeros(3, hidden, *maps[peephole])) if peephole else None
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> ConvLSTMState:
-        """Zeros."""
+        """Zero state of a new sequence."""
         shape = (batch, self.hidden, height, width)
         return ConvLSTMState(zeros(like, *shape), zeros(like, *shape))
 
-    def _blocks(self, x: Tensor, state: ConvLSTMState) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, state: ConvLSTMState) -> tuple[Tensor, ...]:
         return (self.conv_x(x) + self.conv_h(state.h)).chunk(4, 1)
 
     def forward(self, x: Hidden, memory: Memory, state: ConvLSTMState) -> Step:
-        """One step."""
-        i, f, g, o = self._blocks(x, state)
+        """One step of the recurrence."""
+        i, f, g, o = self._convolve(x, state)
         if self.peephole is not None:
             i, f = i + self.peephole[0] * state.c, f + self.peephole[1] * state.c
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
@@ -91,8 +91,8 @@ class ConvLSTMCell(Cell):
         return Step(h, memory, ConvLSTMState(h, c))
 
     def gates(self, x: Hidden, memory: Memory, state: ConvLSTMState) -> dict[str, Tensor]:
-        """The equations above."""
-        ix, fx, gx, ox = self._blocks(x, state)
+        """Symbols of the equations, unfused."""
+        ix, fx, gx, ox = self._convolve(x, state)
         wci, wcf, wco = self.peephole if self.peephole is not None else (0.0, 0.0, 0.0)
         i = torch.sigmoid(ix + wci * state.c)
         f = torch.sigmoid(fx + wcf * state.c + self.forget_bias)
@@ -116,11 +116,11 @@ class ConvLSTM(ConvConfig):
 
     @property
     def fixed_size(self) -> bool:
-        """With full peepholes or "chw" norms."""
+        """True with full peepholes or "chw" norms."""
         return self.peephole == "full" or super().fixed_size
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
-        """See `ModelConfig.build`. The head has no bias."""
+        """Build the network; the head has no bias."""
         cells = [
             ConvLSTMCell(
                 below,

@@ -1,4 +1,4 @@
-"""What a network costs at a size: parameters, multiply-adds, and memory, counted without computing anything."""
+"""Cost of a network at a frame size: parameters, multiply-adds and memory, counted without computing anything."""
 
 from __future__ import annotations
 
@@ -15,57 +15,57 @@ from framecast.nn.network import Network
 from framecast.nn.rollout import rollout
 
 COUNTED = 2
-"""Steps that are gone through."""
+"""Steps that are counted one by one; from the second on, each costs the same."""
 
 
 class Cost(NamedTuple):
-    """Of one sequence."""
+    """Cost of a network for one sequence."""
 
     parameters: int
     multiply_adds: int
-    """Of the convolutions of a rollout of T - 1 steps, forward."""
+    """Multiply-adds of the convolutions, forward, in a rollout of T - 1 steps."""
     training_bytes: int
-    """What autograd keeps for the backward pass of such a rollout, float32, with the direct kernels; the fast ones keep
-    about as much. Weights, gradients and Adam come on top."""
+    """Bytes that autograd keeps for the backward pass of the rollout, float32, with the direct kernels; the fast ones
+    keep about as much. Weights, gradients and Adam come on top."""
     weights_bytes: int
-    """Weights, float32; training holds four times as much (gradients and Adam's two averages)."""
+    """Bytes of the weights, float32; training holds four times as much (gradients and Adam's two averages)."""
 
 
 def count_cost(
     config: ModelConfig, channels: int, height: int, width: int, *, patch: int, frames: int, extra: int = 0
 ) -> Cost:
-    """Count what a network costs.
+    """Count the cost of a network.
 
     Args:
-        config: the network.
-        channels: of a frame.
-        height: of a frame, pixels.
-        width: of a frame, pixels.
-        patch: P.
+        config: of the network.
+        channels: C of a frame.
+        height: H of a frame, pixels.
+        width: W of a frame, pixels.
+        patch: P, pixels.
         frames: T, frames of a sequence, so that T - 1 are predicted.
-        extra: channels beside them that are not predicted (covariates, a mask).
+        extra: E, input channels that are not predicted (covariates, a mask).
     """
     with torch.device("meta"):
         rows, columns = -(-height // patch), -(-width // patch)
         network = build_network(config, channels * patch**2, rows, columns, extra * patch**2)
         sequence = torch.empty(1, frames, channels * patch**2, rows, columns)
-        beside = torch.empty(1, frames - 1, extra * patch**2, rows, columns) if extra else None
+        covariates = torch.empty(1, frames - 1, extra * patch**2, rows, columns) if extra else None
     steps = frames - 1
-    counted = _counted(network, sequence, beside, min(steps, COUNTED))
-    if steps > COUNTED:  # from the second step on, each costs the same
-        before = _counted(network, sequence, beside, COUNTED - 1)
-        counted = _Counted(*(now + (steps - COUNTED) * (now - then) for now, then in zip(counted, before, strict=True)))
+    work = _count_rollout(network, sequence, covariates, min(steps, COUNTED))
+    if steps > COUNTED:
+        shorter = _count_rollout(network, sequence, covariates, COUNTED - 1)
+        work = _Work(*(a + (steps - COUNTED) * (a - b) for a, b in zip(work, shorter, strict=True)))
     parameters = sum(p.numel() for p in network.parameters())
-    return Cost(parameters, counted.multiply_adds, counted.kept_bytes, 4 * parameters)
+    return Cost(parameters, work.multiply_adds, work.saved_bytes, 4 * parameters)
 
 
-class _Counted(NamedTuple):
+class _Work(NamedTuple):
     multiply_adds: int
-    kept_bytes: int
+    saved_bytes: int
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up what torch's own formulas say of each product; torch's FlopCounterMode would load its compiler for that."""
+    """Adds up the operations of each product by torch's formulas; torch's FlopCounterMode would load the compiler."""
 
     operations = 0
 
@@ -76,19 +76,20 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def _counted(network: Network, sequence: Tensor, beside: Tensor | None, steps: int) -> _Counted:
-    owned = {id(p) for p in network.parameters()}
-    kept: dict[tuple[int, int], int] = {}
+def _count_rollout(network: Network, sequence: Tensor, covariates: Tensor | None, steps: int) -> _Work:
+    parameters = {id(p) for p in network.parameters()}
+    saved: dict[tuple[int, int], int] = {}
+    alive: list[Tensor] = []  # an id is only unique among objects that live
 
-    def note(tensor: Tensor) -> Tensor:
-        if id(tensor) not in owned:
+    def save(tensor: Tensor) -> Tensor:
+        if id(tensor) not in parameters:
+            # An expanded tensor has less memory than elements, and of a view only its elements count.
             storage = tensor.untyped_storage()
-            kept[id(tensor), tensor._version] = min(tensor.numel() * tensor.element_size(), storage.nbytes())
+            saved[id(tensor), tensor._version] = min(tensor.numel() * tensor.element_size(), storage.nbytes())
             alive.append(tensor)
         return tensor
 
-    alive: list[Tensor] = []
     counter = _Counter()
-    with counter, torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        rollout(network, sequence, steps, extra=None if beside is None else beside[:, :steps])
-    return _Counted(counter.operations // 2, sum(kept.values()))
+    with counter, torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        rollout(network, sequence, steps, extra=None if covariates is None else covariates[:, :steps])
+    return _Work(counter.operations // 2, sum(saved.values()))  # torch counts a multiply-add as two

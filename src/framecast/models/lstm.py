@@ -49,23 +49,23 @@ class LSTMCell(Cell):
         self.conv_h = GateConv(hidden, 4 * hidden, 1)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> LSTMState:
-        """Zeros; the map's size does not matter."""
+        """Zero state of a new sequence, whatever the size of the map."""
         return LSTMState(zeros(like, batch, self.hidden, 1, 1), zeros(like, batch, self.hidden, 1, 1))
 
-    def _blocks(self, x: Tensor, state: LSTMState) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, state: LSTMState) -> tuple[Tensor, ...]:
         flat = x.flatten(1)[:, :, None, None]
         return (self.conv_x(flat) + self.conv_h(state.h)).chunk(4, 1)
 
     def forward(self, x: Hidden, memory: Memory, state: LSTMState) -> Step:
-        """One step; (B, C, H, W) is flattened to (B, C*H*W, 1, 1)."""
-        i, f, g, o = self._blocks(x, state)
+        """One step of the recurrence; x (B, C, H, W) is flattened to (B, C*H*W, 1, 1)."""
+        i, f, g, o = self._convolve(x, state)
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         h = kernels.output_update(o, c)
         return Step(h, memory, LSTMState(h, c))
 
     def gates(self, x: Hidden, memory: Memory, state: LSTMState) -> dict[str, Tensor]:
-        """The equations above."""
-        i, f, g, o = self._blocks(x, state)
+        """Symbols of the equations, unfused."""
+        i, f, g, o = self._convolve(x, state)
         i, f, g, o = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g), torch.sigmoid(o)
         c = f * state.c + i * g
         return {"i": i, "f": f, "g": g, "o": o, "c": c, "h": o * torch.tanh(c)}
@@ -80,7 +80,7 @@ class FrameHead(nn.Module):
         self.conv = GateConv(hidden, channels * height * width, 1, bias=True)
 
     def forward(self, h: Hidden) -> Tensor:
-        """(B, N, 1, 1) to (B, C, H, W)."""
+        """Turn (B, N, 1, 1) into (B, C, H, W)."""
         return self.conv(h).reshape(-1, *self.shape)
 
 
@@ -93,11 +93,11 @@ class LSTM(ModelConfig):
 
     @property
     def fixed_size(self) -> bool:
-        """Always: the weights have the size of the frame."""
+        """True: the weights have the size of the frame."""
         return True
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
-        """See `ModelConfig.build`."""
+        """Build the network."""
         sizes = ((channels + extra) * height * width, *self.hidden)
         cells = [LSTMCell(below, n, forget_bias=self.forget_bias) for below, n in zip(sizes, self.hidden, strict=False)]
         return Network(cells, FrameHead(self.hidden[-1], channels, height, width))

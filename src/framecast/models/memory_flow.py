@@ -27,7 +27,7 @@ from framecast.types import Hidden
 
 
 class NoState(NamedTuple):
-    """Nothing stays in a layer."""
+    """Empty state: M and H are memory, which zigzags."""
 
 
 class MemoryFlowCell(Cell):
@@ -64,10 +64,10 @@ class MemoryFlowCell(Cell):
         self.conv_o = conv(hidden, hidden)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> NoState:
-        """Nothing."""
+        """Empty state."""
         return NoState()
 
-    def _blocks(self, x: Tensor, memory: Memory) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, memory: Memory) -> tuple[Tensor, ...]:
         m, top = memory
         sums = self.conv_h(x) if self.conv_x is None else self.conv_x(x) + self.conv_h(top)
         i, f, g, o = sums.chunk(4, 1)
@@ -75,15 +75,15 @@ class MemoryFlowCell(Cell):
         return i + im, f + fm, g, o
 
     def forward(self, x: Hidden, memory: Memory, state: NoState) -> Step:
-        """One step."""
-        i, f, g, o = self._blocks(x, memory)
+        """One step of the recurrence."""
+        i, f, g, o = self._convolve(x, memory)
         m, _ = kernels.memory_update(i, f, g, memory[0], self.forget_bias)
         h = kernels.output_update(o + self.conv_o(m), m)
         return Step(h, (m, h), state)
 
     def gates(self, x: Hidden, memory: Memory, state: NoState) -> dict[str, Tensor]:
-        """The equations above."""
-        i, f, g, o = self._blocks(x, memory)
+        """Symbols of the equations, unfused."""
+        i, f, g, o = self._convolve(x, memory)
         i, f, g = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g)
         m = f * memory[0] + i * g
         o = torch.sigmoid(o + self.conv_o(m))
@@ -91,7 +91,7 @@ class MemoryFlowCell(Cell):
 
 
 class MemoryFlow(ConvConfig):
-    """The memory-flow LSTM: M and H zigzag, nothing stays."""
+    """Stacked memory-flow cells: M and H zigzag, no layer has a state."""
 
     name: Literal["memory_flow"] = "memory_flow"
     bias: bool = True
@@ -101,7 +101,7 @@ class MemoryFlow(ConvConfig):
     _equal = field_validator("hidden")(equal)
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
-        """See `ModelConfig.build`. The head has no bias."""
+        """Build the network; the head has no bias."""
         cells = [
             MemoryFlowCell(
                 channels + extra if layer == 0 else None,

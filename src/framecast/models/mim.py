@@ -74,27 +74,27 @@ class SharedSTLSTMCell(Cell):
         self.fusion = GateConv(2 * hidden, hidden, 1, bias=bias)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> STLSTMState:
-        """Zeros."""
+        """Zero state of a new sequence."""
         shape = (batch, self.hidden, height, width)
         return STLSTMState(zeros(like, *shape), zeros(like, *shape))
 
-    def _blocks(self, x: Tensor, memory: Memory, state: STLSTMState) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, memory: Memory, state: STLSTMState) -> tuple[Tensor, ...]:
         ix, fx, gx, ox = self.conv_x(x).chunk(4, 1)
         it, ft, gt, ot = self.conv_t(state.h).chunk(4, 1)
         is_, fs, gs, os_ = self.conv_s(memory[0]).chunk(4, 1)
         return ix + it, fx + ft, gx + gt, ix + is_, fx + fs, gx + gs, ox + ot + os_
 
     def forward(self, x: Hidden, memory: Memory, state: STLSTMState) -> Step:
-        """One step."""
-        i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
+        """One step of the recurrence."""
+        i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
         h = kernels.output_update(o, self.fusion(c, m))
         return Step(h, (m,), STLSTMState(h, c))
 
     def gates(self, x: Hidden, memory: Memory, state: STLSTMState) -> dict[str, Tensor]:
-        """The equations above; the gates of m are "im", "fm", "gm"."""
-        i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
+        """Symbols of the equations, unfused; the gates of m are "im", "fm", "gm"."""
+        i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         i, f, g = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g)
         im, fm, gm = torch.sigmoid(im), torch.sigmoid(fm + self.forget_bias), torch.tanh(gm)
         c, m, o = f * state.c + i * g, fm * memory[0] + im * gm, torch.sigmoid(o)
@@ -115,16 +115,16 @@ class Differencing(Cell):
         self.memory_channels = self.memory_channels_out = (cell.hidden, cell.hidden)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> State:
-        """The cell's."""
+        """Zero state of the wrapped cell."""
         return self.cell.init_state(batch, height, width, like=like)
 
     def forward(self, x: Hidden, memory: Memory, state: State) -> Step:
-        """One step."""
+        """One step of the recurrence."""
         out, (m,), new, aux = self.cell(x, memory[:1], state)
         return Step(out, (m, out - state.h), new, aux)
 
     def gates(self, x: Hidden, memory: Memory, state: State) -> dict[str, Tensor]:
-        """The cell's."""
+        """Symbols of the wrapped cell."""
         return self.cell.gates(x, memory[:1], state)
 
 
@@ -157,14 +157,14 @@ class MemoryModule(nn.Module):
         self.peephole = nn.Parameter(torch.zeros(3, hidden, *size))
 
     def forward(self, x: Hidden, recurrent: Hidden, memory: Hidden) -> tuple[Tensor, Tensor]:
-        """(out, s'), both (B, N, H, W)."""
+        """One step of the recurrence: x, r and s to (out, s'), all (B, N, H, W)."""
         i, f, g, o = (self.conv_x(x) + self.conv_h(recurrent)).chunk(4, 1)
         wi, wf, wo = self.peephole
         s, _ = kernels.memory_update(i + wi * memory, f + wf * memory, g, memory, self.forget_bias)
         return kernels.output_update(o + wo * s, s), s
 
     def gates(self, x: Hidden, recurrent: Hidden, memory: Hidden) -> dict[str, Tensor]:
-        """The equations above."""
+        """Symbols of the equations, unfused."""
         i, f, g, o = (self.conv_x(x) + self.conv_h(recurrent)).chunk(4, 1)
         wi, wf, wo = self.peephole
         i, f, g = torch.sigmoid(i + wi * memory), torch.sigmoid(f + wf * memory + self.forget_bias), torch.tanh(g)
@@ -174,7 +174,7 @@ class MemoryModule(nn.Module):
 
 
 class MIMState(NamedTuple):
-    """What stays in a MIM block, (B, N, H, W); `begun`, (B, 1, 1, 1), is 0 before a sequence's first frame, then 1.
+    """State of a MIM block, (B, N, H, W); `begun`, (B, 1, 1, 1), is 0 before a sequence's first frame, then 1.
 
     No field's name may begin with another's: the guards of torch.export (2.13) would confuse the two.
     """
@@ -227,22 +227,23 @@ class MIMBlock(Cell):
         self.fusion = GateConv(2 * hidden, hidden, 1, bias=bias)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> MIMState:
-        """Zeros."""
+        """Zero state of a new sequence."""
         h, c, d, n, s = (zeros(like, batch, self.hidden, height, width) for _ in range(5))
         return MIMState(h, c, d, n, s, zeros(like, batch, 1, 1, 1))
 
-    def _blocks(self, x: Tensor, m: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, m: Tensor, h: Tensor) -> tuple[Tensor, ...]:
         ix, fx, gx, ox = self.conv_x(x).chunk(4, 1)
         it, gt, ot = self.conv_t(h).chunk(3, 1)
         is_, fs, gs, os_ = self.conv_s(m).chunk(4, 1)
         return ix + it, gx + gt, ix + is_, fx + fs, gx + gs, ox + ot + os_
 
     def forward(self, x: Hidden, memory: Memory, state: MIMState) -> Step:
-        """One step."""
+        """One step of the recurrence."""
         d, n = self.mim_n(memory[1], state.d, state.n)
+        # A product and no branch: it exports, and each sample of a batch may begin at another step.
         d, n = d * state.begun, n * state.begun
         tau, s = self.mim_s(d, state.c, state.s)
-        i, g, im, fm, gm, o = self._blocks(x, memory[0], state.h)
+        i, g, im, fm, gm, o = self._convolve(x, memory[0], state.h)
         c = tau + kernels.increment(i, g)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
         h = kernels.output_update(o, self.fusion(c, m))
@@ -250,17 +251,18 @@ class MIMBlock(Cell):
         return Step(h, (m, rising), MIMState(h, c, d, n, s, torch.ones_like(state.begun)))
 
     def gates(self, x: Hidden, memory: Memory, state: MIMState) -> dict[str, Tensor]:
-        """The equations above; MIM-N's symbols end in "_n", MIM-S's in "_s", the gates of m in "m"; T is "tau"."""
-        of_n = self.mim_n.gates(memory[1], state.d, state.n)
-        d, n = of_n["out"] * state.begun, of_n["s"] * state.begun
-        of_s = self.mim_s.gates(d, state.c, state.s)
-        i, g, im, fm, gm, o = self._blocks(x, memory[0], state.h)
+        """Symbols of the equations, unfused: MIM-N's end in "_n", MIM-S's in "_s", the gates of m in "m"; T is "tau"."""
+        mim_n = self.mim_n.gates(memory[1], state.d, state.n)
+        d, n = mim_n["out"] * state.begun, mim_n["s"] * state.begun
+        mim_s = self.mim_s.gates(d, state.c, state.s)
+        i, g, im, fm, gm, o = self._convolve(x, memory[0], state.h)
         i, g, im, gm = torch.sigmoid(i), torch.tanh(g), torch.sigmoid(im), torch.tanh(gm)
         fm, o = torch.sigmoid(fm + self.forget_bias), torch.sigmoid(o)
-        c, m = of_s["out"] + i * g, fm * memory[0] + im * gm
+        c, m = mim_s["out"] + i * g, fm * memory[0] + im * gm
         h = o * torch.tanh(self.fusion(c, m))
-        inner = {f"{symbol}_{suffix}": of[symbol] for suffix, of in (("n", of_n), ("s", of_s)) for symbol in "ifgo"}
-        values = {"d": d, "n": n, "s": of_s["s"], "tau": of_s["out"], "c": c, "m": m, "h": h}
+        modules = {"n": mim_n, "s": mim_s}
+        inner = {f"{symbol}_{name}": module[symbol] for name, module in modules.items() for symbol in "ifgo"}
+        values = {"d": d, "n": n, "s": mim_s["s"], "tau": mim_s["out"], "c": c, "m": m, "h": h}
         return {"i": i, "g": g, "im": im, "fm": fm, "gm": gm, "o": o, **inner, **values}
 
 
@@ -285,19 +287,14 @@ class MIM(ConvConfig):
 
     @property
     def fixed_size(self) -> bool:
-        """Always: the peepholes are maps."""
+        """True: the peepholes are maps."""
         return True
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
-        """See `ModelConfig.build`."""
+        """Build the network."""
         bias = self.variant == "official" if self.bias is None else self.bias
-        options: dict[str, Any] = {
-            "kernel_size": self.kernel_size,
-            "bias": bias,
-            "forget_bias": self.forget_bias,
-            "layer_norm": self.layer_norm,
-            "size": (height, width),
-        }
+        options: dict[str, Any] = {"kernel_size": self.kernel_size, "bias": bias, "forget_bias": self.forget_bias}
+        options |= {"layer_norm": self.layer_norm, "size": (height, width)}
         n, bottom = self.hidden[0], SharedSTLSTMCell if self.variant == "official" else STLSTMCell
         first = Differencing(bottom(channels + extra, n, **options))
         blocks = [MIMBlock(n, difference=self.difference, **options) for _ in self.hidden[1:]]
@@ -308,12 +305,15 @@ class MIM(ConvConfig):
 
 
 def _init_official(network: nn.Module) -> None:
+    """Draw weights and peepholes in the ranges of the official code; those of MIM-N's convolutions are +-0.001."""
     for name, part in network.named_modules():
         if isinstance(part, GateConv):
+            # as if the kernel were 1 x 1, so that 5 x 5 ones start five times wider than Glorot's
             wide = math.sqrt(6 / (part.weight.shape[0] + part.weight.shape[1]))
             part.reset_parameters(0.001 if "mim_n" in name else wide)
         elif isinstance(part, MemoryModule):
             _, n, height, width = part.peephole.shape
+            # Glorot's range as TensorFlow takes it, of arrays (H, W, 2 N) and (H, W, N)
             for maps, columns in ((part.peephole[:2], width + 2 * n), (part.peephole[2:], width + n)):
                 bound = math.sqrt(6 / (height * columns))
                 nn.init.uniform_(maps.detach(), -bound, bound)

@@ -69,27 +69,27 @@ class STLSTMCell(Cell):
         self.fusion = GateConv(2 * hidden, hidden, 1, bias=bias)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> STLSTMState:
-        """Zeros."""
+        """Zero state of a new sequence."""
         shape = (batch, self.hidden, height, width)
         return STLSTMState(zeros(like, *shape), zeros(like, *shape))
 
-    def _blocks(self, x: Tensor, memory: Memory, state: STLSTMState) -> tuple[Tensor, ...]:
+    def _convolve(self, x: Tensor, memory: Memory, state: STLSTMState) -> tuple[Tensor, ...]:
         ix, fx, gx, im, fm, gm, ox = self.conv_x(x).chunk(7, 1)
         ih, fh, gh, oh = self.conv_h(state.h).chunk(4, 1)
         i_m, f_m, g_m = self.conv_m(memory[0]).chunk(3, 1)
         return ix + ih, fx + fh, gx + gh, im + i_m, fm + f_m, gm + g_m, ox + oh
 
     def forward(self, x: Hidden, memory: Memory, state: STLSTMState) -> Step:
-        """One step."""
-        i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
+        """One step of the recurrence."""
+        i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         c, delta_c = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         m, delta_m = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
         h = kernels.output_update(o + self.conv_o(c, m), self.fusion(c, m))
         return Step(h, (m,), STLSTMState(h, c), {"delta_c": delta_c, "delta_m": delta_m} if self.report else {})
 
     def gates(self, x: Hidden, memory: Memory, state: STLSTMState) -> dict[str, Tensor]:
-        """The equations above; the primed gates are "im", "fm", "gm"."""
-        i, f, g, im, fm, gm, o = self._blocks(x, memory, state)
+        """Symbols of the equations, unfused; the primed gates are "im", "fm", "gm"."""
+        i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         i, f, g = torch.sigmoid(i), torch.sigmoid(f + self.forget_bias), torch.tanh(g)
         im, fm, gm = torch.sigmoid(im), torch.sigmoid(fm + self.forget_bias), torch.tanh(gm)
         c, m = f * state.c + i * g, fm * memory[0] + im * gm
@@ -99,7 +99,7 @@ class STLSTMCell(Cell):
 
 
 class STLSTMConfig(ConvConfig):
-    """What PredRNN and PredRNN-V2 have in common: a stack of ST-LSTM cells of equal width."""
+    """Fields of the networks of ST-LSTM cells, PredRNN and PredRNN-V2; all layers are equally wide."""
 
     bias: bool = False
     forget_bias: float = 1.0
@@ -107,8 +107,15 @@ class STLSTMConfig(ConvConfig):
 
     _equal = field_validator("hidden")(equal)
 
-    def cells(self, channels: int, height: int, width: int, *, report: bool = False) -> list[STLSTMCell]:
-        """The cells, bottom up."""
+    def build_cells(self, channels: int, height: int, width: int, *, report: bool = False) -> list[STLSTMCell]:
+        """Build the cells, bottom up.
+
+        Args:
+            channels: channels that enter the bottom layer.
+            height: rows of the map.
+            width: columns of the map.
+            report: whether the cells report their increments, see `STLSTMCell`.
+        """
         return [
             STLSTMCell(
                 below,
@@ -130,6 +137,6 @@ class PredRNN(STLSTMConfig):
     name: Literal["predrnn"] = "predrnn"
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
-        """See `ModelConfig.build`."""
-        cells = self.cells(channels + extra, height, width)
+        """Build the network."""
+        cells = self.build_cells(channels + extra, height, width)
         return Network(cells, pixel_head(self.hidden[-1], channels, bias=self.bias))

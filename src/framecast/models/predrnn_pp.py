@@ -80,12 +80,12 @@ class CausalLSTMCell(Cell):
         self.fusion = GateConv(2 * hidden, hidden, 1, bias=bias)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> CausalState:
-        """Zeros."""
+        """Zero state of a new sequence."""
         shape = (batch, self.hidden, height, width)
         return CausalState(zeros(like, *shape), zeros(like, *shape))
 
     def forward(self, x: Hidden, memory: Memory, state: CausalState) -> Step:
-        """One step."""
+        """One step of the recurrence."""
         ix, fx, gx, imx, fmx, gmx, ox = self.conv_x(x).chunk(7, 1)
         ih, fh, gh, oh = self.conv_h(state.h).chunk(4, 1)
         ic, fc, gc = self.conv_c(state.c).chunk(3, 1)
@@ -98,7 +98,7 @@ class CausalLSTMCell(Cell):
         return Step(h, (m,), CausalState(h, c))
 
     def gates(self, x: Hidden, memory: Memory, state: CausalState) -> dict[str, Tensor]:
-        """The equations above; the primed gates are "im", "fm", "gm"."""
+        """Symbols of the equations, unfused; the primed gates are "im", "fm", "gm"."""
         ix, fx, gx, imx, fmx, gmx, ox = self.conv_x(x).chunk(7, 1)
         ih, fh, gh, oh = self.conv_h(state.h).chunk(4, 1)
         ic, fc, gc = self.conv_c(state.c).chunk(3, 1)
@@ -151,17 +151,17 @@ class GradientHighway(Cell):
         self.conv_z = conv(channels, 2 * channels)
 
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> HighwayState:
-        """Zeros."""
+        """Zero state of a new sequence."""
         return HighwayState(zeros(like, batch, self.channels, height, width))
 
     def forward(self, x: Hidden, memory: Memory, state: HighwayState) -> Step:
-        """One step."""
+        """One step of the recurrence."""
         p, u = (self.conv_x(x) + self.conv_z(state.z)).chunk(2, 1)
         z = kernels.highway_update(p, u, state.z)
         return Step(z, memory, HighwayState(z))
 
     def gates(self, x: Hidden, memory: Memory, state: HighwayState) -> dict[str, Tensor]:
-        """The equations above; z is the unit's "h"."""
+        """Symbols of the equations, unfused; z is called "h", as the output of every cell."""
         p, u = (self.conv_x(x) + self.conv_z(state.z)).chunk(2, 1)
         p, u = torch.tanh(p), torch.sigmoid(u)
         return {"p": p, "u": u, "h": u * p + (1 - u) * state.z}
@@ -183,7 +183,7 @@ class PredRNNPP(ConvConfig):
     highway: bool = True
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
-        """See `ModelConfig.build`."""
+        """Build the network."""
         options: dict[str, Any] = {"bias": self.bias, "layer_norm": self.layer_norm, "size": (height, width)}
         below, memory = (channels + extra, *self.hidden), (self.hidden[-1], *self.hidden)
         cells: list[Cell] = [
@@ -199,6 +199,7 @@ class PredRNNPP(ConvConfig):
 
 
 def _init_official(network: nn.Module) -> None:
+    """Draw the weights as the official code does: Glorot's range for 1 x 1 kernels, +-0.001 for the others."""
     for conv in network.modules():
         if isinstance(conv, GateConv):
             glorot = (6 / (conv.weight.shape[0] + conv.weight.shape[1])) ** 0.5

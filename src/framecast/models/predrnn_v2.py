@@ -21,16 +21,20 @@ from framecast.nn.network import Aux, Network, pixel_head
 from framecast.types import Hidden
 
 
-def alignment(delta_c: Hidden, delta_m: Hidden) -> Tensor:
-    """Mean over samples and channels of |cos| between two memories' increments, the cosine taken over the map.
+def measure_alignment(delta_c: Hidden, delta_m: Hidden) -> Tensor:
+    """Mean over samples and channels of |cos| between the increments of two memories, the cosine taken over the map.
+
+    Args:
+        delta_c: (B, N, H, W), increment of C.
+        delta_m: (B, N, H, W), increment of M.
 
     Returns:
-        a number in [0, 1]: 0 for orthogonal increments, 1 for parallel ones.
+        (), in [0, 1]: 0 for orthogonal increments, 1 for parallel ones.
     """
     flat = (delta.flatten(2) for delta in (delta_c, delta_m))
-    # The loss is summed in float32 at least; under autocast the adapter gives half precision.
-    exact = (d.float() if d.dtype in (torch.bfloat16, torch.float16) else d for d in flat)
-    u, v = (nn.functional.normalize(delta, dim=2, eps=1e-12) for delta in exact)
+    # In float32 at least: under autocast the adapter gives half precision, in which sums over a map lose digits.
+    wide = (d.float() if d.dtype in (torch.bfloat16, torch.float16) else d for d in flat)
+    u, v = (nn.functional.normalize(delta, dim=2, eps=1e-12) for delta in wide)
     return (u * v).sum(2).abs().mean()
 
 
@@ -46,20 +50,20 @@ class Decoupling(nn.Module):
         self.adapter = GateConv(hidden, hidden, 1)
 
     def forward(self, aux: list[Aux]) -> Tensor:
-        """The loss of a rollout, a number.
+        """Loss of a rollout, (), in [0, 1].
 
         Args:
-            aux: the reports of all steps, with "delta_c" and "delta_m" of each layer.
+            aux: of each step, with "delta_c" and "delta_m" (B, N, H, W) of each layer.
         """
         terms = [
-            checkpointed(self._term, c, m)
+            checkpointed(self._align, c, m)
             for step in aux
             for c, m in zip(step["delta_c"], step["delta_m"], strict=True)
         ]
         return torch.stack(terms).mean()
 
-    def _term(self, delta_c: Hidden, delta_m: Hidden) -> Tensor:
-        return alignment(self.adapter(delta_c), self.adapter(delta_m))
+    def _align(self, delta_c: Hidden, delta_m: Hidden) -> Tensor:
+        return measure_alignment(self.adapter(delta_c), self.adapter(delta_m))
 
 
 class PredRNNV2(STLSTMConfig):
@@ -68,7 +72,7 @@ class PredRNNV2(STLSTMConfig):
     name: Literal["predrnn_v2"] = "predrnn_v2"
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
-        """See `ModelConfig.build`."""
-        cells = self.cells(channels + extra, height, width, report=True)
+        """Build the network, with the decoupling loss as its regularizer."""
+        cells = self.build_cells(channels + extra, height, width, report=True)
         head = pixel_head(self.hidden[-1], channels, bias=self.bias)
         return Network(cells, head, regularizer=Decoupling(self.hidden[0]))

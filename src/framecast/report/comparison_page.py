@@ -40,7 +40,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     page.check_page(path)
     if not path.exists():
         files.check_new(folder / NUMBERS)
-    suite, scoreboard = comparison.match, comparison.board
+    suite, scoreboard = comparison.suite, comparison.scoreboard
     metric, dataset = scoreboard.metrics[0].name, suite.dataset
     order = f"Best, median and worst by the mean {metric} of what is shown, of {scoreboard.sequences} sequences."
     notes = [
@@ -89,7 +89,7 @@ def _make_runs_section(comparison: Comparison) -> Section:
 def _make_differences_sections(comparison: Comparison) -> list[Section]:
     if not comparison.differences:
         return []
-    metrics, reference = comparison.board.metrics, comparison.reference
+    metrics, reference = comparison.scoreboard.metrics, comparison.reference
     rows = [
         (make_metric_cell(metric), [_make_cell(comparison, name, metric) for name in comparison.differences])
         for metric in metrics
@@ -103,7 +103,7 @@ def _make_differences_sections(comparison: Comparison) -> list[Section]:
         Text(text),
         Table(caption, [TableCell("metric"), *map(TableCell, comparison.differences)], rows),
     ]
-    step = comparison.match.dataset.spec.step_minutes
+    step = comparison.suite.dataset.spec.step_minutes
     blocks.append(plot_lead_times(metrics, comparison.differences, step, are_differences=True))
     return [Section("differences", f"Differences from {reference}", blocks)]
 
@@ -116,7 +116,7 @@ def _make_cell(comparison: Comparison, name: str, metric: Metric) -> TableCell:
 
 def _list_seed_notes(comparison: Comparison) -> list[str]:
     """The spread of the first metric over the seeds of each entry, in words; nothing where all have one seed."""
-    metric, spread = comparison.board.metrics[0].name, comparison.paired.spread()
+    metric, spread = comparison.scoreboard.metrics[0].name, comparison.paired.measure_spread()
     ranges = [
         f"{name} {format_number(spread[name][metric][0])} to {format_number(spread[name][metric][1])} ({len(runs)} seeds)"
         for name, runs in comparison.groups.items()

@@ -1,4 +1,4 @@
-"""What a run wrote down: its recipe, its data, its events, its times."""
+"""Record of a run, read from its folder: recipe, data, events, times."""
 
 from __future__ import annotations
 
@@ -19,52 +19,54 @@ Events = list[dict[str, Any]]
 
 
 class Record(NamedTuple):
-    """A run, read and not computed."""
+    """Record of a run."""
 
     folder: RunFolder
     recipe: Recipe
     data: dict[str, Any]
-    """What data.json says: spec, fingerprint, split, windows, notes."""
+    """Content of data.json: spec, fingerprint, split, windows, notes."""
     training: Events
-    """Events "train" that have a loss."""
+    """Events "train" with a loss."""
     validations: Events
     timing: Events
     starts: Events
-    """One for each time that the training was begun or gone on with."""
+    """One event for each start or resumption of the training."""
     model: dict[str, Any]
-    """model.json; empty before the first model."""
+    """Content of model.json; empty before the first model is saved."""
 
     @property
     def name(self) -> str:
-        """The folder's."""
+        """Name of the folder."""
         return self.folder.path.resolve().name
 
     @property
     def source(self) -> str:
-        """The data, by the names of their files."""
-        said = self.recipe.data.source
-        return ", ".join(Path(path).name for path in ([said] if isinstance(said, str) else [one.path for one in said]))
+        """Names of the data's files, joined by commas."""
+        source = self.recipe.data.source
+        return ", ".join(
+            Path(p).name for p in ([source] if isinstance(source, str) else [part.path for part in source])
+        )
 
     @property
     def iterations(self) -> int:
-        """How many were done, as far as anything was written down."""
+        """Iterations done, by the last event or saved model."""
         about = self.model.get("about") or {}
-        said = [event["step"] for event in (*self.training, *self.validations)]
-        return max(int(step) for step in (0, about.get("step", 0), *said))
+        steps = [event["step"] for event in (*self.training, *self.validations)]
+        return max(int(step) for step in (0, about.get("step", 0), *steps))
 
     @property
     def sampling_end(self) -> int | None:
-        """The iteration from which on the share of true frames no longer changes, see `end_of`."""
+        """Iteration from which on the share of true frames no longer changes; None if it never changes."""
         return sampling_end(self.recipe.sampling, self.recipe.train.steps)
 
     @property
     def seconds(self) -> float:
-        """Time spent in iterations, repeated ones included; validations are not in it."""
+        """Seconds spent in iterations, repeated ones included, validations not."""
         every = self.recipe.train.log_every
         return sum(event["seconds_per_step"] * event.get("iterations", every) for event in self.timing)
 
     def cost(self) -> Cost:
-        """Of the network on these frames."""
+        """Count the cost of the network on frames of the data."""
         spec, recipe = self.data["spec"], self.recipe
         shape = (spec["channels"], spec["height"], spec["width"])
         extra = len(spec.get("covariates", ())) + recipe.mask_channel
@@ -72,14 +74,14 @@ class Record(NamedTuple):
 
 
 def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> Record:
-    """Read a run's folder.
+    """Read the record of a run.
 
     Args:
-        path: of the run.
-        model: `package.module:Class` of a network that is not framecast's own and that the user trusts; or several.
+        path: folder of the run.
+        model: `package.module:Class` of networks outside framecast that the user trusts, one or several.
 
     Raises:
-        UsageError: no run is there, or its network is not trusted.
+        UsageError: no run is there, or its network is not among the trusted.
         InputError: data.json is damaged.
     """
     folder = RunFolder(path).opened()
@@ -105,6 +107,6 @@ def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> R
 
 
 def describe_network(record: Record) -> str:
-    """The network with the options that were said."""
-    said = record.recipe.model.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
-    return f"{record.recipe.model.name}{format_options(said)}"  # type: ignore[attr-defined]
+    """Describe the network in words: its name, with the options that differ from the defaults."""
+    options = record.recipe.model.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    return f"{record.recipe.model.name}{format_options(options)}"  # type: ignore[attr-defined]

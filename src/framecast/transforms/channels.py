@@ -1,4 +1,4 @@
-"""Channels that play different parts: what is forecast, and the covariates that are known beside it."""
+"""Channels by their part in a forecast: those that are forecast, and covariates that are known in advance."""
 
 from __future__ import annotations
 
@@ -12,48 +12,51 @@ from framecast.types import Channel, FrameSpec
 
 
 class WindowParts(NamedTuple):
-    """A window by what its channels are for."""
+    """The channels of a window by their part in a forecast."""
 
     frames: Tensor
-    """(B, T, C, H, W), what is forecast: the targets, then channels that are known in the past only."""
+    """(B, T, C, H, W): the targets, then channels that are known in the past only; raw units."""
     valid: Tensor | None
-    """(B, T, C, H, W), False where missing."""
+    """(B, T, C, H, W), False where missing; None where nothing is."""
     covariates: Tensor | None
-    """(B, T, E, H, W), NaN where missing; None where there are none."""
+    """(B, T, E, H, W), NaN where missing; raw units. None where there are none."""
 
 
 def divide_channels(frames: Tensor, valid: Tensor | None, spec: FrameSpec) -> WindowParts:
-    """Tell the channels of windows apart.
+    """Divide the channels of windows into forecast channels and covariates.
 
     Args:
-        frames: (B, T, C + E, H, W), raw units, as data give them.
-        valid: (B, T, C + E, H, W), False where missing, or None.
-        spec: what the channels are.
+        frames: (B, T, C + E, H, W), raw units, the covariates last.
+        valid: (B, T, C + E, H, W), False where missing; None where nothing is.
+        spec: of the frames; gives C and E.
     """
     if not spec.covariates:
         return WindowParts(frames, valid, None)
-    cut = spec.channels
-    covariates = frames[:, :, cut:]
+    forecast, covariates = frames[:, :, : spec.channels], frames[:, :, spec.channels :]
     if valid is None:
-        return WindowParts(frames[:, :, :cut], None, covariates)
-    return WindowParts(frames[:, :, :cut], valid[:, :, :cut], torch.where(valid[:, :, cut:], covariates, torch.nan))
+        return WindowParts(forecast, None, covariates)
+    covariates = torch.where(valid[:, :, spec.channels :], covariates, torch.nan)
+    return WindowParts(forecast, valid[:, :, : spec.channels], covariates)
 
 
 def to_unit(values: Tensor, channels: Sequence[Channel]) -> Tensor:
-    """Each channel's range to [0, 1]; channels are the third axis from the end."""
-    low, high = _ends(values, channels)
+    """Scale the range of each channel to [0, 1].
+
+    Args:
+        values: (..., C, H, W), raw units.
+        channels: C of them, whose `low` and `high` are the range.
+    """
+    low = make_column([channel.low for channel in channels], values)
+    high = make_column([channel.high for channel in channels], values)
     return (values - low) / (high - low)
 
 
 def channel_lows(like: Tensor, spec: FrameSpec) -> Tensor:
-    """(C, 1, 1), the lower end of the range of each forecast channel, raw units, in the dtype and place of `like`."""
-    return _column(like, [spec.low] * spec.targets + [channel.low for channel in spec.past])
+    """Lower end of the range of each forecast channel, (C, 1, 1), raw units, on the device and in the dtype of `like`."""
+    return make_column([spec.low] * spec.targets + [channel.low for channel in spec.past], like)
 
 
-def _ends(like: Tensor, channels: Sequence[Channel]) -> tuple[Tensor, Tensor]:
-    return _column(like, [c.low for c in channels]), _column(like, [c.high for c in channels])
-
-
-def _column(like: Tensor, numbers: Sequence[float]) -> Tensor:
-    # Filled where they are needed: a copy from the host would make it wait.
+def make_column(numbers: Sequence[float], like: Tensor) -> Tensor:
+    """Make (C, 1, 1) of one number for each channel, on the device and in the dtype of `like`."""
+    # Filled on the device: a copy from the host would make it wait.
     return torch.stack([like.new_full((), number) for number in numbers])[:, None, None]

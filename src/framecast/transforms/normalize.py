@@ -1,9 +1,8 @@
-"""Raw units to what a network likes, and back. Every normalizer is invertible on its range and travels with the model."""
+"""Normalizers: raw units to network units and back, invertible on the value range. A model folder holds its own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
+
+from framecast.transforms.channels import make_column
 
 Z_R = {
     "marshall-palmer": (200.0, 1.6),
@@ -24,7 +25,7 @@ Forecast. 13 (1998); "fmi": rain in Finland, J. Leinonen et al., J. Appl. Meteor
 radars, A. Overeem et al., J. Appl. Meteorol. Climatol. 48 (2009)."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ZR = Literal["marshall-palmer", "wsr-88d", "fmi", "knmi"] | tuple[Positive, Positive]
-"""The name of a relation, or a and b."""
+"""Name of a relation in `Z_R`, or its coefficients (a, b)."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -41,7 +42,7 @@ class _Normalizer(BaseModel):
 
 
 class Identity(_Normalizer):
-    """Values are used as they are."""
+    """Normalizer that leaves values as they are."""
 
     kind: Literal["identity"] = "identity"
 
@@ -54,15 +55,10 @@ class Identity(_Normalizer):
         return values
 
 
-def _by_channel(numbers: Sequence[float], like: Tensor) -> Tensor:
-    # Filled where they are needed: a copy from the host would make it wait.
-    return torch.stack([like.new_full((), number) for number in numbers])[:, None, None]
-
-
 class Range(_Normalizer):
-    """[low, high] to [0, 1], linearly; values outside the range stay outside.
+    """Linear normalizer of [low, high] to [0, 1]; values outside the range stay outside.
 
-    One range for all channels, or one for each; channels are the third axis from the end.
+    There is one range for all channels, or one for each; channels are the third axis from the end.
     """
 
     kind: Literal["range"] = "range"
@@ -70,42 +66,42 @@ class Range(_Normalizer):
     high: Finite | tuple[Finite, ...]
 
     @model_validator(mode="after")
-    def _ordered(self) -> Range:
+    def _check_order(self) -> Range:
         lows, highs = ((end,) if isinstance(end, float) else end for end in (self.low, self.high))
-        alike = isinstance(self.low, float) == isinstance(self.high, float) and len(lows) == len(highs) > 0
-        if not (alike and all(low < high for low, high in zip(lows, highs, strict=True))):
+        match = isinstance(self.low, float) == isinstance(self.high, float) and len(lows) == len(highs) > 0
+        if not (match and all(low < high for low, high in zip(lows, highs, strict=True))):
             raise ValueError(f"value range: got low {self.low}, high {self.high}, expected low < high, as many of each")
         return self
 
     @property
     def channels(self) -> int | None:
-        """How many there must be; None for any number."""
+        """Number of channels; None for any number."""
         return None if isinstance(self.low, float) else len(self.low)
 
-    def _ends(self, values: Tensor) -> tuple[Any, Any]:
+    def _make_ends(self, values: Tensor) -> tuple[Any, Any]:
         if isinstance(self.low, tuple) and isinstance(self.high, tuple):
             spans = [high - low for low, high in zip(self.low, self.high, strict=True)]
-            return _by_channel(self.low, values), _by_channel(spans, values)
+            return make_column(self.low, values), make_column(spans, values)
         assert not isinstance(self.low, tuple)
         assert not isinstance(self.high, tuple)
         return self.low, self.high - self.low
 
     def normalize(self, values: Tensor) -> Tensor:
-        """(x - low) / (high - low)."""
-        low, span = self._ends(values)
+        """(x - low) / (high - low), of x in raw units."""
+        low, span = self._make_ends(values)
         return (values - low) / span
 
     def denormalize(self, values: Tensor) -> Tensor:
         """Low + y (high - low)."""
-        low, span = self._ends(values)
+        low, span = self._make_ends(values)
         return values * span + low
 
 
 class Log(_Normalizer):
-    """[low, high] to [0, 1] by y = log(1 + (x - low) / offset) / log(1 + (high - low) / offset).
+    """Logarithmic normalizer of [low, high] to [0, 1]: y = log(1 + (x - low) / offset) / log(1 + (high - low) / offset).
 
-    Values far below `offset` above `low` are seen linearly, those far above it by their logarithm: for amounts that range
-    over decades. What is below `low` becomes 0.
+    It is linear where x - low is far below `offset` and logarithmic far above it: for amounts that range over decades.
+    Values below `low` become 0.
     """
 
     kind: Literal["log"] = "log"
@@ -114,7 +110,7 @@ class Log(_Normalizer):
     offset: Positive
 
     @model_validator(mode="after")
-    def _ordered(self) -> Log:
+    def _check_order(self) -> Log:
         if not self.low < self.high:
             raise ValueError(f"value range: got low {self.low}, high {self.high}, expected low < high")
         return self
@@ -133,14 +129,14 @@ class Log(_Normalizer):
 
 
 class Standard(_Normalizer):
-    """Each channel to mean 0 and standard deviation 1; channels are the third axis from the end."""
+    """Normalizer of each channel to mean 0 and standard deviation 1; channels are the third axis from the end."""
 
     kind: Literal["standard"] = "standard"
     mean: tuple[Finite, ...]
     std: tuple[Positive, ...]
 
     @model_validator(mode="after")
-    def _alike(self) -> Standard:
+    def _check_lengths(self) -> Standard:
         if not len(self.mean) == len(self.std) > 0:
             raise ValueError(
                 f"got {len(self.mean)} means and {len(self.std)} deviations, expected one for each channel"
@@ -149,27 +145,27 @@ class Standard(_Normalizer):
 
     @property
     def channels(self) -> int:
-        """How many there must be."""
+        """Number of channels."""
         return len(self.mean)
 
-    def _moments(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        return _by_channel(self.mean, values), _by_channel(self.std, values)
+    def _make_moments(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        return make_column(self.mean, values), make_column(self.std, values)
 
     def normalize(self, values: Tensor) -> Tensor:
         """(x - mean) / std, by channel."""
-        mean, std = self._moments(values)
+        mean, std = self._make_moments(values)
         return (values - mean) / std
 
     def denormalize(self, values: Tensor) -> Tensor:
         """Mean + y std, by channel."""
-        mean, std = self._moments(values)
+        mean, std = self._make_moments(values)
         return values * std + mean
 
 
 class DBZ(_Normalizer):
-    """Radar reflectivity, [0, high] dBZ to [0, 1]; what is below 0 dBZ (no echo) becomes 0, what is above `high` 1.
+    """Normalizer of radar reflectivity, [0, high] dBZ to [0, 1]: below 0 dBZ (no echo) is 0, above `high` 1.
 
-    With `rain_rate`, raw units are mm/h and dBZ = 10 log10(a R^b) with a and b of `z_r`, see `Z_R`.
+    With `rain_rate`, raw units are mm/h, and dBZ = 10 log10(a R^b) with the coefficients of `z_r` in `Z_R`.
     """
 
     kind: Literal["dbz"] = "dbz"
@@ -179,11 +175,11 @@ class DBZ(_Normalizer):
 
     @property
     def coefficients(self) -> tuple[float, float]:
-        """The relation's a and b."""
+        """Coefficients (a, b) of the relation Z = a R^b."""
         return Z_R[self.z_r] if isinstance(self.z_r, str) else self.z_r
 
     def as_dbz(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Raw units to dBZ, cut to [0, high]; NaN stays."""
+        """Convert raw units to dBZ, cut to [0, high]; NaN stays."""
         reflectivity: NDArray[np.float32] = (self.normalize(torch.from_numpy(values)) * self.high).numpy()
         return reflectivity
 
@@ -191,6 +187,7 @@ class DBZ(_Normalizer):
         """DBZ / high, cut to [0, 1]."""
         if self.rain_rate:
             a, b = self.coefficients
+            # the floor keeps the logarithm of no rain finite; it is cut to 0 below
             values = 10 * torch.log10((a * values.clamp_min(0) ** b).clamp_min(1e-12))
         return (values / self.high).clamp(0, 1)
 

@@ -1,4 +1,4 @@
-"""A frame as a grid of patches: P x P pixels become P*P*C channels, so that the recurrence runs on a map P^2 smaller."""
+"""Patches of frames: P x P pixels become P*P*C channels, so that the recurrence runs on a map P*P times smaller."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def patchify(frames: Frames, patch: int) -> Tensor:
 
 
 def unpatchify(patches: Frames, patch: int) -> Tensor:
-    """Undo `patchify`: (B, T, P*P*C, H', W') to (B, T, C, H'*P, W'*P)."""
+    """Turn channels back into P x P pixels: (B, T, P*P*C, H/P, W/P) to (B, T, C, H, W)."""
     b, t, c, h, w = patches.shape
     grid = patches.reshape(b, t, patch, patch, c // patch**2, h, w)
     return grid.permute(0, 1, 4, 5, 2, 6, 3).reshape(b, t, c // patch**2, h * patch, w * patch)

@@ -1,4 +1,4 @@
-/* The arithmetic of the gates at one pixel, WIDTH channels at once, `n` of them real. */
+/* Arithmetic of the gates at one pixel: WIDTH channels at once, of which `n` exist. */
 #ifndef FC_ACT_H
 #define FC_ACT_H
 #include "op.h"
@@ -8,6 +8,8 @@ INLINE void keep(const fc_op *op, int g, int64_t at, int64_t n, vec value) {
     if (op->saved[g]) store_n(op->saved[g] + at, value, n);
 }
 
+/* Gates after their activation are kept for the backward pass, not the sums before: their derivatives follow from them
+   by a (1 - a) and 1 - a^2, without another exponential. */
 INLINE void act(const fc_op *op, const int kind, int64_t at, int64_t n, vec *gate) {
     const vec memory = op->memory ? load_n(op->memory + at, n) : (vec){0};
     vec out = gate[0];
@@ -35,7 +37,7 @@ INLINE void act(const fc_op *op, const int kind, int64_t at, int64_t n, vec *gat
     store_n(op->out + at, out, n);
 }
 
-/* Gradients of the gates before their activation; that of the memory is written. */
+/* Gradients of the gates before their activation, from the saved ones after it; that of the memory is written. */
 INLINE void act_back(const fc_op *op, const int kind, int64_t at, int64_t n, vec *gate) {
     const vec d = op->dout ? load_n(op->dout + at, n) : (vec){0};
     if (kind == FC_SUM) {
@@ -43,6 +45,7 @@ INLINE void act_back(const fc_op *op, const int kind, int64_t at, int64_t n, vec
         return;
     }
     const vec memory = op->memory ? load_n(op->memory + at, n) : (vec){0}, a = load_n(op->saved[0] + at, n);
+    /* the output gate saves one activation only: tanh of the memory is computed again */
     const vec b = op->saved[1] ? load_n(op->saved[1] + at, n) : tanh_(memory);
     vec dmemory = {0};
     if (kind == FC_MEMORY || kind == FC_INCREMENT) {

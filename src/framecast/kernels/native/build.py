@@ -1,4 +1,4 @@
-"""Compile the native library with whatever C compiler is here: `python build.py` beside the sources.
+"""Build of the native library with the C compiler of this machine: `python build.py` in its folder.
 
 Used by the package's own build (hatch_build.py), so it needs nothing but the standard library. There is one object per
 instruction set; which one runs is decided when the library is loaded.
@@ -18,6 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LIBRARY = HERE / ("libframecast.dylib" if sys.platform == "darwin" else "libframecast.so")
+# Not -ffast-math: it would cancel the rounding to integers in expm1_, and need not keep NaN.
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
 PORTABLE = {"portable": ("-DWIDTH=4",)}
 X86 = {
@@ -28,7 +29,7 @@ X86 = {
 
 
 class NoCompiler(Exception):
-    """No C compiler is here, or it cannot compile the kernels; the message says what it said."""
+    """No C compiler is here, or it cannot compile the kernels; the message holds its output."""
 
 
 def build(target: Path = LIBRARY) -> Path:
@@ -39,28 +40,30 @@ def build(target: Path = LIBRARY) -> Path:
     Raises:
         NoCompiler: nothing was built, and a library that was there before is untouched.
     """
-    compiler = _compiler()
+    compiler = _find_compiler()
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / target.name
+        library = Path(folder) / target.name
         for openmp in (("-fopenmp",), ()):
             try:
-                _compile(compiler, made, openmp)
+                _compile(compiler, library, openmp)
                 break
             except OSError as problem:
                 raise NoCompiler(f"the compiler does not run: {problem}") from problem
             except NoCompiler:
                 if not openmp:
                     raise
-        beside = target.with_name(f".building-{target.name}")
+        copy = target.with_name(f".building-{target.name}")
         try:
-            shutil.copy2(made, beside)
-            os.replace(beside, target)
+            # Replaced at once: a process that has loaded the old library keeps it, one that loads never sees half a file.
+            shutil.copy2(library, copy)
+            os.replace(copy, target)
         except OSError as problem:
             raise NoCompiler(f"the library cannot be put into place: {problem}") from problem
     return target
 
 
-def _compiler() -> list[str]:
+def _find_compiler() -> list[str]:
+    """Find the C compiler: the one of CC, else cc, gcc or clang; as a command."""
     named = os.environ.get("CC") or next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), "")
     words = [named] if shutil.which(named) else shlex.split(named)  # a path with spaces, or a compiler with flags
     if not words or shutil.which(words[0]) is None or sys.platform == "win32":
@@ -68,34 +71,51 @@ def _compiler() -> list[str]:
     return words
 
 
-def _compile(compiler: list[str], made: Path, openmp: tuple[str, ...]) -> None:
+def _compile(compiler: list[str], library: Path, openmp: tuple[str, ...]) -> None:
     x86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
     sets = X86 if x86 else PORTABLE
     jobs = {}
     for name, flags in sets.items():
-        command = [*compiler, *FLAGS, *openmp, *flags, f"-DISA={name}", "-c", "isa.c", "-o", _object(made, name)]
+        command = [
+            *compiler,
+            *FLAGS,
+            *openmp,
+            *flags,
+            f"-DISA={name}",
+            "-c",
+            "isa.c",
+            "-o",
+            _name_object(library, name),
+        ]
         jobs[name] = subprocess.Popen(command, cwd=HERE, stderr=subprocess.PIPE, text=True)
-    said = {name: process.communicate()[1] for name, process in jobs.items()}
+    errors = {name: process.communicate()[1] for name, process in jobs.items()}
     good = [name for name, process in jobs.items() if process.returncode == 0]
     if "portable" not in good:
-        raise NoCompiler("the compiler failed:\n" + said["portable"][-2000:])
+        raise NoCompiler("the compiler failed:\n" + errors["portable"][-2000:])
     # An old compiler may not know the newest instructions; the others are none the worse for it.
     define = [f"-DFC_{name.upper()}" for name in good]
-    main = [*compiler, *FLAGS, *openmp, *define, "-c", "framecast.c", "-o", _object(made, "main")]
+    main = [*compiler, *FLAGS, *openmp, *define, "-c", "framecast.c", "-o", _name_object(library, "main")]
     loose = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
-    link = [*compiler, "-shared", *loose, *(_object(made, name) for name in (*good, "main")), "-o", str(made)]
+    link = [
+        *compiler,
+        "-shared",
+        *loose,
+        *(_name_object(library, name) for name in (*good, "main")),
+        "-o",
+        str(library),
+    ]
     for command in (main, link):
-        done = subprocess.run(command, cwd=HERE, stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            raise NoCompiler("the compiler failed:\n" + done.stderr[-2000:])
+        result = subprocess.run(command, cwd=HERE, stderr=subprocess.PIPE, text=True, check=False)
+        if result.returncode:
+            raise NoCompiler("the compiler failed:\n" + result.stderr[-2000:])
 
 
-def _object(made: Path, name: str) -> str:
-    return str(made.with_suffix(f".{name}.o"))
+def _name_object(library: Path, name: str) -> str:
+    return str(library.with_suffix(f".{name}.o"))
 
 
-def wheel_tag() -> str:
-    """Tag of a wheel that holds the library: any Python, this platform."""
+def name_wheel_tag() -> str:
+    """Name the tag of a wheel that holds the library: any Python, this platform."""
     return f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
 

@@ -1,4 +1,4 @@
-/* What Python calls: which instruction set this machine has, the scratch memory, and the two passes. */
+/* Functions that Python calls: choice of the instruction set, scratch memory, and the two passes. */
 #define _DEFAULT_SOURCE
 #include <pthread.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ int fc_use(int isa) {
 /* The instruction set in use. */
 int fc_used(void) { return chosen < 0 ? fc_use(-1) : chosen; }
 
-/* Raised whenever fc_op changes, so that a stale library is noticed. */
+/* Raised, with VERSION of native_library.py, whenever fc_op changes, so that a stale library is refused. */
 int fc_version(void) { return 3; }
 
 /* Whether the kernels use more than one thread. */
@@ -90,6 +90,7 @@ fc_plan fc_plan_of(const fc_op *op, int32_t *space) {
     plan.down = (op->height + FC_TILE - 1) / FC_TILE;
     plan.across = (op->width + FC_TILE - 1) / FC_TILE;
     plan.rows = op->batch * plan.down;
+    /* Chunks are whole rows of tiles, and about equally many. */
     int64_t chunks = (plan.rows * plan.across + FC_POINTS - 1) / FC_POINTS;
     if (chunks > plan.rows) chunks = plan.rows;
     plan.chunk_rows = (plan.rows + chunks - 1) / chunks;
@@ -112,7 +113,7 @@ fc_plan fc_plan_of(const fc_op *op, int32_t *space) {
     plan.m = total * area * stride;
     plan.u = plan.group * depth * (fc_shared(total, op->threads) ? 1 : op->threads);
     plan.u = largest(plan.u, plan.group_back * depth_back * (fc_shared(plan.count, op->threads) ? 1 : op->threads));
-    plan.u = largest(plan.u, op->threads * FC_DEEP * FC_WIDE * area * 256);
+    plan.u = largest(plan.u, op->threads * FC_DEEP * FC_WIDE * area * 256); /* blocks of 16 x 16 of weights_back */
     return plan;
 }
 
@@ -127,7 +128,7 @@ static void begin(void) { pthread_key_create(&ending, free); }
 static float *scratch(int64_t floats) {
     if (floats > arena_floats) {
         pthread_once(&begun, begin);
-        free(arena);
+        free(arena); /* before the larger one is taken: its content is not needed, and both may not fit */
         arena = NULL;
         arena_floats = 0;
         const size_t page = 2 << 20, bytes = (floats * sizeof(float) + page - 1) / page * page;

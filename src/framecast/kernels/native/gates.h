@@ -1,4 +1,5 @@
-/* From frequencies to activated gates and back. Included by winograd.h, once per number of taps. */
+/* Last transform of the forward pass, from frequencies to activated gates, and its adjoint. Included by winograd.h,
+   once per number of taps. */
 
 /* 4 x 4 values of a tile from M. */
 INLINE void NAMED(tile_in)(const float *m, int64_t stride, vec *y) {
@@ -10,7 +11,7 @@ INLINE void NAMED(tile_in)(const float *m, int64_t stride, vec *y) {
     for (int i = 0; i < TILE; i++) NAMED(output)(half + i * EDGE, 1, y + i * TILE, 1);
 }
 
-/* Its adjoint, into M. */
+/* Adjoint of tile_in: 4 x 4 gradients of a tile into M. */
 INLINE void NAMED(tile_out)(const vec *y, float *m, int64_t stride) {
     vec half[TILE * EDGE], column[EDGE];
     for (int i = 0; i < TILE; i++) NAMED(output_adjoint)(y + i * TILE, 1, half + i * EDGE, 1);
@@ -20,6 +21,8 @@ INLINE void NAMED(tile_out)(const vec *y, float *m, int64_t stride) {
     }
 }
 
+/* One tile of all gates, WIDTH channels from `c` on: sums, biases and addends, then the arithmetic of the gates,
+   while the sums are still in the cache: they are never written as a map. */
 INLINE void NAMED(tile_forward)(const fc_op *op, const int kind, const int gates, int64_t b, int64_t y0, int64_t x0,
                                 int64_t c, const float *m, int64_t gate_step, int64_t stride) {
     vec sum[FC_GATES][TILE * TILE];
@@ -43,6 +46,7 @@ INLINE void NAMED(tile_forward)(const fc_op *op, const int kind, const int gates
         }
 }
 
+/* Adjoint of tile_forward. Pixels of the tile beyond the map have no gradient, but take part in the transform: as 0. */
 INLINE void NAMED(tile_backward)(const fc_op *op, const int kind, const int gates, int64_t b, int64_t y0, int64_t x0,
                                  int64_t c, float *m, int64_t gate_step, int64_t stride) {
     vec sum[FC_GATES][TILE * TILE];
@@ -61,6 +65,7 @@ INLINE void NAMED(tile_backward)(const fc_op *op, const int kind, const int gate
     for (int g = 0; g < gates; g++) NAMED(tile_out)(sum[g], m + g * gate_step, stride);
 }
 
+/* All tiles of a chunk. `kind`, `gates` and `back` are constants in each call below: inlined, their branches vanish. */
 INLINE void NAMED(all_tiles)(const fc_op *op, const fc_plan *plan, const fc_chunk *chunk, const int kind,
                              const int gates, const int back, float *m) {
     const int64_t rows = chunk->last - chunk->first, stride = chunk->stride * PANEL;
@@ -75,6 +80,7 @@ INLINE void NAMED(all_tiles)(const fc_op *op, const fc_plan *plan, const fc_chun
                     const int64_t c = q * PANEL + part * WIDTH, step = plan->gate_panels * AREA * stride;
                     if (back && c < op->channels) NAMED(tile_backward)(op, kind, gates, b, y, x, c, at, step, stride);
                     if (!back && c < op->channels) NAMED(tile_forward)(op, kind, gates, b, y, x, c, at, step, stride);
+                    /* products take whole panels: scratch that is not a number would spoil them, even times 0 */
                     if (back && c >= op->channels)
                         for (int a = 0; a < AREA; a++) store(at + a * stride, (vec){0});
                 }

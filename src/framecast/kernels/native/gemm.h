@@ -1,4 +1,4 @@
-/* The innermost products. All operands are panels: 16 floats a row, so that a row is a cache line. */
+/* Innermost products. All operands are panels: 16 floats a row, so that a row is a cache line. */
 #ifndef FC_GEMM_H
 #define FC_GEMM_H
 #include "vec.h"

@@ -1,4 +1,4 @@
-/* The kernels for one instruction set: compiled once for each, with WIDTH and ISA given. */
+/* Kernels for one instruction set: compiled once for each, with WIDTH and ISA given by build.py. */
 #include "act.h"
 #include "gemm.h"
 #include "op.h"

@@ -20,19 +20,19 @@ typedef struct {
 
 typedef struct {
     int32_t kind, taps, gates, sources, threads;
-    int32_t alone; /* whether one thread adds up the weight gradients: sources or gates share rows of one */
+    int32_t serial_wgrad; /* whether one thread adds up the weight gradients: sources or gates share rows of one */
     float forget_bias;
     int64_t batch, height, width, channels; /* channels of one gate */
     const fc_source *source;
     const int32_t *offset;
     const float *bias[FC_GATES];   /* (channels), or NULL */
     const float *addend[FC_GATES]; /* map added to the gate's sum, or NULL */
-    const float *memory;           /* what the gates act on; NULL for FC_SUM, FC_INCREMENT */
+    const float *memory;           /* that the gates act on; NULL for FC_SUM, FC_INCREMENT */
     float *out, *delta;            /* delta of FC_MEMORY only */
     float *saved[FC_GATES];        /* activated gates; NULL where no backward pass follows */
     const float *dout, *ddelta;    /* NULL for zeros */
     float *dmemory;                /* is written */
-    float *dbias[FC_GATES];        /* is written; NULL if not wanted */
+    float *dbias[FC_GATES];        /* is added to; NULL if not wanted */
     float *daddend[FC_GATES];      /* is written; NULL if not wanted */
 } fc_op;
 

@@ -1,16 +1,23 @@
-/* Which panels there are, and how the tiles are cut into chunks. */
+/* Division of the work: channels into panels of 16, tiles of 4 x 4 pixels into chunks. */
 #ifndef FC_PLAN_H
 #define FC_PLAN_H
 #include "op.h"
 
-enum { FC_TILE = 4, FC_POINTS = 192, FC_DEEP = 4, FC_WIDE = 2, FC_FEW = 32, FC_SLICE = 4 };
-enum { FC_WEIGHTS = 1 << 19 }; /* floats of transformed weights of a thread: they should stay in its cache */
+enum {
+    FC_TILE = 4,     /* outputs of a tile along an axis */
+    FC_POINTS = 192, /* tiles of a chunk, before it is rounded to whole rows of tiles */
+    FC_DEEP = 4,     /* panels of inputs in a task of the weight gradient */
+    FC_WIDE = 2,     /* panels of outputs in such a task */
+    FC_FEW = 32,     /* tiles of a chunk, up to which weights are transformed slice by slice */
+    FC_SLICE = 4     /* panels of a slice */
+};
+enum { FC_WEIGHTS = 1 << 19 }; /* floats of transformed weights of a thread, 2 MiB: they should stay in its cache */
 
 typedef struct {
     int count, gate_panels, group, group_back; /* panels of all sources; of a gate; of a group of weights */
     int32_t *source, *panel;                   /* of each panel: its source, and its place in the source */
     int64_t down, across, rows, chunk_rows;    /* tiles of an image; rows of tiles of all images, of a chunk */
-    int64_t v, m, u;                           /* floats of scratch */
+    int64_t v, m, u;                           /* floats of scratch: transformed maps, products, weights */
 } fc_plan;
 
 typedef struct {
@@ -22,6 +29,8 @@ typedef struct {
 } fc_block;
 
 static inline int64_t fc_panels(int64_t channels) { return (channels + 15) / 16; }
+
+/* An odd stride in units of 64 bytes: equal places of neighbouring frequencies then fall into different cache sets. */
 static inline int64_t fc_odd(int64_t n) { return n | 1; }
 
 static inline fc_chunk fc_chunk_from(const fc_plan *plan, int64_t first) {

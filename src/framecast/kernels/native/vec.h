@@ -11,6 +11,7 @@
 typedef float vec __attribute__((vector_size(4 * WIDTH)));
 typedef int32_t ivec __attribute__((vector_size(4 * WIDTH)));
 
+/* By memcpy, as p need not be aligned to a vector; it compiles to one instruction. */
 INLINE vec load(const float *p) {
     vec v;
     memcpy(&v, p, sizeof v);
@@ -91,6 +92,7 @@ INLINE vec expm1_(vec x) {
     x = choose(x < -87.0f, (vec){0} - 87.0f, x);
     const vec rounding = (vec){0} + 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     const vec n = (x * 1.44269504088896341f + rounding) - rounding;
+    /* ln 2 in two parts, 0.693359375 - 2.1219e-4: the first has so few bits that its product with n is exact */
     const vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     vec q = r * 1.9875691500e-4f + 1.3981999507e-3f;
     q = q * r + 8.3334519073e-3f;
@@ -98,14 +100,15 @@ INLINE vec expm1_(vec x) {
     q = q * r + 1.6666665459e-1f;
     q = q * r + 5.0000001201e-1f;
     const vec p = q * (r * r) + r;
-    const ivec bits = (__builtin_convertvector(n, ivec) + 127) << 23;
+    const ivec bits = (__builtin_convertvector(n, ivec) + 127) << 23; /* 2^n, written into the exponent */
     vec scale;
     memcpy(&scale, &bits, sizeof scale);
-    return scale * p + (scale - 1.0f);
+    return scale * p + (scale - 1.0f); /* 2^n (e^r - 1) + (2^n - 1): near 0, where n is 0, nothing cancels */
 }
 
 INLINE vec sigmoid(vec x) { return 1.0f / (2.0f + expm1_(-x)); }
 
+/* By expm1 and not by exp: tanh x is about x near 0, where e^-2x - 1 would cancel. */
 INLINE vec tanh_(vec x) {
     const vec e = expm1_(-2.0f * x);
     return -e / (2.0f + e);

@@ -27,6 +27,7 @@ INLINE void NAMED(window_in)(const fc_op *op, const float *map, int64_t channels
             const int64_t x = x0 + j - TAPS / 2;
             for (int i = 0; i < EDGE; i++) {
                 const int64_t y = y0 + i - TAPS / 2;
+                /* zeros are the padding at the border, and the channels that fill up the last panel */
                 const int inside = n > 0 && x >= 0 && x < op->width && y >= 0 && y < op->height;
                 column[i] = inside ? load_n(map + ((b * op->height + y) * op->width + x) * channels + c, n) : (vec){0};
             }
@@ -39,7 +40,7 @@ INLINE void NAMED(window_in)(const fc_op *op, const float *map, int64_t channels
     }
 }
 
-/* Adjoint of window_in: what V asks of the window is added to the map. */
+/* Adjoint of window_in: gradients of the window are added to those of the map. */
 INLINE void NAMED(window_out)(const fc_op *op, const float *v, int64_t stride, float *map, int64_t channels, int64_t c,
                               int64_t b, int64_t y0, int64_t x0) {
     vec half[AREA], column[EDGE], row[EDGE];
@@ -151,7 +152,7 @@ INLINE void NAMED(transform_weights)(const fc_op *op, const fc_plan *plan, int j
                                      int64_t depth) {
     for (; size > 0; size--, j++, u += PANEL * PANEL) {
         const fc_block block = NAMED(block_at)(op, plan, j, q);
-        if (block.at < 0) continue;
+        if (block.at < 0) continue; /* U keeps old numbers here: multiply_panel leaves them out too */
         float kernels[PANEL * TAPS * TAPS * PANEL];
         if (block.rows < PANEL || block.columns < PANEL) memset(kernels, 0, sizeof kernels);
         transpose(op->source[plan->source[j]].weight + block.at, block.rows, block.step, block.columns * TAPS * TAPS,
@@ -160,7 +161,7 @@ INLINE void NAMED(transform_weights)(const fc_op *op, const fc_plan *plan, int j
     }
 }
 
-/* As transform_weights, with inputs and outputs exchanged: to panels [q, q + size) of the gates from panel j. */
+/* The weights from panels [q, q + size) of the gates back to panel j of the plan into U: outputs become inputs. */
 INLINE void NAMED(transform_weights_back)(const fc_op *op, const fc_plan *plan, int j, int q, int size, float *u,
                                           int64_t depth) {
     for (; size > 0; size--, q++, u += PANEL * PANEL) {
@@ -176,21 +177,21 @@ INLINE void NAMED(transform_weights_back)(const fc_op *op, const fc_plan *plan, 
     }
 }
 
-/* Frequencies [a, end) of panel `own` of the product over the panels [first, last) whose weights U holds: of M = V U
-   over the plan's, or back, of dV = dM U^T over the gates'. Added to what is there if `first` is not 0. */
-INLINE void NAMED(multiply_panel)(const fc_op *op, const fc_plan *plan, const fc_chunk *chunk, const int back, int own,
-                                  int first, int last, int a, int end, const float *left, const float *u,
+/* Frequencies [a, end) of panel `target` of the product over the panels [first, last) whose weights U holds: of M = V U
+   over the plan's, or back, of dV = dM U^T over the gates'. Added to the panel if `first` is not 0. */
+INLINE void NAMED(multiply_panel)(const fc_op *op, const fc_plan *plan, const fc_chunk *chunk, const int back,
+                                  int target, int first, int last, int a, int end, const float *left, const float *u,
                                   int64_t depth, float *to) {
     const int64_t points = chunk->stride * PANEL;
     const float *lefts[last - first], *rights[last - first];
     int terms = 0;
     for (int n = first; n < last; n++) {
-        if (NAMED(block_at)(op, plan, back ? own : n, back ? n : own).at < 0) continue;
+        if (NAMED(block_at)(op, plan, back ? target : n, back ? n : target).at < 0) continue;
         lefts[terms] = left + n * AREA * points;
         rights[terms++] = u + (n - first) * PANEL * PANEL;
     }
     for (; a < end; a++)
-        inner(chunk->points, terms, lefts, a * points, rights, a * depth, to + (own * AREA + a) * points, first > 0);
+        inner(chunk->points, terms, lefts, a * points, rights, a * depth, to + (target * AREA + a) * points, first > 0);
 }
 
 /* Products of V with the weights into M (back: of dM with the weights into dV). The weights of a group of panels are
@@ -209,11 +210,11 @@ INLINE void NAMED(multiply)(const fc_op *op, const fc_plan *plan, const fc_chunk
 #pragma omp for collapse(2) schedule(dynamic)
             for (int p = 0; p < total; p++)
                 for (int n = 0; n < count; n++) {
-                    float *own = u + p * space + n * PANEL * PANEL;
+                    float *block = u + p * space + n * PANEL * PANEL;
                     if (back)
-                        NAMED(transform_weights_back)(op, plan, p, n, 1, own, depth);
+                        NAMED(transform_weights_back)(op, plan, p, n, 1, block, depth);
                     else
-                        NAMED(transform_weights)(op, plan, n, 1, p, own, depth);
+                        NAMED(transform_weights)(op, plan, n, 1, p, block, depth);
                 }
 #pragma omp for collapse(2) schedule(dynamic)
             for (int p = 0; p < total; p++)
@@ -226,17 +227,18 @@ INLINE void NAMED(multiply)(const fc_op *op, const fc_plan *plan, const fc_chunk
 #pragma omp parallel for schedule(dynamic) num_threads(op->threads)
     for (int p0 = 0; p0 < total; p0 += group) {
         const int size = total - p0 < group ? total - p0 : group;
-        float *own = u + thread_number() * group * space;
+        float *weights = u + thread_number() * group * space;
         for (int n = 0; n < count; n += slice) {
             const int end = n + slice < count ? n + slice : count;
             for (int p = 0; p < size; p++)
                 if (back)
-                    NAMED(transform_weights_back)(op, plan, p0 + p, n, end - n, own + p * space, depth);
+                    NAMED(transform_weights_back)(op, plan, p0 + p, n, end - n, weights + p * space, depth);
                 else
-                    NAMED(transform_weights)(op, plan, n, end - n, p0 + p, own + p * space, depth);
+                    NAMED(transform_weights)(op, plan, n, end - n, p0 + p, weights + p * space, depth);
+            /* frequencies outside, panels inside: a row of frequencies of `left` is read once for the group */
             for (int a = 0; a < AREA; a += EDGE)
                 for (int p = 0; p < size; p++)
-                    NAMED(multiply_panel)(op, plan, chunk, back, p0 + p, n, end, a, a + EDGE, left, own + p * space,
+                    NAMED(multiply_panel)(op, plan, chunk, back, p0 + p, n, end, a, a + EDGE, left, weights + p * space,
                                           depth, to);
         }
     }
@@ -248,12 +250,12 @@ static void NAMED(weights_back)(const fc_op *op, const fc_plan *plan, const fc_c
                                 const float *v) {
     const int total = op->gates * plan->gate_panels;
     const int64_t points = chunk->stride * PANEL, size = AREA * PANEL * PANEL;
-#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(op->threads) if (!op->alone)
+#pragma omp parallel for collapse(2) schedule(dynamic) num_threads(op->threads) if (!op->serial_wgrad)
     for (int q0 = 0; q0 < total; q0 += FC_WIDE)
         for (int j0 = 0; j0 < plan->count; j0 += FC_DEEP) {
             const int js = plan->count - j0 < FC_DEEP ? plan->count - j0 : FC_DEEP;
             const int blocks = js * (total - q0 < FC_WIDE ? total - q0 : FC_WIDE);
-            float *own = u + thread_number() * FC_DEEP * FC_WIDE * size;
+            float *sums = u + thread_number() * FC_DEEP * FC_WIDE * size;
             fc_block block[FC_DEEP * FC_WIDE];
             for (int n = 0; n < blocks; n++) {
                 block[n] = NAMED(block_at)(op, plan, j0 + n % js, q0 + n / js);
@@ -263,11 +265,11 @@ static void NAMED(weights_back)(const fc_op *op, const fc_plan *plan, const fc_c
                 for (int n = 0; n < blocks; n++)
                     if (block[n].at >= 0)
                         outer(chunk->points, v + ((j0 + n % js) * AREA + a) * points,
-                              m + ((q0 + n / js) * AREA + a) * points, own + n * size + a * PANEL * PANEL);
+                              m + ((q0 + n / js) * AREA + a) * points, sums + n * size + a * PANEL * PANEL);
             for (int n = 0; n < blocks; n++) {
                 if (block[n].at < 0) continue;
                 float kernels[PANEL * TAPS * TAPS * PANEL];
-                NAMED(weights_out)(own + n * size, PANEL * PANEL, kernels);
+                NAMED(weights_out)(sums + n * size, PANEL * PANEL, kernels);
                 transpose(kernels, block[n].columns * TAPS * TAPS, PANEL, block[n].rows,
                           op->source[plan->source[j0 + n % js]].dweight + block[n].at, block[n].step, 1);
             }
@@ -299,6 +301,7 @@ static void NAMED(backward)(const fc_op *op, const fc_plan *plan, float *arena) 
             NAMED(multiply)(op, plan, &chunk, 1, m, u, v);
             NAMED(maps_out)(op, plan, &chunk, v);
         }
+        /* V is computed again: kept from the forward pass, it would take AREA / 16 times the memory of the maps */
         if (weights) {
             NAMED(maps_in)(op, plan, &chunk, v);
             NAMED(weights_back)(op, plan, &chunk, m, u, v);
