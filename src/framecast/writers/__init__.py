@@ -21,7 +21,7 @@ from framecast.types import Grid
 Write = Callable[[Path, Forecast], str]
 
 
-class Format(NamedTuple):
+class OutputFormat(NamedTuple):
     """How a path of one suffix is written."""
 
     home: str
@@ -35,14 +35,14 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    ".nc": Format("cf:netcdf"),
-    ".zarr": Format("cf:zarr", folder=True),
-    ".npy": Format("numpy_files:npy"),
-    ".npz": Format("numpy_files:npz"),
-    ".tif": Format("geotiff:series", folder=True, check="geotiff:check"),
-    ".png": Format("png:series", folder=True),
-    ".gif": Format("gif:gif", one=True),
-    ".mp4": Format("mp4:film", one=True),
+    ".nc": OutputFormat("cf:netcdf"),
+    ".zarr": OutputFormat("cf:zarr", folder=True),
+    ".npy": OutputFormat("numpy_files:npy"),
+    ".npz": OutputFormat("numpy_files:npz"),
+    ".tif": OutputFormat("geotiff:series", folder=True, check="geotiff:check"),
+    ".png": OutputFormat("png:series", folder=True),
+    ".gif": OutputFormat("gif:gif", one=True),
+    ".mp4": OutputFormat("mp4:film", one=True),
 }
 """By suffix. A new format is a function and a line here."""
 

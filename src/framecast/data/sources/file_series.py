@@ -118,7 +118,7 @@ def _read_headers(reader: Reader, groups: Groups) -> tuple[Groups, list[FileHead
         having.append([])
         for path in group:
             try:
-                headers.append(reader.look(path))
+                headers.append(reader.read_header(path))
                 having[-1].append(path)
             except AbsentError as error:
                 lacking.append(error)
