@@ -1,10 +1,11 @@
 """Every registered network, small, and every variant whose arithmetic differs."""
 
 import torch
+from tests.contract.examples import EXAMPLES
 from torch import Tensor
 
 from framecast.models import LSTM, MIM, MODELS, ConvLSTM, MemoryFlow, ModelConfig, PredRNN, PredRNNPP, PredRNNV2
-from framecast.nn.network import Network
+from framecast.nn.network import SequenceNetwork
 
 HIDDEN = (4, 4, 4)
 VARIANTS: dict[str, ModelConfig] = {
@@ -12,6 +13,7 @@ VARIANTS: dict[str, ModelConfig] = {
     "convlstm": ConvLSTM(hidden=(4, 5, 6), kernel_size=3),
     "convlstm/channel": ConvLSTM(hidden=HIDDEN, kernel_size=3, peephole="channel"),
     "convlstm/full": ConvLSTM(hidden=HIDDEN, kernel_size=3, peephole="full", forget_bias=1.0),
+    "convlstm/position": ConvLSTM(hidden=HIDDEN, kernel_size=3, layer_norm="position"),
     "convlstm/chw": ConvLSTM(hidden=HIDDEN, kernel_size=3, layer_norm="chw", bias=False),
     "memory_flow": MemoryFlow(hidden=HIDDEN, kernel_size=3),
     "predrnn": PredRNN(hidden=HIDDEN, kernel_size=3),
@@ -29,12 +31,15 @@ VARIANTS: dict[str, ModelConfig] = {
 assert {name.split("/")[0] for name in VARIANTS} == set(MODELS), "a registered network has no contract tests"
 
 CHANNELS, HEIGHT, WIDTH = 3, 6, 7
+ALL = VARIANTS | EXAMPLES
+STRIDED = (8, 12)
+"""Size of the frames of the examples."""
 
 
-def network(name: str, dtype: torch.dtype = torch.float64) -> Network:
+def network(name: str, dtype: torch.dtype = torch.float64) -> SequenceNetwork:
     """The network with random weights, peepholes and norms included, so that nothing is hidden by zeros and ones."""
     torch.manual_seed(hash_of(name))
-    built = VARIANTS[name].build(CHANNELS, HEIGHT, WIDTH)
+    built = ALL[name].build(CHANNELS, *size_of(name))
     with torch.no_grad():
         for key, value in built.named_parameters():
             if "peephole" in key or "norm" in key:
@@ -49,3 +54,11 @@ def frames(batch: int = 3, time: int = 4, height: int = HEIGHT, width: int = WID
 
 def hash_of(name: str) -> int:
     return sum(ord(letter) * (place + 1) for place, letter in enumerate(name))
+
+
+def size_of(name: str) -> tuple[int, int]:
+    return STRIDED if name in EXAMPLES else (HEIGHT, WIDTH)
+
+
+def frames_of(name: str, **options) -> Tensor:
+    return frames(height=size_of(name)[0], width=size_of(name)[1], **options)

@@ -1,11 +1,13 @@
 """What every network promises, whoever wrote it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from tests.contract.networks import CHANNELS, HEIGHT, VARIANTS, WIDTH, frames, network
+from tests.contract.examples import with_noise
+from tests.contract.networks import ALL, CHANNELS, HEIGHT, VARIANTS, WIDTH, frames, frames_of, network
 from torch.utils._pytree import tree_flatten, tree_map
 
 from framecast import kernels
@@ -13,14 +15,20 @@ from framecast.kernels.reference import Direct
 from framecast.models import MODELS
 from framecast.models.mim import MIMBlock
 from framecast.nn.cell import Cell
-from framecast.nn.rollout import rollout
+from framecast.nn.direct_network import DirectNetwork
+from framecast.nn.encoder_forecaster import PhaseState
+from framecast.nn.network import Advance, Network, NetworkState, SequenceNetwork
+from framecast.nn.rollout import Rollout, observe, rollout
 
-pytestmark = pytest.mark.parametrize("name", VARIANTS)
+every = pytest.mark.parametrize("name", ALL)
+step_by_step = pytest.mark.parametrize("name", [name for name in ALL if ALL[name].feeds_back])
+registered = pytest.mark.parametrize("name", VARIANTS)
 KEYS = Path(__file__).parent / "state_keys.json"
 
 
+@step_by_step
 def test_streaming_equals_rollout(name: str) -> None:
-    net, x = network(name), frames()
+    net, x = network(name), frames_of(name)
     whole = rollout(net, x, 6)
     state, outputs = None, []
     for t in range(4):
@@ -32,24 +40,48 @@ def test_streaming_equals_rollout(name: str) -> None:
     assert torch.equal(branch.frames, whole.frames[:, 4:])
 
 
+@every
+def test_a_forecast_goes_on_from_any_step(name: str) -> None:
+    """Frame by frame, from a stream in the middle, and from a forecast under way: the same bits as at once."""
+    net, x = network(name), frames_of(name)
+    whole = run(net, x, 6)
+    drive = with_noise(net, x, 6)
+    state = None
+    for t in range(3):
+        state = observe(net, x[:, t], state)
+    before = state
+    branch = rollout(net, x[:, 3:], 3, state=state, **drive)
+    assert torch.equal(branch.frames[..., -3:, :, :, :], whole.frames[..., -3:, :, :, :])
+    begun = rollout(net, x[:, 3:], 1, state=before, **{key: value[:, :, :1] for key, value in drive.items()})
+    rest = rollout(net, x[:, :0], 2, state=begun.state, **{key: value[:, :, 1:] for key, value in drive.items()})
+    assert torch.equal(rest.frames, whole.frames[..., -2:, :, :, :])
+    stream = observe(net, x[:, 3], begun.state)
+    again = observe(net, x[:, 3], observe(net, x[:, 3], before))
+    for left, right in zip(tree_flatten(stream.state)[0], tree_flatten(again.state)[0], strict=True):
+        assert left is right is None or torch.equal(left, right), "a forecast must leave the stream as it was"
+
+
+@every
 def test_same_input_same_output(name: str) -> None:
-    net, x = network(name), frames()
-    first = rollout(net, x, 6).frames
-    rollout(net, frames(batch=2, time=3), 5)
-    assert torch.equal(first, rollout(net, x, 6).frames)
+    net, x = network(name), frames_of(name)
+    first = run(net, x, 6).frames
+    run(net, frames_of(name, batch=2, time=3), 5)
+    assert torch.equal(first, run(net, x, 6).frames)
 
 
+@every
 def test_rows_are_independent(name: str) -> None:
-    net, x = network(name), frames()
-    together = rollout(net, x, 5).frames
+    net, x = network(name), frames_of(name)
+    together = run(net, x, 5).frames
     for row in range(len(x)):
-        alone = rollout(net, x[row : row + 1], 5).frames
+        alone = run(net, x[row : row + 1], 5).frames
         torch.testing.assert_close(alone, together[row : row + 1], rtol=1e-12, atol=1e-13)
 
 
+@every
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     net = network(name)
-    result = rollout(net, frames(), 6, aux=True)
+    result = run(net, frames_of(name), 6, aux=True)
     loss = result.frames.square().sum()
     if net.regularizer is not None:
         loss = loss + net.regularizer(result.aux)
@@ -58,44 +90,101 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     assert not dead
 
 
+@every
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 def test_dtype_and_device_follow_the_input(name: str, dtype: torch.dtype) -> None:
-    net, x = network(name, dtype), frames(dtype=dtype)
-    result = rollout(net, x, 5)
+    net, x = network(name, dtype), frames_of(name, dtype=dtype)
+    result = run(net, x, 5)
     leaves = [leaf for leaf in tree_flatten(result.state)[0] if isinstance(leaf, torch.Tensor)]
     assert all(value.dtype == dtype for value in [result.frames, *leaves])
-    meta = rollout(net.to("meta"), x.to("meta"), 5)
+    meta = run(net.to("meta"), x.to("meta"), 5)
     assert meta.frames.device.type == "meta"
 
 
+def run(net: SequenceNetwork, x: torch.Tensor, steps: int, *, aux: bool = False) -> Rollout:
+    return rollout(net, x, steps, aux=aux, **with_noise(net, x, steps))
+
+
+@step_by_step
 def test_one_step_exports_with_free_sizes(name: str) -> None:
-    net, x = network(name), frames()[:, 0]
+    net, x = network(name), frames_of(name)[:, 0]
+    assert isinstance(net, Network)
     state = net.init_state(x)
-    b, h, w = (
-        torch.export.Dim("b", min=1, max=64),
-        torch.export.Dim("h", min=4, max=64),
-        torch.export.Dim("w", min=4, max=64),
-    )
-    fixed = VARIANTS[name].fixed_size
-    axes = {0: b} if fixed else {0: b, 2: h, 3: w}
-
-    def free(value: torch.Tensor) -> dict:
-        return {axis: dim for axis, dim in axes.items() if axis == 0 or value.shape[axis] > 1}
-
-    exported = torch.export.export(net, (x, state), dynamic_shapes=(free(x), tree_map(free, state)))
-    other = frames(batch=5)[:, 0] if fixed else frames(batch=5, height=9, width=5)[:, 0]
-    again = frames(batch=5, time=2)[:, 1] if fixed else frames(batch=5, time=2, height=9, width=5)[:, 1]
-    got, got_state, _ = exported.module()(other, net.init_state(other))
+    fixed = ALL[name].fixed_size
+    exported = exported_with_free_sizes(net, (x, state), net.stride, fixed=fixed)
+    other = frames_of(name, batch=5)[:, 0] if fixed else frames(batch=5, **larger(net.stride))[:, 0]
+    again = frames_of(name, batch=5, time=2)[:, 1] if fixed else frames(batch=5, time=2, **larger(net.stride))[:, 1]
+    got, got_state, _ = exported(other, net.init_state(other))
     expected, expected_state, _ = net(other, net.init_state(other))
     torch.testing.assert_close(got, expected)
-    torch.testing.assert_close(exported.module()(again, got_state)[0], net(again, expected_state)[0])
+    torch.testing.assert_close(exported(again, got_state)[0], net(again, expected_state)[0])
 
 
+def larger(stride: int) -> dict[str, int]:
+    return {"height": 9 * stride, "width": 5 * stride}
+
+
+def exported_with_free_sizes(net: torch.nn.Module, inputs: tuple, stride: int, *, fixed: bool = False) -> Callable:
+    """A graph for any batch, and for any multiple of the stride unless the size is fixed."""
+    batch = torch.export.Dim("b", min=1, max=64)
+    rows, columns = (torch.export.Dim(name, min=4, max=64) for name in "hw")
+    rows, columns = (rows, columns) if stride == 1 else (torch.export.Dim.AUTO,) * 2
+
+    def free(value: torch.Tensor) -> dict:
+        size = {} if fixed or value.shape[-2] == 1 else {value.ndim - 2: rows, value.ndim - 1: columns}
+        return {0: batch, **size}
+
+    return torch.export.export(net, inputs, dynamic_shapes=tree_map(free, inputs)).module()
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_two_phases_export_as_two_graphs(noise: bool) -> None:
+    net, x = network("two_phases/noise" if noise else "two_phases"), frames_of("two_phases")[:, 0]
+    other = frames(batch=5, **larger(net.stride))[:, 0]
+
+    class Emit(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, drive: torch.Tensor, state: PhaseState) -> Advance:
+            return self.net.emit(None, state, drive)
+
+    class Observe(Emit):
+        def forward(self, frame: torch.Tensor, state: NetworkState) -> Advance:
+            return self.net.observe(frame, PhaseState(state, None))
+
+    @torch.no_grad()
+    def begun(frame: torch.Tensor) -> tuple[NetworkState, torch.Tensor, PhaseState]:
+        state = net.observe(frame, None).state
+        drive = torch.rand(len(frame), 16 * CHANNELS, frame.shape[-2] // 4, frame.shape[-1] // 4).to(frame)
+        return state.encoder, drive, net.emit(None, state, drive).state
+
+    encoder, drive, ahead = begun(x)
+    observed = exported_with_free_sizes(Observe(), (x, encoder), net.stride)
+    emitted = exported_with_free_sizes(Emit(), (drive, ahead), net.stride)
+    encoder, drive, ahead = begun(other)
+    torch.testing.assert_close(
+        observed(other, encoder).state.encoder, net.observe(other, PhaseState(encoder, None)).state.encoder
+    )
+    torch.testing.assert_close(emitted(drive, ahead), net.emit(None, ahead, drive))
+
+
+def test_a_direct_network_exports_as_one_pass() -> None:
+    net, x = network("direct"), frames_of("direct")[:, :3]
+    assert isinstance(net, DirectNetwork)
+    other = frames(batch=5, time=3, **larger(1))
+    torch.testing.assert_close(exported_with_free_sizes(net.body, (x,), 1)(other), net.body(other))
+
+
+@step_by_step
 def test_forward_equals_gates(name: str) -> None:
-    net, x = network(name), frames()
+    net, x = network(name), frames_of(name)
+    assert isinstance(net, Network)
     state = net.init_state(x[:, 0])
     for t in range(4):
-        rising, memory = x[:, t], state.memory
+        rising = x[:, t] if net.stem is None else net.stem(x[:, t])[0]
+        memory = state.memory
         for cell, old in zip(net.cells, state.cells, strict=True):
             assert isinstance(cell, Cell)
             values, step = cell.gates(rising, memory, old), cell(rising, memory, old)
@@ -111,12 +200,15 @@ def test_forward_equals_gates(name: str) -> None:
         _, state, _ = net(x[:, t], state)
 
 
+@every
 def test_state_keys_are_frozen(name: str) -> None:
-    """Weights outlive code: a key that changes makes saved models unreadable. Add to the file, never change it."""
+    """Weights outlive code: a key that changes makes saved models unreadable, an order that changes makes checkpoints so.
+    Add to the file, never change it."""
     frozen = json.loads(KEYS.read_text())
-    assert {key: list(value.shape) for key, value in network(name).state_dict().items()} == frozen[name]
+    assert [(key, list(value.shape)) for key, value in network(name).state_dict().items()] == list(frozen[name].items())
 
 
+@registered
 def test_weights_are_prepared_once_per_rollout(name: str) -> None:
     class Counting(Direct):
         def __init__(self) -> None:
@@ -140,6 +232,7 @@ def test_weights_are_prepared_once_per_rollout(name: str) -> None:
     assert len(counting.prepared) == 2 * once
 
 
+@registered
 def test_a_cell_never_calls_torch_convolutions_itself(name: str) -> None:
     import inspect
     import sys
@@ -149,6 +242,7 @@ def test_a_cell_never_calls_torch_convolutions_itself(name: str) -> None:
     assert "nn.Conv" not in source
 
 
+@registered
 def test_channels_that_are_given_go_in_and_do_not_come_out(name: str) -> None:
     torch.manual_seed(0)
     net = VARIANTS[name].build(CHANNELS, HEIGHT, WIDTH, 2).double()

@@ -42,7 +42,7 @@ def test_bf16_is_for_the_network_only(model: ModelConfig) -> None:
         trainer.forecaster.network.regularizer.register_forward_hook(lambda *all: regular.append(all[-1].dtype))
     (batch,) = next(training_batches(dataset, seed=0, batch_size=2))
     trainer.iterate([batch])
-    (frames, _, _, pixels, _), loss = entered
+    (frames, _, _, pixels, *_), loss = entered
     assert frames.dtype == pixels.dtype == loss.dtype == torch.float32
     assert torch.equal(frames, batch.frames)
     assert pixels.item() == 2 * 5 * 32 * 32

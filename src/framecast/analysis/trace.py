@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from framecast.data.windows.loader import Batch
+from framecast.errors import UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.nn.cell import Cell, Memory, State, Step
-from framecast.nn.network import Network
+from framecast.nn.network import Network, SequenceNetwork
 from framecast.nn.rollout import Rollout, rollout
 from framecast.transforms.channels import divide_channels
 
@@ -93,16 +94,20 @@ def count_frame_channels(forecaster: Forecaster) -> int:
     return forecaster.spec.channels * forecaster.patch**2
 
 
-def trace(network: Network, inputs: NetworkInput, on_visit: Callable[[CellVisit], None]) -> Rollout:
+def trace(network: SequenceNetwork, inputs: NetworkInput, on_visit: Callable[[CellVisit], None]) -> Rollout:
     """Run a network through time as a forecast does, and show each cell at each step.
 
     Args:
         network: the network whose cells are traced.
         inputs: frames of the context and what is fed with them.
         on_visit: called with every visit, in the order in which they are computed.
+
+    Raises:
+        UsageError: a network that does not go step by step.
     """
+    if not isinstance(network, Network):
+        raise UsageError("study", got=type(network).__name__, expected="a network whose cells take every step")
     with _hooked(network, on_visit):
-        # With auxiliary outputs no step is replayed from a recording, which would call no hook.
         return rollout(network, inputs.patches, inputs.steps, extra=inputs.extra, aux=True)
 
 

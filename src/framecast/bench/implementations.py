@@ -293,7 +293,8 @@ def make_implementations(names: Sequence[str], setting: Setting, model: str, *, 
             trained = training if shared else SharedTraining(setting, model)
             implementations.append(FramecastImplementation(name, trained, *SWITCHES[name]))
         else:
-            opponent = make_opponent(name, setting, model)
-            opponent.module.take_weights(training.forecaster.network)
+            opponent, network = make_opponent(name, setting, model), training.forecaster.network
+            assert isinstance(network, Network)
+            opponent.module.take_weights(network)
             implementations.append(opponent)
     return implementations

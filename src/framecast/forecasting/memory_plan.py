@@ -13,6 +13,7 @@ from framecast.errors import UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.formatting import format_bytes
 from framecast.memory_usage import free_bytes, held_bytes, peak_tensor_bytes
+from framecast.nn.network import Advance, Network
 from framecast.nn.tiled_network import BLENDED, TileLayout, cover_with_tiles, measure_reach
 from framecast.types import FrameSpec
 
@@ -171,7 +172,8 @@ def plan_memory(
             return MemoryPlan(layout, batch, cut.cells, forecaster.patch, total, limit, idle)
     least = format_bytes(min(total for _, _, total in choices))
     fix = "allow more, give a smaller --tile or --overlap, or predict a part of the domain"
-    fix = "allow more: this network takes frames of one size, as a whole" if cut.is_fixed else fix
+    kind = "of one size, " if forecaster.config.fixed_size else ""
+    fix = f"allow more: this network takes frames {kind}as a whole" if cut.is_fixed else fix
     raise UsageError("memory", got=f"a limit of {format_bytes(limit)}", expected=f"about {least} or more", fix=fix)
 
 
@@ -195,7 +197,12 @@ def choose_tiles(forecaster: Forecaster, size: tuple[int, int], room: MemoryLimi
     if room.tile == 0 and room.overlap is not None:
         raise _overlap_alone(room)
     one_size = trained if forecaster.config.fixed_size else None
-    far = None if one_size else measure_reach(forecaster.network, input_channels(forecaster))
+    network = forecaster.network
+    if not (network.tileable and isinstance(network, Network)):
+        if room.tile:
+            raise UsageError("--tile", got=f"{room.tile} pixels", expected="0: this network is computed as a whole")
+        return TileChoice(cells, None, None, None, is_fixed=True)
+    far = None if one_size else measure_reach(network, input_channels(forecaster))
     tile = None
     if room.tile or (room.tile is None and far is None and (cells[0] > trained[0] or cells[1] > trained[1])):
         tile = one_size or ((-(-room.tile // forecaster.patch),) * 2 if room.tile else trained)
@@ -213,7 +220,7 @@ class TileChoice(NamedTuple):
     """None for a quarter of a tile, whose size is not known yet."""
     reach: int | None
     is_fixed: bool
-    """Whether the network takes tiles of the trained size only."""
+    """Whether the network takes no other tiles: it knows one size, or has maps of several."""
 
     def layout(self, most: int, *, on_disk: bool) -> TileLayout:
         """In tiles whose edges may be `most` cells; never so small that most of the work is done twice."""
@@ -272,13 +279,18 @@ def halvings(batch_size: int) -> list[int]:
 
 def measure_step_memory(forecaster: Forecaster) -> StepMemory:
     """Count what a step needs, on a small map or the only one that fits; by taking one."""
-    network, weight = forecaster.network, next(forecaster.parameters())
-    spec, one_size = forecaster.spec, forecaster.config.fixed_size
-    rows, columns = forecaster.cells(spec.height, spec.width) if one_size else (SAMPLE, SAMPLE)
+    network, spec, weight = forecaster.network, forecaster.spec, next(forecaster.parameters())
+    sample = -(-SAMPLE // network.stride) * network.stride
+    rows, columns = forecaster.cells(spec.height, spec.width) if forecaster.config.fixed_size else (sample, sample)
     frame = weight.new_zeros(1, input_channels(forecaster), rows, columns)
+
+    def move(state: Any) -> Advance:
+        moved = network.observe(frame, state)
+        return moved if moved.frame is not None else network.emit(None, moved.state)
+
     with torch.inference_mode():
-        _, state, _ = network(frame)
-        step = peak_tensor_bytes(lambda: network(frame, state))
+        state = move(None).state
+        step = peak_tensor_bytes(lambda: move(state))
     area = rows * columns
     return StepMemory(sum(leaf.nbytes for leaf in tree_leaves(state)) / area, step / area)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from framecast.errors import CheckpointError, UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.models import MIM, ConvLSTM, ModelConfig, PredRNN, PredRNNPP, PredRNNV2
-from framecast.nn.conv import Norm
+from framecast.nn.norm import Norm
 from framecast.transforms.normalize import Identity, Range
 from framecast.types import FrameSpec
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from framecast.errors import UsageError
-from framecast.nn.network import Network
+from framecast.nn.network import SequenceNetwork
 
 Hiddens = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 """Hidden channels of each layer, bottom up."""
@@ -28,19 +28,32 @@ class ModelConfig(BaseModel):
         """Whether the network has parameters of the map's shape, and so fits one frame size only."""
         return getattr(self, "layer_norm", None) == "chw"
 
+    @property
+    def value_range(self) -> tuple[float, float] | None:
+        """What the network can answer, network units: (0, 1) behind a sigmoid, (-1, 1) behind a tanh; None for any.
+
+        The value range of the data is brought there, and a normalizer that has no such range is refused.
+        """
+        return None
+
+    @property
+    def feeds_back(self) -> bool:
+        """Whether the network is fed its own frames, see `SequenceNetwork.feeds_back`; if not, sampling must be free."""
+        return True
+
     @abstractmethod
-    def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> SequenceNetwork:
         """Build the network with fresh weights, drawn from torch's global generator.
 
         Args:
             channels: channels of a (patchified) frame, which go in and come out.
-            height: rows of the map.
-            width: columns of the map.
+            height: rows of such a frame, which is padded to the next multiple of the network's stride.
+            width: columns, as for the rows.
             extra: channels that go in beside them and do not come out (covariates, a mask).
         """
 
 
-def build_network(config: ModelConfig, channels: int, height: int, width: int, extra: int) -> Network:
+def build_network(config: ModelConfig, channels: int, height: int, width: int, extra: int) -> SequenceNetwork:
     """The network of a configuration, which may be of one's own; see `ModelConfig.build`.
 
     Raises:

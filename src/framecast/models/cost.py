@@ -11,7 +11,7 @@ from torch.utils.flop_counter import flop_registry
 
 from framecast.models import ModelConfig
 from framecast.models.config import build_network
-from framecast.nn.network import Network
+from framecast.nn.network import SequenceNetwork
 from framecast.nn.rollout import rollout
 
 COUNTED = 2
@@ -32,7 +32,15 @@ class Cost(NamedTuple):
 
 
 def count_cost(
-    config: ModelConfig, channels: int, height: int, width: int, *, patch: int, frames: int, extra: int = 0
+    config: ModelConfig,
+    channels: int,
+    height: int,
+    width: int,
+    *,
+    patch: int,
+    frames: int,
+    context: int | None = None,
+    extra: int = 0,
 ) -> Cost:
     """Count the cost of a network.
 
@@ -43,16 +51,20 @@ def count_cost(
         width: W of a frame, pixels.
         patch: P, pixels.
         frames: T, frames of a sequence, so that T - 1 are predicted.
+        context: J, after which a network that does not feed back begins to predict; by default half of T.
         extra: E, input channels that are not predicted (covariates, a mask).
     """
     with torch.device("meta"):
         rows, columns = -(-height // patch), -(-width // patch)
         network = build_network(config, channels * patch**2, rows, columns, extra * patch**2)
+        rows, columns = (-(-edge // network.stride) * network.stride for edge in (rows, columns))
         sequence = torch.empty(1, frames, channels * patch**2, rows, columns)
         covariates = torch.empty(1, frames - 1, extra * patch**2, rows, columns) if extra else None
     steps = frames - 1
-    work = _count_rollout(network, sequence, covariates, min(steps, COUNTED))
-    if steps > COUNTED:
+    if not network.feeds_back:
+        sequence = sequence[:, : context or max(frames // 2, 1)]
+    work = _count_rollout(network, sequence, covariates, min(steps, COUNTED) if network.feeds_back else steps)
+    if steps > COUNTED and network.feeds_back:
         shorter = _count_rollout(network, sequence, covariates, COUNTED - 1)
         work = _Work(*(a + (steps - COUNTED) * (a - b) for a, b in zip(work, shorter, strict=True)))
     parameters = sum(p.numel() for p in network.parameters())
@@ -76,7 +88,7 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def _count_rollout(network: Network, sequence: Tensor, covariates: Tensor | None, steps: int) -> _Work:
+def _count_rollout(network: SequenceNetwork, sequence: Tensor, covariates: Tensor | None, steps: int) -> _Work:
     parameters = {id(p) for p in network.parameters()}
     saved: dict[tuple[int, int], int] = {}
     alive: list[Tensor] = []  # an id is only unique among objects that live

@@ -21,8 +21,9 @@ from torch import Tensor
 from framecast import kernels
 from framecast.models.config import ConvConfig, equal
 from framecast.nn.cell import Cell, Memory, Step
-from framecast.nn.conv import GateConv, Norm
+from framecast.nn.conv import GateConv
 from framecast.nn.network import Network, pixel_head
+from framecast.nn.norm import Norm
 from framecast.types import Hidden
 
 

@@ -33,8 +33,9 @@ from framecast import kernels
 from framecast.models.config import ConvConfig, equal
 from framecast.models.predrnn import STLSTMCell, STLSTMState
 from framecast.nn.cell import Cell, Memory, State, Step, zeros
-from framecast.nn.conv import GateConv, Norm
+from framecast.nn.conv import GateConv
 from framecast.nn.network import Network, pixel_head
+from framecast.nn.norm import Norm
 from framecast.types import Hidden
 
 Difference = Literal["cascade", "hidden"]

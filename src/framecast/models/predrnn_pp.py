@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from framecast import kernels
 from framecast.models.config import ConvConfig
 from framecast.nn.cell import Cell, Memory, Step, zeros
-from framecast.nn.conv import GateConv, Norm
+from framecast.nn.conv import GateConv
 from framecast.nn.network import Network, pixel_head
+from framecast.nn.norm import Norm
 from framecast.types import Hidden
 
 

@@ -3,6 +3,9 @@
 x        rises    from a layer to the one above, within a frame
 state    stays    in its own layer, from one frame to the next
 memory   zigzags  up through all layers, then to the bottom of the next frame
+
+A queue is a state of several tensors; what each frame fills anew (a highway) is a memory whose value the bottom cell
+ignores.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ class Step(NamedTuple):
     state: State
     """Stays."""
     aux: dict[str, Tensor] = {}  # noqa: RUF012 -- a NamedTuple's default is never mutated
-    """What an auxiliary loss asked for; empty otherwise."""
+    """What an auxiliary loss or a wrapper asked for, by the symbols of `gates`; empty otherwise. A wrapper that needs the
+    output gate builds its cell so that it reports "o", and takes that out of what it hands on itself."""
 
 
 class Cell(nn.Module, ABC):
@@ -42,6 +46,10 @@ class Cell(nn.Module, ABC):
     """Channels of each memory that enters; () for none; None to pass any memory through unchanged."""
     memory_channels_out: tuple[int, ...] | None = ()
     """Channels of each memory that leaves; None where `memory_channels` is None."""
+    scale: float = 1
+    """Rows and columns of `out` over those of x, 2 or 1/2 for a cell that ends in a resampler; the state has x's."""
+    window: int = 1
+    """Rows and columns of x are multiples of it."""
 
     @abstractmethod
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> State:
@@ -58,6 +66,10 @@ class Cell(nn.Module, ABC):
         The equations written out without fused arithmetic: the oracle of `forward` and the source of analyses. Always
         holds "h", the hidden state, which equals `forward`'s `out`.
         """
+
+    def penalty(self) -> Tensor | None:
+        """A loss of the cell's weights alone, a number; None for none. A wrapper hands on that of its cell."""
+        return None
 
 
 def zeros(like: Tensor, *shape: int) -> Tensor:

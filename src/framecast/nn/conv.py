@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -11,20 +10,7 @@ from torch import Tensor, nn
 
 from framecast import kernels
 from framecast.errors import UsageError
-
-Norm = Literal["chw", "channel_affine"]
-"""Layer normalisation over all of C, H, W of a sample; the two published flavours differ in their affine parameters:
-"chw" has one scale and shift per channel and pixel (PyTorch codes; fixes the map size), "channel_affine" per channel
-(TensorFlow codes; any size)."""
-
-
-def layer_norm(norm: Norm | None, channels: int, size: tuple[int, int]) -> nn.Module:
-    """Layer normalisation over (C, H, W), biased variance, eps 1e-5; the identity for None."""
-    if norm is None:
-        return nn.Identity()
-    if norm == "chw":
-        return nn.LayerNorm([channels, *size])
-    return nn.GroupNorm(1, channels)
+from framecast.nn.norm import Norm, layer_norm
 
 
 class GateConv(nn.Module):

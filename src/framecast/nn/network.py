@@ -1,19 +1,112 @@
-"""A network: a stack of cells and a head. It knows no cell by name."""
+"""What any network offers a rollout, and the kind that goes step by step: a stack of cells and a head."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from fractions import Fraction
+from math import lcm
+from typing import Any, NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
-from framecast.errors import UsageError
+from framecast.errors import InputError, UsageError
 from framecast.nn.cell import Cell, Memory, State, zeros
 from framecast.nn.conv import GateConv
 from framecast.types import Frame
 
 Aux = dict[str, tuple[Tensor, ...]]
 """What the cells reported, by name; one tensor per reporting cell, bottom up."""
+
+
+class Advance(NamedTuple):
+    """Where a network stands after it observed or emitted a frame. A value: keep it, copy it, branch from it."""
+
+    frame: Tensor | None
+    """(B, C, H, W), the newest prediction; None where observing a frame predicts none."""
+    state: Any
+    """What to go on with."""
+    aux: Aux = {}  # noqa: RUF012 -- a NamedTuple's default is never mutated
+    """What the cells reported."""
+
+
+class SequenceNetwork(nn.Module, ABC):
+    """What rollouts, trainings and forecasters ask of any network: it observes true frames, and emits predicted ones.
+
+    Three kinds: `Network` predicts step by step and is fed its own frames, `EncoderForecaster` encodes the past and then
+    writes the future, `DirectNetwork` turns a block of frames into the next block.
+    """
+
+    feeds_back: bool = False
+    """Whether the frame that is predicted enters next, so that a training may feed the true one in its place, and
+    whether frames of the context are predicted too."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        """Rows and columns of what enters are multiples of it."""
+        self.regularizer: nn.Module | None = None
+        """Turns the reports of a rollout, a list of `Aux`, into a loss, with weights of its own; None for none."""
+
+    @abstractmethod
+    def init_state(self, frame: Frame) -> Any:
+        """The state before the first frame, for batch, size, dtype and device of `frame`."""
+
+    @abstractmethod
+    def observe(self, frame: Frame, state: Any) -> Advance:
+        """A true frame enters.
+
+        Args:
+            frame: (B, C + E, H, W), network units, with the channels that are given beside it.
+            state: what came before; None before the first frame.
+        """
+
+    @abstractmethod
+    def emit(self, frame: Tensor | None, state: Any, drive: Tensor | None = None) -> Advance:
+        """Predict the next frame, where no true one is left to observe.
+
+        Args:
+            frame: (B, C + E, H, W), the newest prediction with the channels that are given beside it, or None.
+            state: what came before.
+            drive: (B * M, *drive_shape), noise for M members of each sequence, side by side; None for zeros.
+        """
+
+    def drive_shape(self, height: int, width: int) -> tuple[int, ...] | None:
+        """Shape of the noise of one step for frames of height x width; None for a network that takes none."""
+        return None
+
+    def penalty(self) -> Tensor | None:
+        """A loss of the weights alone, a number; None for none."""
+        return None
+
+    @property
+    def tileable(self) -> bool:
+        """Whether a step can be computed in tiles: all of its maps have the size of the frame."""
+        return False
+
+    def check_size(self, frame: Frame) -> None:
+        """Refuse by an InputError a frame whose size is no multiple of the stride."""
+        height, width = frame.shape[-2:]
+        if height % self.stride or width % self.stride:
+            expected = f"multiples of {self.stride}, the stride of this network"
+            raise InputError("frames", got=f"{height}x{width}", expected=expected, fix="pad them")
+
+
+class Stem(nn.Module, ABC):
+    """The way into a network that works on a smaller map: (B, C, H, W) to features and skips.
+
+    Args:
+        stride: rows and columns of a frame for one of the features.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    @abstractmethod
+    def forward(self, frame: Frame) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Features (B, N, H / stride, W / stride), which rise through the cells, and what the head gets beside theirs."""
 
 
 class NetworkState(NamedTuple):
@@ -23,31 +116,46 @@ class NetworkState(NamedTuple):
     memory: Memory
 
 
-class Network(nn.Module):
+class Network(SequenceNetwork):
     """Cells, bottom up, and a head that turns the top hidden state into the next frame.
 
     Args:
         cells: at least one; the memory that leaves one enters the next, and the top one's the bottom of the next frame.
-        head: (B, N, H, W) to (B, C, H, W).
+        head: (B, N, H, W) to (B, C, H, W); the skips of the stem are its further arguments.
         regularizer: a module that turns the aux reports of a rollout into an additional loss, with weights of its own.
+        stem: what the frame goes through before the cells; None where they take it as it is.
 
     Raises:
         UsageError: no cells, or the memory of two neighbours does not fit.
     """
 
-    def __init__(self, cells: Sequence[Cell], head: nn.Module, regularizer: nn.Module | None = None) -> None:
-        super().__init__()
+    feeds_back = True
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        head: nn.Module,
+        regularizer: nn.Module | None = None,
+        stem: Stem | None = None,
+    ) -> None:
         _check_memory(cells)
+        shrink = 1 if stem is None else stem.stride
+        super().__init__(shrink * stack_stride(cells))
+        # In this order: checkpoints hold averages and moments by the place of a parameter, not by its name.
         self.cells = nn.ModuleList(cells)
         self.head = head
         self.regularizer = regularizer
+        self.stem = stem
 
     def init_state(self, frame: Frame) -> NetworkState:
-        """The state before the first frame: zeros that fit `frame` in batch, size, dtype and device."""
-        batch, _, height, width = frame.shape
-        cells = tuple(cell.init_state(batch, height, width, like=frame) for cell in self._stack())
-        memory = tuple(zeros(frame, batch, n, height, width) for n in self._stack()[0].memory_channels or ())
-        return NetworkState(cells, memory)
+        """The state before the first frame: zeros that fit `frame` in batch, size, dtype and device.
+
+        Raises:
+            InputError: a size that is no multiple of the stride.
+        """
+        self.check_size(frame)
+        shrink = 1 if self.stem is None else self.stem.stride
+        return init_stack(self._stack(), frame, frame.shape[-2] // shrink, frame.shape[-1] // shrink)
 
     def _stack(self) -> list[Cell]:
         return cast("list[Cell]", list(self.cells))
@@ -64,15 +172,84 @@ class Network(nn.Module):
         """
         if state is None:
             state = self.init_state(frame)
-        x, memory = frame, state.memory
-        states: list[State] = []
-        aux: Aux = {}
-        for cell, old in zip(self.cells, state.cells, strict=True):
-            x, memory, new, report = cell(x, memory, old)
-            states.append(new)
-            for name, value in report.items():
-                aux[name] = (*aux.get(name, ()), value)
-        return self.head(x), NetworkState(tuple(states), memory), aux
+        x, skips = (frame, ()) if self.stem is None else self.stem(frame)
+        x, state, aux = climb(self._stack(), x, state)
+        return self.head(x, *skips), state, aux
+
+    def observe(self, frame: Frame, state: NetworkState | None) -> Advance:
+        """One step in time, which predicts the next frame."""
+        return Advance(*self(frame, state))
+
+    def emit(self, frame: Tensor | None, state: NetworkState, drive: Tensor | None = None) -> Advance:
+        """One step in time that is fed the prediction of the last one."""
+        return Advance(*self(frame, state))
+
+    def penalty(self) -> Tensor | None:
+        """The penalties of the cells together, a number; None where no cell has one."""
+        return stack_penalty(self._stack())
+
+    @property
+    def tileable(self) -> bool:
+        """Whether there is neither a stem, nor a level, nor a window."""
+        return self.stem is None and self.stride == 1 and all(cell.scale == 1 for cell in self._stack())
+
+
+def climb(cells: Sequence[Cell], x: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState, Aux]:
+    """Let one frame's features rise through a stack.
+
+    Args:
+        cells: bottom up.
+        x: (B, N, H, W), what enters the bottom one.
+        state: of the stack.
+
+    Returns:
+        what leaves the top one, the new state, and what the cells reported.
+    """
+    memory = state.memory
+    states: list[State] = []
+    aux: Aux = {}
+    for cell, old in zip(cells, state.cells, strict=True):
+        x, memory, new, report = cell(x, memory, old)
+        states.append(new)
+        for name, value in report.items():
+            aux[name] = (*aux.get(name, ()), value)
+    return x, NetworkState(tuple(states), memory), aux
+
+
+def init_stack(cells: Sequence[Cell], like: Tensor, height: int, width: int) -> NetworkState:
+    """The state of a stack before the first frame.
+
+    Args:
+        cells: bottom up.
+        like: (B, ...), of the batch, dtype and device.
+        height: rows of the map that enters the bottom cell.
+        width: its columns.
+    """
+    batch = len(like)
+    sizes = [(int(height * level), int(width * level)) for level in stack_levels(cells)]
+    states = tuple(cell.init_state(batch, *size, like=like) for cell, size in zip(cells, sizes, strict=False))
+    memory = tuple(zeros(like, batch, n, height, width) for n in cells[0].memory_channels or ())
+    return NetworkState(states, memory)
+
+
+def stack_levels(cells: Sequence[Cell]) -> list[Fraction]:
+    """Size of the map that enters each cell, and last of that which leaves the top one, over that of the bottom's."""
+    levels = [Fraction(1)]
+    for cell in cells:
+        levels.append(levels[-1] * Fraction(cell.scale))
+    return levels
+
+
+def stack_stride(cells: Sequence[Cell]) -> int:
+    """What rows and columns at the bottom are multiples of, so that they fit every level and every window."""
+    windows = (*(cell.window for cell in cells), 1)
+    return lcm(*((window / level).numerator for window, level in zip(windows, stack_levels(cells), strict=True)))
+
+
+def stack_penalty(cells: Sequence[Cell]) -> Tensor | None:
+    """The penalties of the cells together, a number; None where no cell has one."""
+    terms = [term for cell in cells if (term := cell.penalty()) is not None]
+    return torch.stack(terms).sum() if terms else None
 
 
 def pixel_head(hidden: int, channels: int, *, bias: bool = False) -> GateConv:

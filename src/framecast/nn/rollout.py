@@ -2,95 +2,176 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from framecast.devices import to_device
 from framecast.errors import InputError
 from framecast.kernels import checkpointed, rollout_scope
-from framecast.nn.network import Aux, Network, NetworkState
-from framecast.types import Frames, Known
+from framecast.nn.network import Advance, Aux, SequenceNetwork
+from framecast.types import Frame, Frames, Known
+
+_STREAM = 0xD21E
 
 
 class Rollout(NamedTuple):
     """What a rollout gives."""
 
     frames: Frames
-    """(B, steps, C, H, W); frames[:, t] predicts frame t + 1."""
-    state: NetworkState
-    """The state after the last step."""
+    """(B, S, C, H, W), predictions, the newest last: of a network that feeds back S = steps, and frames[:, t] predicts
+    frame t + 1; of any other of the frames behind the true ones only. (B, M, S, C, H, W) of M members."""
+    state: Advance
+    """Where to go on: with true frames, or without any."""
     aux: list[Aux]
-    """What the cells reported, one entry per step; empty unless asked for."""
+    """What the cells reported, one entry for each frame that entered or came out; empty unless asked for."""
 
 
 def rollout(
-    network: Network,
+    network: SequenceNetwork,
     frames: Frames,
     steps: int,
     known: Known | None = None,
-    state: NetworkState | None = None,
+    state: Advance | None = None,
     *,
     extra: Tensor | None = None,
+    drive: Tensor | None = None,
     aux: bool = False,
 ) -> Rollout:
-    """Run a network through time, feeding true frames where known and its own predictions elsewhere.
+    """Run a network through time: it observes true frames where known, and emits frames where there are none.
 
-    Predictions that are fed back are neither detached nor clipped.
+    A network that feeds back is given its own predictions there, neither detached nor clipped.
 
     Args:
         network: the network.
-        frames: (B, T, C, H, W) true frames, network units.
-        steps: how many frames to predict; any number, also beyond T.
+        frames: (B, T, C, H, W) true frames, network units; T may be 0 where a state is given, to go on with its forecast.
+        steps: how many frames to predict, those of the context but the first included; any number, also beyond T.
         known: (B, steps), which steps are fed the true frame; step 0 always is. By default true while frames last,
             which is the rollout of a forecast: nothing of the future is needed. Its values are checked on the CPU
-            only: to read them from a GPU would make the host wait.
+            only: to read them from a GPU would make the host wait. Only for a network that feeds back.
         state: where to go on from; None for the start of a sequence.
         extra: (B, steps, E, H, W), channels that each step is given behind those of the frame and that are not
-            predicted, network units.
+            predicted, network units. Only for a network that feeds back.
+        drive: (B, M, K, *drive_shape), noise of M members for the K steps from the last true frame on, see `draw_noise`;
+            None for none.
         aux: whether to collect the cells' reports.
 
     Raises:
-        InputError: no frames or steps, `known` or `extra` has another shape, or a frame is asked for that is not there.
+        InputError: no frames or steps, `known`, `extra` or `drive` has another shape or no meaning for this network, or
+            a frame is asked for that is not there.
     """
-    _check(frames, steps, known, extra)
+    _check(network, frames, steps, known, extra, state)
+    _check_drive(network, frames, steps, drive)
     available = frames.shape[1]
     mask = None if known is None else to_device(known, frames.device)[:, :, None, None, None]
+    last = Advance(None, None) if state is None else state
     predictions: list[Tensor] = []
     reports: list[Aux] = []
-    frame = frames[:, 0]
     with rollout_scope():
         for t in range(steps):
-            if t > 0:
-                frame = frames[:, t] if t < available and mask is None else predictions[-1]
-                if t < available and mask is not None:
-                    frame = torch.where(mask[:, t], frames[:, t], frame)
-            prediction, state, report = checkpointed(network, _entering(frame, extra, t), state)
-            predictions.append(prediction)
-            if aux:
-                reports.append(report)
-    assert state is not None
-    return Rollout(torch.stack(predictions, 1), state, reports)
+            if t < available:
+                frame = frames[:, t]
+                if t > 0 and mask is not None:
+                    assert last.frame is not None
+                    frame = torch.where(mask[:, t], frame, last.frame)
+                last = checkpointed(network.observe, _entering(frame, extra, t), last.state)
+                reports += [last.aux] if aux else []
+            if t >= available or (t == available - 1 and last.frame is None):
+                noise = None if drive is None else drive[:, :, t - max(available - 1, 0)].flatten(0, 1)
+                last = checkpointed(network.emit, _entering(last.frame, extra, t), last.state, noise)
+                reports += [last.aux] if aux else []
+            if last.frame is not None:
+                predictions.append(last.frame)
+    stacked = torch.stack(predictions, 1)
+    members = stacked if drive is None else stacked.unflatten(0, drive.shape[:2])
+    return Rollout(members, last, reports)
 
 
-def _entering(frame: Tensor, extra: Tensor | None, t: int) -> Tensor:
-    return frame if extra is None else torch.cat([frame, extra[:, t]], 1)
+def observe(
+    network: SequenceNetwork, frame: Frame, state: Advance | None = None, *, extra: Tensor | None = None
+) -> Advance:
+    """Let a network take one true frame, without a forecast beyond what that gives by itself.
+
+    Args:
+        network: the network.
+        frame: (B, C, H, W), network units.
+        state: where to go on from; None for the start of a sequence.
+        extra: (B, E, H, W), channels that are given behind those of the frame.
+    """
+    entering = frame if extra is None else torch.cat([frame, extra], 1)
+    with rollout_scope():
+        return network.observe(entering, None if state is None else state.state)
 
 
-def _check(frames: Tensor, steps: int, known: Tensor | None, extra: Tensor | None) -> None:
+def draw_noise(
+    shape: tuple[int, ...], seeds: Sequence[tuple[int, ...]], leads: range, members: int, like: Tensor
+) -> Tensor:
+    """Standard normal noise, a pure function of seed, lead time and member: resuming and batching change nothing.
+
+    Args:
+        shape: of one step, see `SequenceNetwork.drive_shape`.
+        seeds: B keys, one for each sequence: numbers, 0 or more.
+        leads: the K lead times, 0 for the first predicted frame.
+        members: M.
+        like: of the dtype and device.
+
+    Returns:
+        (B, M, K, *shape).
+    """
+
+    def drawn(seed: tuple[int, ...]) -> Tensor:
+        keys = [[_STREAM, *seed, lead, member] for member in range(members) for lead in leads]
+        return torch.from_numpy(np.stack([np.random.default_rng(key).standard_normal(shape) for key in keys]))
+
+    distinct = {seed: drawn(seed) for seed in set(seeds)}
+    noise = torch.stack([distinct[seed] for seed in seeds]).unflatten(1, (members, len(leads)))
+    return to_device(noise.to(like.dtype), like.device)
+
+
+def _entering(frame: Tensor | None, extra: Tensor | None, t: int) -> Any:
+    return frame if extra is None or frame is None else torch.cat([frame, extra[:, t]], 1)
+
+
+def _check(
+    network: SequenceNetwork,
+    frames: Tensor,
+    steps: int,
+    known: Tensor | None,
+    extra: Tensor | None,
+    state: Advance | None,
+) -> None:
     batch, available = frames.shape[:2]
-    if available < 1 or steps < 1:
+    if (available < 1 and state is None) or steps < 1:
         raise InputError("rollout", got=f"{available} frames, {steps} steps", expected="at least one of each")
-    if extra is not None and extra.shape[:2] != (batch, steps):
-        raise InputError("extra", got=f"{tuple(extra.shape[:2])}", expected=f"{(batch, steps)} (batch, steps)")
-    if known is None:
-        return
-    if known.shape != (batch, steps):
-        raise InputError("known", got=f"shape {tuple(known.shape)}", expected=f"{(batch, steps)} (batch, steps)")
-    if known.device.type != "cpu":
+    if steps < available and not network.feeds_back:
+        expected = "steps for all frames: this network predicts none before it has observed them"
+        raise InputError("rollout", got=f"{available} frames, {steps} steps", expected=expected)
+    for what, given in (("known", known), ("extra", extra)):
+        if given is not None and not network.feeds_back:
+            expected = f"none: {type(network).__name__} is fed observed frames alone"
+            raise InputError(what, got="some", expected=expected)
+        if given is not None and given.shape[:2] != (batch, steps):
+            raise InputError(what, got=f"{tuple(given.shape[:2])}", expected=f"{(batch, steps)} (batch, steps)")
+    if known is None or known.device.type != "cpu":
         return
     if not known[:, 0].all():
         raise InputError("known", got="False at step 0", expected="True: there is no prediction before the first frame")
     if known[:, available:].any():
         raise InputError("known", got=f"True after frame {available}", expected="False where no true frame is given")
+
+
+def _check_drive(network: SequenceNetwork, frames: Tensor, steps: int, drive: Tensor | None) -> None:
+    if drive is None:
+        return
+    shape = network.drive_shape(frames.shape[-2], frames.shape[-1])
+    ahead = steps - max(frames.shape[1] - 1, 0)
+    if shape is None:
+        raise InputError("drive", got="noise", expected=f"none: {type(network).__name__} takes none")
+    expected = (len(frames), drive.shape[1], ahead, *shape)
+    if drive.shape != expected or not drive.shape[1]:
+        raise InputError(
+            "drive", got=f"shape {tuple(drive.shape)}", expected=f"{expected} (batch, members, steps, ...)"
+        )

@@ -22,7 +22,7 @@ from framecast.data.windows.normalizer_fit import Choice
 from framecast.errors import FramecastError, UsageError
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.recipe.losses import LossConfig
-from framecast.recipe.sampling import Sampling, ScheduledSampling
+from framecast.recipe.sampling import Free, Sampling, ScheduledSampling
 from framecast.recipe.train_config import FREE, Count, RecipeSection, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
@@ -41,7 +41,8 @@ class Recipe(RecipeSection):
         normalize: from raw units to the network's: the name of a kind whose numbers come from the data, or one of
             `framecast.normalize`; what was fitted stands in the recipe of a run.
         fill: what the network sees at missing pixels.
-        sampling: which frames it is fed in training.
+        sampling: which frames it is fed in training; by default scheduled sampling, free for a network that is never fed
+            its own.
         loss: what training makes small.
         train: how to train.
         validate: when to look at the validation split.
@@ -56,7 +57,7 @@ class Recipe(RecipeSection):
     normalize: Choice | Normalizer = "auto"
     fill: Fill = "low"
     mask_channel: bool = False
-    sampling: Sampling = ScheduledSampling()
+    sampling: Sampling = Field(default_factory=lambda fields: _usual_sampling(fields.get("model")))
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
     validate_: ValidateConfig = Field(default=ValidateConfig(), alias="validate")
@@ -73,6 +74,10 @@ class Recipe(RecipeSection):
     @model_validator(mode="after")
     def _schedule_fits(self) -> Recipe:
         self.sampling.check(self.train.steps)
+        if not self.model.feeds_back and self.sampling.kind != "free":
+            raise ValueError(
+                f"sampling: got {self.sampling.kind}, expected free: this network is never fed its own frames"
+            )
         return self
 
     @property
@@ -123,6 +128,10 @@ class Recipe(RecipeSection):
         if MODELS.get(content["model"]["name"]) is not kind:
             content["model"]["name"] = f"{kind.__module__}:{kind.__qualname__}"
         return yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def _usual_sampling(model: ModelConfig | None) -> Sampling:
+    return ScheduledSampling() if model is None or model.feeds_back else Free()
 
 
 def make_model_config(fields: dict[str, Any]) -> ModelConfig:

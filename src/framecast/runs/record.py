@@ -70,7 +70,8 @@ class Record(NamedTuple):
         spec, recipe = self.data["spec"], self.recipe
         shape = (spec["channels"], spec["height"], spec["width"])
         extra = len(spec.get("covariates", ())) + recipe.mask_channel
-        return count_cost(recipe.model, *shape, patch=recipe.patch, frames=recipe.context + recipe.horizon, extra=extra)
+        frames, context = recipe.context + recipe.horizon, recipe.context
+        return count_cost(recipe.model, *shape, patch=recipe.patch, frames=frames, context=context, extra=extra)
 
 
 def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> Record:

@@ -14,8 +14,8 @@ from framecast.transforms.channels import divide_channels
 from framecast.transforms.patches import unpatchify
 from framecast.types import Frames, Known, Valid
 
-Inputs = tuple[Frames, Valid | None, Known, Tensor]
-"""Frames, mask, which steps are fed true frames, number of observed pixels: see `Objective.forward`."""
+Inputs = tuple[Frames, Valid | None, Known, Tensor, Tensor | None]
+"""Frames, mask, which steps are fed true frames, number of observed pixels, noise: see `Objective.forward`."""
 
 
 class Objective(nn.Module):
@@ -26,12 +26,15 @@ class Objective(nn.Module):
         loss: how wrong is measured.
 
     Raises:
-        UsageError: a decoupling weight for a network that has nothing to decouple.
+        UsageError: a decoupling weight for a network that has nothing to decouple, or no context for one that predicts
+            what is behind it only.
     """
 
     def __init__(self, forecaster: Forecaster, loss: LossConfig) -> None:
         super().__init__()
         self.forecaster, self.loss = forecaster, loss
+        if not forecaster.network.feeds_back and forecaster.context is None:
+            raise UsageError("context", got="none", expected="the number of frames after which this network predicts")
         regularizer = forecaster.network.regularizer
         if loss.decoupling and regularizer is None:
             fix = "set it to 0 or train predrnn_v2"
@@ -40,29 +43,43 @@ class Objective(nn.Module):
             # Weights that no loss reaches must not wait for a gradient.
             regularizer.requires_grad_(loss.decoupling > 0)
 
-    def forward(self, frames: Frames, valid: Valid | None, known: Known, pixels: Tensor, share: float) -> Tensor:
+    @property
+    def context(self) -> int | None:
+        """How many frames of a sequence are only observed; None where all but the first are predicted too."""
+        return None if self.forecaster.network.feeds_back else self.forecaster.context
+
+    def forward(
+        self, frames: Frames, valid: Valid | None, known: Known, pixels: Tensor, drive: Tensor | None, share: float
+    ) -> Tensor:
         """The share of these sequences in the loss of the whole batch.
 
         Args:
             frames: (B, T, C + E, H, W), raw units, covariates last.
             valid: (B, T, C + E, H, W), False where missing.
-            known: (B, T-1), which steps are fed true frames.
-            pixels: observed pixels of the whole batch.
+            known: (B, T-1), which steps are fed true frames; of no meaning to a network that does not feed back.
+            pixels: observed pixels of the whole batch, in the frames that are predicted.
+            drive: (B, 1, K, ...), noise of one member, for a network that takes some; None for one that takes none.
             share: of these sequences among those of the whole batch.
         """
-        forecaster = self.forecaster
+        forecaster, network = self.forecaster, self.forecaster.network
         frames, valid, covariates = divide_channels(frames, valid, forecaster.spec)
         (height, width), steps = frames.shape[-2:], frames.shape[1] - 1
         patches = forecaster.encode(frames, valid)
         beside = None if covariates is None else covariates[:, 1:]
         extra = forecaster.extra(frames, valid, steps, beside, known=known)
-        result = rollout(forecaster.network, patches, steps, known, extra=extra, aux=self.loss.decoupling > 0)
-        prediction = unpatchify(result.frames, forecaster.patch)[..., :height, :width]
-        loss = reconstruction_loss(self.loss, prediction, forecaster.normalize(frames), valid, pixels)
+        patches, mask = (patches, known) if self.context is None else (patches[:, : self.context], None)
+        result = rollout(network, patches, steps, mask, extra=extra, drive=drive, aux=self.loss.decoupling > 0)
+        predicted = result.frames if drive is None else result.frames[:, 0]
+        prediction = unpatchify(predicted, forecaster.patch)[..., :height, :width]
+        last = slice(-prediction.shape[1] - 1, None)  # the frame before the first predicted one has no say in the loss
+        truth, valid = forecaster.normalize(frames)[:, last], None if valid is None else valid[:, last]
+        loss = reconstruction_loss(self.loss, prediction, truth, valid, pixels)
+        if (penalty := network.penalty()) is not None:
+            loss = loss + share * penalty
         if self.loss.decoupling:
-            assert forecaster.network.regularizer is not None
+            assert network.regularizer is not None
             with rollout_scope():  # its weight serves all steps, too
-                loss = loss + share * self.loss.decoupling * forecaster.network.regularizer(result.aux)
+                loss = loss + share * self.loss.decoupling * network.regularizer(result.aux)
         return loss
 
 

@@ -22,6 +22,7 @@ from framecast.evaluation.evaluate import evaluate
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.model_folder import save_forecaster
 from framecast.metrics import Metric, select_metrics
+from framecast.nn.rollout import draw_noise
 from framecast.recipe.losses import count_observed
 from framecast.recipe.recipe import Recipe
 from framecast.runs.folder import RunFolder
@@ -51,6 +52,7 @@ class TrainingState:
             torch.manual_seed(recipe.seed)
             self.forecaster = new_forecaster(recipe, dataset)
         objective = Objective(self.forecaster, recipe.loss)
+        self._first = (objective.context or 1) - 1
         self.parameters = trainable(objective)
         config = recipe.train
         fused = config.dtype != "fp16" and fabric.device.type in ("cpu", "cuda")
@@ -148,14 +150,25 @@ class TrainingState:
     def _observed(self, batch: Batch) -> int:
         """Pixels of a batch that count in the loss; covariates do not."""
         cut = self.dataset.spec.channels
-        return count_observed(batch.frames[:, :, :cut], None if batch.valid is None else batch.valid[:, :, :cut])
+        valid = None if batch.valid is None else batch.valid[:, self._first :, :cut]
+        return count_observed(batch.frames[:, self._first :, :cut], valid)
 
     def inputs(self, batch: Batch, known: Tensor, pixels: float) -> Inputs:
         """What the objective takes, on its way to the device."""
         device = self.fabric.device
         valid = None if batch.valid is None else to_device(batch.valid, device)
         count = torch.tensor(pixels, dtype=torch.float32)
-        return to_device(batch.frames, device), valid, to_device(known, device), to_device(count, device)
+        noise = self._noise(batch)
+        return to_device(batch.frames, device), valid, to_device(known, device), to_device(count, device), noise
+
+    def _noise(self, batch: Batch) -> Tensor | None:
+        """One member's, a function of seed, iteration and sequence; None for a network without noise."""
+        network, weight = self.forecaster.network, self.parameters[0]
+        shape = network.drive_shape(*self.forecaster.cells(*batch.frames.shape[-2:]))
+        if shape is None:
+            return None
+        seeds = [(self.recipe.seed, self.step + 1, index) for index in batch.indices]
+        return draw_noise(shape, seeds, range(self.recipe.horizon), 1, weight)
 
     def _rows(self, micro: int, size: int) -> slice:
         start = (micro * self.fabric.world_size + self.fabric.global_rank) * size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -32,6 +32,9 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 class _Normalizer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    to_unit_range: ClassVar[bool] = True
+    """Whether the value range becomes [0, 1]."""
+
     def normalize(self, values: Tensor) -> Tensor:
         """Raw units to network units; any shape."""
         raise NotImplementedError
@@ -44,6 +47,7 @@ class _Normalizer(BaseModel):
 class Identity(_Normalizer):
     """Normalizer that leaves values as they are."""
 
+    to_unit_range: ClassVar[bool] = False
     kind: Literal["identity"] = "identity"
 
     def normalize(self, values: Tensor) -> Tensor:
@@ -131,6 +135,7 @@ class Log(_Normalizer):
 class Standard(_Normalizer):
     """Normalizer of each channel to mean 0 and standard deviation 1; channels are the third axis from the end."""
 
+    to_unit_range: ClassVar[bool] = False
     kind: Literal["standard"] = "standard"
     mean: tuple[Finite, ...]
     std: tuple[Positive, ...]
