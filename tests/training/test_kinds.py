@@ -138,3 +138,10 @@ def test_the_cost_of_two_phases() -> None:
     encoder = 9 * 2 * 1 * 96 + 9 * 8 * 4 * 24
     forecaster = 9 * 32 * 16 * 6 + 9 * 8 * 4 * 24
     assert cost.multiply_adds == CONTEXT * encoder + HORIZON * forecaster
+
+
+def test_only_steps_in_time_are_compiled() -> None:
+    made = recipe(TwoPhases(), train=TrainConfig(steps=4, batch_size=2, compile=True))
+    dataset = open_data(made.data, context=CONTEXT, horizon=HORIZON, seed=0)
+    with pytest.raises(UsageError, match=r"train.compile: got true for EncoderForecaster, expected false"):
+        TrainingState(made, dataset, new_fabric(made, Launch("cpu")))

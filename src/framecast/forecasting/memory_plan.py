@@ -160,8 +160,7 @@ def plan_memory(
     """
     device = next(forecaster.parameters()).device
     cut = choose_tiles(forecaster, size, room)
-    need = measure_step_memory(forecaster)
-    held = held_bytes(device)
+    need, held = measure_step_memory(forecaster), held_bytes(device)
     limit = room.memory or int(held + SHARE * free_bytes(device))
     budget = PeakMemory(held, frames, need, cut.cells[0] * cut.cells[1])
     choices = list(_whole(batch_size, budget)) if cut.tile is None else []
@@ -280,8 +279,8 @@ def halvings(batch_size: int) -> list[int]:
 def measure_step_memory(forecaster: Forecaster) -> StepMemory:
     """Count what a step needs, on a small map or the only one that fits; by taking one."""
     network, spec, weight = forecaster.network, forecaster.spec, next(forecaster.parameters())
-    sample = -(-SAMPLE // network.stride) * network.stride
-    rows, columns = forecaster.cells(spec.height, spec.width) if forecaster.config.fixed_size else (sample, sample)
+    size = (spec.height, spec.width) if forecaster.config.fixed_size else (SAMPLE * forecaster.patch,) * 2
+    rows, columns = forecaster.cells(*size)
     frame = weight.new_zeros(1, input_channels(forecaster), rows, columns)
 
     def move(state: Any) -> Advance:

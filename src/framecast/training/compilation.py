@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 
 from framecast.errors import UsageError
-from framecast.nn.network import Network
+from framecast.nn.network import Network, SequenceNetwork
 
 
 def check_compile(device: str, memory: str) -> None:
@@ -31,13 +31,18 @@ def check_compile(device: str, memory: str) -> None:
         raise UsageError("train.compile", got="true with train.memory=low", expected="only one of the two")
 
 
-def compile_step(network: Network, device: torch.device) -> None:
+def compile_step(network: SequenceNetwork, device: torch.device) -> None:
     """Compile a network's forward pass, in place; weights and their names stay.
 
     Args:
         network: whose steps; frames of each other size are compiled anew.
         device: CUDA gets graphs of launches, too.
+
+    Raises:
+        UsageError: a network that does not go step by step.
     """
+    if not isinstance(network, Network):
+        raise UsageError("train.compile", got=f"true for {type(network).__name__}", expected="false for this network")
     # torch keeps eight forms of a function at most; those of an earlier training in this process would count.
     torch.compiler.reset()
     mode = "reduce-overhead" if device.type == "cuda" else "default"
