@@ -13,6 +13,7 @@ from framecast import kernels
 
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 # A busy machine is slow now and then, so no example is timed.
 settings.register_profile("framecast", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("framecast")
