@@ -30,6 +30,13 @@ def usual_kernels() -> Iterator[None]:
     torch.set_flush_denormal(False)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations write their scores and no pictures, which take most of their time and are looked at elsewhere."""
+    target = "framecast.evaluation.suite.EvaluationSuite.write"
+    monkeypatch.setattr(target, lambda _, board, folder: board.write(folder / "scores.json"))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A real one without a window, that keeps what pages say on its console and ask of the network."""
