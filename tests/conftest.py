@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from framecast import kernels
 
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
+# A busy machine is slow now and then, so no example is timed.
+settings.register_profile("framecast", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("framecast")
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +28,13 @@ def usual_kernels() -> Iterator[None]:
     kernels.set_memory("fast")
     kernels.set_backend(None)
     torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations write their scores and no pictures, which take most of their time and are looked at elsewhere."""
+    target = "framecast.evaluation.suite.EvaluationSuite.write"
+    monkeypatch.setattr(target, lambda _, board, folder: board.write(folder / "scores.json"))
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ def test_a_trend_and_its_difference() -> None:
     assert sum_products(trend.diff(dim=0), 2).tolist() == [18, 0, 0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @drawn(arrays(np.float64, (7, 5), elements=st.floats(-10, 10)), st.integers(1, 4))
 def test_sums_add_up_over_units_and_are_those_of_numpy(values: np.ndarray, cut: int) -> None:
     series = torch.from_numpy(values)

@@ -41,7 +41,7 @@ def by_hand(frames: np.ndarray, context: int, a: float, b: float) -> dict[str, n
     return {symbol: size[:, None] * np.abs(values) for symbol, values in (("x", x), ("h", of_h), ("m", of_m))}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @drawn(FACTORS, FACTORS, st.integers(1, 6))
 def test_a_linear_network_has_known_norms(a: float, b: float, context: int) -> None:
     windows = batch()

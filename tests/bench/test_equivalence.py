@@ -3,6 +3,7 @@
 import pytest
 import torch
 from benchmarks import plain
+from tests.fixtures.commands import unchecked
 
 from framecast import kernels
 from framecast.bench.equivalence import LIMITS, compare, compute_relative_error
@@ -53,7 +54,8 @@ class Wrong(torch.nn.Module):
 
 def test_all_forms_agree() -> None:
     names = ["benchmarks.plain:build", "benchmarks.plain:checkpointed", "direct", "fast", "low"]
-    found = compare(make_implementations(names, TINY, MODEL, shared=False), make_workload(TINY, MODEL, 2))
+    with unchecked():
+        found = compare(make_implementations(names, TINY, MODEL, shared=False), make_workload(TINY, MODEL, 2))
     assert [gate.contender for gate in found] == ["plain", "plain-checkpointed", "direct", "fast", "low"]
     for gate in found:
         assert 0 < gate.outputs < LIMITS["outputs"]

@@ -159,6 +159,7 @@ def test_report_compare_and_race(run: Path, tmp_path: Path) -> None:
     framecast("compare", run, tmp_path / "race" / "predrnn-seed0", "--out", tmp_path / "c", code=2)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_data_are_scored_whole(run: Path, tmp_path: Path) -> None:
     framecast("data", "moving-mnist", "--count", 5, "--frames", 11, "--size", "32", "--out", tmp_path / "digits.npz")
     scores = json.loads(
@@ -188,6 +189,7 @@ def test_predict_any_horizon_and_size(run: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.read(1, 0, 9).frames[:, 0], np.load(tmp_path / "future.npy")[:, 1])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_radar_is_masked_from_the_file_to_the_score(radar: Path, tmp_path: Path) -> None:
     done = framecast("evaluate", radar, "--metrics", "mse,csi", "--quiet")
     assert "hold the code 255" in done.stdout
@@ -208,6 +210,7 @@ def test_radar_is_masked_from_the_file_to_the_score(radar: Path, tmp_path: Path)
     np.testing.assert_array_equal(future["start_time"], begins + 20 * step)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_persistence_on_real_radar_scores_what_was_measured(tmp_path: Path) -> None:
     """The four tiles of the cut; the full 21 give 0.60 and 11.2e-3."""
     said = framecast(
@@ -229,6 +232,7 @@ def test_persistence_on_real_radar_scores_what_was_measured(tmp_path: Path) -> N
     assert scores["csi@15"]["by_lead"] == pytest.approx((hit / (hit + miss + false)).tolist(), rel=1e-9)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_rows_are_chosen(run: Path, tmp_path: Path) -> None:
     words = ("evaluate", run, "--metrics", "mse", "--limit", 2, "--json")
     for baseline, rows in (("none", []), ("mean, extrapolation", ["mean", "extrapolation"])):
@@ -362,6 +366,7 @@ class Mine(ConvConfig):
 """
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_network_of_ones_own_by_its_import_path(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
     np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 16), dtype=np.uint8))

@@ -84,6 +84,7 @@ def test_resuming_brings_the_same_crops(rain, tmp_path):
             resume(parts, CPU, overrides=[change], quiet=True)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_evaluate_and_predict_in_time_and_in_range(rain, tmp_path, capsys):
     run = tmp_path / "run"
     start(recipe(rain, "train.steps=2", "data.range=[1.15, 4]"), run, CPU, quiet=True)

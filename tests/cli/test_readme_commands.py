@@ -108,6 +108,7 @@ def smaller(words: list[str], name: str) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", list(OUTPUTS))
 def test_three_commands_of_the_readme(tmp_path: Path, monkeypatch, capsys, name: str):
     monkeypatch.chdir(tmp_path)

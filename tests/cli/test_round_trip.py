@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+from tests.fixtures.commands import unchecked
 
 from framecast.cli import app
 from framecast.data import DataConfig, FileSource
@@ -27,7 +28,8 @@ STEP = {"opera_odim_hdf5": 15, "odim": 15, "mrms_grib2": 2, "era5_t2m.nc": 60}
 
 
 def framecast(*words: object) -> None:
-    app([str(word) for word in words], standalone_mode=False)
+    with unchecked():
+        app([str(word) for word in words], standalone_mode=False)
 
 
 def options(root: Path) -> list[str]:

@@ -84,6 +84,7 @@ def _scores(forecast: Array, truth: Array, known: NDArray[np.bool_]) -> dict[str
     return scores
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", ["fmi_140.npz", "knmi_140.npz"])
 def test_baselines_on_the_cuts_score_what_numpy_and_pysteps_give(tmp_path: Path, name: str) -> None:
     found, expected = evaluated(CUTS / name, tmp_path / "out"), by_hand(CUTS / name)

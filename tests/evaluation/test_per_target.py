@@ -12,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fixtures.commands import framecast
 from tests.fixtures.forecasts import forecast_of
-from typer.testing import CliRunner
 
-from framecast.cli import app
 from framecast.data import DataConfig, FileSource
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import target_spec
@@ -80,10 +78,8 @@ def test_each_target_knows_its_range(tmp_path: Path) -> None:
 
 
 def evaluated(tmp_path: Path, *words: str) -> dict[str, Any]:
-    args = ["evaluate", "persistence", "--data", str(weather(tmp_path / "a.nc")), "--var", "t,rain", *words]
-    found = CliRunner().invoke(app, [*args, "--context", "4", "--horizon", "2", "--out", str(tmp_path / "o"), "--json"])
-    assert found.exit_code == 0, found.output
-    return json.loads(found.stdout)
+    args = ["evaluate", "persistence", "--data", weather(tmp_path / "a.nc"), "--var", "t,rain", *words]
+    return json.loads(framecast(*args, "--context", 4, "--horizon", 2, "--out", tmp_path / "o", "--json").stdout)
 
 
 def test_different_units_are_never_added_up(tmp_path: Path) -> None:
@@ -133,6 +129,7 @@ def test_what_equals_a_threshold_is_an_event(low: int, high: int, rain: int, val
     assert scores.mean() == {f"rain:csi@{value:g}": 1.0}
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("words", "found"),
     [
@@ -167,6 +164,7 @@ def test_equal_names_are_told_apart() -> None:
     assert [target_spec(SHARED, grid, place).names for place in (0, 1)] == [("r 1",), ("r 2",)]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_scores_other_data_on_its_own_ranges(tmp_path: Path) -> None:
     words = [
         "--var",

@@ -38,6 +38,7 @@ def scored(tmp_path_factory) -> tuple[Scoreboard, Path]:
     return evaluate_run("persistence", {"source": str(DATA / "fmi_140.npz")}, question, out=out, quiet=True)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_windows_of_an_event_are_drawn_together(tmp_path: Path) -> None:
     """Windows of few sequences are drawn one by one, with a warning; of many, or if asked for, by sequence."""
     frames = np.random.default_rng(0).random((10, 9, 8, 8)).astype(np.float32)

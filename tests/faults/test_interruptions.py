@@ -9,12 +9,14 @@ import time
 import pytest
 import torch
 from tests.fixtures.runs import (
+    ForkedCommand,
     command,
-    kill_at,
     last_network,
     run,
+    run_forked,
     start,
     steps_logged,
+    stop_at,
     train_command,
     wait_for_step,
     weights,
@@ -26,7 +28,7 @@ STEPS = 60
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     out = tmp_path_factory.mktemp("plain") / "run"
-    finished = run(train_command(out, STEPS))
+    finished = run_forked(train_command(out, STEPS))
     assert finished.returncode == 0, finished.stderr
     return out
 
@@ -42,12 +44,13 @@ def equal(one, other) -> None:
 def test_five_kills_end_in_the_same_bits(uninterrupted, tmp_path) -> None:
     out, draw = tmp_path / "run", random.Random(time.time_ns())
     moments = sorted(draw.sample(range(1, STEPS), 5))
-    words = train_command(out, STEPS)
+    words, begin = train_command(out, STEPS), start
     for moment in moments:
-        killed = kill_at(words, out, moment)
+        killed = begin(words)
+        stop_at(killed, out, moment)
         assert killed.returncode == -signal.SIGKILL, (moments, killed.returncode)
-        words = command("resume", str(out), "--device", "cpu", "--quiet")
-    finished = run(words)
+        words, begin = command("resume", str(out), "--device", "cpu", "--quiet"), ForkedCommand
+    finished = run_forked(words)
     assert finished.returncode == 0, (moments, finished.stderr)
     equal(out, uninterrupted)
 
@@ -65,14 +68,14 @@ def test_signals_save_and_resume(uninterrupted, tmp_path, number: int, code: int
     done = steps_logged(out)
     assert f"after step {done}" in errors
     assert (out / "checkpoints" / f"step-{done:08d}.json").exists(), "the signal must save, wherever it comes"
-    assert run(command("resume", str(out), "--device", "cpu", "--quiet")).returncode == 0
+    assert run_forked(command("resume", str(out), "--device", "cpu", "--quiet")).returncode == 0
     equal(out, uninterrupted)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "manifest lost", "file lost"])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_path, damage: str) -> None:
     out = tmp_path / "run"
-    kill_at(train_command(out, STEPS), out, 23)
+    stop_at(ForkedCommand(train_command(out, STEPS)), out, 23)
     newest = sorted((out / "checkpoints").glob("*.pt"))[-1]
     content = bytearray(newest.read_bytes())
     if damage == "truncated":
@@ -84,7 +87,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
         newest.with_suffix(".json").unlink()
     else:
         newest.unlink()
-    resumed = run([word for word in command("resume", str(out), "--device", "cpu") if word != "--quiet"])
+    resumed = run_forked(command("resume", str(out), "--device", "cpu"))
     assert resumed.returncode == 0, resumed.stderr
     if damage != "manifest lost":
         assert f"skipped checkpoint {newest.name}" in resumed.stderr
@@ -93,10 +96,10 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(uninterrupted, tmp_pa
 
 def test_without_any_valid_checkpoint_it_says_so(tmp_path) -> None:
     out = tmp_path / "run"
-    kill_at(train_command(out, STEPS), out, 12)
+    stop_at(ForkedCommand(train_command(out, STEPS)), out, 12)
     for checkpoint in (out / "checkpoints").glob("*.pt"):
         checkpoint.write_bytes(b"")
-    resumed = run(command("resume", str(out), "--quiet"))
+    resumed = run_forked(command("resume", str(out), "--quiet"))
     assert resumed.returncode == 4
     assert "no valid checkpoint" in resumed.stderr
     assert "Traceback" not in resumed.stderr
@@ -104,12 +107,11 @@ def test_without_any_valid_checkpoint_it_says_so(tmp_path) -> None:
 
 def test_a_second_starter_is_refused(tmp_path) -> None:
     out = tmp_path / "run"
-    process = start(train_command(out, 100_000))
+    process = ForkedCommand(train_command(out, 100_000))
     wait_for_step(out, 2, process)
     second = run(command("resume", str(out), "--quiet"))
-    third = run(train_command(out, STEPS))
-    process.kill()
-    process.communicate()
+    third = run_forked(train_command(out, STEPS))
+    stop_at(process, out, 2)
     for refused in (second, third):
         assert refused.returncode == 73, refused.stderr
         assert "in use" in refused.stderr
@@ -118,7 +120,7 @@ def test_a_second_starter_is_refused(tmp_path) -> None:
 
 def test_an_existing_run_is_never_overwritten(uninterrupted) -> None:
     before = {path: path.read_bytes() for path in uninterrupted.rglob("*") if path.is_file()}
-    again = run(train_command(uninterrupted, STEPS))
+    again = run_forked(train_command(uninterrupted, STEPS))
     assert again.returncode == 2
     assert "a run that exists" in again.stderr
     assert {path: path.read_bytes() for path in uninterrupted.rglob("*") if path.is_file()} == before
@@ -126,17 +128,19 @@ def test_an_existing_run_is_never_overwritten(uninterrupted) -> None:
 
 def test_slow_iterations_are_saved_by_the_clock(tmp_path) -> None:
     out = tmp_path / "run"
-    kill_at(train_command(out, STEPS, train__checkpoint_every=1000, train__checkpoint_minutes=1e-6), out, 9)
+    stop_at(
+        ForkedCommand(train_command(out, STEPS, train__checkpoint_every=1000, train__checkpoint_minutes=1e-6)), out, 9
+    )
     newest = sorted((out / "checkpoints").glob("*.json"))[-1]
     assert int(newest.stem.removeprefix("step-")) >= 8
 
 
 def test_changed_data_are_refused_at_resume(tmp_path) -> None:
     out = tmp_path / "run"
-    kill_at(train_command(out, STEPS), out, 8)
+    stop_at(ForkedCommand(train_command(out, STEPS)), out, 8)
     recipe = (out / "recipe.yaml").read_text()
     (out / "recipe.yaml").write_text(recipe.replace("digits: 1", "digits: 2"))
-    resumed = run(command("resume", str(out), "--quiet"))
+    resumed = run_forked(command("resume", str(out), "--quiet"))
     assert resumed.returncode == 4
     assert "has changed since" in resumed.stderr
 
@@ -144,7 +148,7 @@ def test_changed_data_are_refused_at_resume(tmp_path) -> None:
 @pytest.mark.parametrize("lr", [1e30, 1e39])
 def test_a_loss_that_explodes_stops_and_spoils_nothing(tmp_path, lr: float) -> None:
     out = tmp_path / "run"
-    stopped = run(train_command(out, STEPS, train__lr=lr, train__checkpoint_every=1))
+    stopped = run_forked(train_command(out, STEPS, train__lr=lr, train__checkpoint_every=1))
     assert stopped.returncode == 7, stopped.stderr
     assert "not finite a" in stopped.stderr
     saved = list((out / "checkpoints").glob("*.json"))
@@ -153,11 +157,11 @@ def test_a_loss_that_explodes_stops_and_spoils_nothing(tmp_path, lr: float) -> N
 
 def test_other_workers_and_micro_batches_train_the_same(uninterrupted, tmp_path) -> None:
     workers = tmp_path / "workers"
-    assert run(train_command(workers, STEPS, train__workers=2)).returncode == 0
+    assert run_forked(train_command(workers, STEPS, train__workers=2)).returncode == 0
     assert (workers / "events.jsonl").read_bytes() == (uninterrupted / "events.jsonl").read_bytes()
     assert weights(workers) == weights(uninterrupted)
     micro = tmp_path / "micro"
-    assert run(train_command(micro, STEPS, train__accumulate=4)).returncode == 0
+    assert run_forked(train_command(micro, STEPS, train__accumulate=4)).returncode == 0
     losses = [
         [json.loads(line)["loss"] for line in (out / "events.jsonl").read_text().splitlines() if '"train"' in line]
         for out in (micro, uninterrupted)
@@ -167,15 +171,15 @@ def test_other_workers_and_micro_batches_train_the_same(uninterrupted, tmp_path)
 
 def test_workers_of_a_dead_run_do_not_hold_it(tmp_path) -> None:
     out = tmp_path / "run"
-    kill_at(train_command(out, STEPS, train__workers=2), out, 7)
-    resumed = run(command("resume", str(out), "--device", "cpu", "--quiet"))
+    stop_at(start(train_command(out, STEPS, train__workers=2)), out, 7)  # returns once nobody holds its stderr
+    resumed = run_forked(command("resume", str(out), "--device", "cpu", "--quiet"))
     assert resumed.returncode == 0, resumed.stderr
 
 
 def test_a_full_disk_says_so_and_the_run_goes_on(uninterrupted, tmp_path) -> None:
     """RLIMIT_FSIZE stands for the disk: no file may grow beyond a few kilobytes."""
     out = tmp_path / "run"
-    kill_at(train_command(out, STEPS), out, 12)
+    stop_at(ForkedCommand(train_command(out, STEPS)), out, 12)
     code = (
         "import resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -187,7 +191,7 @@ def test_a_full_disk_says_so_and_the_run_goes_on(uninterrupted, tmp_path) -> Non
     full = run([sys.executable, "-c", code])
     assert full.returncode == 5, full.stderr
     assert "Traceback" not in full.stderr
-    assert run(command("resume", str(out), "--device", "cpu", "--quiet")).returncode == 0
+    assert run_forked(command("resume", str(out), "--device", "cpu", "--quiet")).returncode == 0
     equal(out, uninterrupted)
 
 
@@ -199,8 +203,10 @@ def test_a_hundred_kills(uninterrupted, tmp_path) -> None:
         out = tmp_path / f"run{attempt}"
         words = train_command(out, STEPS)
         for moment in sorted(draw.sample(range(1, STEPS), 5)):
-            kills += kill_at(words, out, moment).returncode == -signal.SIGKILL
+            killed = ForkedCommand(words)
+            stop_at(killed, out, moment)
+            kills += killed.returncode == -signal.SIGKILL
             words = command("resume", str(out), "--device", "cpu", "--quiet")
-        assert run(words).returncode == 0
+        assert run_forked(words).returncode == 0
         equal(out, uninterrupted)
     assert kills >= 90

@@ -1,4 +1,4 @@
-"""Two gloo processes under torchrun train, validate, stop and resume, and equal two-fold accumulation bit for bit."""
+"""Two gloo processes train, validate, stop and resume; they equal two-fold accumulation bit for bit."""
 
 import re
 import signal
@@ -6,32 +6,37 @@ import socket
 import sys
 
 import torch
-from tests.fixtures.runs import last_network, overrides, run, start, train_command, wait_for_step
+from tests.fixtures.runs import (
+    ForkedCommand,
+    command,
+    last_network,
+    run_forked,
+    start,
+    stop_at,
+    train_command,
+)
 
 STEPS = 12
 
 
-def torchrun(*words: str) -> list[str]:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={port}"]
-    return [*launcher, "-m", "framecast", *words]
+        return free.getsockname()[1]
 
 
-def train_words(out, steps: int = STEPS, **values: object) -> list[str]:
-    return [
-        "train",
-        "convlstm",
-        "--device",
-        "cpu",
-        "--quiet",
-        "--out",
-        str(out),
-        "--steps",
-        str(steps),
-        *overrides(**values),
-    ]
+def torchrun(words: list[str]) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node=2", f"--master_port={free_port()}"]
+    return [sys.executable, *launcher, *words[1:]]
+
+
+def run_both(words: list[str]) -> list[tuple[int, str]]:
+    """Exit codes and stderr of two processes that are told what torchrun tells its own."""
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    ranks = [{"RANK": str(n), "LOCAL_RANK": str(n), "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "none"} for n in (0, 1)]
+    both = [ForkedCommand(words, shared | rank) for rank in ranks]
+    errors = [process.communicate(timeout=300)[1] for process in both]
+    return [(process.returncode, said) for process, said in zip(both, errors, strict=True)]
 
 
 def events(out) -> list[str]:
@@ -40,9 +45,9 @@ def events(out) -> list[str]:
 
 def test_two_processes_equal_two_fold_accumulation(tmp_path) -> None:
     both, alone = tmp_path / "both", tmp_path / "alone"
-    finished = run(torchrun(*train_words(both)))
-    assert finished.returncode == 0, finished.stderr
-    assert run(train_command(alone, STEPS, train__accumulate=2)).returncode == 0
+    finished = run_both(train_command(both, STEPS))
+    assert [code for code, _ in finished] == [0, 0], finished
+    assert run_forked(train_command(alone, STEPS, train__accumulate=2)).returncode == 0
     assert events(both) == events(alone)
     assert len(events(both)) == STEPS
     first, second = last_network(both), last_network(alone)
@@ -56,22 +61,19 @@ def test_two_processes_equal_two_fold_accumulation(tmp_path) -> None:
 
 def test_two_processes_stop_together_and_resume_to_the_same_bits(tmp_path) -> None:
     plain, stopped = tmp_path / "plain", tmp_path / "stopped"
-    assert run(torchrun(*train_words(plain, 60))).returncode == 0
-    process = start(torchrun(*train_words(stopped, 60)))
-    wait_for_step(stopped, 5, process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    assert [code for code, _ in run_both(train_command(plain, 60))] == [0, 0]
+    stop_at(start(torchrun(train_command(stopped, 60))), stopped, 5, signal.SIGTERM)
     assert 5 <= len(events(stopped)) < 60
     newest = sorted((stopped / "checkpoints").glob("*.json"))[-1]
     assert newest.stem == f"step-{len(events(stopped)):08d}", "both processes stop at the same step and save it"
-    resumed = run(torchrun("resume", str(stopped), "--device", "cpu", "--quiet"))
-    assert resumed.returncode == 0, resumed.stderr
+    resumed = run_both(command("resume", str(stopped), "--device", "cpu", "--quiet"))
+    assert [code for code, _ in resumed] == [0, 0], resumed
     assert (stopped / "events.jsonl").read_bytes() == (plain / "events.jsonl").read_bytes()
     first, second = last_network(plain), last_network(stopped)
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path) -> None:
-    refused = run(torchrun(*train_words(tmp_path / "run", train__batch_size=3)))
-    assert refused.returncode != 0
-    assert "expected a multiple of 2" in refused.stderr
+    for code, errors in run_both(train_command(tmp_path / "run", STEPS, train__batch_size=3)):
+        assert code == 2
+        assert "expected a multiple of 2" in errors

@@ -82,7 +82,7 @@ def test_gradients_go_through_any_function() -> None:
         torch.testing.assert_close(got, expected, rtol=5e-4, atol=5e-4)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     batch=st.integers(1, 3),
     channels=st.integers(1, 35),

@@ -98,7 +98,7 @@ def test_a_compiler_in_a_folder_with_a_space(tmp_path: Path) -> None:
         pytest.skip("no C compiler")
     folder = tmp_path / "my tools"
     folder.mkdir()
-    (folder / "cc").write_text(f'#!/bin/sh\nexec {real} "$@"\n')
+    (folder / "cc").write_text(f'#!/bin/sh\nexec {real} "$@" -O0\n')  # quickly
     (folder / "cc").chmod(0o755)
     copy = tmp_path / "native"
     shutil.copytree(BUILD.parent, copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
@@ -114,7 +114,9 @@ def test_an_old_compiler_makes_the_instructions_that_it_knows(tmp_path: Path) ->
     if real is None:
         pytest.skip("no C compiler")
     old = tmp_path / "cc"
-    old.write_text(f'#!/bin/sh\ncase "$*" in *avx512*) echo "unknown option" >&2; exit 1;; esac\nexec {real} "$@"\n')
+    old.write_text(
+        f'#!/bin/sh\ncase "$*" in *avx512*) echo "unknown option" >&2; exit 1;; esac\nexec {real} "$@" -O0\n'
+    )
     old.chmod(0o755)
     copy = tmp_path / "native"
     shutil.copytree(BUILD.parent, copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))

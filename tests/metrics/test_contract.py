@@ -153,7 +153,7 @@ def test_a_perfect_forecast() -> None:
             assert values[name] == pytest.approx([value] * K, abs=1e-12), name
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(cuts=st.lists(st.integers(1, B - 1), unique=True).map(sorted), masked=st.booleans(), seed=st.integers(0, 99))
 def test_any_split_of_the_data_gives_the_same_sums(cuts: list[int], masked: bool, seed: int) -> None:
     prediction, truth, valid = batch(seed)

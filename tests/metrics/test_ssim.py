@@ -37,7 +37,7 @@ def score(variant: str, prediction: Tensor, truth: Tensor, valid: Tensor | None 
 
 
 @pytest.mark.parametrize("variant", ["float", "uint8", "range2", "gaussian"])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     seed=st.integers(0, 2**31),
     channels=st.integers(1, 3),

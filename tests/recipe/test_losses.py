@@ -39,7 +39,7 @@ def test_missing_pixels_have_no_say_and_no_gradient() -> None:
     assert prediction.grad[VALID[:, 1:]].all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cut=st.integers(1, 3), kind=st.sampled_from(["mse", "l1l2"]))
 def test_shares_add_up_to_the_whole(cut: int, kind: str) -> None:
     config, pixels = LossConfig(kind=kind), count_observed(TRUTH, VALID)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from tests.fixtures.commands import unchecked
 from tests.fixtures.outline import Outline
 from tests.fixtures.tiny import tiny, trained
 
@@ -154,12 +155,17 @@ def test_numbers_of_somebody_else_are_not_overwritten(compared: Comparison, tmp_
     assert not (tmp_path / "compare.html").exists()
 
 
+def run_race(asked: Race, out: Path) -> tuple[Comparison, Path]:
+    with unchecked():
+        return race(asked, out, device="cpu", quiet=True)
+
+
 def test_a_schedule_beyond_the_budget_is_refused(tmp_path: Path) -> None:
     asked = Race(
         ("convlstm", "predrnn"), read_budget("4steps"), 1, (*OVERRIDES, "sampling={kind: scheduled, stop: 50}")
     )
     with pytest.raises(UsageError, match=r"probability 0\.92 at the last of 4 iterations"):
-        race(asked, tmp_path / "race", device="cpu", quiet=True)
+        run_race(asked, tmp_path / "race")
     assert not (tmp_path / "race").exists()  # so that the same --out serves the mended command
 
 
@@ -204,7 +210,7 @@ OVERRIDES = (
 def test_a_race_trains_compares_and_goes_on(tmp_path: Path) -> None:
     asked = Race(("convlstm", "predrnn"), read_budget("4steps"), 2, OVERRIDES)
     out = tmp_path / "race"
-    found, page = race(asked, out, device="cpu", quiet=True)
+    found, page = run_race(asked, out)
     names = [f"{model}-seed{seed}" for seed in (0, 1) for model in asked.models]
     assert list(found.records) == names
     assert found.groups == {model: [f"{model}-seed{seed}" for seed in (0, 1)] for model in asked.models}
@@ -213,12 +219,12 @@ def test_a_race_trains_compares_and_goes_on(tmp_path: Path) -> None:
     weights = {name: found.records[name].model["sha256"] for name in names}
     assert len(set(weights.values())) == 4
     (out / "predrnn-seed1").rename(tmp_path / "lost")
-    again, _ = race(asked, out, device="cpu", quiet=True)
+    again, _ = run_race(asked, out)
     assert {name: again.records[name].model["sha256"] for name in names} == weights
     with pytest.raises(UsageError, match="race: seeds"):
-        race(asked._replace(seeds=3), out, device="cpu", quiet=True)
+        run_race(asked._replace(seeds=3), out)
     with pytest.raises(UsageError, match="two or more"):
-        race(asked._replace(models=("mim",)), tmp_path / "alone", device="cpu", quiet=True)
+        run_race(asked._replace(models=("mim",)), tmp_path / "alone")
 
 
 def test_a_pace_is_measured_for_as_long_as_asked(monkeypatch) -> None:
@@ -233,7 +239,7 @@ def test_time_becomes_iterations(tmp_path: Path, monkeypatch) -> None:
     took = {"convlstm": 0.5, "predrnn": 2.0}
     monkeypatch.setattr("framecast.commands.race.measure_pace", lambda recipe, place, seconds: took[recipe.model.name])
     asked = Race(("convlstm", "predrnn"), read_budget("8s"), 1, OVERRIDES)
-    found, _ = race(asked, tmp_path / "race", device="cpu", quiet=True)
+    found, _ = run_race(asked, tmp_path / "race")
     assert {name: one.iterations for name, one in found.records.items()} == {"convlstm-seed0": 16, "predrnn-seed0": 4}
     assert "8s of iterations each" in found.budget
     assert "convlstm 16, predrnn 4" in found.budget

@@ -66,7 +66,7 @@ def test_the_mask_tells_what_was_known() -> None:
     assert mask_channel(two, torch.tensor([[True, True]])).flatten().tolist() == [1, 0], "all channels"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 99),
     share=st.sampled_from([0.1, 0.5, 0.95]),
@@ -186,7 +186,7 @@ def test_the_edge_of_a_radar_composite(tmp_path: Path) -> None:
         assert (np.isnan(found) == ~seen.any(0)).all()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 99), name=st.sampled_from(["persistence", "mean", "blank", "forecaster"]))
 def test_scores_see_neither_the_unobserved_nor_the_unknowable(seed: int, name: str) -> None:
     frames, valid = drawn(seed, 0.6, batch=3)

@@ -12,7 +12,7 @@ from framecast.transforms.patches import pad, patchify, unpatchify
 sizes = st.integers(1, 11)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(b=st.integers(1, 3), t=st.integers(1, 3), c=st.integers(1, 3), h=sizes, w=sizes, patch=st.integers(1, 4))
 def test_patches_round_trip(b: int, t: int, c: int, h: int, w: int, patch: int) -> None:
     frames = torch.rand(b, t, c, h, w)
