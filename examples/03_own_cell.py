@@ -11,9 +11,7 @@ from torch import Tensor
 
 import framecast
 from framecast.models import ConvConfig
-from framecast.nn.cell import Cell, Memory, Step
-from framecast.nn.conv import GateConv
-from framecast.nn.network import Network, pixel_head
+from framecast.nn import Cell, GateConv, Memory, Network, Step, pixel_head
 
 
 class GRUState(NamedTuple):

@@ -16,6 +16,11 @@ class FramecastError(Exception):
         got: what was found.
         expected: what would have been right.
         fix: what to do about it.
+
+    Example:
+        >>> from framecast.errors import UsageError
+        >>> str(UsageError("horizon", got=0, expected="at least 1", fix="leave it out for that of the training"))
+        'horizon: got 0, expected at least 1; leave it out for that of the training'
     """
 
     exit_code = 1

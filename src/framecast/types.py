@@ -41,6 +41,12 @@ class FrameSpec(BaseModel):
     """What a frame is: the contract between data and model, which every saved model carries.
 
     The channels of data are the targets, then `past`, then `covariates`.
+
+    Example:
+        >>> import framecast
+        >>> spec = framecast.FrameSpec(channels=2, height=140, width=140, units="mm/h", high=50.0, step_minutes=5.0)
+        >>> spec.targets
+        2
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -2,7 +2,8 @@ import pytest
 
 from framecast.errors import UsageError
 from framecast.models import MODELS, ConvLSTM
-from framecast.recipe.recipe import Recipe, make_model_config, parse_config, read_recipe, read_run_recipe
+from framecast.recipe.parsing import parse_config
+from framecast.recipe.recipe import Recipe, make_model_config, read_recipe, read_run_recipe
 
 
 @pytest.mark.parametrize("name", MODELS)

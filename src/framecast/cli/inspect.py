@@ -70,7 +70,8 @@ def inspect(
     from framecast import files
     from framecast.commands.inspect import draw_inspection
     from framecast.commands.inspect import inspect as look
-    from framecast.recipe.recipe import Recipe, parse_config
+    from framecast.recipe.parsing import parse_config
+    from framecast.recipe.recipe import Recipe
 
     if picture is not None:
         files.check_new(picture)
@@ -120,7 +121,7 @@ def moving_mnist(
 ) -> None:
     """Freeze Moving MNIST sequences into a file and print the hash of their pixels."""
     from framecast.data import MovingMNISTConfig, freeze
-    from framecast.recipe.recipe import parse_config
+    from framecast.recipe.parsing import parse_config
 
     fields = {
         "size": options.parse_size(size),

@@ -90,7 +90,7 @@ Model = Annotated[
 def data_config(fields: dict[str, Any]) -> DataConfig:
     """A DataConfig from its fields."""
     from framecast.data import DataConfig
-    from framecast.recipe.recipe import parse_config
+    from framecast.recipe.parsing import parse_config
 
     return parse_config(DataConfig, fields, "data")
 

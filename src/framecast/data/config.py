@@ -142,6 +142,11 @@ class DataConfig(BaseModel):
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
             turns, square frames or crops only).
         moving_mnist: the generator's settings, used where source is "moving-mnist".
+
+    Example:
+        >>> import framecast
+        >>> framecast.DataConfig(source="radar.h5", shrink=2, gap="2h", crop=128).crop_weight
+        'uniform'
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -90,7 +90,15 @@ class _Still(Baseline):
 
 
 class Persistence(_Still):
-    """The last frame stays."""
+    """The last frame stays.
+
+    Example:
+        >>> import framecast, numpy as np
+        >>> spec = framecast.FrameSpec(channels=1, height=2, width=2)
+        >>> frames = np.array([1.0, 3.0]).reshape(1, 2, 1, 1, 1) * np.ones((1, 2, 1, 2, 2))
+        >>> framecast.Persistence(spec).predict(frames, horizon=3)[0, :, 0, 0, 0]
+        array([3., 3., 3.])
+    """
 
     def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
         """The last frame; `spec.low` where it is missing."""
@@ -98,7 +106,15 @@ class Persistence(_Still):
 
 
 class Mean(_Still):
-    """The mean of all given frames stays."""
+    """The mean of all given frames stays.
+
+    Example:
+        >>> import framecast, numpy as np
+        >>> spec = framecast.FrameSpec(channels=1, height=2, width=2, high=5.0)
+        >>> frames = np.array([1.0, 3.0]).reshape(1, 2, 1, 1, 1) * np.ones((1, 2, 1, 2, 2))
+        >>> framecast.Mean(spec).predict(frames, horizon=3)[0, :, 0, 0, 0]
+        array([2., 2., 2.])
+    """
 
     def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
         """The mean over time of values cut to the value range; missing pixels count as `spec.low`, for rain none."""
@@ -107,7 +123,15 @@ class Mean(_Still):
 
 
 class Blank(_Still):
-    """Nothing: the low end of the value range everywhere."""
+    """Nothing: the low end of the value range everywhere.
+
+    Example:
+        >>> import framecast, numpy as np
+        >>> spec = framecast.FrameSpec(channels=1, height=2, width=2)
+        >>> frames = np.array([1.0, 3.0]).reshape(1, 2, 1, 1, 1) * np.ones((1, 2, 1, 2, 2))
+        >>> framecast.Blank(spec).predict(frames, horizon=3)[0, :, 0, 0, 0]
+        array([0., 0., 0.])
+    """
 
     def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
         """All `spec.low`."""
@@ -119,6 +143,13 @@ class Diurnal(Baseline):
 
     Raises:
         UsageError: the time step is unknown, or does not divide a day.
+
+    Example:
+        >>> import framecast, numpy as np
+        >>> spec = framecast.FrameSpec(channels=1, height=2, width=2, step_minutes=360)
+        >>> day = np.arange(4.0).reshape(1, 4, 1, 1, 1) * np.ones((1, 4, 1, 2, 2))
+        >>> framecast.Diurnal(spec).predict(day, horizon=6)[0, :, 0, 0, 0]
+        array([0., 1., 2., 3., 0., 1.])
     """
 
     def __init__(self, spec: FrameSpec) -> None:
@@ -160,6 +191,16 @@ class Extrapolation(Baseline):
         UsageError: if they are not installed.
 
     Source: Germann, Zawadzki 2002, Monthly Weather Review 130; pysteps (Pulkkinen et al. 2019, Geosci. Model Dev. 12).
+
+    Example:
+        >>> import framecast, numpy as np
+        >>> rain = np.zeros((1, 3, 1, 48, 48), np.float32)
+        >>> for t in range(3):
+        ...     rain[0, t, 0, 16:28, 8 + 4 * t : 20 + 4 * t] = np.hanning(14)[1:-1, None] * np.hanning(14)[1:-1]
+        >>> spec = framecast.FrameSpec(channels=1, height=48, width=48, units="mm/h")
+        >>> ahead = framecast.Extrapolation(spec).predict(rain, horizon=2)
+        >>> [int(frame.sum(0).argmax()) for frame in ahead[0, :, 0]]    # columns; in the last frame it was 21
+        [25, 29]
     """
 
     def __init__(self, spec: FrameSpec) -> None:

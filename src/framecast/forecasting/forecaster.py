@@ -56,6 +56,15 @@ class Forecaster(FrameCodec, TensorPredictor):
 
     Raises:
         UsageError: covariates or a mask for a network that takes none, a normalizer that does not fit it.
+
+    Example:
+        >>> import framecast, numpy as np
+        >>> from framecast.models import ConvLSTM
+        >>> from framecast.transforms.normalize import Range
+        >>> spec = framecast.FrameSpec(channels=1, height=16, width=20, units="mm/h", high=50.0)
+        >>> forecaster = framecast.Forecaster(ConvLSTM(hidden=(4,), kernel_size=3), spec, Range(low=0, high=50), patch=4)
+        >>> forecaster.predict(np.zeros((2, 3, 1, 16, 20)), horizon=6).shape
+        (2, 6, 1, 16, 20)
     """
 
     def __init__(
@@ -190,16 +199,14 @@ class Forecaster(FrameCodec, TensorPredictor):
     def _decoded(self, last: Advance, size: tuple[int, int], noise: Tensor | None, members: int | None) -> Tensor:
         """The newest prediction, (B, targets, H, W), of members (B, M, targets, H, W)."""
         assert last.frame is not None
-        frames = last.frame[:, None]
-        frames = frames if noise is None else frames.unflatten(0, noise.shape[:2])
+        frames = last.frame[:, None] if noise is None else last.frame[:, None].unflatten(0, noise.shape[:2])
         return _chosen(self.decode(frames, size), noise, members).squeeze(-4)
 
     def _noise(self, patches: Tensor, leads: range, members: int | None, seed: int) -> Tensor | None:
         """What drives the network at these lead times, (B, M, K, ...); None for one that takes none."""
         shape = self.network.drive_shape(patches.shape[-2], patches.shape[-1])
         if shape is None and members is not None:
-            fix = "leave members out"
-            raise UsageError("members", got=members, expected="none: this network takes no noise", fix=fix)
+            raise UsageError("members", got=members, expected="none: this network takes no noise; leave it out")
         if members is not None and members < 1:
             raise UsageError("members", got=members, expected="at least 1")
         return None if shape is None else draw_noise(shape, [(seed,)] * len(patches), leads, members or 1, patches)

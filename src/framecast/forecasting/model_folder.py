@@ -42,6 +42,14 @@ def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, A
 
     Raises:
         UsageError: the folder holds something else.
+
+    Example:
+        >>> import framecast
+        >>> from framecast.models import ConvLSTM
+        >>> from framecast.transforms.normalize import Identity
+        >>> spec = framecast.FrameSpec(channels=1, height=8, width=8)
+        >>> forecaster = framecast.Forecaster(ConvLSTM(hidden=(4,), kernel_size=3), spec, Identity(), patch=2)
+        >>> framecast.save_forecaster("models/small", forecaster, {"trained_on": "nothing yet"})
     """
     folder = Path(path)
     before = _weights_named(folder)
@@ -92,6 +100,16 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
 
     Raises:
         CheckpointError: nothing there, damaged, or of an unknown network.
+
+    Example:
+        >>> import framecast
+        >>> from framecast.models import ConvLSTM
+        >>> from framecast.transforms.normalize import Identity
+        >>> spec = framecast.FrameSpec(channels=1, height=8, width=8)
+        >>> forecaster = framecast.Forecaster(ConvLSTM(hidden=(4,), kernel_size=3), spec, Identity(), patch=2)
+        >>> framecast.save_forecaster("models/tiny", forecaster)
+        >>> framecast.load("models/tiny").spec.height
+        8
     """
     folder = Path(path)
     if (folder / "model" / "model.json").is_file():

@@ -111,7 +111,16 @@ class PastFrames:
 
 @runtime_checkable
 class Predictor(Protocol):
-    """All that forecasts: a network, a baseline, an ensemble, an exported model."""
+    """All that forecasts: a network, a baseline, an ensemble, an exported model.
+
+    Example:
+        >>> import framecast, numpy as np
+        >>> spec = framecast.FrameSpec(channels=1, height=4, width=4)
+        >>> past = framecast.PastFrames.from_arrays(np.ones((2, 3, 1, 4, 4)), spec)
+        >>> predictor: framecast.Predictor = framecast.Persistence(spec)
+        >>> predictor.forecast(past, horizon=5).values.shape
+        (2, 1, 5, 1, 4, 4)
+    """
 
     def forecast(self, past: PastFrames, horizon: int) -> Forecast:
         """Predict `horizon` frames of the targets that follow each sequence: M members (1 if deterministic) of K frames.

@@ -99,6 +99,14 @@ def load_published(
     Raises:
         UsageError: unknown source, or a model that this source does not have.
         CheckpointError: not a checkpoint of this network; unknown and missing parameters are listed.
+
+    Example:
+        >>> import framecast, torch
+        >>> gates, head = torch.zeros(16, 4, 3, 3), torch.zeros(4, 4, 1, 1)    # 4 hidden channels, patches of 2 x 2
+        >>> layer = {f"cell_list.0.conv_{name}.0.weight": gates for name in "xh"}
+        >>> torch.save({**layer, "conv_last.weight": head}, "published.pth")
+        >>> framecast.load_published("published.pth", source="openstl", model="convlstm", patch=2).config.hidden
+        (4,)
     """
     family = _family(source, model)
     theirs = _read(Path(path))
@@ -112,21 +120,25 @@ def load_published(
     spec = spec.model_copy(update={"low": low, "high": high, "units": units or spec.units})
     normalizer = Range(low=low, high=high) if value_range else Identity()
     forecaster = Forecaster(config, spec, normalizer, patch, context=context)
-    expected = forecaster.network.state_dict()
-    missing = sorted(expected.keys() - ours.keys())
-    if missing or ours.keys() - expected.keys():
-        extra = sorted(ours.keys() - expected.keys())
+    _check_weights(forecaster, ours, path, f"{source} {model}")
+    forecaster.to(ours["head.weight"].dtype).network.load_state_dict(ours)
+    return forecaster.eval()
+
+
+def _check_weights(forecaster: Forecaster, weights: Weights, path: str | Path, expected: str) -> None:
+    """Refuse weights of other names or shapes than the network's."""
+    parameters = forecaster.network.state_dict()
+    missing, extra = sorted(parameters.keys() - weights.keys()), sorted(weights.keys() - parameters.keys())
+    if missing or extra:
         raise CheckpointError(
-            f"{path}", got=f"missing {_listed(missing)}, too many {_listed(extra)}", expected=f"{source} {model}"
+            f"{path}", got=f"missing {_listed(missing)}, too many {_listed(extra)}", expected=expected
         )
-    for name, value in ours.items():
-        if value.shape != expected[name].shape:
-            got, fit = tuple(value.shape), tuple(expected[name].shape)
+    for name, value in weights.items():
+        if value.shape != parameters[name].shape:
+            got, fit = tuple(value.shape), tuple(parameters[name].shape)
             raise CheckpointError(
                 f"{path}: {name}", got=f"shape {got}", expected=f"{fit}", fix="check --patch and --size"
             )
-    forecaster.to(ours["head.weight"].dtype).network.load_state_dict(ours)
-    return forecaster.eval()
 
 
 def _family(source: str, model: str) -> PublishedFamily:

@@ -44,6 +44,11 @@ def set_precision(precision: str) -> None:
 
     Raises:
         UsageError: any other word.
+
+    Example:
+        >>> import framecast
+        >>> framecast.set_precision("highest")    # torch's convolutions in float32
+        >>> framecast.set_precision("auto")
     """
     global _precision, _applied
     if precision not in get_args(Precision):
@@ -67,6 +72,11 @@ def set_memory(memory: str) -> None:
 
     Raises:
         UsageError: any other word.
+
+    Example:
+        >>> import framecast
+        >>> framecast.set_memory("low")    # trainings take about half of the memory and a third more of the time
+        >>> framecast.set_memory("fast")
     """
     global _memory
     if memory not in get_args(Saving):

@@ -23,7 +23,16 @@ Memory = tuple[Tensor, ...]
 
 
 class Step(NamedTuple):
-    """What one cell gives for one frame."""
+    """What one cell gives for one frame.
+
+    Example:
+        >>> import torch
+        >>> from framecast.models import ConvLSTM
+        >>> cell, x = ConvLSTM(hidden=(4,), kernel_size=3).build(1, 8, 8).cells[0], torch.zeros(2, 1, 8, 8)
+        >>> step = cell(x, (), cell.init_state(2, 8, 8, like=x))
+        >>> step.out.shape, step.memory
+        (torch.Size([2, 4, 8, 8]), ())
+    """
 
     out: Hidden
     """(B, N, H, W), rises."""
@@ -40,6 +49,24 @@ class Cell(nn.Module, ABC):
     """One cell of the grid. Abstract or final: a concrete cell is wrapped, never subclassed.
 
     A cell keeps no state: what it remembers goes in and comes out. It does not know whether a frame is the first one.
+
+    Example:
+        >>> import torch
+        >>> from framecast import Cell, Step
+        >>> class Sum(Cell):    # h' = x + h
+        ...     def init_state(self, batch, height, width, *, like):
+        ...         return (like.new_zeros(batch, 1, height, width),)
+        ...     def gates(self, x, memory, state):
+        ...         return {"h": x + state[0]}
+        ...     def forward(self, x, memory, state):
+        ...         h = self.gates(x, memory, state)["h"]
+        ...         return Step(h, memory, (h,))
+        >>> cell, x = Sum(), torch.ones(1, 1, 2, 2)
+        >>> state = cell.init_state(1, 2, 2, like=x)
+        >>> for frame in (x, x, x):
+        ...     state = cell(frame, (), state).state
+        >>> state[0].mean().item()
+        3.0
     """
 
     memory_channels: tuple[int, ...] | None = ()

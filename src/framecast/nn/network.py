@@ -127,6 +127,16 @@ class Network(SequenceNetwork):
 
     Raises:
         UsageError: no cells, or the memory of two neighbours does not fit.
+
+    Example:
+        >>> import torch
+        >>> from framecast.models import PredRNN
+        >>> from framecast.nn import Network, pixel_head
+        >>> cells = list(PredRNN(hidden=(8, 8), kernel_size=3).build(channels=4, height=16, width=16).cells)
+        >>> network = Network(cells, pixel_head(8, 4))
+        >>> frame, state, _ = network(torch.zeros(2, 4, 16, 16))
+        >>> frame.shape, len(state.cells)
+        (torch.Size([2, 4, 16, 16]), 2)
     """
 
     feeds_back = True

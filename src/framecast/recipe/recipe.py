@@ -11,23 +11,22 @@ import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from framecast.data import DataConfig, DataSet
 from framecast.data.durations import Duration, in_frames
 from framecast.data.windows.normalizer_fit import Choice
-from framecast.errors import FramecastError, UsageError
+from framecast.errors import UsageError
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.recipe.losses import LossConfig
+from framecast.recipe.parsing import parse_config
 from framecast.recipe.sampling import Free, Sampling, ScheduledSampling
 from framecast.recipe.train_config import FREE, Count, RecipeSection, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
-
-Config = TypeVar("Config", bound=BaseModel)
 
 
 class Recipe(RecipeSection):
@@ -48,6 +47,12 @@ class Recipe(RecipeSection):
         validate: when to look at the validation split.
         data: what to train on.
         seed: of all that is random.
+
+    Example:
+        >>> import framecast
+        >>> recipe = framecast.Recipe(patch=8, train={"steps": 500, "lr": 3e-4})
+        >>> recipe.model.name, recipe.train.batch_size
+        ('predrnn', 8)
     """
 
     model: SerializeAsAny[ModelConfig] = PredRNN()
@@ -167,6 +172,12 @@ def read_recipe(
 
     Raises:
         UsageError: no such file or network, no YAML, an unknown key, a value that does not fit.
+
+    Example:
+        >>> import framecast
+        >>> recipe = framecast.read_recipe("convlstm", ["train.steps=500", "model.hidden=[16, 16]"])
+        >>> recipe.model.hidden, recipe.train.steps
+        ((16, 16), 500)
     """
     if source in MODELS or must_be_model or (":" in source and not Path(source).exists()):
         content: Any = {"model": {"name": source}}
@@ -219,23 +230,6 @@ def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Re
     return read_run_recipe(path, model=name) if path.is_file() else Recipe()
 
 
-def parse_config(kind: type[Config], fields: Mapping[str, Any], source: str) -> Config:
-    """Make a configuration of its fields.
-
-    Args:
-        kind: the configuration's class.
-        fields: plain values.
-        source: what names them in errors.
-
-    Raises:
-        UsageError: an unknown key, or a value that does not fit.
-    """
-    try:
-        return kind.model_validate(dict(fields))
-    except ValidationError as error:
-        raise _explained(error, kind, source) from error
-
-
 def _text(source: str) -> str:
     path = Path(source)
     if not path.is_file():
@@ -281,33 +275,6 @@ def import_class(name: str) -> type[ModelConfig]:
     return kind
 
 
-def _explained(error: ValidationError, root: type[BaseModel], source: str) -> FramecastError:
-    """The first fault of a recipe, with the nearest valid key where a key is unknown."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
-        return UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}{got}")
-    keys = _keys(root, [str(part) for part in first["loc"][:-1]])
-    return UsageError.unknown(f"{source}: {where}: unknown key", str(first["loc"][-1]), keys)
-
-
-def _keys(root: type[BaseModel], path: list[str]) -> list[str]:
-    """The keys that are valid under `path`, over all alternatives that stand there."""
-    kinds = [root]
-    for key in path:
-        fields = [field for kind in kinds for name, field in kind.model_fields.items() if key in (name, field.alias)]
-        found = [inner for field in fields for inner in _models(field.annotation)]
-        kinds = found or kinds
-    return sorted({field.alias or name for kind in kinds for name, field in kind.model_fields.items()})
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in getattr(annotation, "__args__", ()) for model in _models(inner)]
-
-
 def foreign(recipe: Recipe) -> type[ModelConfig] | None:
     """The class of a recipe's network where it is not framecast's own."""
     kind = type(recipe.model)
@@ -315,6 +282,6 @@ def foreign(recipe: Recipe) -> type[ModelConfig] | None:
 
 
 def foreign_name(recipe: Recipe) -> str | None:
-    """Its import path, `package.module:Class`."""
+    """The import path `package.module:Class` of a recipe's network where it is not framecast's own."""
     kind = foreign(recipe)
     return None if kind is None else f"{kind.__module__}:{kind.__qualname__}"

@@ -11,7 +11,8 @@ from framecast.data.formats.base import StoredArray
 from framecast.data.sources.channels import channel_fields
 from framecast.data.sources.open import open_stored
 from framecast.errors import UsageError
-from framecast.recipe.recipe import Recipe, parse_config
+from framecast.recipe.parsing import parse_config
+from framecast.recipe.recipe import Recipe
 from framecast.types import FrameSpec
 
 OF_ANY_FILE = ("colour", "shrink", "scale", "z_r", "max_missing")

@@ -56,6 +56,13 @@ def start(
         RunInUse: another process holds the folder.
         Stopped: a signal came; everything was saved.
         NonFiniteLoss: nothing of that step was saved.
+
+    Example:
+        >>> import framecast
+        >>> tiny = ["model.hidden=[4]", "patch=8", "train.steps=2", "train.batch_size=2", "data.moving_mnist={size: 32}"]
+        >>> recipe = framecast.read_recipe("convlstm", [*tiny, "validate.sequences=2"])
+        >>> framecast.start(recipe, "runs/started", quiet=True).reason
+        'done'
     """
     recipe = _anchored(recipe)
     dataset, folder = _open(recipe, source), RunFolder(path)
@@ -91,6 +98,14 @@ def resume(
         UsageError: no run is there.
         CheckpointError: no checkpoint is valid, or recipe or data are not those of the run.
         RunInUse, Stopped, NonFiniteLoss, InputError: as for `start`.
+
+    Example:
+        >>> import framecast
+        >>> tiny = ["model.hidden=[4]", "patch=8", "train.steps=2", "train.batch_size=2", "data.moving_mnist={size: 32}"]
+        >>> recipe = framecast.read_recipe("convlstm", [*tiny, "validate.sequences=2"])
+        >>> outcome = framecast.start(recipe, "runs/whole", quiet=True)
+        >>> framecast.resume("runs/whole", quiet=True).step    # nothing was left to do
+        2
     """
     folder = RunFolder(path).opened()
     recipe = _anchored(read_run_recipe(folder.recipe, overrides, model))

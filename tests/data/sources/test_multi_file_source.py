@@ -8,7 +8,8 @@ import pytest
 from framecast.data import DataConfig, FileSource, open_data
 from framecast.data.sources.multi_file_source import open_source
 from framecast.errors import InputError, UsageError
-from framecast.recipe.recipe import Recipe, parse_config
+from framecast.recipe.parsing import parse_config
+from framecast.recipe.recipe import Recipe
 
 START = np.datetime64("2020-05-01T12:00")
 

@@ -12,7 +12,7 @@ from framecast.data import DataConfig, evaluation_batches, open_data, training_b
 from framecast.data.config import SPLITS
 from framecast.data.windows.crops import CANDIDATES, FLOOR, weigh_crop
 from framecast.errors import InputError
-from framecast.recipe.recipe import parse_config
+from framecast.recipe.parsing import parse_config
 
 HEIGHT, WIDTH, FRAMES = 23, 31, 24
 MISSING = -1.0

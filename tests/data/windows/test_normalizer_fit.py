@@ -15,7 +15,7 @@ from framecast.errors import InputError, UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.model_folder import load, save_forecaster
 from framecast.models import ConvLSTM
-from framecast.recipe.recipe import parse_config
+from framecast.recipe.parsing import parse_config
 from framecast.transforms.normalize import DBZ, Z_R, Log, Normalizer, Range, Standard
 
 NUMBERS = st.floats(-1e4, 1e4)

@@ -127,6 +127,12 @@ def open_data(
     Raises:
         InputError: data that cannot be used, or too few frames.
         UsageError: numbers that do not fit, or a time that is no whole number of steps.
+
+    Example:
+        >>> import framecast
+        >>> digits = framecast.open_data(framecast.DataConfig(), context=10, horizon=10, seed=0)
+        >>> digits.window("test", epoch=0, index=0).frames.shape
+        (20, 1, 64, 64)
     """
     check_seed(seed)
     if config.source == MOVING_MNIST:

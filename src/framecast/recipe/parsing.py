@@ -1,0 +1,56 @@
+"""Plain fields to frozen configurations: the first fault is named, with the nearest valid key where a key is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from framecast.errors import FramecastError, UsageError
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def parse_config(kind: type[Config], fields: Mapping[str, Any], source: str) -> Config:
+    """Make a configuration of its fields.
+
+    Args:
+        kind: the configuration's class.
+        fields: plain values.
+        source: what names them in errors.
+
+    Raises:
+        UsageError: an unknown key, or a value that does not fit.
+    """
+    try:
+        return kind.model_validate(dict(fields))
+    except ValidationError as error:
+        raise _explain(error, kind, source) from error
+
+
+def _explain(error: ValidationError, root: type[BaseModel], source: str) -> FramecastError:
+    """The first fault of a recipe, with the nearest valid key where a key is unknown."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+        return UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}{got}")
+    keys = _list_keys(root, [str(part) for part in first["loc"][:-1]])
+    return UsageError.unknown(f"{source}: {where}: unknown key", str(first["loc"][-1]), keys)
+
+
+def _list_keys(root: type[BaseModel], path: list[str]) -> list[str]:
+    """The keys that are valid under `path`, over all alternatives that stand there."""
+    kinds = [root]
+    for key in path:
+        fields = [field for kind in kinds for name, field in kind.model_fields.items() if key in (name, field.alias)]
+        found = [inner for field in fields for inner in _list_models(field.annotation)]
+        kinds = found or kinds
+    return sorted({field.alias or name for kind in kinds for name, field in kind.model_fields.items()})
+
+
+def _list_models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in getattr(annotation, "__args__", ()) for model in _list_models(inner)]
