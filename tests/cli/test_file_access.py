@@ -52,7 +52,7 @@ def access(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     count(opening, "open_series", lambda *_: "opened")
     count(file_source, "scan_values", lambda *_: "scanned")
     count(file_source, "scan_latest_values", lambda *_: "scanned")
-    count(ImageReader, "look", lambda _, path: f"header of {path.name}")
+    count(ImageReader, "read_header", lambda _, path: f"header of {path.name}")
     count(ImageReader, "read", lambda _, path, indices: f"frame of {path.name}")
     return counts
 
