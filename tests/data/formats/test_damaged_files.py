@@ -43,6 +43,12 @@ def good(kind: str, folder: Path) -> tuple[Path, str | None]:
     if kind == "plain pgm":
         (folder / "a.pgm").write_bytes(b"P5\n# a comment\n32 24\n255\n" + FRAMES[0].tobytes())
         return folder / "a.pgm", None
+    if kind == "npy":
+        np.save(folder / "a.npy", FRAMES)
+        return folder / "a.npy", None
+    if kind == "npz":
+        np.savez_compressed(folder / "a.npz", frames=FRAMES, units=np.array("mm/h"), start_time=np.zeros(1, "M8[s]"))
+        return folder / "a.npz", None
     if kind == "hdf5":
         with h5py.File(folder / "a.h5", "w") as file:
             file.create_dataset("rain", data=FRAMES, chunks=(1, 24, 32), compression="gzip")
@@ -71,7 +77,7 @@ def good(kind: str, folder: Path) -> tuple[Path, str | None]:
 
 
 KINDS = ["png", "jpg", "gif", "tif", "mp4", "avi", "plain pgm", "pgm", "hdf5", "knmi", "odim", "netcdf4", "netcdf3"]
-KINDS += ["zarr", "geotiff", "grib"]
+KINDS += ["zarr", "geotiff", "grib", "npy", "npz"]
 
 
 @pytest.mark.filterwarnings("ignore")

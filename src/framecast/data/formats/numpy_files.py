@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-import ast
 import math
-import re
-import struct
+import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from framecast.data.formats.base import KEYS, NUMBERS, FileAttributes, StoredArray, read_file_attributes
+from framecast.data.formats.guards import as_input_error
 from framecast.errors import InputError
 
-MAGIC = b"\x93NUMPY"
-LONGEST_HEADER = 64 << 10
+HEADER_LIMIT = 64 << 10
+"""Bytes of a .npy header. numpy's own reader evaluates it as a Python literal, which is safe for short texts only."""
 GIB = 1 << 30
 MAPPED_LIMIT = 64 * GIB
-"""Bytes of a .npy that is mapped, unless told."""
+"""Bytes of the values of a .npy that is mapped."""
 
-_DTYPE = re.compile(r"[<>|=]?[fiub](?:1|2|4|8)|[<>=]?U\d{1,4}|[<>]?M8\[(?:\d{1,4})?(?:Y|M|W|D|h|m|s|ms|us|ns)\]")
+_NPY = "a .npy that can be read"
+_HEADER_READERS: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+    (1, 0): npy_format.read_array_header_1_0,
+    (2, 0): npy_format.read_array_header_2_0,
+}
+"""By version of the format; version 3 is for structured arrays with names beyond Latin-1, which are no frames."""
 
 
 @runtime_checkable
-class Readable(Protocol):
-    """An open file, or a member of an archive."""
+class ByteStream(Protocol):
+    """Open file, or member of an archive."""
 
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes."""
+    def read(self, size: int = -1, /) -> bytes:
+        """Read at most `size` bytes; all where it is negative."""
+
+    def tell(self) -> int:
+        """Return the number of bytes before the next one."""
 
 
 class NpyHeader(NamedTuple):
-    """What a .npy says of itself."""
+    """Header of a .npy."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -50,7 +57,22 @@ class NpyHeader(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(file: Readable, name: str, *, kinds: str = NUMBERS) -> NpyHeader:
+class _HeaderBytes:
+    """A .npy file from which numpy reads no more than a header can have, and all that the header claims to have."""
+
+    def __init__(self, file: ByteStream, name: str) -> None:
+        self.file, self.name = file, name
+
+    def read(self, size: int) -> bytes:
+        if size > HEADER_LIMIT:
+            raise InputError(self.name, got=f"a header of {size} bytes", expected=f"at most {HEADER_LIMIT}")
+        content = self.file.read(size)
+        if len(content) != size:
+            raise InputError(self.name, got="the end of the file inside the header", expected="a whole .npy")
+        return content
+
+
+def read_npy_header(file: ByteStream, name: str, *, kinds: str = NUMBERS) -> NpyHeader:
     """Read the header of a .npy (numpy.lib.format, versions 1 and 2), and leave the file where the values begin.
 
     Args:
@@ -59,51 +81,39 @@ def read_header(file: Readable, name: str, *, kinds: str = NUMBERS) -> NpyHeader
         kinds: letters of the kinds of dtype to accept.
 
     Raises:
-        InputError: it is no such header, or of another kind of dtype.
+        InputError: no such header, sizes that cannot be, or another kind of dtype.
     """
-    start = file.read(len(MAGIC) + 2)
-    width = {b"\x01\x00": 2, b"\x02\x00": 4}.get(start[len(MAGIC) :])
-    if start[: len(MAGIC)] != MAGIC or width is None:
-        raise InputError(name, got="no .npy header", expected="an array written by numpy.save", fix="save it again")
-    length = int.from_bytes(file.read(width), "little")
-    if length > LONGEST_HEADER:
-        raise InputError(name, got=f"a header of {length} bytes", expected=f"at most {LONGEST_HEADER}")
-    text = file.read(length)
-    if len(text) != length:
-        raise InputError(name, got="the end of the file inside the header", expected="a whole .npy")
-    dtype, fortran, shape = _parsed(text, name)
-    if dtype.kind not in kinds:
-        raise InputError(name, got=f"dtype {dtype}", expected=f"a dtype of kind {', '.join(kinds)}")
-    return NpyHeader(dtype, shape, fortran, len(start) + width + length)
-
-
-def _parsed(text: bytes, name: str) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
     try:
-        fields = ast.literal_eval(text.decode("latin-1").strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise InputError(name, got="a damaged .npy header", expected="a mapping", fix="save it again") from error
-    if not isinstance(fields, dict) or set(fields) != {"descr", "fortran_order", "shape"}:
-        raise InputError(name, got="a damaged .npy header", expected="descr, fortran_order, shape", fix="save it again")
-    descr, fortran, shape = fields["descr"], fields["fortran_order"], fields["shape"]
-    if not isinstance(descr, str) or not _DTYPE.fullmatch(descr):
-        expected = "numbers: float, int, unsigned int or bool"
-        raise InputError(name, got=f"dtype {str(descr)[:40]}", expected=expected, fix="convert the array with .astype")
-    sizes = shape if isinstance(shape, tuple) and len(shape) <= 32 else (-1,)
-    if not isinstance(fortran, bool) or not all(type(s) is int and 0 <= s < 1 << 62 for s in sizes):
+        read = _HEADER_READERS[npy_format.read_magic(file)]
+    except (ValueError, KeyError) as error:
+        fix = "save it again"
+        raise InputError(name, got="no .npy header", expected="an array written by numpy.save", fix=fix) from error
+    # the tokenizer reads headers of Python 2 (sizes as in 6L), and has an error of its own
+    with as_input_error(name, "a .npy header", tokenize.TokenError):
+        shape, fortran, dtype = read(_HeaderBytes(file, name), max_header_size=HEADER_LIMIT)
+    # numpy accepts True and -6 as sizes; numbers of more than 8 bytes (longdouble) differ between machines
+    if len(shape) > 32 or not all(type(size) is int and 0 <= size < 1 << 62 for size in shape):
         raise InputError(name, got="a damaged .npy header", expected="sizes of 0 or more", fix="save it again")
-    try:
-        return np.dtype(descr), fortran, sizes
-    except (TypeError, ValueError) as error:
-        raise InputError(name, got=f"dtype {descr}", expected="a dtype of numpy") from error
+    if dtype.kind not in kinds or (dtype.kind in NUMBERS and dtype.itemsize > 8):
+        others = "".join({"U": "; or text", "M": "; or times"}.get(kind, "") for kind in kinds)
+        expected = f"numbers: float, int, unsigned int or bool{others}"
+        raise InputError(name, got=f"dtype {dtype}"[:60], expected=expected, fix="convert the array with .astype")
+    return NpyHeader(dtype, shape, fortran, file.tell())
 
 
-def read_array(file: Readable, size: int, name: str, *, kinds: str = NUMBERS) -> NDArray[Any]:
-    """Read a whole .npy from a stream of `size` bytes.
+def read_npy(file: ByteStream, size: int, name: str, *, kinds: str = NUMBERS) -> NDArray[Any]:
+    """Read a whole .npy from a stream.
+
+    Args:
+        file: at the beginning of the .npy.
+        size: bytes that the stream has.
+        name: the file, for errors.
+        kinds: letters of the kinds of dtype to accept.
 
     Raises:
-        InputError: no header, wrong kind of dtype, or more or fewer bytes than the header says.
+        InputError: no header, another kind of dtype, or more or fewer bytes than the header says.
     """
-    header = read_header(file, name, kinds=kinds)
+    header = read_npy_header(file, name, kinds=kinds)
     _check_size(header, size, name)
     content = file.read(header.size)
     if len(content) != header.size:
@@ -123,68 +133,57 @@ def _check_size(header: NpyHeader, size: int, name: str) -> None:
 
 
 class MappedArray:
-    """A .npy that stays on the disk. Processes that get it map the file themselves."""
+    """A .npy that stays on the disk. Processes that receive it map the file themselves."""
 
-    def __init__(self, path: Path, header: NpyHeader) -> None:
-        self.shape = header.shape
-        self.dtype = header.dtype
-        order: Any = "F" if header.fortran else "C"
-        self._map = np.memmap(path, header.dtype, "r", header.start, header.shape, order)
-        self._made_from = (path, header)
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._map = np.load(path, mmap_mode="r", allow_pickle=False, max_header_size=HEADER_LIMIT)
+        self.shape: tuple[int, ...] = self._map.shape
+        self.dtype: np.dtype[Any] = self._map.dtype
 
     def __getitem__(self, key: Any) -> Any:
         """Read a part."""
         return np.asarray(self._map[key])
 
-    def __reduce__(self) -> tuple[Callable[[Path, NpyHeader], MappedArray], tuple[Path, NpyHeader]]:
-        return MappedArray, self._made_from
+    def __reduce__(self) -> tuple[type[MappedArray], tuple[Path]]:
+        return MappedArray, (self._path,)
 
 
-def open_npy(path: Path, *, limit: int = MAPPED_LIMIT) -> StoredArray:
+def open_npy(path: Path, variable: str | None, *, limit: int = MAPPED_LIMIT) -> StoredArray:
     """Map a .npy.
 
     Args:
         path: the file.
-        limit: largest size in bytes to accept.
+        variable: None; a .npy holds one array.
+        limit: largest size of the values to accept, bytes.
 
     Raises:
-        InputError: not a .npy of numbers, empty, cut short or beyond the limit.
+        InputError: a variable is named; not a .npy of numbers, empty, cut short or beyond the limit.
     """
     name = str(path)
-    try:
+    if variable is not None:
+        raise InputError(f"{name}: variable", got=variable, expected="none: a .npy holds one array")
+    with as_input_error(name, _NPY):
         with path.open("rb") as file:
-            header = read_header(file, name)
+            header = read_npy_header(file, name)
             if not 0 < header.size <= limit:
                 raise InputError(name, got=f"{header.size} bytes of values", expected=f"1 to {limit}")
             _check_size(header, path.stat().st_size, name)
-        array = MappedArray(path, header)
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(name, got=str(error), expected="a .npy that can be read") from error
+        array = MappedArray(path)
     return StoredArray(array, (1,) * len(header.shape), FileAttributes(), None, False, [])
 
 
 CONTENT_LIMIT = 8 * GIB
-"""Bytes of an .npz's array once unpacked, unless told."""
+"""Bytes of an .npz's frames once unpacked."""
 SIDE_LIMIT = 64 << 20
 """Bytes of each of the other arrays once unpacked."""
 RATIO_LIMIT = 300
 """Unpacked over packed bytes, for arrays of more than SIDE_LIMIT. Deflate cannot pass 1032."""
 
-OWN = "frames"
+FRAMES = "frames"
+"""Key of the frames in framecast's layout of an .npz."""
 PREDRNN = ("clips", "input_raw_data")
-
-_DAMAGE: tuple[type[Exception], ...] = (
-    OSError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    NotImplementedError,
-    RuntimeError,
-)
-_DAMAGE += (ValueError, KeyError, IndexError, OverflowError, MemoryError)
+"""Keys of the layout of the PredRNN group's Moving MNIST."""
 
 
 def open_npz(path: Path, variable: str | None, *, limit: int = CONTENT_LIMIT, ratio: int = RATIO_LIMIT) -> StoredArray:
@@ -199,13 +198,8 @@ def open_npz(path: Path, variable: str | None, *, limit: int = CONTENT_LIMIT, ra
     Raises:
         InputError: not an .npz, damaged, no or several candidates, objects inside, or beyond a limit.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _Archive(archive, str(path), limit, ratio).stored(variable)
-    except _DAMAGE as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(str(path), got=f"damage ({error})", expected="an .npz that can be read") from error
+    with as_input_error(str(path), "an .npz that can be read", zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        return _Archive(archive, str(path), limit, ratio).read_frames(variable)
 
 
 class _Archive:
@@ -218,26 +212,25 @@ class _Archive:
             info.filename.removesuffix(".npy"): info for info in archive.infolist() if info.filename.endswith(".npy")
         }
 
-    def stored(self, variable: str | None) -> StoredArray:
-        key, notes = self._key(variable)
-        array = self._read(key, self.limit, NUMBERS)
-        raw = {name: self._read(name, SIDE_LIMIT, NUMBERS + KEYS[name]) for name in KEYS if name in self.members}
+    def read_frames(self, variable: str | None) -> StoredArray:
+        key, notes = self._choose_key(variable)
+        array = self._read_member(key, self.limit, NUMBERS)
+        raw = {name: self._read_member(name, SIDE_LIMIT, NUMBERS + KEYS[name]) for name in KEYS if name in self.members}
+        clips = None
         if key == PREDRNN[1] and variable is None:
-            clips = self._clips(array)
+            clips = self._read_clips(array)
             raw["dims"] = np.array("tchw" if array.ndim == 4 else "thw")
-            found = read_file_attributes(raw, self.name)
-            return StoredArray(array, (1,) * array.ndim, found, clips, False, notes)
-        own = key == OWN
-        return StoredArray(array, (1,) * array.ndim, read_file_attributes(raw, self.name), None, own, notes)
+        attributes = read_file_attributes(raw, self.name)
+        return StoredArray(array, (1,) * array.ndim, attributes, clips, key == FRAMES, notes)
 
-    def _key(self, variable: str | None) -> tuple[str, list[str]]:
+    def _choose_key(self, variable: str | None) -> tuple[str, list[str]]:
         keys = sorted(self.members)
         if variable is not None:
             if variable not in self.members:
                 raise InputError(f"{self.name}: variable", got=variable, expected=f"one of {', '.join(keys) or 'none'}")
             return variable, []
-        if OWN in self.members:
-            return OWN, []
+        if FRAMES in self.members:
+            return FRAMES, []
         if set(PREDRNN) <= set(keys):
             return PREDRNN[1], ["layout of the PredRNN group: clips of input_raw_data"]
         others = [key for key in keys if key not in KEYS]
@@ -247,7 +240,7 @@ class _Archive:
             raise InputError(self.name, got=got, expected=expected, fix="name one with variable")
         return others[0], [f"variable: {others[0]}, the only array"]
 
-    def _read(self, key: str, limit: int, kinds: str) -> NDArray[Any]:
+    def _read_member(self, key: str, limit: int, kinds: str) -> NDArray[Any]:
         info, name = self.members[key], f"{self.name}: {key}"
         size = info.file_size
         if size > limit:
@@ -261,11 +254,11 @@ class _Archive:
                 name, got=f"compression {info.compress_type}", expected="stored or deflated, as numpy does"
             )
         with self.archive.open(info) as file:
-            return read_array(file, size, name, kinds=kinds)
+            return read_npy(file, size, name, kinds=kinds)
 
-    def _clips(self, array: NDArray[Any]) -> NDArray[np.int64]:
+    def _read_clips(self, array: NDArray[Any]) -> NDArray[np.int64]:
         name = f"{self.name}: clips"
-        clips = self._read("clips", SIDE_LIMIT, "iu")
+        clips = self._read_member("clips", SIDE_LIMIT, "iu")
         if clips.ndim != 3 or clips.shape[0] != 2 or clips.shape[1] < 1 or clips.shape[2] != 2:
             raise InputError(name, got=f"shape {clips.shape}", expected="(2, sequences, 2): start, length")
         if array.ndim not in (3, 4):

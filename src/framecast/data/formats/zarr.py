@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from framecast.data.config import are_valid_dims
 from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
+from framecast.data.formats.guards import as_input_error
 from framecast.errors import InputError
 
 CHUNK_LIMIT = 1 << 30
 """Bytes of one unpacked chunk."""
-COUNTED = 100_000
-"""Up to so many chunks it is looked up which are stored; zarr asks for them one by one."""
+COUNT_LIMIT = 100_000
+"""Chunks of an array up to which those that are stored are counted; zarr asks for them one by one."""
 MARKS = ("zarr.json", ".zarray", ".zgroup")
-OWN = "frames"
+"""Files that make a folder a zarr store: of version 3, of version 2."""
+FRAMES = "frames"
+"""Name of the array that is taken where nobody names one."""
 
 _LETTERS = {
     **dict.fromkeys(("n", "sequence", "sample", "batch"), "n"),
@@ -27,17 +29,7 @@ _LETTERS = {
     **dict.fromkeys(("h", "y", "height", "row", "lat", "latitude"), "h"),
     **dict.fromkeys(("w", "x", "width", "column", "lon", "longitude"), "w"),
 }
-_DAMAGE: tuple[type[Exception], ...] = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    AssertionError,
-    ArithmeticError,
-)
-_DAMAGE += (MemoryError, EOFError, ImportError)
+_WORDS = "a zarr store that can be read"
 
 
 def is_zarr(path: Path) -> bool:
@@ -51,21 +43,14 @@ def has_named_axes(path: Path, variable: str | None) -> bool:
     Raises:
         InputError: the store is damaged.
     """
-    return guarded(lambda: _named(path, variable), str(path))
-
-
-def _named(path: Path, variable: str | None) -> bool:
     import zarr
 
-    node = zarr.open(path, mode="r")
-    if not isinstance(node, zarr.Group) or (variable is None and OWN in node):
-        return False
-    names: set[str] = set()
-    for _, array in node.arrays():
-        said = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
-        if isinstance(said, list | tuple) and len(array.shape) >= 2:
-            names |= {str(name) for name in said}
-    return any(name in node for name in names)
+    with as_input_error(str(path), _WORDS):
+        node = zarr.open(path, mode="r")
+        if not isinstance(node, zarr.Group) or (variable is None and FRAMES in node):
+            return False
+        axes = {str(axis) for _, array in node.arrays() if len(array.shape) >= 2 for axis in _read_axis_names(array)}
+        return any(axis in node for axis in axes)
 
 
 class ZarrArray:
@@ -79,26 +64,8 @@ class ZarrArray:
 
     def __getitem__(self, key: Any) -> Any:
         """Read a part."""
-        return guarded(lambda: np.asarray(self._array[key]), self._name)
-
-
-def guarded(read: Callable[[], Any], name: str) -> Any:
-    """Return `read()`.
-
-    Raises:
-        InputError: whatever goes wrong; zarr and its codecs raise all sorts of things on damaged stores.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return read()
-    except InputError:
-        raise
-    except _DAMAGE as error:
-        got = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise InputError(
-            name, got=got, expected="a zarr store that can be read", fix="write or get it again"
-        ) from error
+        with as_input_error(self._name, _WORDS):
+            return np.asarray(self._array[key])
 
 
 def open_zarr(path: Path, variable: str | None) -> StoredArray:
@@ -111,19 +78,20 @@ def open_zarr(path: Path, variable: str | None) -> StoredArray:
     Raises:
         InputError: not a zarr store, damaged, no or several candidates, or a dtype that is no number.
     """
-    return guarded(lambda: _opened(path, variable), str(path))
-
-
-def _opened(path: Path, variable: str | None) -> StoredArray:
     import zarr
 
     name = str(path)
-    node = zarr.open(path, mode="r")
-    notes: list[str] = []
-    if isinstance(node, zarr.Group):
-        node, notes = _member(node, variable, name)
-    elif variable is not None:
-        raise InputError(f"{name}: variable", got=variable, expected="none: it is one array, not a group")
+    with as_input_error(name, _WORDS):
+        node = zarr.open(path, mode="r")
+        notes: list[str] = []
+        if isinstance(node, zarr.Group):
+            node, notes = _choose_array(node, variable, name)
+        elif variable is not None:
+            raise InputError(f"{name}: variable", got=variable, expected="none: it is one array, not a group")
+        return _open_array(node, notes, name)
+
+
+def _open_array(node: Any, notes: list[str], name: str) -> StoredArray:
     dtype = node.dtype
     if not isinstance(dtype, np.dtype) or dtype.kind not in NUMBERS or dtype.itemsize > 8:
         raise InputError(name, got=f"dtype {dtype}", expected="numbers: float, int, unsigned int or bool")
@@ -132,13 +100,13 @@ def _opened(path: Path, variable: str | None) -> StoredArray:
         raise InputError(name, got=f"chunks of {grain}", expected=f"at most {CHUNK_LIMIT} bytes each", fix="rechunk it")
     raw = {key: node.attrs[key] for key in KEYS if key in node.attrs}
     if "dims" not in raw:
-        notes += _named_axes(node, raw)
-    if node.nchunks <= COUNTED and (stored := node.nchunks_initialized) < node.nchunks:
+        notes += _add_dims(node, raw)
+    if node.nchunks <= COUNT_LIMIT and (stored := node.nchunks_initialized) < node.nchunks:
         notes.append(f"chunks: {stored} of {node.nchunks} are stored; the others read as {node.fill_value}")
     return StoredArray(ZarrArray(node, name), grain, read_file_attributes(raw, name), None, False, notes)
 
 
-def _member(group: Any, variable: str | None, name: str) -> tuple[Any, list[str]]:
+def _choose_array(group: Any, variable: str | None, name: str) -> tuple[Any, list[str]]:
     import zarr
 
     names = sorted(key for key, _ in group.arrays())
@@ -148,22 +116,26 @@ def _member(group: Any, variable: str | None, name: str) -> tuple[Any, list[str]
             raise InputError(f"{name}: variable", got=variable, expected=f"one of {', '.join(names) or 'none'}")
         return node, []
     large = [key for key in names if group[key].ndim >= 3]
-    found = OWN if OWN in names else large[0] if len(large) == 1 else None
-    if found is None:
+    key = FRAMES if FRAMES in names else large[0] if len(large) == 1 else None
+    if key is None:
         got = f"arrays {', '.join(names)}" if names else "no arrays"
         raise InputError(
             name, got=got, expected="an array called frames, or one of 3 to 5 axes only", fix="name one with variable"
         )
-    return group[found], [f"variable: {found}"]
+    return group[key], [f"variable: {key}"]
 
 
-def _named_axes(node: Any, raw: dict[str, Any]) -> list[str]:
-    """Take dims from the store's own names of the axes, where all are well known."""
-    names = getattr(node.metadata, "dimension_names", None) or node.attrs.get("_ARRAY_DIMENSIONS")
-    if not isinstance(names, (list, tuple)) or len(names) != len(node.shape):
-        return []
+def _add_dims(node: Any, raw: dict[str, Any]) -> list[str]:
+    """Take dims from the store's names of the axes, where all are well known."""
+    names = _read_axis_names(node)
     letters = [_LETTERS.get(str(name).lower(), "") for name in names]
-    if not all(letters) or len(set(letters)) != len(letters) or not set("thw") <= set(letters):
+    if len(names) != len(node.shape) or not all(letters) or not are_valid_dims("".join(letters)):
         return []
     raw["dims"] = "".join(letters)
     return [f"dims: {raw['dims']}, from the axes {', '.join(map(str, names))}"]
+
+
+def _read_axis_names(array: Any) -> list[Any]:
+    """Names of the axes: metadata of zarr version 3, xarray's attribute in version 2; none where there are none."""
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
+    return list(names) if isinstance(names, list | tuple) else []

@@ -88,11 +88,9 @@ def _with_unheeded(stored: StoredArray, family: Reader | None, config: DataConfi
 def _array(path: Path, variable: str | None, mapped_limit: int, content_limit: int) -> StoredArray:
     if path.suffix == ".npz":
         return open_npz(path, variable, limit=content_limit)
-    if path.suffix != ".npy":
-        return hdf5.open_hdf5(path, variable)
-    if variable is not None:
-        raise InputError(f"{path}: variable", got=variable, expected="none: a .npy holds one array")
-    return open_npy(path, limit=mapped_limit)
+    if path.suffix == ".npy":
+        return open_npy(path, variable, limit=mapped_limit)
+    return hdf5.open_hdf5(path, variable)
 
 
 def _groups(root: Path) -> list[list[Path]]:
