@@ -50,7 +50,7 @@ class Reader(Protocol):
     def name(self) -> str:
         """For people: "KNMI HDF5"."""
 
-    def look(self, path: Path) -> FileHeader:
+    def read_header(self, path: Path) -> FileHeader:
         """Read headers only.
 
         Raises:

@@ -1,4 +1,4 @@
-"""NetCDF and Zarr by the CF conventions, through xarray: axes found by their attributes, values read when asked for."""
+"""NetCDF and Zarr grids by the CF conventions, through xarray; values are read when they are asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from framecast.data.formats import hdf5
 from framecast.data.formats.base import NUMBERS, FileHeader, ReaderOptions
-from framecast.data.formats.cf_axes import AXES, AxisTimes, find_axis, read_coordinate, read_times
+from framecast.data.formats.cf_axes import AXES, AxisTimes, GridAxes, find_axes, read_coordinate, read_times
 from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SERIES_LIMIT, SMALL, as_input_error
 from framecast.errors import InputError
 from framecast.optional import require
@@ -23,14 +23,15 @@ from framecast.types import Grid
 
 SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 CLASSIC = b"CDF"
+"""First bytes of NetCDF 3; NetCDF 4 is HDF5."""
 CHUNK_LIMIT = 1 << 30
 """Bytes of one unpacked chunk."""
-OPEN = 8
-"""So many files are held open in a process."""
+OPEN_LIMIT = 8
+"""Files that are held open in a process."""
 CHANNELS = 64
-"""An axis of levels or bands up to this length may be channels."""
+"""Entries of an axis of levels or bands that may be channels."""
 MAPPING_LIMIT = 4096
-"""Characters of a text about the grid."""
+"""Characters of an attribute of the grid mapping."""
 
 _INTERVAL = re.compile(r"time:\s*sum\s*\(\s*interval:\s*(\d+(?:\.\d+)?)\s*(s|sec|min|minutes?|h|hours?)\s*\)")
 
@@ -44,83 +45,102 @@ class _Axes(NamedTuple):
     x: str
 
 
+class _Dataset(NamedTuple):
+    """An opened file."""
+
+    data: Any
+    """xarray.Dataset, times as they are stored."""
+    axes: GridAxes
+
+
 class CFReader:
     """Variables on one grid with one axis of time; those without (orography, a land mask) are the same in all frames.
 
     Args:
-        wish: variable, one name, or several with commas between them, which become channels.
+        options: variable, one name, or several with commas between them, which become channels.
     """
 
     name = "CF grid"
 
-    def __init__(self, wish: ReaderOptions) -> None:
-        self._wanted = [] if wish.variable is None else [part.strip() for part in wish.variable.split(",")]
-        self._open: dict[tuple[int, Path], Any] = {}
+    def __init__(self, options: ReaderOptions) -> None:
+        self._requested = [] if options.variable is None else [part.strip() for part in options.variable.split(",")]
+        self._datasets: dict[tuple[int, Path], _Dataset] = {}
         self._origin: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_wanted": self._wanted, "_open": {}, "_origin": self._origin}
+        return {"_requested": self._requested, "_datasets": {}, "_origin": self._origin}
 
-    def look(self, path: Path) -> FileHeader:
-        """Variables, axes, coordinates, times."""
-        with self._opened(path) as data:
-            variables = self._variables(data, str(path))
-            axes = [_axes(data, data[key], str(path)) for key in variables]
-            lead = next((found for found in axes if found.t is not None), axes[0])
-            apart = any(found not in (lead, lead._replace(t=None)) for found in axes)
-            if apart or (len(variables) > 1 and lead.c is not None):
-                got = "; ".join(f"{key} ({', '.join(data[key].dims)})" for key in variables)
+    def read_header(self, path: Path) -> FileHeader:
+        """Read variables, axes, coordinates and times."""
+        with self._open(path) as dataset:
+            variables = self._choose_variables(dataset, str(path))
+            axes = [_assign_axes(dataset, key, str(path)) for key in variables]
+            # a variable without time has the axes of the others but for it
+            lead = next((each for each in axes if each.t is not None), axes[0])
+            differ = any(each not in (lead, lead._replace(t=None)) for each in axes)
+            if differ or (len(variables) > 1 and lead.c is not None):
+                got = "; ".join(f"{key} ({', '.join(dataset.data[key].dims)})" for key in variables)
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
-            leaf = _leaf(data, variables, lead, str(path), self._origin)
-            self._origin = leaf.grid.time_origin
-            return leaf
+            header = _describe(dataset, variables, lead, str(path), self._origin)
+            self._origin = header.grid.time_origin
+            return header
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read frames; fill values are NaN, scale and offset applied."""
-        with self._opened(path) as data:
-            variables = self._variables(data, str(path))
-            axes = [_axes(data, data[key], str(path)) for key in variables]
-            frames = [_frames(data[key], own, indices) for key, own in zip(variables, axes, strict=True)]
-            frames = [np.repeat(part, len(indices), 0) if len(part) < len(indices) else part for part in frames]
-            return frames[0] if len(frames) == 1 else np.concatenate(frames, axis=1)
+        with self._open(path) as dataset:
+            variables = self._choose_variables(dataset, str(path))
+            parts = [
+                _read_frames(dataset.data[key], _assign_axes(dataset, key, str(path)), indices) for key in variables
+            ]
+            parts = [np.repeat(part, len(indices), 0) if len(part) < len(indices) else part for part in parts]
+            return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def _variables(self, data: Any, name: str) -> list[str]:
-        candidates = [str(key) for key in data.data_vars if _is_grid(data, data[key])]
-        wanted = self._wanted or (candidates if len(candidates) == 1 else [])
-        if not wanted or not set(wanted) <= set(candidates):
-            got = ", ".join(self._wanted) or (
-                f"{len(candidates)} variables on grids" if candidates else "none on a grid"
+    def _choose_variables(self, dataset: _Dataset, name: str) -> list[str]:
+        data, axes = dataset
+        grids = [str(key) for key in data.data_vars if _is_grid(data[key], axes)]
+        fields = [key for key in grids if key not in axes.positions]
+        chosen = self._requested or (fields if len(fields) == 1 else [])
+        if chosen and set(chosen) <= set(grids):
+            return chosen
+        if not grids:
+            arrays = [f"{key} ({', '.join(map(str, data[key].dims))})" for key in data.data_vars if data[key].ndim > 1]
+            raise InputError(
+                f"{name}: variable",
+                got=f"none on a grid; {', '.join(arrays) or 'no array of two axes or more'}"[:300],
+                expected="axes of rows and columns, by CF's attributes or by names such as y and x, lat and lon",
+                fix="give the coordinates the attribute axis or standard_name",
             )
-            expected = f"one of {', '.join(candidates) or 'none'}"[:300]
-            fix = "name one with --var, or several with commas between them"
-            raise InputError(f"{name}: variable", got=got, expected=expected, fix=fix)
-        return wanted
+        got = ", ".join(self._requested) or f"{len(fields)} variables on grids"
+        fix = "name one with --var, or several with commas between them"
+        expected = f"one of {', '.join(fields or grids)}"[:300]
+        raise InputError(f"{name}: variable", got=got, expected=expected, fix=fix)
 
     @contextmanager
-    def _opened(self, path: Path) -> Iterator[Any]:
-        """The file as xarray sees it, opened once in each process."""
+    def _open(self, path: Path) -> Iterator[_Dataset]:
+        """Open a file with xarray, once in each process."""
         require("xarray", "grids")
         with as_input_error(str(path), "a NetCDF file or a zarr store that can be read"):
             key = (os.getpid(), path)
-            if key not in self._open:
-                while len(self._open) >= OPEN:
-                    self._open.pop(next(iter(self._open))).close()
-                self._open[key] = _dataset(path)
-            yield self._open[key]
+            if key not in self._datasets:
+                while len(self._datasets) >= OPEN_LIMIT:
+                    self._datasets.pop(next(iter(self._datasets))).data.close()
+                data = _open_dataset(path)
+                self._datasets[key] = _Dataset(data, find_axes(data))
+            yield self._datasets[key]
 
 
-def _dataset(path: Path) -> Any:
+def _open_dataset(path: Path) -> Any:
     import xarray
 
-    said: dict[str, Any] = {"decode_times": False, "cache": False, "chunks": None, "create_default_indexes": False}
+    options: dict[str, Any] = {"decode_times": False, "cache": False, "chunks": None, "create_default_indexes": False}
     if path.is_dir():
         _check_zarr(path)
-        return xarray.open_dataset(path, engine="zarr", consolidated=None, **said)
+        return xarray.open_dataset(path, engine="zarr", consolidated=None, **options)
     if _is_classic(path):
         require("scipy", "grids")
-        return xarray.open_dataset(path, engine="scipy", **said)
+        return xarray.open_dataset(path, engine="scipy", **options)
     _check_netcdf(path)
-    return xarray.open_dataset(path, engine="h5netcdf", **said)
+    return xarray.open_dataset(path, engine="h5netcdf", **options)
 
 
 def _is_classic(path: Path) -> bool:
@@ -159,27 +179,31 @@ def _check_zarr(path: Path) -> None:
             raise InputError(f"{path}: {key}", got=f"{array.shape[0]} entries", expected=f"at most {SERIES_LIMIT}")
 
 
-def _is_grid(data: Any, array: Any) -> bool:
-    if array.dtype.kind not in NUMBERS:
-        return False
-    letters = [find_axis(data, dim) for dim in array.dims]
-    return "y" in letters and "x" in letters
+def _is_grid(array: Any, axes: GridAxes) -> bool:
+    return array.dtype.kind in NUMBERS and {"y", "x"} <= {axes.letters.get(str(dim)) for dim in array.dims}
 
 
-def _axes(data: Any, array: Any, name: str) -> _Axes:
-    letters = {str(dim): find_axis(data, dim) for dim in array.dims}
-    found = {letter: [dim for dim, is_ in letters.items() if is_ == letter] for letter in AXES}
-    twice = [", ".join(dims) for dims in found.values() if len(dims) > 1]
-    others = [dim for dim, letter in letters.items() if letter is None and array.sizes[dim] > 1]
-    if twice or len(others) > 1 or (others and array.sizes[others[0]] > CHANNELS):
-        got = f"axes {', '.join(f'{dim} ({array.sizes[dim]})' for dim in letters)}"
+def _assign_axes(dataset: _Dataset, key: str, name: str) -> _Axes:
+    """Assign the dimensions of a variable; those of one entry count only where there is no longer one in their place."""
+    sizes = {str(dim): size for dim, size in dataset.data[key].sizes.items()}
+    letters = {dim: dataset.axes.letters.get(dim, "c") for dim in sizes}
+    dims: dict[str, list[str]] = {}
+    for letter in (*AXES, "c"):
+        every = [dim for dim in sizes if letters[dim] == letter]
+        long = [dim for dim in every if sizes[dim] > 1]
+        dims[letter] = long if long or letter == "c" else every[:1]
+    if any(len(group) > 1 for group in dims.values()) or any(sizes[dim] > CHANNELS for dim in dims["c"]):
+        got = f"axes {', '.join(f'{dim} ({size})' for dim, size in sizes.items())}"
         expected = f"time, y, x and at most one more of up to {CHANNELS}, which becomes channels"
-        raise InputError(f"{name}: {array.name}", got=got, expected=expected, fix="cut out what is meant first")
-    time = found["t"][0] if found["t"] else None
-    return _Axes(time, others[0] if others else None, found["y"][0], found["x"][0])
+        raise InputError(f"{name}: {key}", got=got, expected=expected, fix="cut out what is meant first")
+    t, c, y, x = (next(iter(dims[letter]), None) for letter in "tcyx")
+    assert y is not None  # as _is_grid has found
+    assert x is not None
+    return _Axes(t, c, y, x)
 
 
-def _leaf(data: Any, variables: list[str], axes: _Axes, name: str, origin: str | None) -> FileHeader:
+def _describe(dataset: _Dataset, variables: list[str], axes: _Axes, name: str, origin: str | None) -> FileHeader:
+    data = dataset.data
     first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
     count = first.sizes[axes.t] if axes.t else 1
     height, width = first.sizes[axes.y], first.sizes[axes.x]
@@ -191,7 +215,11 @@ def _leaf(data: Any, variables: list[str], axes: _Axes, name: str, origin: str |
     dtype = np.result_type(*(data[key].dtype for key in variables))
     _check_packed(data, variables, name)
     times = read_times(data, axes.t, count, name, origin)
-    grid, notes = _grid(data, variables, axes, levels, times, name), times.notes
+    grid = _read_grid(data, variables, axes, levels, times, name)
+    curvilinear = sorted(key for key in dataset.axes.positions if {axes.y, axes.x} <= set(data[key].dims))
+    notes = times.notes
+    if curvilinear and not (grid.y and grid.x):
+        notes += (f"grid: curvilinear; the positions of its pixels, {', '.join(curvilinear)}, are not taken over",)
     units = grid.units[0] if len(set(grid.units)) == 1 else None
     chunks = first.encoding.get("preferred_chunks", {})
     grain = int(chunks.get(axes.t, 1)) if axes.t else 1
@@ -214,10 +242,10 @@ def _check_packed(data: Any, variables: list[str], name: str) -> None:
         raise InputError(name, got=got, expected=f"at most {RATIO_LIMIT} times as many", fix="it looks like a bomb")
 
 
-def _frames(array: Any, axes: _Axes, indices: Sequence[int]) -> NDArray[Any]:
+def _read_frames(array: Any, axes: _Axes, indices: Sequence[int]) -> NDArray[Any]:
     begin, end = indices[0], indices[-1] + 1
-    close = list(indices) == list(range(begin, end))
-    picked = array.isel({axes.t: slice(begin, end) if close else list(indices)}) if axes.t else array
+    together = list(indices) == list(range(begin, end))
+    picked = array.isel({axes.t: slice(begin, end) if together else list(indices)}) if axes.t else array
     keep = [dim for dim in (axes.t, axes.c, axes.y, axes.x) if dim is not None]
     picked = picked.isel({dim: 0 for dim in picked.dims if dim not in keep}).transpose(*keep)
     values = np.asarray(picked.values)
@@ -226,9 +254,9 @@ def _frames(array: Any, axes: _Axes, indices: Sequence[int]) -> NDArray[Any]:
     return values if axes.c is not None else values[:, None]
 
 
-def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: AxisTimes, name: str) -> Grid:
+def _read_grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: AxisTimes, name: str) -> Grid:
     arrays = [data[key] for key in variables]
-    mapping = _mapping(data, arrays[0])
+    mapping = _read_mapping(data, arrays[0])
     y, y_units = read_coordinate(data, axes.y, name)
     x, _ = read_coordinate(data, axes.x, name)
     degrees = y_units.startswith("degree")
@@ -237,9 +265,9 @@ def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: Axis
     crs = next((mapping[key] for key in ("crs_wkt", "spatial_ref", "proj4") if isinstance(mapping.get(key), str)), None)
     return Grid(
         variables=names,
-        units=tuple(_units(array) for array in arrays for _ in range(levels)),
+        units=tuple(_read_units(array) for array in arrays for _ in range(levels)),
         standard_names=tuple(str(array.attrs.get("standard_name", "")) for array in arrays for _ in range(levels)),
-        long_names=tuple(_words(array, level, levels) for array in arrays for level in range(levels)),
+        long_names=tuple(_name_level(array, level, levels) for array in arrays for level in range(levels)),
         y=y,
         x=x,
         y_name=axes.y,
@@ -253,29 +281,29 @@ def _grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: Axis
     )
 
 
-def _words(array: Any, level: int, levels: int) -> str:
-    said = str(array.attrs.get("long_name", ""))
-    return f"{said} [{level}]" if said and levels > 1 else said
+def _name_level(array: Any, level: int, levels: int) -> str:
+    name = str(array.attrs.get("long_name", ""))
+    return f"{name} [{level}]" if name and levels > 1 else name
 
 
-def _mapping(data: Any, array: Any) -> dict[str, Any]:
-    """Attributes of the CF grid mapping, as plain numbers and texts."""
+def _read_mapping(data: Any, array: Any) -> dict[str, Any]:
+    """Read the attributes of the CF grid mapping, as plain numbers and texts."""
     name = array.attrs.get("grid_mapping", array.encoding.get("grid_mapping"))
     if not isinstance(name, str) or name.split(":")[0] not in data.variables:
         return {}
-    found = {}
+    mapping = {}
     for key, value in data[name.split(":")[0]].attrs.items():
         plain = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
         if isinstance(plain, int | float | list) or (isinstance(plain, str) and len(plain) <= MAPPING_LIMIT):
-            found[str(key)] = plain
-    return found
+            mapping[str(key)] = plain
+    return mapping
 
 
-def _units(array: Any) -> str:
-    """Units; a depth of rain with its interval, which CF keeps in cell_methods."""
+def _read_units(array: Any) -> str:
+    """Read the units; a depth of rain with its interval, which CF keeps in cell_methods."""
     units = str(array.attrs.get("units", "")).strip()
-    found = _INTERVAL.search(str(array.attrs.get("cell_methods", "")))
-    if units != "mm" or found is None:
+    interval = _INTERVAL.search(str(array.attrs.get("cell_methods", "")))
+    if units != "mm" or interval is None:
         return units or "1"
-    minutes = float(found[1]) * {"s": 1 / 60, "m": 1.0, "h": 60.0}[found[2][0]]
+    minutes = float(interval[1]) * {"s": 1 / 60, "m": 1.0, "h": 60.0}[interval[2][0]]
     return f"mm per {minutes:g} min"

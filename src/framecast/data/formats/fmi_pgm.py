@@ -47,7 +47,7 @@ class PGMReader:
     def __init__(self, wish: ReaderOptions) -> None:
         check_no_variable(wish, "PGM files")
 
-    def look(self, path: Path) -> FileHeader:
+    def read_header(self, path: Path) -> FileHeader:
         """Size, time and place, out of the header."""
         header, _ = _unpacked(path, whole=False)
         shape = (1, header.height, header.width)

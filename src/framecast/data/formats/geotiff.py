@@ -49,7 +49,7 @@ class GeoTIFFReader:
             raise InputError("variable", got=wish.variable, expected="numbers of bands, for example 1,2")
         self._bands = [int(part) for part in parts]
 
-    def look(self, path: Path) -> FileHeader:
+    def read_header(self, path: Path) -> FileHeader:
         """Size, bands, scale, time and place."""
         with _opened(path) as file:
             bands = self._checked(file, path)

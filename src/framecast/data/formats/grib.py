@@ -79,7 +79,7 @@ class GRIBReader:
         self._index: dict[Path, list[_Message]] = {}
         self._first: tuple[str, _Field] | None = None
 
-    def look(self, path: Path) -> FileHeader:
+    def read_header(self, path: Path) -> FileHeader:
         """Fields, size, valid times and place, out of the sections before the values."""
         name = str(path)
         fields: dict[_Field, list[_Message]] = {}

@@ -59,7 +59,7 @@ class ImageReader:
         if self.mode is None:
             raise InputError(str(files[0].parent), got=f"pictures of kinds {', '.join(sorted(modes))}", expected="one")
 
-    def look(self, path: Path) -> FileHeader:
+    def read_header(self, path: Path) -> FileHeader:
         """Size, colour and number of frames."""
         with _opened(path) as picture:
             shape = (3 if self.mode == "rgb" else 1, picture.height, picture.width)

@@ -34,7 +34,7 @@ class KNMIReader:
     def __init__(self, wish: ReaderOptions) -> None:
         self._image = wish.variable or "image1"
 
-    def look(self, path: Path) -> FileHeader:
+    def read_header(self, path: Path) -> FileHeader:
         """Quantity, size, time of the end of the interval, and place."""
         name = str(path)
         with hdf5.open_file(path) as file:

@@ -57,7 +57,7 @@ class ODIMReader:
     def __init__(self, wish: ReaderOptions) -> None:
         self._quantity = wish.variable
 
-    def look(self, path: Path) -> FileHeader:
+    def read_header(self, path: Path) -> FileHeader:
         """Quantity, size, nominal time and place."""
         with hdf5.open_file(path) as file:
             what = hdf5.read_attributes(hdf5.find_member(file, "what", str(path)))

@@ -44,7 +44,7 @@ class VideoReader:
         self._marks: dict[Path, NDArray[np.int64]] = {}
         self._grey: dict[Path, bool] = {}
 
-    def look(self, path: Path) -> FileHeader:
+    def read_header(self, path: Path) -> FileHeader:
         """Size, frame rate, and the time of each frame, without decoding."""
         with _opened(path) as (container, stream):
             context = stream.codec_context

@@ -118,7 +118,7 @@ def _looked(family: Reader, groups: Groups) -> tuple[Groups, list[FileHeader], l
         kept.append([])
         for path in group:
             try:
-                leaves.append(family.look(path))
+                leaves.append(family.read_header(path))
                 kept[-1].append(path)
             except AbsentError as error:
                 lacking.append(error)
