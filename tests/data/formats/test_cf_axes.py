@@ -103,6 +103,13 @@ GRIDS = {
         ),
         "step a b",
     ),
+    "attributes in another case": (
+        grid(
+            ("time", "b", "c"),
+            {"b": ("b", np.arange(4), {"axis": "y"}), "c": ("c", np.arange(5), {"units": "Degrees_East"})},
+        ),
+        "time b c",
+    ),
     "names only": (grid(("time", "ny", "nx")), "time ny nx"),
     "cfgrib": (
         grid(

@@ -21,10 +21,10 @@ _KEYS = (("T", "t"), ("Y", "y"), ("X", "x"), ("latitude", "y"), ("longitude", "x
 _TIMES = ("forecast_reference_time", "forecast_period")
 """Standard names of times that CF does not take for the axis T: frames follow one another along them, too."""
 _UNITS = {
-    **dict.fromkeys(("degree_n", "degrees_n"), "y"),
-    **dict.fromkeys(("degree_e", "degrees_e"), "x"),
+    **dict.fromkeys(("degrees_north", "degree_north", "degree_n", "degrees_n"), "y"),
+    **dict.fromkeys(("degrees_east", "degree_east", "degree_e", "degrees_e"), "x"),
 }
-"""Spellings in lower case, which CF does not have."""
+"""In lower case; CF and cf_xarray heed upper and lower case."""
 _NAMES = {
     **dict.fromkeys(("t", "time", "times", "valid_time", "date", "datetime"), "t"),
     **dict.fromkeys(("y", "yc", "ny", "nlat", "lat", "latitude", "row", "rows", "j", "nj", "northing"), "y"),
@@ -81,11 +81,11 @@ def _read_attributes(data: Any) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, variable in view.variables.items():
         variable.attrs = {name: text for name, text in variable.attrs.items() if isinstance(text, str)}
-        units = variable.attrs.get("units", "").lower()
+        axis, units = (variable.attrs.get(name, "").lower() for name in ("axis", "units"))
         if " since " in units or variable.attrs.get("standard_name") in _TIMES:
             found[str(key)] = "t"
-        elif units in _UNITS:
-            found[str(key)] = _UNITS[units]
+        elif axis in tuple(AXES) or units in _UNITS:
+            found[str(key)] = _UNITS.get(units, axis)
     named = {**view.cf.coordinates, **view.cf.axes}
     for name, letter in reversed(_KEYS):
         found |= {str(key): letter for key in named.get(name, [])}
