@@ -1,1 +1,89 @@
-"""Readers of file formats: the path of one file to its header and its frames."""
+"""Registry of file formats: who reads a file, by its suffix and, where formats share one, by its contents.
+
+A new format is one class with the members of `base.Reader` in a module of this folder, one line in READERS, and a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from framecast.data.formats import cf, fmi_pgm, geotiff, grib, hdf5, images, knmi_hdf5, numpy_files, odim_hdf5, video
+from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
+from framecast.data.formats.zarr import is_zarr
+
+
+class Format(NamedTuple):
+    """Entry of the registry."""
+
+    kind: str
+    """For people. Files of one kind may lie together in a folder, and one reader reads them all."""
+    suffixes: tuple[str, ...]
+    """In lower case."""
+    reader: Callable[[Sequence[Path], ReaderOptions], Reader]
+    """Class, made for all files of a source."""
+    recognizes: Callable[[Path], bool] | None = None
+    """Whether a file is of this format, by its contents; None where the suffix is enough."""
+
+
+READERS = (
+    # the first that recognizes a file reads it, so of those that share a suffix the particular ones stand first
+    Format("pictures", geotiff.SUFFIXES, geotiff.GeoTIFFReader, geotiff.is_geotiff),
+    Format("pictures", images.SUFFIXES, images.ImageReader),
+    Format("video", tuple(video.CONTAINERS), video.VideoReader),
+    Format("PGM", fmi_pgm.SUFFIXES, fmi_pgm.PGMReader),
+    Format("HDF5", hdf5.SUFFIXES, odim_hdf5.ODIMReader, odim_hdf5.is_odim),
+    Format("HDF5", hdf5.SUFFIXES, knmi_hdf5.KNMIReader, knmi_hdf5.is_knmi),
+    Format("HDF5", hdf5.SUFFIXES, cf.CFReader, cf.is_netcdf4),
+    Format("NetCDF", cf.SUFFIXES, cf.CFReader),
+    Format("GRIB", grib.SUFFIXES, grib.GRIBReader),
+    Format("zarr", (), cf.CFReader),
+)
+ARRAYS = {"arrays": (".npy", ".npz"), "HDF5": hdf5.SUFFIXES}
+"""Suffixes of files that may hold a single array, by kind: `open_array` opens those that no reader recognizes."""
+KNOWN = "a .npy, .npz, .zarr, .nc, .h5, .grib2, .pgm, .mp4, .avi, .gif, or a folder of PNG, JPEG, TIFF or such files"
+"""All of these, for messages."""
+
+
+def file_kind(path: Path) -> str | None:
+    """Name the kind of a file by its suffix, or of a zarr store; None if it is none that is known."""
+    name = path.name.lower()
+    known = [*((entry.kind, entry.suffixes) for entry in READERS), *ARRAYS.items()]
+    kind = next((kind for kind, suffixes in known if name.endswith(suffixes)), None)
+    return kind or ("zarr" if is_zarr(path) else None)
+
+
+def make_reader(kind: str, files: Sequence[Path], options: ReaderOptions) -> Reader | None:
+    """Make the reader of files of one kind; None where they hold single arrays.
+
+    Raises:
+        InputError: the first is damaged, or an option does not fit them.
+        UsageError: the library for this kind is not installed.
+    """
+    for entry in READERS:
+        if entry.kind == kind and (entry.recognizes is None or entry.recognizes(files[0])):
+            return entry.reader(files, options)
+    return None
+
+
+def open_array(path: Path, variable: str | None, *, mapped_limit: int, content_limit: int) -> StoredArray:
+    """Open a file that holds a single array: .npy, .npz or plain HDF5.
+
+    Args:
+        path: the file.
+        variable: key of the array in an .npz, path in an HDF5; None where there is one only.
+        mapped_limit: largest .npy to accept, bytes.
+        content_limit: largest array in an .npz to accept, bytes once unpacked.
+
+    Raises:
+        InputError: damaged, not such a file, or without such an array.
+        UsageError: h5py is not installed.
+    """
+    match path.suffix.lower():
+        case ".npy":
+            return numpy_files.open_npy(path, variable, limit=mapped_limit)
+        case ".npz":
+            return numpy_files.open_npz(path, variable, limit=content_limit)
+        case _:
+            return hdf5.open_hdf5(path, variable)

@@ -1,4 +1,11 @@
-"""The contract of a file format, and what an opened file is: an array, its attributes, its notes."""
+"""Contracts of file formats: `Reader` for files of frames, `StoredArray` for files of one array.
+
+There are two kinds, as the files differ. Files of frames (pictures, radar composites, CF grids, GRIB) say which axis is
+what, and many of them in a folder follow one another in time: a Reader reads one file at a time, and
+`sources.file_series` makes one StoredArray of all. Files of one array (.npy, .npz, plain HDF5 and zarr) hold all
+sequences at once, often without a word on their axes, which the user or a rule must name: `formats.open_array` and
+`zarr.open_zarr` give such a file as a StoredArray themselves.
+"""
 
 from __future__ import annotations
 
@@ -20,38 +27,45 @@ from framecast.types import Grid
 
 
 class FileHeader(NamedTuple):
-    """What one file says of its frames, before any of them is read."""
+    """Facts about the frames of one file, known before any of them is read."""
 
     shape: tuple[int, int, int]
     """Channels, rows, columns."""
     dtype: np.dtype[Any]
-    """Of what `read` gives: bytes and integers as they are stored, or floats in `units` with NaN at missing pixels."""
+    """Type that `read` gives: bytes and integers as they are stored, or floats in `units` with NaN at missing pixels."""
     frames: int = 1
     """Frames in the file."""
     times: NDArray[Any] | None = None
-    """Of each frame, UTC."""
+    """(frames,) datetime64[ms], UTC."""
     clock: NDArray[np.float64] | None = None
-    """Seconds since the first frame, where only those are known."""
+    """(frames,) seconds since the first frame, where only those are known."""
     step_minutes: float | None = None
+    """Minutes between frames, as the file says."""
     units: str | None = None
+    """Units of all channels; None where they are not known or differ, see `grid.units`."""
     missing: float | None = None
     """Value of missing pixels in files of plain numbers."""
     grid: Grid = Grid()
     grain: int = 1
     """Frames that are unpacked together."""
     notes: tuple[str, ...] = ()
+    """Assumptions that a user should know of."""
 
 
 @runtime_checkable
 class Reader(Protocol):
-    """One kind of file. A new one is a class with these members and one line in `opening.py`."""
+    """Interface of a file format whose files hold frames; registered in `formats.READERS`.
+
+    A class of this kind is made of the files of a source, all of them, and of ReaderOptions. The headers of all files are
+    read before the frames of any.
+    """
 
     @property
     def name(self) -> str:
-        """For people: "KNMI HDF5"."""
+        """Name for people: "KNMI HDF5"."""
 
     def read_header(self, path: Path) -> FileHeader:
-        """Read headers only.
+        """Read what precedes the values.
 
         Raises:
             InputError: not such a file, damaged, or of a size that cannot be meant.
@@ -59,7 +73,14 @@ class Reader(Protocol):
         """
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
-        """Frames of a file by their numbers, ascending: (n, C, H, W).
+        """Read frames.
+
+        Args:
+            path: a file whose header has been read.
+            indices: numbers of the frames in the file, ascending.
+
+        Returns:
+            (indices, C, H, W).
 
         Raises:
             InputError: the file is damaged.
@@ -67,26 +88,32 @@ class Reader(Protocol):
 
 
 class ReaderOptions(NamedTuple):
-    """What a user says about files, as far as a family can heed it."""
+    """Choices of the user that concern how files are read; a format takes those that it has a use for."""
 
     variable: str | None = None
     """A variable, a quantity, a path inside the file; several with commas between them become channels."""
     colour: str = "auto"
-    """"auto", "grey" or "rgb": of pictures and videos."""
+    """"auto", "grey" or "rgb", for pictures and videos."""
 
 
 class AbsentError(InputError):
-    """A file does not hold the variable that is wanted; in a folder it is left out."""
+    """The variable that is asked for is not in a file; in a folder such a file is left out."""
 
 
-def check_no_variable(wish: ReaderOptions, what: str) -> None:
+def check_no_variable(options: ReaderOptions, what: str) -> None:
     """Check that no variable is named where there is none to choose.
 
+    Args:
+        options: of the user.
+        what: the files, in the plural, for the error.
+
     Raises:
-        InputError: one is.
+        InputError: a variable is named.
     """
-    if wish.variable is not None:
-        raise InputError("variable", got=wish.variable, expected=f"none: {what} have no variables", fix="leave it out")
+    if options.variable is not None:
+        raise InputError(
+            "variable", got=options.variable, expected=f"none: {what} have no variables", fix="leave it out"
+        )
 
 
 NUMBERS = "fiub"
@@ -95,82 +122,91 @@ NUMBERS = "fiub"
 
 @runtime_checkable
 class ArrayLike(Protocol):
-    """What numpy arrays, memory maps and zarr arrays have in common."""
+    """Interface that numpy arrays, memory maps and zarr arrays share."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Sizes of the axes."""
+        """Lengths of the axes."""
 
     @property
     def dtype(self) -> Any:
-        """A numpy dtype."""
+        """Type of the values, as numpy has it."""
 
     def __getitem__(self, key: Any) -> Any:
         """Read a part."""
 
 
 class FileAttributes(NamedTuple):
-    """What a file may say about its array."""
+    """Attributes that a file may give to its array."""
 
     dims: str | None = None
+    """Letters of the axes in order: n sequences, t time, c channels, h rows, w columns."""
     scale: float = 1.0
+    """Physical units per stored unit."""
     offset: float = 0.0
+    """Physical value of a stored 0."""
     missing: float | None = None
     """Stored value of missing pixels."""
     units: str | None = None
     split: list[str] | None = None
-    """Label of each sequence."""
+    """Split of each sequence: train, val or test."""
     step_minutes: float | None = None
+    """Minutes between frames."""
     start_time: NDArray[Any] | None = None
-    """Time of the first frame of each sequence."""
+    """(sequences,) datetime64[s], UTC: time of the first frame."""
 
 
 class StoredArray(NamedTuple):
-    """An array in a file, not yet read where it is large."""
+    """Array of frames in a file, or in a series of files; not yet read where it is large."""
 
     array: ArrayLike
     grain: tuple[int, ...]
-    """Sizes of the pieces that are read at once."""
+    """Lengths along each axis of the pieces that are read at once."""
     attributes: FileAttributes
     clips: NDArray[np.int64] | None
-    """(sequences, 2, 2): start and length of the input and of the output of each; None in all layouts but one."""
+    """(sequences, 2, 2): start and length of the two parts of each sequence along t; None where all of t is a sequence.
+
+    The two parts are the input and the output of a sequence in the layout of the PredRNN group; a series of files has one
+    part, and an empty one.
+    """
     own_layout: bool
     """Whether it is an npz with an array called frames, whose axes are n t h w or n t c h w."""
     notes: list[str]
+    """Facts and assumptions that a user should know of."""
     about: str = "array"
-    """What kind of file it is, for people."""
+    """Kind of file, for people."""
     grid: Grid = Grid()
     timeline: Timeline | None = None
-    """Of files that know their times; `clips` are then its runs."""
+    """Times, order and gaps of a series of files; `clips` are then its runs."""
     files: tuple[Path, ...] = ()
     """Files of a series, each of which costs time to read; empty for arrays."""
 
 
 def read_file_attributes(raw: Mapping[str, Any], name: str) -> FileAttributes:
-    """Read what is known among the keys of a file; unknown keys are left alone.
+    """Read the attributes that framecast knows; other keys are left alone.
 
     Args:
-        raw: values by key: arrays of an npz, or the JSON values of zarr attributes.
+        raw: values by key: arrays of an npz, attributes of an HDF5 array, JSON values of zarr.
         name: the file, for errors.
 
     Raises:
         InputError: a known key has a value that cannot be used.
     """
-    scale = _first(raw, name, "scale", "scale_factor")
+    scale = _read_number(raw, name, "scale", "scale_factor")
     if scale == 0:
         raise InputError(f"{name}: scale", got=0, expected="a number that is not 0")
-    step = _first(raw, name, "step_minutes")
+    step = _read_number(raw, name, "step_minutes")
     if step is not None and step <= 0:
         raise InputError(f"{name}: step_minutes", got=step, expected="more than 0")
     return FileAttributes(
-        dims=_dims(raw, name),
+        dims=_read_dims(raw, name),
         scale=1.0 if scale is None else scale,
-        offset=_first(raw, name, "offset", "add_offset") or 0.0,
-        missing=_first(raw, name, "missing_code", "_FillValue", finite=False),
-        units=_text(raw["units"], name, "units") if "units" in raw else None,
-        split=_labels(raw, name),
+        offset=_read_number(raw, name, "offset", "add_offset") or 0.0,
+        missing=_read_number(raw, name, "missing_code", "_FillValue", finite=False),
+        units=_read_text(raw["units"], name, "units") if "units" in raw else None,
+        split=_read_labels(raw, name),
         step_minutes=step,
-        start_time=_times(raw, name),
+        start_time=_read_times(raw, name),
     )
 
 
@@ -187,26 +223,26 @@ KEYS = {
     "step_minutes": NUMBERS,
     "start_time": "M",
 }
-"""Keys that `attributes` knows, with the kinds of dtype that an npz may hold there."""
+"""Keys that `read_file_attributes` knows, with the kinds of dtype that an npz may hold there."""
 
 
-def _first(raw: Mapping[str, Any], name: str, *keys: str, finite: bool = True) -> float | None:
+def _read_number(raw: Mapping[str, Any], name: str, *keys: str, finite: bool = True) -> float | None:
     key = next((key for key in keys if key in raw), None)
     if key is None:
         return None
     value = raw[key]
     if isinstance(value, str) and not finite:
-        value = _unpacked(value)
+        value = _decode_fill(value)
     try:
         number = float(np.asarray(value, np.float64).reshape(()))
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name}: {key}", got=_short(value), expected="one number") from error
+        raise InputError(f"{name}: {key}", got=_shorten(value), expected="one number") from error
     if finite and not math.isfinite(number):
         raise InputError(f"{name}: {key}", got=number, expected="a finite number")
     return number
 
 
-def _unpacked(text: str) -> str | float:
+def _decode_fill(text: str) -> str | float:
     """Decode a fill value of a float as xarray writes it into zarr attributes: base64 of a little-endian double."""
     try:
         packed = base64.b64decode(text, validate=True)
@@ -215,35 +251,35 @@ def _unpacked(text: str) -> str | float:
     return struct.unpack("<d", packed)[0] if len(packed) == 8 else text
 
 
-def _text(value: Any, name: str, key: str) -> str:
+def _read_text(value: Any, name: str, key: str) -> str:
     array = np.asarray(value) if isinstance(value, (str, np.ndarray)) else np.empty(0)
     if array.dtype.kind != "U" or array.size != 1:
-        raise InputError(f"{name}: {key}", got=_short(value), expected="one text")
+        raise InputError(f"{name}: {key}", got=_shorten(value), expected="one text")
     return str(array.reshape(())[()])
 
 
-def _texts(value: Any) -> list[str] | None:
+def _list_texts(value: Any) -> list[str] | None:
     if isinstance(value, np.ndarray):
         return [str(v) for v in value] if value.dtype.kind == "U" and value.ndim == 1 else None
     return list(value) if isinstance(value, list) and all(isinstance(v, str) for v in value) else None
 
 
-def _dims(raw: Mapping[str, Any], name: str) -> str | None:
+def _read_dims(raw: Mapping[str, Any], name: str) -> str | None:
     value = raw.get("dims")
     if value is None or (isinstance(value, np.ndarray) and value.dtype.kind in NUMBERS):
         return None  # the PredRNN group's files keep sizes under this key
-    letters = _texts(value)
-    dims = "".join(letters) if letters is not None else _text(value, name, "dims")
+    letters = _list_texts(value)
+    dims = "".join(letters) if letters is not None else _read_text(value, name, "dims")
     if not are_valid_dims(dims):
-        raise InputError(f"{name}: dims", got=_short(dims), expected="t, h, w and if need be n, c, as in nthw")
+        raise InputError(f"{name}: dims", got=_shorten(dims), expected="t, h, w and if need be n, c, as in nthw")
     return dims
 
 
-def _labels(raw: Mapping[str, Any], name: str) -> list[str] | None:
+def _read_labels(raw: Mapping[str, Any], name: str) -> list[str] | None:
     if "split" not in raw:
         return None
-    labels = _texts(raw["split"])
-    wrong = sorted(set(labels or [_short(raw["split"])]) - set(SPLITS))
+    labels = _list_texts(raw["split"])
+    wrong = sorted(set(labels or [_shorten(raw["split"])]) - set(SPLITS))
     if labels is None or wrong:
         raise InputError(
             f"{name}: split",
@@ -253,19 +289,19 @@ def _labels(raw: Mapping[str, Any], name: str) -> list[str] | None:
     return labels
 
 
-def _times(raw: Mapping[str, Any], name: str) -> NDArray[Any] | None:
+def _read_times(raw: Mapping[str, Any], name: str) -> NDArray[Any] | None:
     if "start_time" not in raw:
         return None
     value = raw["start_time"]
     try:
         times = np.atleast_1d(np.asarray(value, "datetime64[s]"))
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name}: start_time", got=_short(value), expected="times as in 2016-09-28T14:45") from error
+        raise InputError(f"{name}: start_time", got=_shorten(value), expected="times as in 2016-09-28T14:45") from error
     if times.ndim != 1:
         raise InputError(f"{name}: start_time", got=f"shape {times.shape}", expected="one time for each sequence")
     return times
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -57,12 +57,13 @@ class CFReader:
     """Variables on one grid with one axis of time; those without (orography, a land mask) are the same in all frames.
 
     Args:
+        files: all of the source.
         options: variable, one name, or several with commas between them, which become channels.
     """
 
     name = "CF grid"
 
-    def __init__(self, options: ReaderOptions) -> None:
+    def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
         self._requested = [] if options.variable is None else [part.strip() for part in options.variable.split(",")]
         self._datasets: dict[tuple[int, Path], _Dataset] = {}
         self._origin: str | None = None
@@ -141,6 +142,18 @@ def _open_dataset(path: Path) -> Any:
         return xarray.open_dataset(path, engine="scipy", **options)
     _check_netcdf(path)
     return xarray.open_dataset(path, engine="h5netcdf", **options)
+
+
+def is_netcdf4(path: Path) -> bool:
+    """Whether an HDF5 file is NetCDF 4, or says that it follows the CF conventions.
+
+    Raises:
+        InputError: it is damaged.
+        UsageError: h5py is not installed.
+    """
+    with hdf5.open_file(path) as file:
+        attributes = hdf5.read_attributes(file)
+    return "_NCProperties" in attributes or str(attributes.get("Conventions", "")).startswith("CF")
 
 
 def _is_classic(path: Path) -> bool:

@@ -40,12 +40,20 @@ class _Header(NamedTuple):
 
 
 class PGMReader:
-    """FMI's composites in dBZ; other PGM in grey levels."""
+    """FMI's composites in dBZ; other PGM in grey levels.
+
+    Args:
+        files: all of the source.
+        options: none of which concerns PGM.
+
+    Raises:
+        InputError: a variable is named.
+    """
 
     name = "PGM"
 
-    def __init__(self, wish: ReaderOptions) -> None:
-        check_no_variable(wish, "PGM files")
+    def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
+        check_no_variable(options, "PGM files")
 
     def read_header(self, path: Path) -> FileHeader:
         """Size, time and place, out of the header."""

@@ -19,6 +19,7 @@ from framecast.errors import InputError
 from framecast.optional import require
 from framecast.types import Grid
 
+SUFFIXES = (".tif", ".tiff")
 BLOCK_LIMIT = 1 << 28
 """Bytes of one unpacked tile."""
 ENVIRONMENT = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 64, "GDAL_PAM_ENABLED": "NO"}
@@ -38,15 +39,16 @@ class GeoTIFFReader:
     """GeoTIFFs on one grid. FMI's own items (Gain, Offset, Nodata, Observation time) count as GDAL's do.
 
     Args:
-        wish: variable, numbers of bands with commas between them; all bands if not said.
+        files: all of the source.
+        options: variable, numbers of bands with commas between them; all bands if not said.
     """
 
     name = "GeoTIFF"
 
-    def __init__(self, wish: ReaderOptions) -> None:
-        parts = [] if wish.variable is None else wish.variable.split(",")
+    def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
+        parts = [] if options.variable is None else options.variable.split(",")
         if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-            raise InputError("variable", got=wish.variable, expected="numbers of bands, for example 1,2")
+            raise InputError("variable", got=options.variable, expected="numbers of bands, for example 1,2")
         self._bands = [int(part) for part in parts]
 
     def read_header(self, path: Path) -> FileHeader:
@@ -115,7 +117,7 @@ class _Tags(NamedTuple):
 
 def is_geotiff(path: Path) -> bool:
     """Whether a file says where its pixels lie on earth. Pillow is not asked: it does not know all that GeoTIFFs hold."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
+    if path.suffix.lower() not in SUFFIXES:
         return False
     with as_input_error(str(path), _WORDS):
         tags = _tags(path)

@@ -68,14 +68,15 @@ class GRIBReader:
     """Messages of one field on one grid, in the order of their valid times.
 
     Args:
-        wish: variable, the short name of the field, needed where files hold several; with the level (or the member of an
-            ensemble) in brackets, as in t[500], where they hold several of those.
+        files: all of the source.
+        options: variable, the short name of the field, needed where files hold several; with the level (or the member
+            of an ensemble) in brackets, as in t[500], where they hold several of those.
     """
 
     name = "GRIB"
 
-    def __init__(self, wish: ReaderOptions) -> None:
-        self._wanted = wish.variable
+    def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
+        self._wanted = options.variable
         self._index: dict[Path, list[_Message]] = {}
         self._first: tuple[str, _Field] | None = None
 

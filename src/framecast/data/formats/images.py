@@ -37,7 +37,7 @@ class ImageReader:
 
     Args:
         files: all pictures, so that grey ones among coloured ones become coloured.
-        wish: colour "auto" as they are, "grey" luma (ITU-R 601), "rgb" three channels. Those of 16 bits or floats are
+        options: colour "auto" as they are, "grey" luma (ITU-R 601), "rgb" three channels. Those of 16 bits or floats are
             grey as they are, and keep their values.
 
     Raises:
@@ -46,15 +46,15 @@ class ImageReader:
 
     name = "pictures"
 
-    def __init__(self, files: Sequence[Path], wish: ReaderOptions) -> None:
-        check_no_variable(wish, "pictures")
+    def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
+        check_no_variable(options, "pictures")
         modes = {_mode(path) for path in files}
         deep = modes & set(_DEEP)
-        if deep and wish.colour == "rgb":
+        if deep and options.colour == "rgb":
             fix = "leave colour out"
             raise InputError("colour", got="rgb of grey pictures of more than 8 bits", expected="auto or grey", fix=fix)
-        if wish.colour != "auto" and not deep:
-            modes = {wish.colour}
+        if options.colour != "auto" and not deep:
+            modes = {options.colour}
         self.mode: str | None = "rgb" if modes == {"grey", "rgb"} else modes.pop() if len(modes) == 1 else None
         if self.mode is None:
             raise InputError(str(files[0].parent), got=f"pictures of kinds {', '.join(sorted(modes))}", expected="one")

@@ -22,17 +22,29 @@ _FORMULA = re.compile(r"GEO\s*=\s*([-+.\deE]+)\s*\*\s*PV\s*([-+]\s*[.\deE]+)?")
 _LENGTH = {"KM": "km", "M": "m", "DEG": "degrees"}
 
 
+def is_knmi(path: Path) -> bool:
+    """Whether an HDF5 file is laid out as KNMI's are.
+
+    Raises:
+        InputError: it is damaged.
+        UsageError: h5py is not installed.
+    """
+    with hdf5.open_file(path) as file:
+        return "image1" in file and "overview" in file
+
+
 class KNMIReader:
     """Images of one kind: rain depths or reflectivity.
 
     Args:
-        wish: variable, the group of the image where a file has several; image1 if not said.
+        files: all of the source.
+        options: variable, the group of the image where a file has several; image1 if not said.
     """
 
     name = "KNMI HDF5"
 
-    def __init__(self, wish: ReaderOptions) -> None:
-        self._image = wish.variable or "image1"
+    def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
+        self._image = options.variable or "image1"
 
     def read_header(self, path: Path) -> FileHeader:
         """Quantity, size, time of the end of the interval, and place."""

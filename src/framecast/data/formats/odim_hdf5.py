@@ -45,17 +45,31 @@ class _Found(NamedTuple):
     units: str
 
 
+def is_odim(path: Path) -> bool:
+    """Whether an HDF5 file is ODIM's: it says so, or which of ODIM's objects it holds.
+
+    Raises:
+        InputError: it is damaged.
+        UsageError: h5py is not installed.
+    """
+    with hdf5.open_file(path) as file:
+        conventions = str(hdf5.read_attributes(file).get("Conventions", ""))
+        what = hdf5.read_attributes(hdf5.find_member(file, "what", str(path)))
+    return conventions.startswith("ODIM") or "object" in what
+
+
 class ODIMReader:
     """Composites of one quantity.
 
     Args:
-        wish: variable, the quantity (RATE, DBZH, ACRR, ...), needed where a file has several.
+        files: all of the source.
+        options: variable, the quantity (RATE, DBZH, ACRR, ...), needed where a file has several.
     """
 
     name = "ODIM HDF5"
 
-    def __init__(self, wish: ReaderOptions) -> None:
-        self._quantity = wish.variable
+    def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
+        self._quantity = options.variable
 
     def read_header(self, path: Path) -> FileHeader:
         """Quantity, size, nominal time and place."""

@@ -33,14 +33,15 @@ class VideoReader:
     """Videos of one size. Those stored as grey have one channel, others red, green and blue.
 
     Args:
-        wish: colour "auto" as stored, "grey" one channel, "rgb" three.
+        files: all of the source.
+        options: colour "auto" as stored, "grey" one channel, "rgb" three.
     """
 
     name = "video"
 
-    def __init__(self, wish: ReaderOptions) -> None:
-        check_no_variable(wish, "videos")
-        self._colour = wish.colour
+    def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
+        check_no_variable(options, "videos")
+        self._colour = options.colour
         self._marks: dict[Path, NDArray[np.int64]] = {}
         self._grey: dict[Path, bool] = {}
 

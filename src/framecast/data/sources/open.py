@@ -1,38 +1,19 @@
-"""From a path to an array of frames: which kind of file it is, and which files belong together."""
+"""From a path to an array of frames: which files belong together, and who reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from framecast.data.config import DataConfig
-from framecast.data.formats import cf, fmi_pgm, geotiff, grib, hdf5, images, video
+from framecast.data.formats import KNOWN, file_kind, images, make_reader, open_array, video
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
-from framecast.data.formats.knmi_hdf5 import KNMIReader
-from framecast.data.formats.numpy_files import CONTENT_LIMIT, MAPPED_LIMIT, open_npy, open_npz
-from framecast.data.formats.odim_hdf5 import ODIMReader
+from framecast.data.formats.numpy_files import CONTENT_LIMIT, MAPPED_LIMIT
 from framecast.data.formats.zarr import has_named_axes, is_zarr, open_zarr
 from framecast.data.sources.file_series import open_series
 from framecast.data.times import natural_key
 from framecast.errors import InputError
-
-KINDS = {
-    "pictures": images.SUFFIXES,
-    "video": tuple(video.CONTAINERS),
-    "PGM": fmi_pgm.SUFFIXES,
-    "NetCDF": cf.SUFFIXES,
-    "HDF5": hdf5.SUFFIXES,
-    "GRIB": grib.SUFFIXES,
-    "arrays": (".npy", ".npz"),
-}
-KNOWN = "a .npy, .npz, .zarr, .nc, .h5, .grib2, .pgm, .mp4, .avi, .gif, or a folder of PNG, JPEG, TIFF or such files"
-
-
-def file_kind(path: Path) -> str | None:
-    """Kind of a file by its suffix, one of KINDS; None if it has no known one."""
-    name = path.name.lower()
-    return next((kind for kind, suffixes in KINDS.items() if name.endswith(suffixes)), None)
 
 
 def open_stored(
@@ -49,7 +30,7 @@ def open_stored(
         InputError: nothing there that can be read, or files that do not belong together.
         UsageError: the library for this kind is not installed.
     """
-    path, wish = Path(config.path), ReaderOptions(config.variable, config.colour)
+    path, options = Path(config.path), ReaderOptions(config.variable, config.colour)
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
@@ -58,39 +39,28 @@ def open_stored(
         raise InputError(str(path), got="no such file", expected=f"{KNOWN}; or the word moving-mnist")
     if folder and is_zarr(path) and not has_named_axes(path, config.variable):
         return _with_unheeded(open_zarr(path, config.variable), None, config)
+    groups = _groups(path) if folder and not is_zarr(path) else [[path]]
+    kind = _kind(groups, path)
+    reader = make_reader(kind, [file for group in groups for file in group], options)
+    if reader is not None:
+        return _with_unheeded(open_series(reader, groups, path, config.times, config.step_minutes), reader, config)
     if folder:
-        groups = [[path]] if is_zarr(path) else _groups(path)
-    else:
-        groups = [[path]]
-    family = _family(groups, path, wish)
-    if family is not None:
-        return _with_unheeded(open_series(family, groups, path, config.times, config.step_minutes), family, config)
-    if folder:
-        raise InputError(
-            str(path), got=f"a folder of {_kind(groups, path)}", expected="one file of them", fix="name it"
-        )
-    return _with_unheeded(_array(path, config.variable, mapped_limit, content_limit), None, config)
+        raise InputError(str(path), got=f"a folder of {kind}", expected="one file of them", fix="name it")
+    stored = open_array(path, config.variable, mapped_limit=mapped_limit, content_limit=content_limit)
+    return _with_unheeded(stored, None, config)
 
 
-def _with_unheeded(stored: StoredArray, family: Reader | None, config: DataConfig) -> StoredArray:
+def _with_unheeded(stored: StoredArray, reader: Reader | None, config: DataConfig) -> StoredArray:
     """The same with a note for each option that has no say in such a file.
 
     They are no errors: colour is taken over from training to whatever a model is used on.
     """
     notes = []
-    if family is None and config.times is not None:
+    if reader is None and config.times is not None:
         notes.append(f"times: {config.times} has no say, as the times of arrays are not in the names of files")
-    if config.colour != "auto" and not isinstance(family, images.ImageReader | video.VideoReader):
+    if config.colour != "auto" and not isinstance(reader, images.ImageReader | video.VideoReader):
         notes.append(f"colour: {config.colour} has no say, as these are neither pictures nor videos")
     return stored._replace(notes=[*stored.notes, *notes])
-
-
-def _array(path: Path, variable: str | None, mapped_limit: int, content_limit: int) -> StoredArray:
-    if path.suffix == ".npz":
-        return open_npz(path, variable, limit=content_limit)
-    if path.suffix == ".npy":
-        return open_npy(path, variable, limit=mapped_limit)
-    return hdf5.open_hdf5(path, variable)
 
 
 def _groups(root: Path) -> list[list[Path]]:
@@ -117,46 +87,8 @@ def _groups(root: Path) -> list[list[Path]]:
 def _kind(groups: Sequence[Sequence[Path]], root: Path) -> str:
     kinds = sorted({str(file_kind(path)) for group in groups for path in group})
     if kinds == ["None"]:
-        suffix = root.suffix or "none"
-        if root.is_dir():
-            return "zarr"
-        raise InputError(str(root), got=f"suffix {suffix}", expected=KNOWN)
+        raise InputError(str(root), got=f"suffix {root.suffix or 'none'}", expected=KNOWN)
     if len(kinds) > 1:
         fix = "put each kind into a folder of its own"
         raise InputError(str(root), got=f"{' and '.join(kinds)} in one folder", expected="files of one kind", fix=fix)
     return kinds[0]
-
-
-def _family(groups: Sequence[Sequence[Path]], root: Path, wish: ReaderOptions) -> Reader | None:
-    """The reader of the files; None for single arrays."""
-    kind = _kind(groups, root)
-    files = [path for group in groups for path in group]
-    if kind == "HDF5":
-        kind = _kind_of_hdf5(files[0])
-    if kind == "pictures":
-        if geotiff.is_geotiff(files[0]):
-            return geotiff.GeoTIFFReader(wish)
-        return images.ImageReader(files, wish)
-    made: dict[str, Callable[[ReaderOptions], Reader]] = {
-        "video": video.VideoReader,
-        "PGM": fmi_pgm.PGMReader,
-        "NetCDF": cf.CFReader,
-        "zarr": cf.CFReader,
-        "GRIB": grib.GRIBReader,
-        "ODIM": ODIMReader,
-        "KNMI": KNMIReader,
-    }
-    return made[kind](wish) if kind in made else None
-
-
-def _kind_of_hdf5(path: Path) -> str:
-    with hdf5.open_file(path) as file:
-        attributes = hdf5.read_attributes(file)
-        what = hdf5.read_attributes(hdf5.find_member(file, "what", str(path)))
-        if str(attributes.get("Conventions", "")).startswith("ODIM") or "object" in what:
-            return "ODIM"
-        if "image1" in file and "overview" in file:
-            return "KNMI"
-        if "_NCProperties" in attributes or str(attributes.get("Conventions", "")).startswith("CF"):
-            return "NetCDF"
-        return "HDF5"
