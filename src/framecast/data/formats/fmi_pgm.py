@@ -20,11 +20,13 @@ from framecast.types import Grid
 
 SUFFIXES = (".pgm", ".pgm.gz")
 HEADER_LIMIT = 64 << 10
+"""Bytes of the header, comments included."""
 GZIP = b"\x1f\x8b"
+"""First bytes of a gzipped file."""
 GAIN, OFFSET = 0.5, -32.0
 """dBZ = 0.5 code - 32; code 0 is no echo."""
 SUOMI1 = "+proj=stere +lon_0=25 +lat_0=90 +lat_ts=60 +a=6371288 +x_0=380886.310 +y_0=3395677.920 +units=m +no_defs"
-"""The projection of the national composite, whose lower left corner is (0, 0); files name it only (as pysteps has it)."""
+"""Projection of the national composite, whose lower left corner is (0, 0); files only name it. Source: pysteps."""
 
 _WORDS = "a PGM picture (P5) of up to 8 bits, gzipped or not"
 _GAP = rb"(?:#[^\n]*\n|\s)"
@@ -35,8 +37,11 @@ class _Header(NamedTuple):
     height: int
     width: int
     start: int
-    said: dict[str, str]
+    """Bytes before the pixels, once unpacked."""
+    comments: dict[str, str]
+    """Values by key: obstime, param, projection_name, metersperpixel_x ..."""
     missing: int
+    """Code of missing pixels."""
 
 
 class PGMReader:
@@ -56,35 +61,35 @@ class PGMReader:
         check_no_variable(options, "PGM files")
 
     def read_header(self, path: Path) -> FileHeader:
-        """Size, time and place, out of the header."""
-        header, _ = _unpacked(path, whole=False)
+        """Read size, time and grid."""
+        header, _ = _unpack(path, whole=False)
         shape = (1, header.height, header.width)
         if not _is_radar(header):
             return FileHeader(shape, np.dtype(np.uint8), units="grey level", grid=Grid(variables=("grey",)))
-        stamp = header.said.get("obstime")
+        stamp = header.comments.get("obstime")
         times = None if stamp is None else times_from_pattern([stamp], "%Y%m%d%H%M")
-        return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_grid(header))
+        return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_make_grid(header))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
-        """Unpack."""
-        header, codes = _unpacked(path, whole=True)
+        """Unpack the picture."""
+        header, codes = _unpack(path, whole=True)
         if not _is_radar(header):
             return codes[None, None]
         return decode_values(codes, GAIN, OFFSET, (float(header.missing),))[None, None]
 
 
 def _is_radar(header: _Header) -> bool:
-    return header.said.get("param") == "CorrectedReflectivity"
+    return header.comments.get("param") == "CorrectedReflectivity"
 
 
-def _grid(header: _Header) -> Grid:
-    said = header.said
+def _make_grid(header: _Header) -> Grid:
+    comments = header.comments
     y: tuple[float, ...] = ()
     x: tuple[float, ...] = ()
     crs = None
-    if said.get("projection_name") == "SUOMI1" and {"metersperpixel_x", "metersperpixel_y"} <= set(said):
+    if comments.get("projection_name") == "SUOMI1" and {"metersperpixel_x", "metersperpixel_y"} <= set(comments):
         with as_input_error("header", "numbers"):
-            across, up = float(said["metersperpixel_x"]), float(said["metersperpixel_y"])
+            across, up = float(comments["metersperpixel_x"]), float(comments["metersperpixel_y"])
         crs = SUOMI1
         y = tuple((header.height - 0.5 - row) * up for row in range(header.height))
         x = tuple((column + 0.5) * across for column in range(header.width))
@@ -100,17 +105,18 @@ def _grid(header: _Header) -> Grid:
     )
 
 
-def _unpacked(path: Path, *, whole: bool) -> tuple[_Header, NDArray[np.uint8]]:
+def _unpack(path: Path, *, whole: bool) -> tuple[_Header, NDArray[np.uint8]]:
     with as_input_error(str(path), _WORDS), path.open("rb") as raw:
         packed = raw.read(2) == GZIP
         raw.seek(0)
         file: Any = gzip.GzipFile(fileobj=raw) if packed else raw
         head = file.read(HEADER_LIMIT)
-        header = _header(head, str(path))
+        header = _parse_header(head, str(path))
         size = header.height * header.width
         check_frame((header.height, header.width), 1, path.stat().st_size, str(path))
         if not whole:
             return header, np.empty((0, 0), np.uint8)
+        # one byte more than the picture has, so that a longer file is noticed
         content = head[header.start :][: size + 1]
         content += file.read(max(0, size + 1 - len(content)))
         if len(content) != size:
@@ -119,11 +125,11 @@ def _unpacked(path: Path, *, whole: bool) -> tuple[_Header, NDArray[np.uint8]]:
         return header, np.frombuffer(content, np.uint8).reshape(header.height, header.width)
 
 
-def _header(head: bytes, name: str) -> _Header:
-    found = _SIZES.match(head, 2) if head[:2] == b"P5" else None
-    if found is None or not 0 < int(found[3]) < 256:
+def _parse_header(head: bytes, name: str) -> _Header:
+    sizes = _SIZES.match(head, 2) if head[:2] == b"P5" else None
+    if sizes is None or not 0 < int(sizes[3]) < 256:
         raise InputError(name, got=f"a header that begins {head[:12]!r}", expected=_WORDS)
-    comments = re.findall(rb"#[ \t]*(\S+)[ \t]+([^\n]*)", found[0])
-    said = {key.decode("latin-1"): value.decode("latin-1").strip() for key, value in comments}
+    pairs = re.findall(rb"#[ \t]*(\S+)[ \t]+([^\n]*)", sizes[0])
+    comments = {key.decode("latin-1"): value.decode("latin-1").strip() for key, value in pairs}
     # FMI writes the code of missing pixels where other PGM have the greatest value: 255 means both
-    return _Header(int(found[2]), int(found[1]), found.end(), said, int(found[3]))
+    return _Header(int(sizes[2]), int(sizes[1]), sizes.end(), comments, int(sizes[3]))

@@ -23,7 +23,7 @@ SUFFIXES = (".tif", ".tiff")
 BLOCK_LIMIT = 1 << 28
 """Bytes of one unpacked tile."""
 ENVIRONMENT = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": 64, "GDAL_PAM_ENABLED": "NO"}
-"""Of GDAL: the file alone counts, no companion beside it; a cache of 64 MB."""
+"""Options of GDAL: the file alone counts, companions such as .aux.xml do not; a cache of 64 MB."""
 
 GEO_KEYS = 34735
 """TIFF tag of a GeoTIFF."""
@@ -36,7 +36,7 @@ _UNIT = re.compile(r'\bunit="([^"]{1,40})"')
 
 
 class GeoTIFFReader:
-    """GeoTIFFs on one grid. FMI's own items (Gain, Offset, Nodata, Observation time) count as GDAL's do.
+    """GeoTIFFs on one grid. FMI's items (Gain, Offset, Nodata, Observation time) count as GDAL's do.
 
     Args:
         files: all of the source.
@@ -52,31 +52,31 @@ class GeoTIFFReader:
         self._bands = [int(part) for part in parts]
 
     def read_header(self, path: Path) -> FileHeader:
-        """Size, bands, scale, time and place."""
+        """Read size, bands, scale, time and grid."""
         with _opened(path) as file:
-            bands = self._checked(file, path)
-            items = _items(file)
+            bands = self._choose_bands(file, path)
+            items = _read_items(file)
             shape = (len(bands), file.height, file.width)
             stamp = items.get("Observation time")
             times = None if stamp is None else times_from_names([stamp[1]])
-            grid = _grid(file, bands, items)
+            grid = _read_grid(file, bands, items)
         units = grid.units[0] if len(set(grid.units)) == 1 else None
         return FileHeader(shape, np.dtype(np.float32), times=times, units=units or None, grid=grid)
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read all bands, in physical units."""
         with _opened(path) as file:
-            bands = self._checked(file, path)
-            items = _items(file)
+            bands = self._choose_bands(file, path)
+            items = _read_items(file)
             stored = file.read(bands)
             out = np.empty(stored.shape, np.float32)
-            for place, band in enumerate(bands):
-                scale, offset, missing = _calibration(file, band, items)
-                out[place] = decode_values(stored[place], scale, offset, () if missing is None else (missing,))
+            for index, band in enumerate(bands):
+                scale, offset, missing = _read_calibration(file, band, items)
+                out[index] = decode_values(stored[index], scale, offset, () if missing is None else (missing,))
         out[~np.isfinite(out)] = np.nan
         return out[None]
 
-    def _checked(self, file: Any, path: Path) -> list[int]:
+    def _choose_bands(self, file: Any, path: Path) -> list[int]:
         bands = self._bands or list(range(1, file.count + 1))
         if not bands or max(bands) > file.count:
             raise InputError(f"{path}: bands", got=f"{max(bands, default=0)}", expected=f"1 to {file.count}")
@@ -105,7 +105,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 class _Tags(NamedTuple):
-    """The first directory of a TIFF."""
+    """First directory of a TIFF."""
 
     order: Literal["little", "big"]
     width: int
@@ -116,31 +116,39 @@ class _Tags(NamedTuple):
 
 
 def is_geotiff(path: Path) -> bool:
-    """Whether a file says where its pixels lie on earth. Pillow is not asked: it does not know all that GeoTIFFs hold."""
+    """Whether a TIFF says where its pixels lie on earth.
+
+    Its tags are read here and not by Pillow, which refuses some of the sample types that GeoTIFFs have.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
     if path.suffix.lower() not in SUFFIXES:
         return False
     with as_input_error(str(path), _WORDS):
-        tags = _tags(path)
+        tags = _read_tags(path)
     return any(int.from_bytes(entry[:2], tags.order) == GEO_KEYS for entry in tags.entries)
 
 
-def _tags(path: Path) -> _Tags:
+def _read_tags(path: Path) -> _Tags:
     with path.open("rb") as file:
+        # byte order (II or MM), version, place of the directory: 4 bytes each, 8 in BigTIFF, whose version is 43
         head = file.read(16)
         order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
         big = int.from_bytes(head[2:4], order) == 43
         width, size = (8, 20) if big else (4, 12)
         file.seek(int.from_bytes(head[8:16] if big else head[4:8], order))
         count = int.from_bytes(file.read(8 if big else 2), order)
-        found = file.read(min(count, 1000) * size)
-    entries = [found[at : at + size] for at in range(0, len(found) - size + 1, size)]
-    return _Tags(order, width, entries, len(found) == count * size)
+        table = file.read(min(count, 1000) * size)
+    entries = [table[at : at + size] for at in range(0, len(table) - size + 1, size)]
+    return _Tags(order, width, entries, len(table) == count * size)
 
 
 def _check_tags(path: Path) -> None:
     """Refuse a file that ends before one of its tags: GDAL would leave out the tag, and with it the scale or the mask."""
-    size, (order, width, entries, whole) = path.stat().st_size, _tags(path)
+    size, (order, width, entries, whole) = path.stat().st_size, _read_tags(path)
     for entry in entries:
+        # tag, type, number of values, and the values or, where they are longer, their place in the file
         kind, number = int.from_bytes(entry[2:4], order), entry[4:-width]
         length = _SIZES.get(kind, 1) * int.from_bytes(number, order)
         whole &= length <= width or int.from_bytes(entry[-width:], order) + length <= size
@@ -150,17 +158,17 @@ def _check_tags(path: Path) -> None:
         )
 
 
-def _items(file: Any) -> dict[str, tuple[str, str]]:
-    """Items of the GDAL_METADATA tag: name to (unit, text). FMI wraps its own in one more layer, which GDAL leaves."""
+def _read_items(file: Any) -> dict[str, tuple[str, str]]:
+    """Read the GDAL_METADATA tag: name to (unit, text). FMI wraps its items in one more layer, which GDAL leaves."""
     tags = file.tags()
-    found = {str(name): ("", str(text)) for name, text in tags.items()}
+    items = {str(name): ("", str(text)) for name, text in tags.items()}
     for name, rest, text in _ITEM.findall(tags.get("GDAL_METADATA", "")):
         unit = _UNIT.search(rest)
-        found[name] = (unit[1] if unit else "", text.strip())
-    return found
+        items[name] = (unit[1] if unit else "", text.strip())
+    return items
 
 
-def _calibration(file: Any, band: int, items: dict[str, tuple[str, str]]) -> tuple[float, float, float | None]:
+def _read_calibration(file: Any, band: int, items: dict[str, tuple[str, str]]) -> tuple[float, float, float | None]:
     scale, offset, missing = file.scales[band - 1], file.offsets[band - 1], file.nodatavals[band - 1]
     if (scale, offset) == (1.0, 0.0) and {"Gain", "Offset"} <= set(items):
         scale, offset = float(items["Gain"][1]), float(items["Offset"][1])
@@ -171,11 +179,11 @@ def _calibration(file: Any, band: int, items: dict[str, tuple[str, str]]) -> tup
     return scale, offset, missing
 
 
-def _grid(file: Any, bands: Sequence[int], items: dict[str, tuple[str, str]]) -> Grid:
+def _read_grid(file: Any, bands: Sequence[int], items: dict[str, tuple[str, str]]) -> Grid:
     unit, quantity = items.get("Quantity", ("", ""))
     names = [file.descriptions[band - 1] or quantity or f"band {band}" for band in bands]
     units = [file.units[band - 1] or unit for band in bands]
-    missing = [_calibration(file, band, items)[2] for band in bands]
+    missing = [_read_calibration(file, band, items)[2] for band in bands]
     transform = file.transform
     straight = transform.b == 0 and transform.d == 0
     degrees = bool(file.crs and file.crs.is_geographic)

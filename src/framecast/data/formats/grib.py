@@ -32,9 +32,9 @@ _DISTANCES = {
     "polar_stereographic": ("DxInMetres", "DyInMetres"),
     "mercator": ("DiInMetres", "DjInMetres"),
 }
-"""By kind of grid, keys of the distance of its points in x and y."""
+"""Keys of the distance of points in x and y, metres, by kind of grid."""
 _STANDARD_NAMES = {"mm/h": "rainfall_rate", "dBZ": "equivalent_reflectivity_factor"}
-"""By units."""
+"""CF standard names by units."""
 
 
 _MRMS_NAME = re.compile(r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}")
@@ -42,25 +42,27 @@ _MRMS_NAME = re.compile(r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}")
 
 
 class _Message(NamedTuple):
+    """Bytes of a message in a file: where they begin, and how many there are."""
+
     start: int
     size: int
 
 
 class _Field(NamedTuple):
-    """What messages of one sequence have in common."""
+    """Identity of a field: messages of one sequence share it."""
 
     short: str
     kind: str
-    """Of the level: isobaricInhPa, heightAboveGround."""
+    """Kind of level: isobaricInhPa, heightAboveGround."""
     level: str
     member: str
-    """Of an ensemble; empty where there is none."""
+    """Member of an ensemble; empty where there is none."""
     step: str
-    """instant, avg, accum."""
+    """Kind of time: instant, avg, accum."""
 
     @property
     def words(self) -> set[str]:
-        """Everything but the name."""
+        """All that is known beyond the name."""
         return set(" ".join(self[1:]).split())
 
 
@@ -76,25 +78,25 @@ class GRIBReader:
     name = "GRIB"
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
-        self._wanted = options.variable
+        self._requested = options.variable
         self._index: dict[Path, list[_Message]] = {}
         self._first: tuple[str, _Field] | None = None
 
     def read_header(self, path: Path) -> FileHeader:
-        """Fields, size, valid times and place, out of the sections before the values."""
+        """Read fields, size, valid times and grid, out of the sections before the values."""
         name = str(path)
         fields: dict[_Field, list[_Message]] = {}
         with as_input_error(name, _WORDS):
-            content = _content(path)
-            for place in _messages(content, name):
-                fields.setdefault(_field(_opened(content, place), path), []).append(place)
-            chosen = self._chosen(list(fields), name)
+            content = _read_content(path)
+            for place in _find_messages(content, name):
+                fields.setdefault(_identify_field(_decode_message(content, place), path), []).append(place)
+            chosen = self._choose_field(list(fields), name)
             first, times = None, []
             for place in fields[chosen]:
-                message = _opened(content, place)
-                leaf = _leaf(message, self._wanted or chosen.short, place.size, name)
-                first = first or leaf
-                if leaf.grid != first.grid:
+                message = _decode_message(content, place)
+                header = _describe(message, self._requested or chosen.short, place.size, name)
+                first = first or header
+                if header.grid != first.grid:
                     raise InputError(name, got=f"{chosen.short} on several grids", expected="one")
                 times.append(np.datetime64(message.validDate, "ms"))
         assert first is not None
@@ -104,65 +106,69 @@ class GRIBReader:
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Unpack messages; missing pixels are NaN."""
         with as_input_error(str(path), _WORDS):
-            content = _content(path)
-            frames = [_values(_opened(content, self._index[path][index])) for index in indices]
+            content = _read_content(path)
+            frames = [_decode_values(_decode_message(content, self._index[path][index])) for index in indices]
         return np.stack(frames)[:, None]
 
-    def _chosen(self, fields: Sequence[_Field], name: str) -> _Field:
-        """The field that is wanted, which must be on the same level in all files."""
-        names = _names(fields)
-        wanted, _, words = (self._wanted or "").rstrip("]").partition("[")
-        alike = [f for f in fields if not self._wanted or (f.short == wanted and set(words.split()) <= f.words)]
-        told = ", ".join(names[field] for field in (alike or fields))[:300]
-        if len(alike) != 1:
-            got = f"{self._wanted}, which is {told}" if alike and self._wanted else self._wanted or f"fields {told}"
-            kind = InputError if alike else AbsentError
-            raise kind(f"{name}: field", got=got, expected=f"one of {told}", fix="name one with --var")
-        first, field = self._first or (name, alike[0])
+    def _choose_field(self, fields: Sequence[_Field], name: str) -> _Field:
+        """Choose the field that is asked for, which must be on the same level in all files."""
+        names = _name_fields(fields)
+        short, _, words = (self._requested or "").rstrip("]").partition("[")
+        matches = [f for f in fields if not self._requested or (f.short == short and set(words.split()) <= f.words)]
+        choices = ", ".join(names[field] for field in (matches or fields))[:300]
+        if len(matches) != 1:
+            got = self._requested or f"fields {choices}"
+            if matches and self._requested:
+                got = f"{self._requested}, which is {choices}"
+            kind = InputError if matches else AbsentError
+            raise kind(f"{name}: field", got=got, expected=f"one of {choices}", fix="name one with --var")
+        first, field = self._first or (name, matches[0])
         self._first = first, field
-        got, expected = (f"{f.short} of {f.kind} {f.level} {f.member}".rstrip() for f in (alike[0], field))
+        got, expected = (f"{f.short} of {f.kind} {f.level} {f.member}".rstrip() for f in (matches[0], field))
         if got != expected:
             fix = f"name the level with --var, as in {field.short}[{field.level}], or put each into a folder of its own"
             raise InputError(name, got=got, expected=f"{expected}, as in {Path(first).name}", fix=fix)
-        return alike[0]
+        return matches[0]
 
 
-def _opened(content: Any, place: _Message) -> Any:
+def _decode_message(content: Any, place: _Message) -> Any:
     return require("pygrib", "grib").fromstring(bytes(content[place.start : place.start + place.size]))
 
 
-def _field(message: Any, path: Path) -> _Field:
+def _identify_field(message: Any, path: Path) -> _Field:
     keys = ("typeOfLevel", "level", "bottomLevel", "stepType", "number")
-    said = {key: str(message[key]) for key in keys if message.has_key(key)}
-    level, bottom = said.get("level", ""), said.get("bottomLevel", "")
+    values = {key: str(message[key]) for key in keys if message.has_key(key)}
+    level, bottom = values.get("level", ""), values.get("bottomLevel", "")
     level += f"-{bottom}" if bottom not in ("", level) else ""
-    member = f"member {said['number']}" if "number" in said else ""
-    return _Field(_short(message, path), said.get("typeOfLevel", ""), level, member, said.get("stepType", ""))
+    member = f"member {values['number']}" if "number" in values else ""
+    return _Field(
+        _read_short_name(message, path), values.get("typeOfLevel", ""), level, member, values.get("stepType", "")
+    )
 
 
-def _names(fields: Sequence[_Field]) -> dict[_Field, str]:
-    """Short names, and in brackets what tells fields of the same name apart: t[500]."""
+def _name_fields(fields: Sequence[_Field]) -> dict[_Field, str]:
+    """Name fields: the short name, and in brackets what distinguishes fields that share it: t[500]."""
     names = {}
     for field in fields:
-        alike = [other for other in fields if other.short == field.short]
-        told = [word for at, word in enumerate(field) if len({other[at] for other in alike}) > 1]
-        names[field] = f"{field.short}[{' '.join(filter(None, told))}]" if told else field.short
+        namesakes = [other for other in fields if other.short == field.short]
+        words = [word for at, word in enumerate(field) if len({other[at] for other in namesakes}) > 1]
+        names[field] = f"{field.short}[{' '.join(filter(None, words))}]" if words else field.short
     return names
 
 
-def _content(path: Path) -> Any:
-    """The bytes of a file: mapped, or unpacked where they are gzipped."""
+def _read_content(path: Path) -> Any:
+    """Map the bytes of a file, or unpack them where they are gzipped."""
     if path.suffix != ".gz":
         return np.memmap(path, np.uint8, "r") if path.stat().st_size else b""
     with gzip.open(path) as file:
-        content = file.read(MESSAGE_LIMIT + 1)
+        content = file.read(MESSAGE_LIMIT + 1)  # one byte more, so that a longer file is noticed
     if len(content) > MESSAGE_LIMIT:
         raise InputError(str(path), got=f"more than {MESSAGE_LIMIT} bytes unpacked", expected="less")
     return content
 
 
-def _messages(content: Any, name: str) -> Iterator[_Message]:
-    """Places of messages, whose lengths and sections are checked: ecCodes itself trusts them."""
+def _find_messages(content: Any, name: str) -> Iterator[_Message]:
+    """Find messages, and check their lengths and sections, which ecCodes trusts."""
     at, count = 0, 0
     while at < len(content):
         head = bytes(content[at : at + 16])
@@ -171,6 +177,7 @@ def _messages(content: Any, name: str) -> Iterator[_Message]:
                 break
             at += 1
             continue
+        # section 0: GRIB, then in edition 1 the length in 3 bytes, in edition 2 in the last 8; byte 7 is the edition
         edition = head[7] if len(head) == 16 else 0
         size = int.from_bytes(head[8:16], "big") if edition == 2 else int.from_bytes(head[4:7], "big")
         good = edition in (1, 2) and 16 <= size <= min(MESSAGE_LIMIT, len(content) - at)
@@ -186,14 +193,14 @@ def _messages(content: Any, name: str) -> Iterator[_Message]:
         raise InputError(name, got="no GRIB message", expected=_WORDS)
 
 
-def _short(message: Any, path: Path) -> str:
+def _read_short_name(message: Any, path: Path) -> str:
     if not _is_mrms(message):
         return str(message["shortName"])
-    found = _MRMS_NAME.match(path.name)
-    return found[1] if found else path.name.removeprefix("MRMS_").split("_")[0]
+    match = _MRMS_NAME.match(path.name)
+    return match[1] if match else path.name.removeprefix("MRMS_").split("_")[0]
 
 
-def _leaf(message: Any, short: str, size: int, name: str) -> FileHeader:
+def _describe(message: Any, short: str, size: int, name: str) -> FileHeader:
     kind = message["gridType"]
     if kind not in ("regular_ll", "lambert", "polar_stereographic", "mercator", "rotated_ll"):
         raise InputError(name, got=f"a grid of kind {kind}", expected="rows and columns", fix="regrid it first")
@@ -202,10 +209,10 @@ def _leaf(message: Any, short: str, size: int, name: str) -> FileHeader:
         int(message["Ni" if message.has_key("Ni") else "Nx"]),
     )
     check_frame((height, width), 8, max(size, 1 << 20), name)
-    units = _units(message)
-    y, x = _axes(message, kind, height, width)
+    units = _read_units(message)
+    y, x = _read_axes(message, kind, height, width)
     projection = message.projparams
-    product = _product(message)
+    product = _find_product(message)
     notes: tuple[str, ...] = ()
     if product is None and _is_mrms(message):
         number = f"{message['parameterCategory']}-{message['parameterNumber']}"
@@ -222,32 +229,32 @@ def _leaf(message: Any, short: str, size: int, name: str) -> FileHeader:
         crs=" ".join(f"+{key}={value}" for key, value in projection.items()) if projection else None,
         missing=product.policy if product else "GRIB's bitmap",
     )
-    said = None if units == "1" else units
-    return FileHeader((1, height, width), np.dtype(np.float32), units=said, grid=grid, notes=notes)
+    known = None if units == "1" else units
+    return FileHeader((1, height, width), np.dtype(np.float32), units=known, grid=grid, notes=notes)
 
 
 def _is_mrms(message: Any) -> bool:
     return bool(message["editionNumber"] == 2 and message["discipline"] == mrms.DISCIPLINE)
 
 
-def _product(message: Any) -> mrms.Product | None:
+def _find_product(message: Any) -> mrms.Product | None:
     if not _is_mrms(message):
         return None
     return mrms.find_product(int(message["parameterCategory"]), int(message["parameterNumber"]))
 
 
-def _units(message: Any) -> str:
+def _read_units(message: Any) -> str:
     if _is_mrms(message):
-        product = _product(message)
+        product = _find_product(message)
         return product.units if product else "1"
     units = str(message["units"])
     return "1" if units in ("unknown", "~", "") else units
 
 
-def _axes(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Latitudes of rows and longitudes of columns in [-180, 180), degrees, or metres; nothing on rotated grids."""
+def _read_axes(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Compute latitudes of rows and longitudes of columns in [-180, 180), degrees, or metres; none on rotated grids."""
     if kind in _DISTANCES:
-        return _metres(message, kind, height, width)
+        return _project_axes(message, kind, height, width)
     if kind != "regular_ll":
         return (), ()
     ends = [
@@ -255,7 +262,7 @@ def _axes(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float
         for axis in ("latitude", "longitude")
         for end in ("First", "Last")
     ]
-    if ends[3] < ends[2]:
+    if ends[3] < ends[2]:  # the grid crosses the meridian at which longitudes begin anew
         ends[3] += 360
     shift = 360.0 if ends[2] >= 180 else 0.0
     y = np.linspace(ends[0], ends[1], height)
@@ -263,8 +270,8 @@ def _axes(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float
     return tuple(y.round(6).tolist()), tuple(x.round(6).tolist())
 
 
-def _metres(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Centres of rows and columns, from the first point on; nothing where pyproj is not installed."""
+def _project_axes(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Compute centres of rows and columns, metres, from the first point on; none where pyproj is not installed."""
     try:
         import pyproj
     except ImportError:
@@ -278,13 +285,13 @@ def _metres(message: Any, kind: str, height: int, width: int) -> tuple[tuple[flo
     return tuple(y.round(3).tolist()), tuple(x.round(3).tolist())
 
 
-def _values(message: Any) -> NDArray[np.float32]:
-    found, product = message.values, _product(message)
-    stored = np.ma.getdata(found)
+def _decode_values(message: Any) -> NDArray[np.float32]:
+    masked, product = message.values, _find_product(message)
+    stored = np.ma.getdata(masked)
     values = stored.astype(np.float32)
     if product is not None:
         values[np.isin(stored, product.missing)] = np.nan
-        if product.nothing is not None:
-            values[stored == product.nothing] = product.value
-    values[np.ma.getmaskarray(found)] = np.nan
+        if product.no_echo is not None:
+            values[stored == product.no_echo] = product.no_echo_value
+    values[np.ma.getmaskarray(masked)] = np.nan
     return values

@@ -1,4 +1,4 @@
-"""Files from strangers: what libraries raise on them becomes one line, and sizes are believed only within limits."""
+"""Guards against damaged and hostile files: errors of libraries become one line, sizes are believed within limits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FAULTS: tuple[type[Exception], ...] = (
     binascii.Error,
     Warning,
 )
-"""What readers raise on damaged files. Pillow calls a broken PNG a syntax error."""
+"""Exceptions that libraries raise on damaged files. Pillow calls a broken PNG a syntax error."""
 
 
 @contextmanager
@@ -68,9 +68,9 @@ def check_frame(shape: tuple[int, ...], itemsize: int, packed: int, name: str) -
     """Refuse sizes that cannot be meant, before anything of that size is allocated.
 
     Args:
-        shape: of what is unpacked at once, as a header claims it.
+        shape: shape of the array that is unpacked at once, as a header claims it.
         itemsize: bytes of a value.
-        packed: bytes in the file that hold it.
+        packed: bytes of the file in which it is packed.
         name: the file, for the error.
 
     Raises:

@@ -1,4 +1,4 @@
-"""HDF5 files from strangers: links that lead elsewhere are refused, sizes are checked before anything is read."""
+"""HDF5 files: links that lead out of them are refused, sizes are checked before anything is read; plain arrays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WORDS = "an HDF5 file that can be read"
 
 @contextmanager
 def open_file(path: Path) -> Iterator[Any]:
-    """An h5py.File; whatever goes wrong inside is an InputError.
+    """Open an h5py.File; whatever goes wrong inside is an InputError.
 
     Raises:
         InputError: no HDF5 file, or damaged.
@@ -39,7 +39,7 @@ def open_file(path: Path) -> Iterator[Any]:
 
 
 def find_member(file: Any, key: str, name: str) -> Any:
-    """A group or an array by its path, reached by hard links only; None if there is none.
+    """Find a group or an array by its path, over hard links only; None if there is none.
 
     Args:
         file: an h5py.File or group.
@@ -66,7 +66,7 @@ def find_member(file: Any, key: str, name: str) -> Any:
 
 
 def check_array(array: Any, name: str) -> Any:
-    """The same h5py.Dataset, if it can be read without harm.
+    """Return an h5py.Dataset if it can be read without harm.
 
     Raises:
         InputError: no array of numbers, one that is stored elsewhere, or sizes that cannot be meant.
@@ -92,10 +92,10 @@ def check_array(array: Any, name: str) -> Any:
 
 
 def check_frame_array(array: Any, name: str) -> Any:
-    """The same array of two axes, if it is no larger than a frame may be.
+    """Return an h5py.Dataset if it can be read without harm, has two axes and is no larger than a frame may be.
 
     Raises:
-        InputError: it is none.
+        InputError: it is none, cannot be read without harm, or is too large.
     """
     check_array(array, name)
     if array.ndim != 2 or not 0 < array.size <= FRAME_LIMIT:
@@ -104,22 +104,22 @@ def check_frame_array(array: Any, name: str) -> Any:
 
 
 def read_attributes(node: Any) -> dict[str, Any]:
-    """Attributes of a group or an array as plain numbers and texts; arrays of one value as that value."""
-    found = {}
+    """Read the attributes of a group or an array as plain numbers and texts; arrays of one value as that value."""
+    attributes = {}
     for key, value in {} if node is None else node.attrs.items():
         if isinstance(value, np.ndarray) and value.size == 1:
             value = value.reshape(())[()]
         if isinstance(value, bytes):
             value = value.decode("latin-1")
-        found[key] = value.item() if isinstance(value, np.generic) else value
-    return found
+        attributes[key] = value.item() if isinstance(value, np.generic) else value
+    return attributes
 
 
 def read_number(attributes: Mapping[str, Any], key: str, default: float | None, name: str) -> float | None:
-    """An attribute that must be one finite number.
+    """Read an attribute that must be one finite number.
 
     Raises:
-        InputError: it is none.
+        InputError: it is something else.
     """
     value = attributes.get(key, default)
     if value is None:
@@ -130,30 +130,30 @@ def read_number(attributes: Mapping[str, Any], key: str, default: float | None, 
 
 
 def list_arrays(file: Any, name: str) -> list[str]:
-    """Paths of all arrays of numbers with three axes or more, in order.
+    """List the paths of all arrays of numbers with three axes or more, sorted.
 
     Raises:
         InputError: more members than can be meant.
     """
     import h5py
 
-    found: list[str] = []
-    left = [("", file)]
+    paths: list[str] = []
+    groups = [("", file)]
     for _ in range(MEMBERS):
-        if not left:
-            return sorted(found)
-        prefix, group = left.pop()
+        if not groups:
+            return sorted(paths)
+        prefix, group = groups.pop()
         for key in group:
             node = group.get(key) if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
             if isinstance(node, h5py.Group):
-                left.append((f"{prefix}{key}/", node))
+                groups.append((f"{prefix}{key}/", node))
             elif isinstance(node, h5py.Dataset) and node.ndim >= 3 and node.dtype.kind in NUMBERS:
-                found.append(f"{prefix}{key}")
+                paths.append(f"{prefix}{key}")
     raise InputError(name, got="an endless file", expected=f"at most {MEMBERS} groups")
 
 
-class _OnDisk:
-    """An array of an HDF5 file, opened anew for each part that is read."""
+class HDF5Array:
+    """An array of an HDF5 file, opened anew for each part that is read, as open files do not travel to workers."""
 
     def __init__(self, path: Path, key: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype = shape, dtype
@@ -189,6 +189,6 @@ def open_hdf5(path: Path, variable: str | None) -> StoredArray:
         raw = {key: value for key, value in read_attributes(array).items() if key in KEYS}
         notes = [f"read as: HDF5, array {key.strip('/')}"]
         grain = tuple(array.chunks or (1,) * array.ndim)
-        stored = _OnDisk(path, key.strip("/"), tuple(array.shape), array.dtype)
+        stored = HDF5Array(path, key.strip("/"), tuple(array.shape), array.dtype)
     grid = Grid(variables=(key.rsplit("/", 1)[-1],))
     return StoredArray(stored, grain, read_file_attributes(raw, name), None, False, notes, about="HDF5", grid=grid)

@@ -18,11 +18,11 @@ from framecast.types import Grid
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "GIF", "TIFF")
-"""Of Pillow; its other readers are never tried."""
+"""Readers of Pillow; its others are never tried."""
 
 _WORDS = "a PNG, JPEG, GIF or TIFF picture"
 _BYTE = np.dtype(np.uint8)
-_DEEP: dict[str, np.dtype[Any]] = {
+_DEEP: dict[str, np.dtype[Any]] = {  # by Pillow's mode, of more than 8 bits
     "I;16": np.dtype(np.uint16),
     "I;16B": np.dtype(np.uint16),
     "I": np.dtype(np.int32),
@@ -48,7 +48,7 @@ class ImageReader:
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
         check_no_variable(options, "pictures")
-        modes = {_mode(path) for path in files}
+        modes = {_read_mode(path) for path in files}
         deep = modes & set(_DEEP)
         if deep and options.colour == "rgb":
             fix = "leave colour out"
@@ -60,7 +60,7 @@ class ImageReader:
             raise InputError(str(files[0].parent), got=f"pictures of kinds {', '.join(sorted(modes))}", expected="one")
 
     def read_header(self, path: Path) -> FileHeader:
-        """Size, colour and number of frames."""
+        """Read size, colour and number of frames."""
         with _opened(path) as picture:
             shape = (3 if self.mode == "rgb" else 1, picture.height, picture.width)
             count = getattr(picture, "n_frames", 1)
@@ -94,8 +94,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         yield picture
 
 
-def _mode(path: Path) -> str:
-    """Say grey, rgb, or Pillow's name of a deep mode."""
+def _read_mode(path: Path) -> str:
+    """Read the kind of colours: grey, rgb, or Pillow's name of a mode of more than 8 bits."""
     with _opened(path) as picture:
         mode = picture.mode
         if mode in _GREY or (mode == "P" and _is_grey_palette(picture)):
@@ -105,5 +105,5 @@ def _mode(path: Path) -> str:
 
 def _is_grey_palette(picture: Image.Image) -> bool:
     palette = np.asarray(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
-    animated = getattr(picture, "n_frames", 1) > 1  # later frames may have palettes of their own
+    animated = getattr(picture, "n_frames", 1) > 1  # each of the later frames may have another palette
     return not animated and bool((palette == palette[:, :1]).all())

@@ -12,78 +12,79 @@ from typing import NamedTuple
 from framecast.data.formats.odim_hdf5 import NO_ECHO
 
 DISCIPLINE = 209
+"""GRIB 2 discipline of local use under which NSSL writes its products."""
 
 
 class Product(NamedTuple):
-    """What the values of a product mean."""
+    """Units and special values of a product."""
 
     units: str
     missing: tuple[float, ...]
     """Values of pixels that were not observed."""
-    nothing: float | None = None
+    no_echo: float | None = None
     """Value of pixels that were observed without an echo."""
-    value: float = 0.0
-    """What those become."""
+    no_echo_value: float = 0.0
+    """Value that those are given, in `units`."""
 
     @property
     def policy(self) -> str:
-        """What counts as missing, in words."""
+        """Rule of missing values, in words."""
         words = f"values {', '.join(f'{code:g}' for code in self.missing)}" if self.missing else "GRIB's bitmap"
-        if self.nothing is None:
+        if self.no_echo is None:
             return words
-        read = f"{self.value:g} {self.units}".removesuffix(" 1")
-        return f"{words}; {self.nothing:g}, no echo, is {read}, not missing"
+        value = f"{self.no_echo_value:g} {self.units}".removesuffix(" 1")
+        return f"{words}; {self.no_echo:g}, no echo, is {value}, not missing"
 
 
 def find_product(category: int, number: int) -> Product | None:
-    """What a product is, by GRIB's parameter category and number; None where the table does not have it."""
+    """Look up a product by GRIB's parameter category and number; None where the table does not have it."""
     return _TABLE.get((category, number))
 
 
-def _echo(units: str) -> Product:
+def _make_echo(units: str) -> Product:
     return Product(units, (-3.0,), -1.0)
 
 
-def _plain(units: str) -> Product:
+def _make_plain(units: str) -> Product:
     return Product(units, (-1.0, -3.0))
 
 
-def _wide(units: str) -> Product:
+def _make_wide(units: str) -> Product:
     return Product(units, (-99.0, -999.0))
 
 
 _DBZ = Product("dBZ", (-999.0,), -99.0, NO_ECHO)
 _ROWS: list[tuple[int, tuple[int, ...], Product]] = [
-    (2, (0, 1, 2, 3), _plain("km-2 min-1")),  # lightning
+    (2, (0, 1, 2, 3), _make_plain("km-2 min-1")),  # lightning
     (2, (4, 5, 6), Product("%", ())),
     (2, (7, 8), Product("1", (-99900.0, -99903.0))),
     (3, (*range(8), *range(14, 20)), Product("0.001 s-1", ())),  # shear, rotation tracks
-    (3, (26,), _echo("1")),  # severe hail index
-    (3, (27,), _echo("%")),  # probability of severe hail
-    (3, tuple(range(28, 35)), _echo("mm")),  # MESH
-    (3, (*range(35, 42), 43), _echo("kg m-2")),  # VIL, VII
-    (3, (42,), _echo("g m-3")),  # VIL density
-    (3, (44, 45, 46, 47), _echo("km")),  # echo tops
-    (3, (48, 49, 50, 51), _wide("km")),  # thickness
+    (3, (26,), _make_echo("1")),  # severe hail index
+    (3, (27,), _make_echo("%")),  # probability of severe hail
+    (3, tuple(range(28, 35)), _make_echo("mm")),  # MESH
+    (3, (*range(35, 42), 43), _make_echo("kg m-2")),  # VIL, VII
+    (3, (42,), _make_echo("g m-3")),  # VIL density
+    (3, (44, 45, 46, 47), _make_echo("km")),  # echo tops
+    (3, (48, 49, 50, 51), _make_wide("km")),  # thickness
     (3, tuple(range(52, 59)), _DBZ),  # isothermal, at lowest altitude
-    (4, (0, 2, 3), _wide("K")),  # satellite
-    (4, (1,), _plain("1")),
-    (6, (0, 44), _plain("1")),  # flags
-    (6, (1,), _plain("mm/h")),  # PrecipRate
-    (6, (*range(2, 44), 45), _plain("mm")),  # accumulations
-    (7, (0, 1), _wide("degree_Celsius")),  # model fields
-    (7, (2,), _plain("%")),
-    (7, (3, 4, 5), _plain("m")),
-    (8, (*range(8), *range(10, 24)), _plain("1")),  # quality, influence of gauges
+    (4, (0, 2, 3), _make_wide("K")),  # satellite
+    (4, (1,), _make_plain("1")),
+    (6, (0, 44), _make_plain("1")),  # flags
+    (6, (1,), _make_plain("mm/h")),  # PrecipRate
+    (6, (*range(2, 44), 45), _make_plain("mm")),  # accumulations
+    (7, (0, 1), _make_wide("degree_Celsius")),  # model fields
+    (7, (2,), _make_plain("%")),
+    (7, (3, 4, 5), _make_plain("m")),
+    (8, (*range(8), *range(10, 24)), _make_plain("1")),  # quality, influence of gauges
     (8, (8,), _DBZ),  # SeamlessHSR
-    (8, (9,), _plain("km")),
+    (8, (9,), _make_plain("km")),
     (9, (0, 1), _DBZ),  # three-dimensional mosaics
-    (9, (3,), _wide("1")),
-    (9, (4,), _wide("dB")),
+    (9, (3,), _make_wide("1")),
+    (9, (4,), _make_wide("dB")),
     (10, (0, 2, *range(4, 11)), _DBZ),  # composites
-    (10, (1, 3), _plain("m")),  # their heights
+    (10, (1, 3), _make_plain("m")),  # their heights
     (11, (0, 1, 2, 3), _DBZ),  # base reflectivity
-    (11, (4,), _plain("1")),
+    (11, (4,), _make_plain("1")),
     (12, (0, 4, 39), Product("m3 s-1 km-2", (-999.0, -9999.0))),  # FLASH
     (12, (1, 5, 40), Product("m3 s-1", (-999.0, -9999.0))),
     (12, (2, 6), Product("%", (-999.0, -9999.0))),
@@ -91,7 +92,7 @@ _ROWS: list[tuple[int, tuple[int, ...], Product]] = [
     (12, (26, 27, 28, 29), Product("1", (-999.0, -9999.0))),
     (13, (0,), Product("1", ())),
     (13, (1,), Product("dBZ", ())),
-    (14, (0,), _echo("kft")),
-    (14, (1,), _echo("kg m-2")),
+    (14, (0,), _make_echo("kft")),
+    (14, (1,), _make_echo("kg m-2")),
 ]
-_TABLE = {(category, number): found for category, numbers, found in _ROWS for number in numbers}
+_TABLE = {(category, number): product for category, numbers, product in _ROWS for number in numbers}

@@ -1,7 +1,7 @@
 """Radar composites in ODIM HDF5, versions 2.0 to 2.4 (EUMETNET OPERA, "ODIM_H5 data information model").
 
 Attributes of `what` may stand with the dataset or with the data; the nearer one counts. `nodata` (not looked at) is
-missing; `undetect` (looked at, nothing found) is 0 rain, or -32 dBZ, which is below any echo.
+missing; `undetect` (looked at, no echo) is 0 rain, or -32 dBZ, which is below any echo.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from framecast.errors import InputError
 from framecast.types import Grid
 
 NO_ECHO = -32.0
-"""DBZ of undetect: FMI's code 0, and below what any composite holds."""
+"""Value of undetect, dBZ: FMI's code 0, and below any echo."""
 OBJECTS = ("COMP", "IMAGE", "CVOL")
+"""Values of what/object that are composites; others are in polar coordinates."""
 _UNITS = {"RATE": "mm/h", "ACRR": "mm", "HGHT": "km", "VRAD": "m/s"}
 _NAMES = {
     "RATE": "rainfall_rate",
@@ -34,10 +35,12 @@ _NAMES = {
 _ECHO = re.compile(r"(DBZ|T)[HV]?C?")
 
 
-class _Found(NamedTuple):
+class _Quantity(NamedTuple):
+    """Quantity of a file, and how its codes become values."""
+
     array: str
     """Path of the values."""
-    quantity: str
+    name: str
     gain: float
     offset: float
     nodata: float | None
@@ -72,45 +75,46 @@ class ODIMReader:
         self._quantity = options.variable
 
     def read_header(self, path: Path) -> FileHeader:
-        """Quantity, size, nominal time and place."""
+        """Read quantity, size, nominal time and grid."""
         with hdf5.open_file(path) as file:
             what = hdf5.read_attributes(hdf5.find_member(file, "what", str(path)))
             if what.get("object", "COMP") not in OBJECTS:
                 got = f"ODIM object {what['object']}, in polar coordinates"
                 raise InputError(str(path), got=got, expected="a composite", fix="make one first, e.g. with wradlib")
-            found = self._find(file, path)
-            array = hdf5.check_frame_array(file[found.array], str(path))
+            quantity = self._find_quantity(file, path)
+            array = hdf5.check_frame_array(file[quantity.array], str(path))
             height, width = array.shape
             where = hdf5.read_attributes(hdf5.find_member(file, "where", str(path)))
-            where |= hdf5.read_attributes(hdf5.find_member(file, found.array.split("/")[0] + "/where", str(path)))
-            grid = _grid(where, found, height, width, str(path))
-            times = _time(what, str(path))
-        return FileHeader((1, height, width), np.dtype(np.float32), times=times, units=found.units, grid=grid)
+            where |= hdf5.read_attributes(hdf5.find_member(file, quantity.array.split("/")[0] + "/where", str(path)))
+            grid = _read_grid(where, quantity, height, width, str(path))
+            times = _read_time(what, str(path))
+        return FileHeader((1, height, width), np.dtype(np.float32), times=times, units=quantity.units, grid=grid)
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
-        """Unpack, and tell nodata from undetect."""
+        """Unpack; nodata is missing, undetect a value."""
         with hdf5.open_file(path) as file:
-            found = self._find(file, path)
-            stored = hdf5.check_frame_array(file[found.array], str(path))[()]
-        values = decode_values(stored, found.gain, found.offset, () if found.nodata is None else (found.nodata,))
-        if found.undetect is not None and found.undetect != found.nodata:
-            values[stored == found.undetect] = NO_ECHO if _ECHO.fullmatch(found.quantity) else 0.0
+            quantity = self._find_quantity(file, path)
+            stored = hdf5.check_frame_array(file[quantity.array], str(path))[()]
+        missing = () if quantity.nodata is None else (quantity.nodata,)
+        values = decode_values(stored, quantity.gain, quantity.offset, missing)
+        if quantity.undetect is not None and quantity.undetect != quantity.nodata:
+            values[stored == quantity.undetect] = NO_ECHO if _ECHO.fullmatch(quantity.name) else 0.0
         values[~np.isfinite(values)] = np.nan
         return values[None, None]
 
-    def _find(self, file: Any, path: Path) -> _Found:
+    def _find_quantity(self, file: Any, path: Path) -> _Quantity:
         name = str(path)
-        found = []
-        for dataset in _numbered(file, "dataset"):
+        quantities = []
+        for dataset in _list_numbered(file, "dataset"):
             about = hdf5.read_attributes(hdf5.find_member(file, f"{dataset}/what", name))
-            for data in _numbered(hdf5.find_member(file, dataset, name), "data"):
+            for data in _list_numbered(hdf5.find_member(file, dataset, name), "data"):
                 nearer = about | hdf5.read_attributes(hdf5.find_member(file, f"{dataset}/{data}/what", name))
                 key = f"{dataset}/{data}/data"
                 if hdf5.find_member(file, key, name) is not None:
-                    found.append(_described(key, nearer, name))
-        names = list(dict.fromkeys(one.quantity for one in found))
-        wanted = self._quantity or (names[0] if len(names) == 1 else None)
-        chosen = next((one for one in found if one.quantity == wanted), None)
+                    quantities.append(_describe(key, nearer, name))
+        names = list(dict.fromkeys(quantity.name for quantity in quantities))
+        requested = self._quantity or (names[0] if len(names) == 1 else None)
+        chosen = next((quantity for quantity in quantities if quantity.name == requested), None)
         if chosen is None:
             got = self._quantity or (f"quantities {', '.join(names)}" if names else "no datasetN/dataM/data")
             expected = f"one of {', '.join(names) or 'none'}"
@@ -119,21 +123,21 @@ class ODIMReader:
         return chosen
 
 
-def _numbered(group: Any, word: str) -> list[str]:
-    """dataset1, dataset2, ... dataset10, in order."""
+def _list_numbered(group: Any, word: str) -> list[str]:
+    """List the members dataset1, dataset2, ... dataset10 in the order of their numbers."""
     keys = [key for key in group if re.fullmatch(rf"{word}\d{{1,4}}", key)]
     return sorted(keys, key=lambda key: int(key[len(word) :]))
 
 
-def _described(key: str, what: Mapping[str, Any], name: str) -> _Found:
+def _describe(key: str, what: Mapping[str, Any], name: str) -> _Quantity:
     quantity = str(what.get("quantity", "unknown"))
     units = _UNITS.get(quantity, "dBZ" if _ECHO.fullmatch(quantity) else "1")
-    if quantity == "ACRR" and (minutes := _interval(what, name)):
+    if quantity == "ACRR" and (minutes := _read_interval(what, name)):
         units = f"mm per {minutes:g} min"
     gain = hdf5.read_number(what, "gain", 1.0, name)
     if not gain:
         raise InputError(f"{name}: gain", got=gain, expected="a number that is not 0")
-    return _Found(
+    return _Quantity(
         key,
         quantity,
         gain,
@@ -144,35 +148,37 @@ def _described(key: str, what: Mapping[str, Any], name: str) -> _Found:
     )
 
 
-def _moment(date: object, time: object, name: str) -> datetime:
+def _parse_time(date: object, time: object, name: str) -> datetime:
     with as_input_error(name, "date YYYYMMDD and time HHMMSS in what"):
+        # some files leave out the seconds
         return datetime.strptime(f"{date} {str(time)[:6]:0<6}", "%Y%m%d %H%M%S")
 
 
-def _interval(what: Mapping[str, Any], name: str) -> float | None:
+def _read_interval(what: Mapping[str, Any], name: str) -> float | None:
+    """Read the length of the interval of a sum, minutes; None where it is not known."""
     if not {"startdate", "starttime", "enddate", "endtime"} <= set(what):
         return None
-    begin = _moment(what["startdate"], what["starttime"], name)
-    minutes = (_moment(what["enddate"], what["endtime"], name) - begin).total_seconds() / 60
+    begin = _parse_time(what["startdate"], what["starttime"], name)
+    minutes = (_parse_time(what["enddate"], what["endtime"], name) - begin).total_seconds() / 60
     return minutes if minutes > 0 else None
 
 
-def _time(what: Mapping[str, Any], name: str) -> NDArray[Any] | None:
+def _read_time(what: Mapping[str, Any], name: str) -> NDArray[Any] | None:
     if not {"date", "time"} <= set(what):
         return None
-    return np.array([_moment(what["date"], what["time"], name)], "datetime64[ms]")
+    return np.array([_parse_time(what["date"], what["time"], name)], "datetime64[ms]")
 
 
-def _grid(where: Mapping[str, Any], found: _Found, height: int, width: int, name: str) -> Grid:
+def _read_grid(where: Mapping[str, Any], quantity: _Quantity, height: int, width: int, name: str) -> Grid:
     projection = where.get("projdef")
-    x, y = _axes(where, height, width, name) if isinstance(projection, str) else ((), ())
-    policy = f"nodata {found.nodata:g}" if found.nodata is not None else "NaN"
-    if found.undetect is not None:
-        policy += f"; undetect {found.undetect:g} is {'-32 dBZ' if found.units == 'dBZ' else '0'}, not missing"
+    x, y = _project_axes(where, height, width, name) if isinstance(projection, str) else ((), ())
+    policy = f"nodata {quantity.nodata:g}" if quantity.nodata is not None else "NaN"
+    if quantity.undetect is not None:
+        policy += f"; undetect {quantity.undetect:g} is {'-32 dBZ' if quantity.units == 'dBZ' else '0'}, not missing"
     return Grid(
-        variables=(found.quantity,),
-        units=(found.units,),
-        standard_names=(_NAMES.get(found.quantity, ""),),
+        variables=(quantity.name,),
+        units=(quantity.units,),
+        standard_names=(_NAMES.get(quantity.name, ""),),
         y=y,
         x=x,
         axis_units="m",
@@ -181,8 +187,10 @@ def _grid(where: Mapping[str, Any], found: _Found, height: int, width: int, name
     )
 
 
-def _axes(where: Mapping[str, Any], height: int, width: int, name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Centres of columns and rows, metres, from the upper left corner; nothing where pyproj or a corner is missing."""
+def _project_axes(
+    where: Mapping[str, Any], height: int, width: int, name: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Compute centres of columns and rows, metres, from the upper left corner; none without pyproj or a corner."""
     keys = ("UL_lon", "UL_lat", "xscale", "yscale")
     lon, lat, across, down = (hdf5.read_number(where, key, None, name) for key in keys)
     if lon is None or lat is None or across is None or down is None:

@@ -42,46 +42,48 @@ class VideoReader:
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
         check_no_variable(options, "videos")
         self._colour = options.colour
-        self._marks: dict[Path, NDArray[np.int64]] = {}
+        self._timestamps: dict[Path, NDArray[np.int64]] = {}
         self._grey: dict[Path, bool] = {}
 
     def read_header(self, path: Path) -> FileHeader:
-        """Size, frame rate, and the time of each frame, without decoding."""
+        """Read size, frame rate and the time of each frame, without decoding."""
         with _opened(path) as (container, stream):
             context = stream.codec_context
             grey = self._colour == "grey" or (self._colour == "auto" and str(context.pix_fmt).startswith("gray"))
             shape = (1 if grey else 3, context.height, context.width)
             check_frame(shape, 1, max(path.stat().st_size, 1 << 20), str(path))
-            marks = _marks(container, stream, path)
-            seconds = (marks - marks[0]) * float(stream.time_base)
+            timestamps = _read_timestamps(container, stream, path)
+            seconds = (timestamps - timestamps[0]) * float(stream.time_base)
             rate = float(stream.average_rate or 0)
-        self._marks[path], self._grey[path] = marks, grey
+        self._timestamps[path], self._grey[path] = timestamps, grey
         step = 1 / rate / 60 if rate > 0 else None
         channels = ("grey",) if grey else ("red", "green", "blue")
-        leaf = FileHeader(shape, np.dtype(np.uint8), len(marks), clock=seconds, step_minutes=step, units="grey level")
-        return leaf._replace(grid=Grid(variables=channels))
+        header = FileHeader(
+            shape, np.dtype(np.uint8), len(timestamps), clock=seconds, step_minutes=step, units="grey level"
+        )
+        return header._replace(grid=Grid(variables=channels))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Decode from the key frame before the first one that is asked for."""
-        wanted = {int(self._marks[path][index]): place for place, index in enumerate(indices)}
-        last, kind = max(wanted), "gray" if self._grey[path] else "rgb24"
+        requested = {int(self._timestamps[path][index]): position for position, index in enumerate(indices)}
+        last, kind = max(requested), "gray" if self._grey[path] else "rgb24"
         frames: dict[int, NDArray[np.uint8]] = {}
         with _opened(path) as (container, stream):
-            container.seek(min(wanted), stream=stream, backward=True)
+            container.seek(min(requested), stream=stream, backward=True)
             for frame in container.decode(stream):
-                if frame.pts in wanted:
+                if frame.pts in requested:
                     values = frame.to_ndarray(format=kind)
-                    frames[wanted[frame.pts]] = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
-                if len(frames) == len(wanted) or (frame.pts is not None and frame.pts > last):
+                    frames[requested[frame.pts]] = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+                if len(frames) == len(requested) or (frame.pts is not None and frame.pts > last):
                     break
-        if len(frames) != len(wanted):
-            got = f"{len(wanted) - len(frames)} of {len(wanted)} frames that cannot be decoded"
+        if len(frames) != len(requested):
+            got = f"{len(requested) - len(frames)} of {len(requested)} frames that cannot be decoded"
             raise InputError(str(path), got=got, expected="a whole video", fix="get it again")
         sizes = sorted({f"{values.shape[1]}x{values.shape[2]}" for values in frames.values()})
         if len(sizes) > 1:
             got = f"frames of {', '.join(sizes)} pixels"
             raise InputError(str(path), got=got, expected="one size", fix="get it again, or cut it there")
-        return np.stack([frames[place] for place in range(len(indices))])
+        return np.stack([frames[position] for position in range(len(indices))])
 
 
 @contextmanager
@@ -94,14 +96,14 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         yield container, container.streams.video[0]
 
 
-def _marks(container: Any, stream: Any, path: Path) -> NDArray[np.int64]:
-    """Presentation time of each frame, in the stream's time base, ascending."""
-    found = set()
+def _read_timestamps(container: Any, stream: Any, path: Path) -> NDArray[np.int64]:
+    """Read the presentation time of each frame, in the stream's time base, ascending."""
+    timestamps = set()
     for packet in container.demux(stream):
         if packet.pts is not None and packet.size and not packet.is_discard:
-            found.add(packet.pts)
-        if len(found) > SERIES_LIMIT:
+            timestamps.add(packet.pts)
+        if len(timestamps) > SERIES_LIMIT:
             raise InputError(str(path), got="too many frames", expected=f"at most {SERIES_LIMIT}")
-    if not found:
+    if not timestamps:
         raise InputError(str(path), got="no frame", expected=_WORDS)
-    return np.array(sorted(found), np.int64)
+    return np.array(sorted(timestamps), np.int64)
