@@ -1,4 +1,4 @@
-"""What a user can say about data; the rest is read from the data itself."""
+"""Configuration of data: source, meaning of the values, splits, crops. All else is read from the data themselves."""
 
 from __future__ import annotations
 
@@ -73,15 +73,15 @@ class MovingMNISTConfig(BaseModel):
 
 
 class FileConfig(BaseModel):
-    """One of several sources, and what is said about it alone.
+    """One of several sources, with options that hold for it alone.
 
     Args:
         path: as `source` of DataConfig.
-        frames: over those of DataConfig.
-        split: of all its frames: train, val or test; for each file or for none.
-        variable: over that of DataConfig.
-        units: over those of DataConfig.
-        missing: over that of DataConfig.
+        frames: instead of those of DataConfig.
+        split: split of all its frames: train, val or test; given for each file or for none.
+        variable: instead of that of DataConfig.
+        units: instead of those of DataConfig.
+        missing: instead of that of DataConfig.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,18 +105,18 @@ class DataConfig(BaseModel):
         dims: the axes of a plain array in order, letters of n (sequences), t (time), c (channels), h (rows), w (columns).
         variable: name of the array, variable, quantity or field inside; of CF grids also several with commas between
             them, which become channels.
-        times: pattern of the times in the names of files, as in %Y%m%d%H%M; over what the files themselves say.
-        colour: of pictures and videos: "auto" as they are, "grey" one channel, "rgb" three.
+        times: pattern of the times in the names of files, as in %Y%m%d%H%M; it goes before times in the files.
+        colour: for pictures and videos: "auto" as they are, "grey" one channel, "rgb" three.
         shrink: average blocks of so many pixels in each direction; rows and columns left over at the end are cut.
         range: lowest and highest value, in the units that frames have once read (mm/h for a depth per 5 min); scores
             and most normalizers use it.
-        missing: the value that stands for a missing pixel: of arrays and pictures as it is stored, before scale and
-            offset; of files that are unpacked by rules of their own (CF, ODIM, KNMI, FMI, GeoTIFF, GRIB) as it is once
-            unpacked, beside what those rules call missing.
-        units: physical units of the targets; over what the file says.
+        missing: the value that stands for a missing pixel: in arrays and pictures as it is stored, before scale and
+            offset; in formats that say how values are unpacked (CF, ODIM, KNMI, FMI, GeoTIFF, GRIB) as it is once
+            unpacked, in addition to what the format calls missing.
+        units: physical units of the targets; they go before those in the file.
         scale: "dBZ", rain rates are turned into reflectivity once read (what is in dBZ stays as it is); null for as is.
-        z_r: how: the name of a relation in `framecast.transforms.normalize.Z_R`, or (a, b) of Z = a R^b.
-        step_minutes: minutes between frames; over what the file says.
+        z_r: relation of the two: a name in `framecast.transforms.normalize.Z_R`, or (a, b) of Z = a R^b.
+        step_minutes: minutes between frames; they go before those in the file.
         split_by: "file", labels in the file or of files, else whole files; "sequence", whole sequences; "event", whole
             events, which are sequences less than `gap` apart; "time", consecutive blocks of each sequence; "auto",
             labels, else sequences where there are many, else time.
@@ -126,12 +126,13 @@ class DataConfig(BaseModel):
         stride: frames between the starts of training windows in long sequences.
         crop: side, or (height, width), of the parts of frames that are trained and scored on, pixels; null for whole
             frames. Training cuts them at random places, anew in each epoch; validation and test on a fixed grid.
-        crops: crops that a window of whole frames counts for in an epoch; null for as many as fit side by side.
+        crops: crops of each window of whole frames in an epoch; null for as many as fit side by side.
         crop_weight: "uniform"; "wet", places with many pixels above crop_threshold more often; "changing", places that
             change much. See `framecast.data.windows.crops.weigh_crop`.
         crop_threshold: above which a pixel is wet, raw units; null for 15 dBZ, 0.3 mm/h, else the middle of the range.
         targets: names or numbers of the channels that are forecast, scored and written; null for all that are no
-            covariates. Other channels are known in the past only: the network forecasts them too, for its own use.
+            covariates. Other channels are known in the past only: the network forecasts them too, as it needs them at
+            later steps.
         covariates: names or numbers of the channels that are known of the future too (orography, a land mask, a
             numerical forecast): given to the network with the time that it predicts, never forecast.
         calendar: covariates that are computed from the times, UTC: "hour" of the day, "day" of the year (of the standard
@@ -244,19 +245,23 @@ class DataConfig(BaseModel):
         raise UsageError("source", got=f"{len(self.source)} files", expected="one path here")
 
     def of(self, file: FileConfig) -> DataConfig:
-        """The configuration of one of several files."""
-        own = {
+        """Return the configuration of one of several files."""
+        update = {
             key: value for key, value in file if value is not None and key in ("frames", "variable", "units", "missing")
         }
-        return self.model_copy(update={**own, "source": file.path})
+        return self.model_copy(update={**update, "source": file.path})
 
-    def placed(self, place: Callable[[str], str]) -> DataConfig:
-        """The same with other paths, those of generated data left alone."""
+    def map_paths(self, change: Callable[[str], str]) -> DataConfig:
+        """Return a copy with changed paths; generated data have none.
+
+        Args:
+            change: from a path to another.
+        """
         if self.source == MOVING_MNIST:
             return self
         if isinstance(self.source, str):
-            return self.model_copy(update={"source": place(self.source)})
-        files = tuple(file.model_copy(update={"path": place(file.path)}) for file in self.source)
+            return self.model_copy(update={"source": change(self.source)})
+        files = tuple(file.model_copy(update={"path": change(file.path)}) for file in self.source)
         return self.model_copy(update={"source": files})
 
 
@@ -266,6 +271,7 @@ def are_valid_dims(dims: str) -> bool:
 
 
 SPLITS = ("train", "val", "test")
+"""Names of the splits, as files have them for labels."""
 
 
 Cycle = Literal["hour", "day"]

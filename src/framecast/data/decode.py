@@ -1,4 +1,4 @@
-"""Stored values to raw values: scale, offset, missing codes, and averages over blocks of pixels."""
+"""Decoding of stored values: scale, offset, missing codes; averages over blocks of pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def decode_values(stored: NDArray[Any], scale: float, offset: float, missing: Collection[float]) -> NDArray[np.float32]:
-    """Stored value x scale + offset, computed in double precision; NaN where a code means missing.
+    """Compute stored value x scale + offset, in double precision; NaN where a code means missing.
 
     Args:
         stored: integers or floats of any shape.
@@ -36,7 +36,7 @@ def coarsen(frames: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
         factor: pixels of a block's side, 1 to H and W.
 
     Returns:
-        (T, C, H // factor, W // factor): the mean of the valid pixels, in the frames' own units; NaN where fewer than
+        (T, C, H // factor, W // factor): the mean of the valid pixels, in units of the frames; NaN where fewer than
         half of a block are valid.
     """
     steps, channels, height, width = frames.shape

@@ -1,4 +1,4 @@
-"""Times of frames: read from names of files, and frames put in order of time with gaps and duplicates found."""
+"""Times of frames: parsed from names of files; order, gaps and duplicates of frames by their times."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from framecast.errors import InputError, UsageError
 _DATE = r"((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])"
 _CLOCK = r"[-_.T ]?([01]\d|2[0-3])[-_.:h]?([0-5]\d)(?:[-_.:m]?([0-5]\d))?"
 STAMPS = (re.compile(rf"(?<!\d){_DATE}{_CLOCK}(?!\d)"), re.compile(rf"(?<!\d){_DATE}(?!\d)"))
-"""Year to minute or second, then year to day: 201609281445, 2016-09-28_14-45-00, 20160928T1445."""
+"""Spellings in names: year to minute or second (201609281445, 2016-09-28_14-45-00), then year to day (20160928)."""
 
-_DIRECTIVES = {
+_DIRECTIVES = {  # of strptime, with the texts that they match
     "Y": r"\d{4}",
     "y": r"\d{2}",
     "m": r"\d{2}",
@@ -35,11 +35,11 @@ Times = NDArray[Any]
 
 
 def times_from_pattern(names: Sequence[str], pattern: str) -> Times:
-    """Times in names by a pattern of strptime, which may stand anywhere in a name.
+    """Parse times in names by a pattern of strptime, which may stand anywhere in a name.
 
     Args:
-        names: of files.
-        pattern: for example %Y%m%d_%H%M; of Python's directives %Y %y %m %d %H %M %S %j %f %b.
+        names: names of files.
+        pattern: for example %Y%m%d_%H%M, made of the directives %Y %y %m %d %H %M %S %j %f %b.
 
     Returns:
         (names,), milliseconds, UTC.
@@ -48,32 +48,35 @@ def times_from_pattern(names: Sequence[str], pattern: str) -> Times:
         UsageError: a directive that is not known, or twice there.
         InputError: a name that does not match.
     """
-    expression = _expression(pattern)
-    found = []
+    expression = _compile_pattern(pattern)
+    times = []
     for name in names:
-        moment = next((moment for match in expression.finditer(name) if (moment := _parsed(match[1], pattern))), None)
+        moment = next((time for match in expression.finditer(name) if (time := _parse_time(match[1], pattern))), None)
         if moment is None:
             raise InputError(name, got="no time in the name", expected=f"the pattern {pattern}", fix="change --times")
-        found.append(np.datetime64(moment, "ms"))
-    return np.array(found, "datetime64[ms]")
+        times.append(np.datetime64(moment, "ms"))
+    return np.array(times, "datetime64[ms]")
 
 
 def times_from_names(names: Sequence[str], groups: Sequence[int] | None = None) -> Times | None:
-    """Times in names by the usual spellings; None unless every name has one in the same spelling.
+    """Parse times in names by the usual spellings; None unless every name has one in the same spelling.
 
     A date without a clock is a time only where it differs within each group; where files share it, they are the frames
     of a day, and something else says their order.
 
     Args:
-        names: of files.
-        groups: how many of them belong together, in their order; None where all do.
+        names: names of files.
+        groups: number of files in each group, in their order; None for one group.
+
+    Returns:
+        (names,), milliseconds, UTC.
     """
     for expression in STAMPS:
-        found = [expression.search(name) for name in names]
-        if not all(found):
+        matches = [expression.search(name) for name in names]
+        if not all(matches):
             continue
         try:
-            times = np.array([_moment(match.groups()) for match in found if match], "datetime64[ms]")
+            times = np.array([_make_time(match.groups()) for match in matches if match], "datetime64[ms]")
         except ValueError:  # the 31st of a month of 30 days
             return None
         parts = np.split(times, np.cumsum(groups or [len(names)])[:-1])
@@ -83,32 +86,32 @@ def times_from_names(names: Sequence[str], groups: Sequence[int] | None = None) 
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Key that sorts frame2 before frame10."""
+    """Return a key that sorts frame2 before frame10."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d{1,18})", name) if part]
 
 
 def counters_from_names(names: Sequence[str]) -> NDArray[np.int64] | None:
-    """The counter in names, where they differ in their last number only; None where they do not."""
+    """Read the counter in names that differ in their last number only; None where they differ otherwise."""
     matches = [re.fullmatch(r"(.*?)(\d{1,18})(\D*)", name) for name in names]
     if not all(matches) or len({(m[1], m[3]) for m in matches if m}) != 1:
         return None
     return np.array([int(m[2]) for m in matches if m], np.int64)
 
 
-def _moment(parts: Sequence[str | None]) -> np.datetime64:
+def _make_time(parts: Sequence[str | None]) -> np.datetime64:
     year, month, day, hour, minute, second = [*(int(part or 0) for part in parts), 0, 0, 0][:6]
     return np.datetime64(datetime(year, month, day, hour, minute, second), "ms")
 
 
-def _parsed(text: str, pattern: str) -> datetime | None:
+def _parse_time(text: str, pattern: str) -> datetime | None:
     try:
         return datetime.strptime(text, pattern)
     except ValueError:
         return None
 
 
-def _expression(pattern: str) -> re.Pattern[str]:
-    """Finds what looks like the pattern, from each character on: the first that does need not be a time."""
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile a lookahead for texts that look like the pattern, at each character: the first that does may be no time."""
     pieces = re.split(r"%(.)", pattern)
     wrong = [letter for letter in pieces[1::2] if letter not in _DIRECTIVES]
     if wrong or len(pieces) < 3:
@@ -126,54 +129,58 @@ def _expression(pattern: str) -> re.Pattern[str]:
 TOLERANCE = 0.25
 """Share of a step by which a frame may come early or late without being a gap: instruments jitter, months differ."""
 REGULAR = 0.5
-"""Least share of steps that are alike, for numbers and clocks of videos to count as regular at all."""
+"""Share of equal steps from which on counters in names and clocks of videos count as regular."""
 ALIKE = 0.01
-"""Share by which the steps of groups may differ."""
-TOLD = 5
-"""So many gaps are told one by one."""
+"""Share by which the steps of groups of files may differ."""
+LISTED_GAPS = 5
+"""Gaps that are listed one by one."""
 
 
 class Timeline(NamedTuple):
-    """Frames in order."""
+    """Order of frames in time, and the gaps between them."""
 
     order: NDArray[np.int64]
-    """Number of each frame to use, as it lies in the files."""
+    """Number of each frame that is used, counted over the files as they are."""
     times: NDArray[Any] | None
-    """Of each of these, UTC; None where unknown."""
+    """Time of each frame in `order`, UTC; None where unknown."""
     runs: list[tuple[int, int]]
-    """(first, length) of stretches without a gap, places in `order`."""
+    """(first, length) of each stretch without a gap, as indices of `order`."""
     latest: list[int]
-    """The last run of each group of files: what a forecast goes on from."""
+    """Last run of each group of files, from which a forecast goes on; index of `runs`."""
     step_minutes: float | None
     duplicates: int
+    """Frames that are left out, as one of that time is there."""
     disorder: int
     """Frames that lay after a later one."""
     gaps: list[str]
-    """One line each."""
+    """A line for each: where it is, and how long."""
     missing: int
     """Frames that would fill the gaps."""
 
     @property
     def notes(self) -> list[str]:
-        """What was found, one line each."""
+        """Duplicates, disorder and gaps in words, one line each."""
         lines = []
         if self.duplicates:
             lines.append(f"times: {self.duplicates} frames of a time that was there already are left out")
         if self.disorder:
             lines.append(f"times: {self.disorder} frames were not in order; sorted")
         if self.gaps:
-            more = f" and {len(self.gaps) - TOLD} more" if len(self.gaps) > TOLD else ""
-            lines.append(f"gaps: {len(self.gaps)}, no window crosses one: {'; '.join(self.gaps[:TOLD])}{more}")
+            more = f" and {len(self.gaps) - LISTED_GAPS} more" if len(self.gaps) > LISTED_GAPS else ""
+            lines.append(f"gaps: {len(self.gaps)}, no window crosses one: {'; '.join(self.gaps[:LISTED_GAPS])}{more}")
         return lines
 
 
 class _Group(NamedTuple):
+    """Order of the frames of one group of files."""
+
     order: NDArray[np.int64]
     breaks: NDArray[np.int64]
-    """Places after which a run begins anew."""
+    """Indices of `order` after which a run begins anew."""
     steps: NDArray[np.float64]
     """Length of each break, steps."""
     step: float
+    """Seconds between frames; 0 where there is no telling."""
     duplicates: int
     disorder: int
 
@@ -185,9 +192,9 @@ def order_frames(
 
     Args:
         groups: frames in each group (a folder, a video); windows never cross from one to the next.
-        times: of each frame, or None.
-        clock: in place of times, numbers that grow with time (a counter in names, seconds in a video), or None.
-        step: minutes between frames where it is known; found from the times where it is not.
+        times: time of each frame, or None.
+        clock: instead of times, numbers that grow with time (a counter in names, seconds in a video), or None.
+        step: minutes between frames, where they are known; None to derive them from the times.
 
     Raises:
         InputError: groups of different steps.
@@ -195,29 +202,29 @@ def order_frames(
     seconds = None if times is None else (times - times.min()).astype("timedelta64[ms]").astype(np.float64) / 1000
     usual = None if step is None else step * 60
     if seconds is not None and usual is None:
-        usual = _common(np.split(seconds, np.cumsum(groups)[:-1]))
+        usual = _find_common_step(np.split(seconds, np.cumsum(groups)[:-1]))
     order, runs, latest, gaps = [], [], [], []
-    found: list[_Group] = []
-    at, place = 0, 0
+    sorted_groups: list[_Group] = []
+    at, index = 0, 0
     for count in groups:
         if seconds is not None:
-            group = _sorted(seconds[at : at + count], usual, strict=True)
+            group = _sort_group(seconds[at : at + count], usual, strict=True)
         elif clock is not None:
-            group = _sorted(clock[at : at + count], None, strict=False)
+            group = _sort_group(clock[at : at + count], None, strict=False)
         else:
             group = _Group(np.arange(count), np.empty(0, np.int64), np.empty(0), 0.0, 0, 0)
-        found.append(group)
+        sorted_groups.append(group)
         order.append(group.order + at)
         edges = [0, *(group.breaks + 1).tolist(), len(group.order)]
-        runs += [(place + begin, end - begin) for begin, end in itertools.pairwise(edges)]
+        runs += [(index + begin, end - begin) for begin, end in itertools.pairwise(edges)]
         latest.append(len(runs) - 1)
         for after, length in zip(group.breaks.tolist(), group.steps.tolist(), strict=True):
             first = order[-1][after]
-            where = f"after {_told(times[first])}" if times is not None else f"after frame {place + after + 1}"
+            where = f"after {_format_time(times[first])}" if times is not None else f"after frame {index + after + 1}"
             gaps.append(f"{where} ({length:.3g} steps)")
-        at, place = at + count, place + len(group.order)
+        at, index = at + count, index + len(group.order)
     whole = np.concatenate(order)
-    steps = [group.step for group in found if group.step > 0]
+    steps = [group.step for group in sorted_groups if group.step > 0]
     minutes = float(np.median(steps)) / 60 if steps and times is not None else None
     return Timeline(
         order=whole,
@@ -225,14 +232,14 @@ def order_frames(
         runs=runs,
         latest=latest,
         step_minutes=step if step is not None else minutes,
-        duplicates=sum(group.duplicates for group in found),
-        disorder=sum(group.disorder for group in found),
+        duplicates=sum(group.duplicates for group in sorted_groups),
+        disorder=sum(group.disorder for group in sorted_groups),
         gaps=gaps,
-        missing=sum(max(0, round(float(length)) - 1) for group in found for length in group.steps),
+        missing=sum(max(0, round(float(length)) - 1) for group in sorted_groups for length in group.steps),
     )
 
 
-def _sorted(clock: NDArray[np.float64], step: float | None, *, strict: bool) -> _Group:
+def _sort_group(clock: NDArray[np.float64], step: float | None, *, strict: bool) -> _Group:
     order = np.argsort(clock, kind="stable")
     sorted_clock = clock[order]
     fresh = np.concatenate([[True], np.diff(sorted_clock) > 0])
@@ -241,41 +248,42 @@ def _sorted(clock: NDArray[np.float64], step: float | None, *, strict: bool) -> 
     duplicates = int((~fresh).sum())
     if not len(steps):
         return _Group(order, np.empty(0, np.int64), np.empty(0), step or 0.0, duplicates, disorder)
-    usual = step or _usual(steps)
-    alike = np.abs(steps - usual) <= TOLERANCE * usual
-    if not strict and alike.mean() < REGULAR:
+    usual = step or _find_usual_step(steps)
+    regular = np.abs(steps - usual) <= TOLERANCE * usual
+    if not strict and regular.mean() < REGULAR:
         return _Group(order, np.empty(0, np.int64), np.empty(0), usual, duplicates, disorder)
-    breaks = np.flatnonzero(~alike)
+    breaks = np.flatnonzero(~regular)
     return _Group(order, breaks, steps[breaks] / usual, usual, duplicates, disorder)
 
 
-def _common(groups: Sequence[NDArray[np.float64]]) -> float | None:
-    """The step of all groups, seconds; None where there is none. Those that are short or irregular have no say in it.
+def _find_common_step(groups: Sequence[NDArray[np.float64]]) -> float | None:
+    """Find the step that groups share, seconds; None where there is none. Short and irregular groups are left out of it.
 
     Raises:
         InputError: groups of different steps.
     """
-    found, sure = [], []
+    all_steps, sure = [], []
     for clock in groups:
         steps = np.diff(np.unique(clock))
         if len(steps):
-            found.append(_usual(steps))
-            near = np.abs(steps - found[-1]) <= ALIKE * found[-1]
-            sure += [found[-1]] * bool(near.sum() > 1 and near.mean() >= REGULAR)
+            usual = _find_usual_step(steps)
+            all_steps.append(usual)
+            near = np.abs(steps - usual) <= ALIKE * usual
+            sure += [usual] * bool(near.sum() > 1 and near.mean() >= REGULAR)
     if sure and max(sure) > (1 + ALIKE) * min(sure):
         got = f"frames {min(sure) / 60:g} to {max(sure) / 60:g} min apart in different folders"
         fix = "give folders of one step together, or say which step is meant with --step-minutes"
         raise InputError("times", got=got, expected="one step", fix=fix)
-    return float(np.median(sure or found)) if found else None
+    return float(np.median(sure or all_steps)) if all_steps else None
 
 
-def _usual(steps: NDArray[np.float64]) -> float:
-    """The commonest step, to a thousandth; where all differ the median, or the least if they are far apart."""
+def _find_usual_step(steps: NDArray[np.float64]) -> float:
+    """Find the commonest step, to a thousandth; where all differ the median, or the least if they are far apart."""
     values, counts = np.unique(steps.round(3), return_counts=True)
     if counts.max() > 1:
         return float(values[counts.argmax()])
     return float(np.median(steps)) if values[-1] < (1 + 2 * TOLERANCE) * values[0] else float(values[0])
 
 
-def _told(time: np.datetime64) -> str:
+def _format_time(time: np.datetime64) -> str:
     return str(time.astype("datetime64[s]")).replace("T", " ")

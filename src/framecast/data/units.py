@@ -1,4 +1,4 @@
-"""Units: their canonical names and factors, rain rate to reflectivity, and units of several targets."""
+"""Units of frames: canonical names and factors, rain rate to reflectivity, units of several targets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def canonical_units(units: str) -> tuple[str, float]:
 
 
 def reflectivity_relation(units: str, z_r: ZR, name: str) -> DBZ | None:
-    """How values become dBZ; None for those that are.
+    """Choose how values become dBZ; None for values that are in dBZ.
 
     Raises:
         InputError: they are neither reflectivity nor rain rates.
@@ -48,9 +48,9 @@ def reflectivity_relation(units: str, z_r: ZR, name: str) -> DBZ | None:
 
 
 def target_units(spec: FrameSpec, grid: Grid) -> list[str]:
-    """Of each target: its own where they differ, else what they share."""
-    own = [canonical_units(unit)[0] for unit in grid.units]
-    return own if len(own) == spec.targets and len(set(own)) > 1 else [spec.units] * spec.targets
+    """Return the units of each target; those of the spec unless targets differ in theirs."""
+    units = [canonical_units(unit)[0] for unit in grid.units]
+    return units if len(units) == spec.targets and len(set(units)) > 1 else [spec.units] * spec.targets
 
 
 def has_mixed_units(spec: FrameSpec, grid: Grid) -> bool:
@@ -58,15 +58,21 @@ def has_mixed_units(spec: FrameSpec, grid: Grid) -> bool:
     return len(set(target_units(spec, grid))) > 1
 
 
-def target_spec(spec: FrameSpec, grid: Grid, place: int) -> FrameSpec:
-    """What frames of one target are, by its number: named, in its own units, on its own value range where it has one."""
-    low, high = spec.ranges[place] if spec.ranges else (spec.low, spec.high)
+def target_spec(spec: FrameSpec, grid: Grid, index: int) -> FrameSpec:
+    """Return the spec of one target: its name, its units, and its value range where it has one.
+
+    Args:
+        spec: spec of frames with all targets.
+        grid: names and units of their variables.
+        index: number of the target.
+    """
+    low, high = spec.ranges[index] if spec.ranges else (spec.low, spec.high)
     update = {
         "channels": 1,
-        "names": (_name(spec, grid, place),),
+        "names": (_name_target(spec, grid, index),),
         "past": (),
         "covariates": (),
-        "units": target_units(spec, grid)[place],
+        "units": target_units(spec, grid)[index],
         "low": low,
         "high": high,
         "ranges": (),
@@ -74,9 +80,9 @@ def target_spec(spec: FrameSpec, grid: Grid, place: int) -> FrameSpec:
     return spec.model_copy(update=update)
 
 
-def _name(spec: FrameSpec, grid: Grid, place: int) -> str:
-    """No other target has it."""
-    names = next((found for found in (spec.names, grid.variables) if len(found) == spec.targets), None)
+def _name_target(spec: FrameSpec, grid: Grid, index: int) -> str:
+    """Name a target so that no other has its name."""
+    names = next((names for names in (spec.names, grid.variables) if len(names) == spec.targets), None)
     if names is None:
-        return f"channel {place + 1}"
-    return names[place] if names.count(names[place]) == 1 else f"{names[place]} {place + 1}"
+        return f"channel {index + 1}"
+    return names[index] if names.count(names[index]) == 1 else f"{names[index]} {index + 1}"

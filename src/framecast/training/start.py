@@ -145,7 +145,7 @@ def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> TrainingState:
 
 def _anchored(recipe: Recipe) -> Recipe:
     """The recipe with absolute paths, so that a run can be resumed from anywhere."""
-    data = recipe.data.placed(lambda path: str(Path(path).absolute()))
+    data = recipe.data.map_paths(lambda path: str(Path(path).absolute()))
     if data.source == MOVING_MNIST and data.moving_mnist.digits_file is not None:
         digits = str(Path(data.moving_mnist.digits_file).absolute())
         data = data.model_copy(update={"moving_mnist": data.moving_mnist.model_copy(update={"digits_file": digits})})

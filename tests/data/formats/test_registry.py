@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from framecast.data import DataConfig, FileSource, formats
-from framecast.data.formats import READERS, Format, file_kind, make_reader
+from framecast.data.formats import READERS, FileFormat, file_kind, make_reader
 from framecast.data.formats.base import FileHeader, Reader, ReaderOptions
 from framecast.errors import InputError
 
@@ -32,7 +32,7 @@ class TextGridReader:
 
 
 def test_a_new_format_is_a_class_and_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(formats, "READERS", (*READERS, Format("text grids", (".asc",), TextGridReader)))
+    monkeypatch.setattr(formats, "READERS", (*READERS, FileFormat("text grids", (".asc",), TextGridReader)))
     for number, frame in enumerate(FRAMES):
         if number != 3:
             np.savetxt(tmp_path / f"rain_20240501_0{number}00.ASC", frame)

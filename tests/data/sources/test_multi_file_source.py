@@ -161,7 +161,7 @@ def test_a_gap_between_parts_of_a_file_without_times(tmp_path):
 
 def test_what_is_said_of_files_counts_in_a_recipes_identity(two):
     one = Recipe(data=config([{"path": two[0], "split": "train"}, {"path": two[1], "split": "val"}]))
-    moved = Recipe(data=one.data.placed(lambda path: "/elsewhere" + path))
+    moved = Recipe(data=one.data.map_paths(lambda path: "/elsewhere" + path))
     other = Recipe(data=config([{"path": two[0], "split": "train"}, {"path": two[1], "split": "test"}]))
     assert one.identity() == moved.identity() != other.identity()
     assert parse_config(DataConfig, one.data.model_dump(mode="json"), "again") == one.data

@@ -14,7 +14,7 @@ from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.zarr import is_zarr
 
 
-class Format(NamedTuple):
+class FileFormat(NamedTuple):
     """Entry of the registry."""
 
     kind: str
@@ -29,16 +29,16 @@ class Format(NamedTuple):
 
 READERS = (
     # the first that recognizes a file reads it, so of those that share a suffix the particular ones stand first
-    Format("pictures", geotiff.SUFFIXES, geotiff.GeoTIFFReader, geotiff.is_geotiff),
-    Format("pictures", images.SUFFIXES, images.ImageReader),
-    Format("video", tuple(video.CONTAINERS), video.VideoReader),
-    Format("PGM", fmi_pgm.SUFFIXES, fmi_pgm.PGMReader),
-    Format("HDF5", hdf5.SUFFIXES, odim_hdf5.ODIMReader, odim_hdf5.is_odim),
-    Format("HDF5", hdf5.SUFFIXES, knmi_hdf5.KNMIReader, knmi_hdf5.is_knmi),
-    Format("HDF5", hdf5.SUFFIXES, cf.CFReader, cf.is_netcdf4),
-    Format("NetCDF", cf.SUFFIXES, cf.CFReader),
-    Format("GRIB", grib.SUFFIXES, grib.GRIBReader),
-    Format("zarr", (), cf.CFReader),
+    FileFormat("pictures", geotiff.SUFFIXES, geotiff.GeoTIFFReader, geotiff.is_geotiff),
+    FileFormat("pictures", images.SUFFIXES, images.ImageReader),
+    FileFormat("video", tuple(video.CONTAINERS), video.VideoReader),
+    FileFormat("PGM", fmi_pgm.SUFFIXES, fmi_pgm.PGMReader),
+    FileFormat("HDF5", hdf5.SUFFIXES, odim_hdf5.ODIMReader, odim_hdf5.is_odim),
+    FileFormat("HDF5", hdf5.SUFFIXES, knmi_hdf5.KNMIReader, knmi_hdf5.is_knmi),
+    FileFormat("HDF5", hdf5.SUFFIXES, cf.CFReader, cf.is_netcdf4),
+    FileFormat("NetCDF", cf.SUFFIXES, cf.CFReader),
+    FileFormat("GRIB", grib.SUFFIXES, grib.GRIBReader),
+    FileFormat("zarr", (), cf.CFReader),
 )
 ARRAYS = {"arrays": (".npy", ".npz"), "HDF5": hdf5.SUFFIXES}
 """Suffixes of files that may hold a single array, by kind: `open_array` opens those that no reader recognizes."""

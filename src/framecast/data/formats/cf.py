@@ -197,7 +197,7 @@ def _is_grid(array: Any, axes: GridAxes) -> bool:
 
 
 def _assign_axes(dataset: _Dataset, key: str, name: str) -> _Axes:
-    """Assign the dimensions of a variable; those of one entry count only where there is no longer one in their place."""
+    """Assign the dimensions of a variable. Of several of a letter those of one entry give way: one run of many steps."""
     sizes = {str(dim): size for dim, size in dataset.data[key].sizes.items()}
     letters = {dim: dataset.axes.letters.get(dim, "c") for dim in sizes}
     dims: dict[str, list[str]] = {}
@@ -209,10 +209,8 @@ def _assign_axes(dataset: _Dataset, key: str, name: str) -> _Axes:
         got = f"axes {', '.join(f'{dim} ({size})' for dim, size in sizes.items())}"
         expected = f"time, y, x and at most one more of up to {CHANNELS}, which becomes channels"
         raise InputError(f"{name}: {key}", got=got, expected=expected, fix="cut out what is meant first")
-    t, c, y, x = (next(iter(dims[letter]), None) for letter in "tcyx")
-    assert y is not None  # as _is_grid has found
-    assert x is not None
-    return _Axes(t, c, y, x)
+    t, c = (next(iter(dims[letter]), None) for letter in "tc")
+    return _Axes(t, c, dims["y"][0], dims["x"][0])
 
 
 def _describe(dataset: _Dataset, variables: list[str], axes: _Axes, name: str, origin: str | None) -> FileHeader:

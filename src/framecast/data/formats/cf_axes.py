@@ -40,7 +40,7 @@ class GridAxes(NamedTuple):
     letters: dict[str, str]
     """t, y or x of each dimension that is one of them."""
     positions: frozenset[str]
-    """Latitudes and longitudes of pixels, by variable; frames of their own only where they are asked for."""
+    """Variables that are latitudes or longitudes of pixels; they are frames only where a user names them."""
 
 
 def find_axes(data: Any) -> GridAxes:
@@ -53,49 +53,49 @@ def find_axes(data: Any) -> GridAxes:
     Raises:
         UsageError: cf_xarray is not installed.
     """
-    found = _read_attributes(data)
+    by_variable = _read_attributes(data)
     along: dict[str, set[str]] = {}
-    for key, letter in found.items():
+    for key, letter in by_variable.items():
         if data.variables[key].ndim == 1:
             along.setdefault(str(data.variables[key].dims[0]), set()).add(letter)
     letters: dict[str, str] = {}
     for dim in map(str, data.dims):
         auxiliary = along.get(dim, set())
-        if known := found.get(dim) or _NAMES.get(dim.lower()):
+        if known := by_variable.get(dim) or _NAMES.get(dim.lower()):
             letters[dim] = known
         elif len(auxiliary) == 1:
             (letters[dim],) = auxiliary
-    positions = frozenset(key for key, letter in found.items() if letter in "yx" and key not in data.dims)
-    for rows, columns in _find_curvilinear(data, found, letters):
+    positions = frozenset(key for key, letter in by_variable.items() if letter in "yx" and key not in data.dims)
+    for rows, columns in _find_curvilinear(data, by_variable, letters):
         letters.setdefault(rows, "y" if letters.get(columns) != "y" else "x")
         letters.setdefault(columns, "x" if letters.get(rows) != "x" else "y")
     return GridAxes(letters, positions)
 
 
 def _read_attributes(data: Any) -> dict[str, str]:
-    """Letter t, y or x by variable, from its attributes alone."""
+    """Read the letter t, y or x of each variable from its attributes alone."""
     require("cf_xarray", "grids")
     # cf_xarray looks at coordinates only, and compares attributes with texts, which fails on arrays
     view = data.set_coords(list(data.data_vars))
     view.attrs, view.encoding = {}, {}
-    found: dict[str, str] = {}
+    letters: dict[str, str] = {}
     for key, variable in view.variables.items():
         variable.attrs = {name: text for name, text in variable.attrs.items() if isinstance(text, str)}
         axis, units = (variable.attrs.get(name, "").lower() for name in ("axis", "units"))
         if " since " in units or variable.attrs.get("standard_name") in _TIMES:
-            found[str(key)] = "t"
+            letters[str(key)] = "t"
         elif axis in tuple(AXES) or units in _UNITS:
-            found[str(key)] = _UNITS.get(units, axis)
+            letters[str(key)] = _UNITS.get(units, axis)
     named = {**view.cf.coordinates, **view.cf.axes}
     for name, letter in reversed(_KEYS):
-        found |= {str(key): letter for key in named.get(name, [])}
-    return found
+        letters |= {str(key): letter for key in named.get(name, [])}
+    return letters
 
 
-def _find_curvilinear(data: Any, found: dict[str, str], letters: dict[str, str]) -> list[tuple[str, str]]:
-    """Pairs of dimensions that both a latitude and a longitude have, beside one of time that both may have."""
+def _find_curvilinear(data: Any, by_variable: dict[str, str], letters: dict[str, str]) -> list[tuple[str, str]]:
+    """Find pairs of dimensions that a latitude and a longitude share; both may have one of time, too (WRF)."""
     pairs: dict[str, list[tuple[str, ...]]] = {"y": [], "x": []}
-    for key, letter in found.items():
+    for key, letter in by_variable.items():
         dims = tuple(str(dim) for dim in data.variables[key].dims if letters.get(str(dim)) != "t")
         if letter in pairs and len(dims) == 2:
             pairs[letter].append(dims)

@@ -40,7 +40,7 @@ class GeoTIFFReader:
 
     Args:
         files: all of the source.
-        options: variable, numbers of bands with commas between them; all bands if not said.
+        options: variable, numbers of bands with commas between them; all bands where None.
     """
 
     name = "GeoTIFF"
@@ -132,7 +132,7 @@ def is_geotiff(path: Path) -> bool:
 
 def _read_tags(path: Path) -> _Tags:
     with path.open("rb") as file:
-        # byte order (II or MM), version, place of the directory: 4 bytes each, 8 in BigTIFF, whose version is 43
+        # byte order (II or MM), version, offset of the directory: 4 bytes each, 8 in BigTIFF, whose version is 43
         head = file.read(16)
         order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
         big = int.from_bytes(head[2:4], order) == 43
@@ -148,7 +148,7 @@ def _check_tags(path: Path) -> None:
     """Refuse a file that ends before one of its tags: GDAL would leave out the tag, and with it the scale or the mask."""
     size, (order, width, entries, whole) = path.stat().st_size, _read_tags(path)
     for entry in entries:
-        # tag, type, number of values, and the values or, where they are longer, their place in the file
+        # tag, type, number of values, and the values or, where they are longer, their offset in the file
         kind, number = int.from_bytes(entry[2:4], order), entry[4:-width]
         length = _SIZES.get(kind, 1) * int.from_bytes(number, order)
         whole &= length <= width or int.from_bytes(entry[-width:], order) + length <= size

@@ -1,7 +1,7 @@
 """GRIB 1 and 2 through pygrib (ECMWF's ecCodes): MRMS composites, model fields.
 
-pygrib rather than cfgrib: its wheels carry an ecCodes of their own, while that of the package `eccodes` brings a second
-PROJ library, with which pyproj crashes in the same process; and no index files are written beside the user's data.
+pygrib rather than cfgrib: its wheels carry a separate ecCodes, while that of the package `eccodes` brings a second
+PROJ library, with which pyproj crashes in the same process; and no index files are written next to the user's data.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MRMS_NAME = re.compile(r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}")
 """Product, height and date: MRMS_PrecipRate_00.00_20190610-010600."""
 
 
-class _Message(NamedTuple):
+class _Span(NamedTuple):
     """Bytes of a message in a file: where they begin, and how many there are."""
 
     start: int
@@ -79,22 +79,22 @@ class GRIBReader:
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
         self._requested = options.variable
-        self._index: dict[Path, list[_Message]] = {}
+        self._index: dict[Path, list[_Span]] = {}
         self._first: tuple[str, _Field] | None = None
 
     def read_header(self, path: Path) -> FileHeader:
         """Read fields, size, valid times and grid, out of the sections before the values."""
         name = str(path)
-        fields: dict[_Field, list[_Message]] = {}
+        fields: dict[_Field, list[_Span]] = {}
         with as_input_error(name, _WORDS):
             content = _read_content(path)
-            for place in _find_messages(content, name):
-                fields.setdefault(_identify_field(_decode_message(content, place), path), []).append(place)
+            for span in _find_messages(content, name):
+                fields.setdefault(_identify_field(_decode_message(content, span), path), []).append(span)
             chosen = self._choose_field(list(fields), name)
             first, times = None, []
-            for place in fields[chosen]:
-                message = _decode_message(content, place)
-                header = _describe(message, self._requested or chosen.short, place.size, name)
+            for span in fields[chosen]:
+                message = _decode_message(content, span)
+                header = _describe(message, self._requested or chosen.short, span.size, name)
                 first = first or header
                 if header.grid != first.grid:
                     raise InputError(name, got=f"{chosen.short} on several grids", expected="one")
@@ -131,8 +131,8 @@ class GRIBReader:
         return matches[0]
 
 
-def _decode_message(content: Any, place: _Message) -> Any:
-    return require("pygrib", "grib").fromstring(bytes(content[place.start : place.start + place.size]))
+def _decode_message(content: Any, span: _Span) -> Any:
+    return require("pygrib", "grib").fromstring(bytes(content[span.start : span.start + span.size]))
 
 
 def _identify_field(message: Any, path: Path) -> _Field:
@@ -167,7 +167,7 @@ def _read_content(path: Path) -> Any:
     return content
 
 
-def _find_messages(content: Any, name: str) -> Iterator[_Message]:
+def _find_messages(content: Any, name: str) -> Iterator[_Span]:
     """Find messages, and check their lengths and sections, which ecCodes trusts."""
     at, count = 0, 0
     while at < len(content):
@@ -185,7 +185,7 @@ def _find_messages(content: Any, name: str) -> Iterator[_Message]:
             raise InputError(name, got=f"a message of {size} bytes at {at}", expected="a whole one", fix="get it again")
         if edition == 2:
             check_sections(content, at, size, name)
-        yield _Message(at, size)
+        yield _Span(at, size)
         at, count = at + size, count + 1
         if count > SERIES_LIMIT:
             raise InputError(name, got="too many messages", expected=f"at most {SERIES_LIMIT}")

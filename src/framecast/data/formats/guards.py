@@ -48,10 +48,10 @@ def as_input_error(name: str, expected: str, *more: type[Exception]) -> Iterator
     Args:
         name: the file, for the error.
         expected: what it should have been.
-        more: classes of the library's own that are derived from Exception only.
+        more: exceptions of the library that are derived from Exception only.
 
     Raises:
-        InputError: something was raised. Errors of framecast's own pass as they are.
+        InputError: something was raised. framecast's errors pass as they are.
     """
     try:
         with warnings.catch_warnings():

@@ -38,7 +38,7 @@ class KNMIReader:
 
     Args:
         files: all of the source.
-        options: variable, the group of the image where a file has several; image1 if not said.
+        options: variable, the group of the image where a file has several; image1 where None.
     """
 
     name = "KNMI HDF5"

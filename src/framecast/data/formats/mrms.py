@@ -2,7 +2,7 @@
 
 Source: NSSL, UserTable_MRMS v12 (https://www.nssl.noaa.gov/projects/mrms/operational/tables.php), as in Unidata's
 netcdf-java. Its column "no coverage" is not observed. Its column "missing" means, where a product is computed from
-echoes, that a radar looked and found none (as ioda-converters 1474 shows of -99); elsewhere it is taken as it is called.
+echoes, that a radar looked and saw none (as ioda-converters 1474 shows of -99); elsewhere it is taken as it is called.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from framecast.data.formats.guards import as_input_error
 from framecast.errors import InputError
 
 HEADER_LIMIT = 64 << 10
-"""Bytes of a .npy header. numpy's own reader evaluates it as a Python literal, which is safe for short texts only."""
+"""Bytes of a .npy header. numpy's reader evaluates it as a Python literal, which is safe for short texts only."""
 GIB = 1 << 30
 MAPPED_LIMIT = 64 * GIB
 """Bytes of the values of a .npy that is mapped."""
@@ -88,7 +88,7 @@ def read_npy_header(file: ByteStream, name: str, *, kinds: str = NUMBERS) -> Npy
     except (ValueError, KeyError) as error:
         fix = "save it again"
         raise InputError(name, got="no .npy header", expected="an array written by numpy.save", fix=fix) from error
-    # the tokenizer reads headers of Python 2 (sizes as in 6L), and has an error of its own
+    # the tokenizer reads headers of Python 2 (sizes as in 6L), and raises an error that is no ValueError
     with as_input_error(name, "a .npy header", tokenize.TokenError):
         shape, fortran, dtype = read(_HeaderBytes(file, name), max_header_size=HEADER_LIMIT)
     # numpy accepts True and -6 as sizes; numbers of more than 8 bytes (longdouble) differ between machines
