@@ -36,10 +36,10 @@ def objective(name: str, device: str) -> Objective:
 
 
 def batch(device: str) -> Inputs:
-    """Frames with missing pixels, a mask, and the number of observed pixels."""
+    """Frames with missing pixels, a mask, the number of observed pixels, and no noise."""
     frames = torch.rand(2, FRAMES, SPEC.channels, SPEC.height, SPEC.width, device=device)
     known = torch.ones(2, FRAMES - 1, dtype=torch.bool, device=device)
-    return frames, frames > 0.1, known, torch.full((), 99.0, device=device)
+    return frames, frames > 0.1, known, torch.full((), 99.0, device=device), None
 
 
 def check_cuda(name: str, *, bf16: bool) -> None:
