@@ -6,7 +6,7 @@ import torch
 from framecast.models import LSTM, MIM, MODELS, ConvLSTM, MemoryFlow, PredRNN, PredRNNPP, PredRNNV2
 from framecast.models.lstm import LSTMCell
 from framecast.models.predrnn_pp import GradientHighway, HighwayState
-from framecast.models.predrnn_v2 import alignment
+from framecast.models.predrnn_v2 import measure_alignment
 from framecast.nn.rollout import rollout
 
 
@@ -120,10 +120,10 @@ def test_n_mim_n_is_not_trained_by_the_first_frame() -> None:
 
 def test_decoupling_of_orthogonal_and_parallel_memories() -> None:
     u = torch.rand(2, 3, 4, 4, dtype=torch.float64)
-    assert alignment(u, -2 * u).item() == pytest.approx(1)
+    assert measure_alignment(u, -2 * u).item() == pytest.approx(1)
     left, right = torch.zeros_like(u), torch.zeros_like(u)
     left[..., :2], right[..., 2:] = 1, 1
-    assert alignment(left, right).item() == 0
+    assert measure_alignment(left, right).item() == 0
 
 
 @pytest.mark.parametrize("name", ["memory_flow", "predrnn", "predrnn_v2", "mim"])
