@@ -157,7 +157,7 @@ class MovingMNIST:
         if index < 0 or frames < 1:
             raise UsageError("sequence", got=f"index {index}, {frames} frames", expected="index >= 0, frames >= 1")
         numbers = random_stream(Purpose.MOVING_MNIST, self.seed, SPLITS.index(split), index)
-        # x, y, direction, amplitude, digit: the amplitude is drawn at fixed speed too, so that the other numbers are those of uniform speed
+        # x, y, direction, amplitude, digit: at fixed speed too, so that both speeds have the same digits and directions
         draws = numbers.random((self.config.digits, 5)).tolist()
         rows, columns = (side - DIGIT_SIDE for side in self.config.canvas)
         top, left, digit = [], [], []

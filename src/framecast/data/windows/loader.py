@@ -52,10 +52,10 @@ def training_batches(
 ) -> Iterator[list[Batch]]:
     """Iterate without end over the training batches of one process: a list of micro-batches for each step.
 
-    The first step is start_step + 1. Epoch e visits every window once in the order of a permutation f(seed, e), and batches run on across epochs. A step
-    takes batch_size x accumulate x world_size windows; micro-batch m of rank r is the (m world_size + r)-th piece. So
-    a start at any step gives what a run without a stop would have, the same windows make a step for every division of
-    them into processes and micro-batches, and workers change nothing.
+    The first step is start_step + 1. Epoch e visits every window once in the order of a permutation f(seed, e), and
+    batches run on across epochs. A step takes batch_size x accumulate x world_size windows; micro-batch m of rank r is
+    the (m world_size + r)-th piece. So a start at any step gives the batches of a run without a stop, a step has the same
+    windows for every division of them into processes and micro-batches, and workers change nothing.
 
     Args:
         dataset: its split train is used.
