@@ -40,7 +40,7 @@ class Recipe(RecipeSection):
         normalize: map from raw units to the network's: a kind whose numbers come from the data, or one of
             `framecast.transforms.normalize`; the recipe of a run holds the fitted numbers.
         fill: values that the network gets at missing pixels.
-        mask_channel: whether the network also gets the mask of missing pixels, as a channel.
+        mask_channel: whether the network gets one more channel, 1 where all channels were observed.
         sampling: schedule of the true frames that the network is fed in training; by default scheduled sampling, free for
             a network that is never fed its predictions.
         loss: the loss that training minimises.
@@ -105,7 +105,7 @@ class Recipe(RecipeSection):
         return in_frames(self.horizon_, None, "horizon")
 
     def resolved(self, dataset: DataSet) -> Recipe:
-        """Recipe with the values that these data decide: times in frames, numbers of a normalizer that is fitted to them."""
+        """Return a copy with what the data decide: durations in frames, and the numbers of a fitted normalizer."""
         update: dict[str, Any] = {"context_": dataset.context, "horizon_": dataset.horizon}
         normalizer = dataset.normalizer(self.normalize)
         if getattr(normalizer, "channels", None) is not None:
@@ -117,9 +117,8 @@ class Recipe(RecipeSection):
         content = self.model_dump(mode="json", by_alias=True)
         for key in FREE:
             del content["train"][key]
-        source = content["data"].pop(
-            "source"
-        )  # the fingerprint of the data counts, not their path; of several files also the options of each
+        # the fingerprint of the data counts, not their path; of several files also the options of each
+        source = content["data"].pop("source")
         if not isinstance(source, str):
             content["data"]["files"] = [{**file, "path": None} for file in source]
         return content

@@ -45,9 +45,8 @@ def open_as_trained(
         InputError: a file that cannot be read.
         UsageError: the variables of the training in another order, or fields that do not fit.
     """
-    config = parse_config(
-        DataConfig, data if data["source"] == MOVING_MNIST else _merge_fields(recipe, data, model), "data"
-    )
+    fields = data if data["source"] == MOVING_MNIST else _merge_fields(recipe, data, model)
+    config = parse_config(DataConfig, fields, "data")
     if config.source == MOVING_MNIST:
         return config, None
     stored = open_stored(config)

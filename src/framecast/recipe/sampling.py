@@ -70,8 +70,9 @@ class _Schedule(BaseModel):
 class ScheduledSampling(_Schedule):
     """Scheduled sampling: the context is true; in the horizon true frames become ever rarer.
 
-    Bengio et al. 2015, https://arxiv.org/abs/1506.03099. Curves of the probability at iteration i: linear, max(floor, start - rate i); exponential, k^i with k < 1; inverse
-    sigmoid, k / (k + exp(i / k)) with k >= 1. From iteration `stop` on it is `floor`.
+    Bengio et al. 2015, https://arxiv.org/abs/1506.03099. Curves of the probability at iteration i: linear,
+    max(floor, start - rate i); exponential, k^i with k < 1; inverse sigmoid, k / (k + exp(i / k)) with k >= 1. From
+    iteration `stop` on it is `floor`.
 
     Args:
         stop: the iteration from which on the probability is `floor`; by default 5/8 of the training, the official
@@ -115,7 +116,7 @@ class ScheduledSampling(_Schedule):
         if self.curve == "exponential":
             return max(self.floor, (self.k or 0.01 ** (1 / stop)) ** iteration)
         k = self.k or max(1.0, stop / 12)
-        return max(self.floor, k / (k + math.exp(min(iteration / k, 700.0))))  # exp(710) overflows
+        return max(self.floor, k / (k + math.exp(min(iteration / k, 700.0))))  # math.exp overflows from 710 on
 
     def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
         """Return 1 for the context, and the curve's probability for the horizon."""

@@ -45,7 +45,7 @@ class TrainConfig(RecipeSection):
         time_reversal: "off"; "step", a second update on the same batch backward in time (official); "augment", each
             sequence backward with probability 1/2.
         dtype: arithmetic of the forward pass: fp32, bf16 or fp16 (autocast; weights stay fp32).
-        precision: precision of fp32: "highest"; "high", fast kernels or TF32; "auto", "high" on a CPU and "highest" on a GPU.
+        precision: rounding of fp32: "highest"; "high", fast kernels or TF32; "auto", "high" on a CPU, "highest" on a GPU.
         memory: "fast"; "low" keeps states only and computes gates again in the backward pass: less memory, same bits.
         compile: whether `torch.compile` makes kernels of the network's step in time (on CUDA replayed as graphs): fewer
             launches, after minutes of compiling. Sums are rounded otherwise, as they are on another device. Only
