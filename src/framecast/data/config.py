@@ -1,4 +1,4 @@
-"""Configuration of data: source, meaning of the values, splits, crops. All else is read from the data themselves."""
+"""Configuration of data: source, meaning of the values, splits, crops. All else is read from the files."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from framecast.errors import UsageError
 from framecast.transforms.normalize import ZR
 
 MOVING_MNIST = "moving-mnist"
-"""The source that is generated rather than read."""
+"""Name of the generated source."""
 DIGIT_SIDE = 28
 """Rows and columns of an MNIST digit."""
 
 Count = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[int, Field(ge=0, strict=True)]
 Weight = Literal["uniform", "wet", "changing"]
+"""Kind of areas that random crops prefer."""
 
 
-def _forward(frames: tuple[Any, Any]) -> tuple[Any, Any]:
+def _check_order(frames: tuple[Any, Any]) -> tuple[Any, Any]:
     if isinstance(frames[0], datetime):
         frames = tuple(time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time for time in frames)
     if not frames[0] < frames[1]:
@@ -31,7 +32,7 @@ def _forward(frames: tuple[Any, Any]) -> tuple[Any, Any]:
     return frames
 
 
-Frames = Annotated[tuple[NotNegative, NotNegative] | tuple[datetime, datetime], AfterValidator(_forward)]
+Frames = Annotated[tuple[NotNegative, NotNegative] | tuple[datetime, datetime], AfterValidator(_check_order)]
 
 
 class MovingMNISTConfig(BaseModel):
@@ -44,7 +45,7 @@ class MovingMNISTConfig(BaseModel):
             in proportion on others.
         digits_file: idx file of 28 x 28 images (MNIST, Fashion-MNIST), gzipped or not; null for 2,500 MNIST digits that
             come with framecast.
-        length: training sequences of a nominal epoch; every epoch brings fresh ones.
+        length: training sequences of a nominal epoch; every epoch generates new ones.
         validation: sequences of the validation split.
         test: sequences of the test split.
     """
@@ -61,7 +62,7 @@ class MovingMNISTConfig(BaseModel):
 
     @field_validator("size")
     @classmethod
-    def _large_enough(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+    def _check_canvas(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
         if min((value,) if isinstance(value, int) else value) < DIGIT_SIDE:
             raise ValueError(f"canvas: got {value}, expected at least {DIGIT_SIDE} pixels, the size of a digit")
         return value
@@ -73,15 +74,15 @@ class MovingMNISTConfig(BaseModel):
 
 
 class FileConfig(BaseModel):
-    """One of several sources, with options that hold for it alone.
+    """One file of several, with options for it alone.
 
     Args:
-        path: as `source` of DataConfig.
-        frames: instead of those of DataConfig.
-        split: split of all its frames: train, val or test; given for each file or for none.
-        variable: instead of that of DataConfig.
-        units: instead of those of DataConfig.
-        missing: instead of that of DataConfig.
+        path: file or folder that one source may be.
+        frames: part of the file, replaces `frames` of DataConfig.
+        split: split of all frames of the file: train, val or test; for each file or for none.
+        variable: name of the array or variable inside, replaces `variable` of DataConfig.
+        units: physical units, replace `units` of DataConfig.
+        missing: value of a missing pixel, replaces `missing` of DataConfig.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -182,7 +183,7 @@ class DataConfig(BaseModel):
 
     @field_validator("source", mode="before")
     @classmethod
-    def _files(cls, value: Any) -> Any:
+    def _expand_paths(cls, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             return value
         if not value:
@@ -191,27 +192,27 @@ class DataConfig(BaseModel):
 
     @field_validator("dims")
     @classmethod
-    def _axes(cls, value: str | None) -> str | None:
+    def _check_dims(cls, value: str | None) -> str | None:
         if value is not None and not are_valid_dims(value):
             raise ValueError(f"dims: got {value!r}, expected t, h, w and if need be n, c, each once, as in nthw")
         return value
 
     @field_validator("range")
     @classmethod
-    def _ordered(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+    def _check_range(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
         if value is not None and not (value[0] < value[1] and math.isfinite(value[0]) and math.isfinite(value[1])):
             raise ValueError(f"range: got {value[0]} to {value[1]}, expected two finite numbers, the lower first")
         return value
 
     @field_validator("fractions")
     @classmethod
-    def _whole(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+    def _check_fractions(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
         if not (value[0] > 0 and min(value) >= 0 and math.isclose(sum(value), 1, abs_tol=1e-6)):
             raise ValueError(f"fractions: got {value}, expected train > 0, validation, test >= 0 that add up to 1")
         return value
 
     @model_validator(mode="after")
-    def _cropped(self) -> DataConfig:
+    def _check_crops(self) -> DataConfig:
         if self.crop is None and (self.crops is not None or self.crop_weight != "uniform"):
             raise ValueError("got crops or crop_weight without crop, expected the size of a crop, as in crop: 140")
         if self.crop_threshold is not None and self.crop_weight != "wet":
@@ -219,43 +220,43 @@ class DataConfig(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _used(self) -> DataConfig:
+    def _check_relevance(self) -> DataConfig:
         names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
         names += ["targets", "max_missing"]
         if self.scale is None and self.z_r != "marshall-palmer":
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
-        unused = [name for name in names if getattr(self, name) is not None]
-        unused += [name for name in ("covariates", "calendar") if getattr(self, name)]
-        usual: dict[str, object] = {"colour": "auto", "shrink": 1, "gap": 0, "split_by": "auto", "stride": 1}
-        usual["fractions"] = DataConfig.model_fields["fractions"].default
-        unused += [name for name, value in usual.items() if getattr(self, name) != value]
-        if self.source == MOVING_MNIST and unused:
-            raise ValueError(f"got {', '.join(unused)} with source {MOVING_MNIST}, expected them with a file only")
+        irrelevant = [name for name in names if getattr(self, name) is not None]
+        irrelevant += [name for name in ("covariates", "calendar") if getattr(self, name)]
+        defaults: dict[str, object] = {"colour": "auto", "shrink": 1, "gap": 0, "split_by": "auto", "stride": 1}
+        defaults["fractions"] = DataConfig.model_fields["fractions"].default
+        irrelevant += [name for name, value in defaults.items() if getattr(self, name) != value]
+        if self.source == MOVING_MNIST and irrelevant:
+            raise ValueError(f"got {', '.join(irrelevant)} with source {MOVING_MNIST}, expected them with a file only")
         return self
 
     @property
     def path(self) -> str:
-        """The source, where one path is needed.
+        """Path of the source, for what works on one path.
 
         Raises:
-            UsageError: there are several.
+            UsageError: the source is several files.
         """
         if isinstance(self.source, str):
             return self.source
         raise UsageError("source", got=f"{len(self.source)} files", expected="one path here")
 
     def of(self, file: FileConfig) -> DataConfig:
-        """Return the configuration of one of several files."""
+        """Return the configuration of one of several files: its options replace those for all."""
         update = {
             key: value for key, value in file if value is not None and key in ("frames", "variable", "units", "missing")
         }
         return self.model_copy(update={**update, "source": file.path})
 
     def map_paths(self, change: Callable[[str], str]) -> DataConfig:
-        """Return a copy with changed paths; generated data have none.
+        """Return a copy with other paths; generated data have none.
 
         Args:
-            change: from a path to another.
+            change: maps a path to another.
         """
         if self.source == MOVING_MNIST:
             return self
@@ -271,8 +272,8 @@ def are_valid_dims(dims: str) -> bool:
 
 
 SPLITS = ("train", "val", "test")
-"""Names of the splits, as files have them for labels."""
+"""Names of the splits, and their labels in files."""
 
 
 Cycle = Literal["hour", "day"]
-"""Hour of the day, day of the year; UTC."""
+"""Cycle of the calendar: hour of the day, or day of the year; UTC."""

@@ -29,14 +29,14 @@ def decode_values(stored: NDArray[Any], scale: float, offset: float, missing: Co
 
 
 def coarsen(frames: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """Average blocks of pixels; what is left over at the lower and right edge is cut.
+    """Average square blocks of pixels; rows and columns left over at the lower and right edge are cut.
 
     Args:
         frames: (T, C, H, W), NaN where missing.
-        factor: pixels of a block's side, 1 to H and W.
+        factor: side of a block, pixels, 1 to the smaller of H and W.
 
     Returns:
-        (T, C, H // factor, W // factor): the mean of the valid pixels, in units of the frames; NaN where fewer than
+        (T, C, H // factor, W // factor): mean of the valid pixels, in units of the frames; NaN where fewer than
         half of a block are valid.
     """
     steps, channels, height, width = frames.shape
@@ -46,6 +46,7 @@ def coarsen(frames: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     valid = np.isfinite(blocks)
     if valid.all():
         return blocks.mean((3, 5), dtype=np.float32)
+    # a block with few valid pixels is missing: its mean would be that of an edge, not of the block
     count = valid.sum((3, 5))
     total = np.where(valid, blocks, 0).sum((3, 5), dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""How long: in frames, or in time as in 50min, 2h, 1d."""
+"""Durations: frames, or times as in 50min, 2h, 1d."""
 
 from __future__ import annotations
 
@@ -11,41 +11,43 @@ from pydantic import AfterValidator
 from framecast.errors import UsageError
 
 MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0, "d": 1440.0}
+"""Minutes of each unit of time."""
 _FORM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h|d)")
 NEARLY = 1e-6
 """Share of a step by which a time may miss a whole number of frames."""
-
-
 FORMS = "90s, 50min, 2h, 1d"
+"""Examples of times, for errors."""
 
 
-def _at_least(least: int) -> AfterValidator:
-    def checked(length: int | str) -> int | str:
+def _make_validator(least: int) -> AfterValidator:
+    """Make a validator of durations: at least so many frames, or any time."""
+
+    def validate(length: int | str) -> int | str:
         if isinstance(length, str) and length.isdecimal():
             length = int(length)
         if not (_FORM.fullmatch(length) if isinstance(length, str) else length >= least):
             raise ValueError(f"expected {least} or more frames, or a time as in {FORMS}")
         return length
 
-    return AfterValidator(checked)
+    return AfterValidator(validate)
 
 
-Duration = Annotated[int | str, _at_least(1)]
+Duration = Annotated[int | str, _make_validator(1)]
 """At least one frame, or a time."""
-Gap = Annotated[int | str, _at_least(0)]
+Gap = Annotated[int | str, _make_validator(0)]
 """Any number of frames, or a time."""
 
 
 def in_frames(length: int | str, step_minutes: float | None, what: str) -> int:
-    """A length in frames.
+    """Convert a duration to frames.
 
     Args:
         length: frames, or a time as in 50min; a number in text is frames too.
         step_minutes: minutes between frames, where known.
-        what: names it in errors.
+        what: name of the duration in errors.
 
     Raises:
-        UsageError: no such form, a time where the step is unknown, or one that is no whole number of frames.
+        UsageError: neither frames nor a time, a time where the step is unknown, or no whole number of frames.
     """
     if isinstance(length, int):
         return length

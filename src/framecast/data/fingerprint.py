@@ -1,4 +1,4 @@
-"""A short name for the contents of a file or a folder."""
+"""Fingerprint: a short digest of the contents of a file or a folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from framecast.errors import InputError
 
 DIGITS = 16
+"""Hex digits of a fingerprint."""
 WHOLE = 1 << 30
-"""Files of up to this many bytes are read whole; of larger ones the size, the beginning and the end."""
+"""Size up to which a file is read whole, bytes; of larger ones the size, the beginning and the end count."""
 EDGE = 16 << 20
-"""Bytes of a large file's beginning and end."""
+"""Length of a large file's beginning, and of its end, bytes."""
 
 
 def fingerprint(path: Path) -> str:
@@ -27,6 +28,7 @@ def fingerprint(path: Path) -> str:
         total = hashlib.sha256()
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
             name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
+            # the length keeps name and contents apart: no two folders give one text
             total.update(len(name).to_bytes(8, "little") + name + file_digest(file))
         return total.hexdigest()[:DIGITS]
     except OSError as error:
@@ -34,7 +36,7 @@ def fingerprint(path: Path) -> str:
 
 
 def file_digest(path: Path) -> bytes:
-    """Sha256 of a file, or of the size, beginning and end of a large one."""
+    """Compute the sha256 of a file, or of the size, beginning and end of a large one: 32 bytes."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size <= WHOLE:

@@ -1,4 +1,4 @@
-"""Moving MNIST, generated: digits that move at constant speed and bounce; the idx files that digits come in."""
+"""Moving MNIST generator: digits that move at constant speed and bounce; reader of the idx files of digits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ from framecast.types import FrameSpec, Window
 IMAGES = 0x00000803
 """Magic number: unsigned bytes, three axes."""
 LIMIT = 1 << 30
+"""Largest number of pixels of an idx file."""
 GZIP = b"\x1f\x8b"
+"""First bytes of a gzipped file."""
 
 
 def read_idx(path: Path, *, limit: int = LIMIT) -> NDArray[np.uint8]:
@@ -47,14 +49,14 @@ def read_idx(path: Path, *, limit: int = LIMIT) -> NDArray[np.uint8]:
             packed = raw.read(len(GZIP)) == GZIP
             raw.seek(0)
             if not packed:
-                return _images(raw, path, limit)
+                return _read_images(raw, path, limit)
             with gzip.GzipFile(fileobj=raw) as unpacked:
-                return _images(unpacked, path, limit)
+                return _read_images(unpacked, path, limit)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(str(path), got=str(error), expected="an idx file of images, gzipped or not") from error
 
 
-def _images(file: BufferedIOBase, path: Path, limit: int) -> NDArray[np.uint8]:
+def _read_images(file: BufferedIOBase, path: Path, limit: int) -> NDArray[np.uint8]:
     header = file.read(16)
     magic, *shape = (int.from_bytes(header[at : at + 4], "big") for at in range(0, 16, 4))
     if len(header) < 16 or magic != IMAGES:
@@ -67,7 +69,7 @@ def _images(file: BufferedIOBase, path: Path, limit: int) -> NDArray[np.uint8]:
     size = math.prod(shape)
     if not 0 < size <= limit:
         raise InputError(str(path), got=f"{size} pixels in the header", expected=f"1 to {limit}")
-    content = file.read(size + 1)
+    content = file.read(size + 1)  # one byte more shows a file that is too long
     if len(content) != size:
         got = "more" if len(content) > size else f"only {len(content)}"
         raise InputError(str(path), got=got, expected=f"{size} pixels as in the header", fix="get the file again")
@@ -75,20 +77,21 @@ def _images(file: BufferedIOBase, path: Path, limit: int) -> NDArray[np.uint8]:
 
 
 VERSION = 1
-"""Goes up when the same seed gives other sequences."""
+"""Version of the generator: goes up when a seed gives other sequences than before."""
 STEP = 0.1
 """Free ranges per frame at fixed speed: 3.6 pixels on a 64 x 64 canvas."""
 AMPLITUDE = (3.0, 5.0)
-"""Pixels per frame at uniform speed, for the free range below."""
+"""Least and largest speed at "uniform", pixels per frame on `FREE_RANGE`."""
 FREE_RANGE = 64 - DIGIT_SIDE
+"""Free range of a digit's corner on a canvas of 64 x 64, pixels."""
 EMBEDDED_VALIDATION = 200
-"""Of the embedded training digits, those kept for validation."""
+"""Number of the embedded training digits that serve for validation, the last ones."""
 FILE_PART = 12
-"""Of a file's digits, the last but one and the last of so many parts are kept for validation and test."""
+"""Equal parts of a file's digits: the last but one is for validation, the last for test."""
 
 
 class Path2D(NamedTuple):
-    """Where the digits of one sequence are, and which they are."""
+    """Digits of one sequence and their positions in each frame."""
 
     digit: NDArray[np.int64]
     """(D,), index into the split's digits."""
@@ -101,10 +104,10 @@ class Path2D(NamedTuple):
 class MovingMNIST:
     """Digits that move on straight lines at constant speed and bounce off the walls.
 
-    With (x, y) in [0, 1) the place within the free range and (vx, vy) = (cos, sin) of a random direction, each frame
+    With (x, y) in [0, 1) the position within the free range and (vx, vy) = (cos, sin) of a random direction, each frame
     takes one step x += bx vx s, then at a wall (x <= 0 or x >= 1) x is set on it and bx changes sign; y likewise. A
-    step precedes the first frame. The corner is the place times the free range, truncated. Where digits overlap the
-    brighter pixel is kept. s is 0.1 ("fixed") or U[3, 5) / 36 ("uniform").
+    step precedes the first frame. The corner is the position times the free range, truncated. Where digits overlap the
+    brighter pixel counts. s is 0.1 ("fixed") or U[3, 5) / 36 ("uniform").
 
     Training, validation and test use disjoint digits. A sequence is a pure function of (seed, split, index), and a
     shorter one is the beginning of a longer one.
@@ -121,12 +124,17 @@ class MovingMNIST:
     def __init__(self, config: MovingMNISTConfig, seed: int) -> None:
         self.config = config
         self.seed = check_seed(seed)
-        self._pools = _pools(config.digits_file)
+        self._digits = _load_digits(config.digits_file)
         height, width = config.canvas
         self.spec = FrameSpec(channels=1, height=height, width=width, units="grey level", low=0.0, high=255.0)
 
     def sequence(self, split: str, index: int, frames: int) -> Window:
-        """Frames of a sequence, grey levels 0..255.
+        """Generate the frames of a sequence, (T, 1, H, W), grey levels 0..255.
+
+        Args:
+            split: "train", "val" or "test".
+            index: number of the sequence, 0 or more.
+            frames: T, number of frames.
 
         Raises:
             UsageError: no such split, a negative index or fewer than one frame.
@@ -134,7 +142,12 @@ class MovingMNIST:
         return Window(self.pixels(self.path(split, index, frames), split)[:, None].astype(np.float32), None)
 
     def path(self, split: str, index: int, frames: int) -> Path2D:
-        """Where the digits of a sequence are.
+        """Trace the digits of a sequence.
+
+        Args:
+            split: "train", "val" or "test".
+            index: number of the sequence, 0 or more.
+            frames: T, number of frames.
 
         Raises:
             UsageError: no such split, a negative index or fewer than one frame.
@@ -144,7 +157,7 @@ class MovingMNIST:
         if index < 0 or frames < 1:
             raise UsageError("sequence", got=f"index {index}, {frames} frames", expected="index >= 0, frames >= 1")
         numbers = random_stream(Purpose.MOVING_MNIST, self.seed, SPLITS.index(split), index)
-        # x, y, direction, amplitude, digit: the amplitude is drawn at fixed speed too, so that places stay comparable
+        # x, y, direction, amplitude, digit: at fixed speed too, so that both speeds have the same digits and directions
         draws = numbers.random((self.config.digits, 5)).tolist()
         rows, columns = (side - DIGIT_SIDE for side in self.config.canvas)
         top, left, digit = [], [], []
@@ -153,47 +166,48 @@ class MovingMNIST:
             if self.config.speed == "uniform":
                 step = (AMPLITUDE[0] + amplitude * (AMPLITUDE[1] - AMPLITUDE[0])) / FREE_RANGE
             angle = 2 * math.pi * direction
-            top.append(_bounce(y, math.sin(angle) * step, frames, rows))
-            left.append(_bounce(x, math.cos(angle) * step, frames, columns))
-            digit.append(int(which * len(self._pools[split])))
+            top.append(_trace_axis(y, math.sin(angle) * step, frames, rows))
+            left.append(_trace_axis(x, math.cos(angle) * step, frames, columns))
+            digit.append(int(which * len(self._digits[split])))
         return Path2D(np.array(digit), np.array(top), np.array(left))
 
     def pixels(self, path: Path2D, split: str) -> NDArray[np.uint8]:
-        """Draw a sequence: (T, H, W), 0..255."""
+        """Draw the digits of a split along their path: (T, H, W), grey levels 0..255."""
         frames, (height, width) = path.top.shape[1], self.config.canvas
         canvas = np.zeros((frames, height, width), np.uint8)
         # patches[t, y, x] is the square of frame t with this corner: all frames of a digit are drawn at once
-        places = (frames, height - DIGIT_SIDE + 1, width - DIGIT_SIDE + 1, DIGIT_SIDE, DIGIT_SIDE)
-        patches = as_strided(canvas, places, (*canvas.strides, *canvas.strides[1:]))
+        shape = (frames, height - DIGIT_SIDE + 1, width - DIGIT_SIDE + 1, DIGIT_SIDE, DIGIT_SIDE)
+        patches = as_strided(canvas, shape, (*canvas.strides, *canvas.strides[1:]))
         time = np.arange(frames)
         for digit, top, left in zip(path.digit, path.top, path.left, strict=True):
-            here = (time, top, left)
-            patches[here] = np.maximum(patches[here], self._pools[split][digit])
+            corner = (time, top, left)
+            patches[corner] = np.maximum(patches[corner], self._digits[split][digit])
         return canvas
 
     def fingerprint(self) -> str:
-        """16 hex digits of the digits and the rules; the seed belongs to what is asked for, not to the data."""
+        """16 hex digits of a sha256 over digits and rules; seeds select sequences, and do not count."""
         config = self.config
-        rules = [VERSION, config.canvas, config.digits, config.speed, *(_digest(self._pools[s]) for s in SPLITS)]
+        rules = [VERSION, config.canvas, config.digits, config.speed, *(_digest(self._digits[s]) for s in SPLITS)]
         return hashlib.sha256(json.dumps(rules).encode()).hexdigest()[:DIGITS]
 
 
-def _bounce(place: float, velocity: float, frames: int, free: int) -> list[int]:
-    """Corners of one digit along one axis, pixels. Plain floats: an array of two digits is too short to be faster."""
+def _trace_axis(position: float, velocity: float, frames: int, free: int) -> list[int]:
+    """Trace the corner of one digit along one axis, pixels."""
+    # plain floats: an array of two digits is too short to be faster
     corners = []
     for _ in range(frames):
-        place += velocity
-        if place <= 0.0:
-            place, velocity = 0.0, -velocity
-        elif place >= 1.0:
-            place, velocity = 1.0, -velocity
-        corners.append(int(free * place))
+        position += velocity
+        if position <= 0.0:
+            position, velocity = 0.0, -velocity
+        elif position >= 1.0:
+            position, velocity = 1.0, -velocity
+        corners.append(int(free * position))
     return corners
 
 
 @lru_cache(maxsize=2)
-def _pools(digits_file: str | None) -> dict[str, NDArray[np.uint8]]:
-    """Digits of each split, (n, 28, 28); shared by all generators."""
+def _load_digits(digits_file: str | None) -> dict[str, NDArray[np.uint8]]:
+    """Load the digits of each split, (n, 28, 28), once for all generators."""
     if digits_file is None:
         with (resources.files("framecast.data") / "digits" / "digits.npz").open("rb") as file, np.load(file) as both:
             train, test = both["train"], both["test"]

@@ -1,4 +1,4 @@
-"""Moving MNIST written to a file, so that others can use the very same sequences."""
+"""Moving MNIST files: generated sequences frozen to a file, so that others can use them too."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from framecast.data.moving_mnist import MovingMNIST, Path2D
 from framecast.errors import UsageError
 
 BLOCK = 16
-"""Sequences that are held at once, and in one zarr chunk."""
+"""Sequences in memory at a time, and in one zarr chunk."""
 
 
 def freeze(
@@ -25,23 +25,23 @@ def freeze(
     """Write sequences 0..count-1 of a split. The file appears whole or not at all, and is never overwritten.
 
     Args:
-        path: a new .npz (framecast's layout, axes n t h w, with the digits and the rows and columns of their corners),
+        path: new .npz (framecast's layout, axes n t h w, with the digits and the rows and columns of their corners),
             .npy (the published layout, axes t n h w) or .zarr (axes n t h w, with checksums).
         split: "train", "val" or "test".
-        count: sequences.
-        frames: frames of each.
-        seed: of the generator.
+        count: number of sequences.
+        frames: T, frames of each sequence.
+        seed: seed of the generator.
         config: canvas, digits and speed; None for the published ones.
 
     Returns:
-        the sha256 of the pixels as unsigned bytes in the order n t h w, in hex: the same for the three forms.
+        the sha256 of the pixels as unsigned bytes in the order n t h w, in hex: equal for the three forms.
 
     Raises:
         UsageError: the path exists, has no folder or another suffix, or a number does not fit.
         InputError: the file of digits cannot be used.
     """
     path = Path(path)
-    write = {".npz": _npz, ".npy": _npy, ".zarr": _zarr}.get(path.suffix)
+    write = {".npz": _write_npz, ".npy": _write_npy, ".zarr": _write_zarr}.get(path.suffix)
     if write is None:
         raise UsageError(str(path), got=f"suffix {path.suffix or 'none'}", expected=".npz, .npy or .zarr")
     if count < 1 or frames < 1:
@@ -49,14 +49,14 @@ def freeze(
     files.check_new(path)
     if not path.parent.is_dir():
         raise UsageError(str(path), got=f"no folder {path.parent}", expected="one that exists", fix="make it first")
-    sequences = _Sequences(MovingMNIST(config or MovingMNISTConfig(), seed), split, count, frames)
+    sequences = _SequenceStream(MovingMNIST(config or MovingMNISTConfig(), seed), split, count, frames)
     with files.staged(path) as temporary:
         write(sequences, temporary)
     return sequences.digest.hexdigest()
 
 
-class _Sequences:
-    """Blocks of drawn sequences, which digests and remembers what passes through it."""
+class _SequenceStream:
+    """Stream of blocks of generated sequences, with the digest of their pixels and the paths of their digits."""
 
     def __init__(self, generator: MovingMNIST, split: str, count: int, frames: int) -> None:
         self.generator = generator
@@ -66,10 +66,10 @@ class _Sequences:
         self.shape = (count, frames, *generator.config.canvas)
         self.digest = hashlib.sha256()
         self.paths: list[Path2D] = []
-        generator.path(split, count - 1, frames)  # a wrong split is found before a file is begun
+        generator.path(split, count - 1, frames)  # a wrong split fails before a file is begun
 
-    def blocks(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """(first index, (n, T, H, W) pixels), in order."""
+    def draw_blocks(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Iterate over (first index, pixels (n, T, H, W)) in order."""
         for first in range(0, self.count, BLOCK):
             indices = range(first, min(first + BLOCK, self.count))
             paths = [self.generator.path(self.split, index, self.frames) for index in indices]
@@ -79,22 +79,22 @@ class _Sequences:
             yield first, pixels
 
 
-def _npy(sequences: _Sequences, path: Path) -> None:
+def _write_npy(sequences: _SequenceStream, path: Path) -> None:
     count, frames, height, width = sequences.shape
     out = np.lib.format.open_memmap(path, "w+", np.uint8, (frames, count, height, width))
-    for first, pixels in sequences.blocks():
+    for first, pixels in sequences.draw_blocks():
         out[:, first : first + len(pixels)] = pixels.swapaxes(0, 1)
     out.flush()
 
 
-def _npz(sequences: _Sequences, path: Path) -> None:
+def _write_npz(sequences: _SequenceStream, path: Path) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": sequences.shape}
     with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("frames.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
-            for _, pixels in sequences.blocks():
+            for _, pixels in sequences.draw_blocks():
                 member.write(pixels.tobytes())
-        sides = {
+        labels = {
             "dims": np.array("nthw"),
             "units": np.array(sequences.generator.spec.units),
             "digit_index": np.stack([p.digit for p in sequences.paths]).astype(np.int32),
@@ -102,12 +102,12 @@ def _npz(sequences: _Sequences, path: Path) -> None:
             "left": np.stack([p.left for p in sequences.paths]).astype(np.int32),
             "seed": np.array(sequences.generator.seed),
         }
-        for name, values in sides.items():
+        for name, values in labels.items():
             with archive.open(f"{name}.npy", "w") as member:
                 np.lib.format.write_array(member, values, allow_pickle=False)
 
 
-def _zarr(sequences: _Sequences, path: Path) -> None:
+def _write_zarr(sequences: _SequenceStream, path: Path) -> None:
     import zarr.codecs
 
     count, *rest = sequences.shape
@@ -119,5 +119,5 @@ def _zarr(sequences: _Sequences, path: Path) -> None:
         compressors=[zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()],
         attributes={"dims": "nthw", "units": sequences.generator.spec.units},
     )
-    for first, pixels in sequences.blocks():
+    for first, pixels in sequences.draw_blocks():
         out[first : first + len(pixels)] = pixels

@@ -1,4 +1,4 @@
-"""Randomness as a pure function: each purpose, seed and key has its own stream, whoever asks and whenever."""
+"""Random streams: a pure function of purpose, seed and key, so that no order of calls changes a number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from framecast.errors import UsageError
 
 
 class Purpose(IntEnum):
-    """What a stream is for; no two purposes share numbers. The values are part of the results: never change one."""
+    """Purpose of a stream; no two purposes share numbers. The values are part of the results: never change one."""
 
     MOVING_MNIST = 1
     ORDER = 2
@@ -23,18 +23,18 @@ def random_stream(purpose: Purpose, seed: int, *key: int) -> np.random.Generator
     """Return the generator of (purpose, seed, key).
 
     Args:
-        purpose: what the numbers are for.
-        seed: the user's seed, 0 or more.
-        key: what else they depend on (an epoch, an index), each 0 or more.
+        purpose: use of the numbers.
+        seed: seed of the user, 0 or more.
+        key: further numbers that select a stream, such as epoch and index, each 0 or more.
     """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(purpose), *key)))
 
 
 def check_seed(seed: int) -> int:
-    """Return the seed.
+    """Check a seed, and return it.
 
     Raises:
-        UsageError: it is negative.
+        UsageError: the seed is negative.
     """
     if seed < 0:
         raise UsageError("seed", got=seed, expected="0 or more")

@@ -1,4 +1,4 @@
-"""Times of frames: parsed from names of files; order, gaps and duplicates of frames by their times."""
+"""Times of frames: read from names of files; order, gaps and duplicates of frames by their times."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def times_from_pattern(names: Sequence[str], pattern: str) -> Times:
         (names,), milliseconds, UTC.
 
     Raises:
-        UsageError: a directive that is not known, or twice there.
+        UsageError: an unknown directive, or one that occurs twice.
         InputError: a name that does not match.
     """
     expression = _compile_pattern(pattern)
@@ -61,8 +61,8 @@ def times_from_pattern(names: Sequence[str], pattern: str) -> Times:
 def times_from_names(names: Sequence[str], groups: Sequence[int] | None = None) -> Times | None:
     """Parse times in names by the usual spellings; None unless every name has one in the same spelling.
 
-    A date without a clock is a time only where it differs within each group; where files share it, they are the frames
-    of a day, and something else says their order.
+    A date without a clock is a time only where it differs within each group; files that share it are frames of one day,
+    and something else gives their order.
 
     Args:
         names: names of files.
@@ -133,14 +133,14 @@ REGULAR = 0.5
 ALIKE = 0.01
 """Share by which the steps of groups of files may differ."""
 LISTED_GAPS = 5
-"""Gaps that are listed one by one."""
+"""Largest number of gaps that a note lists one by one."""
 
 
 class Timeline(NamedTuple):
     """Order of frames in time, and the gaps between them."""
 
     order: NDArray[np.int64]
-    """Number of each frame that is used, counted over the files as they are."""
+    """Number of each frame that is used, counted over the files in their given order."""
     times: NDArray[Any] | None
     """Time of each frame in `order`, UTC; None where unknown."""
     runs: list[tuple[int, int]]
@@ -149,11 +149,11 @@ class Timeline(NamedTuple):
     """Last run of each group of files, from which a forecast goes on; index of `runs`."""
     step_minutes: float | None
     duplicates: int
-    """Frames that are left out, as one of that time is there."""
+    """Frames that are left out, as another has their time."""
     disorder: int
     """Frames that lay after a later one."""
     gaps: list[str]
-    """A line for each: where it is, and how long."""
+    """Position and length of each gap, one line each."""
     missing: int
     """Frames that would fill the gaps."""
 
@@ -178,9 +178,9 @@ class _Group(NamedTuple):
     breaks: NDArray[np.int64]
     """Indices of `order` after which a run begins anew."""
     steps: NDArray[np.float64]
-    """Length of each break, steps."""
+    """Length of each break, in steps."""
     step: float
-    """Seconds between frames; 0 where there is no telling."""
+    """Seconds between frames; 0 where unknown."""
     duplicates: int
     disorder: int
 
@@ -188,27 +188,27 @@ class _Group(NamedTuple):
 def order_frames(
     groups: Sequence[int], times: NDArray[Any] | None, clock: NDArray[np.float64] | None, step: float | None
 ) -> Timeline:
-    """Put frames in order.
+    """Put frames in order of time, and find gaps and duplicates.
 
     Args:
         groups: frames in each group (a folder, a video); windows never cross from one to the next.
-        times: time of each frame, or None.
+        times: time of each frame, UTC, or None.
         clock: instead of times, numbers that grow with time (a counter in names, seconds in a video), or None.
-        step: minutes between frames, where they are known; None to derive them from the times.
+        step: minutes between frames, where known; None to derive them from the times.
 
     Raises:
         InputError: groups of different steps.
     """
     seconds = None if times is None else (times - times.min()).astype("timedelta64[ms]").astype(np.float64) / 1000
-    usual = None if step is None else step * 60
-    if seconds is not None and usual is None:
-        usual = _find_common_step(np.split(seconds, np.cumsum(groups)[:-1]))
+    step_seconds = None if step is None else step * 60
+    if seconds is not None and step_seconds is None:
+        step_seconds = _find_common_step(np.split(seconds, np.cumsum(groups)[:-1]))
     order, runs, latest, gaps = [], [], [], []
     sorted_groups: list[_Group] = []
     at, index = 0, 0
     for count in groups:
         if seconds is not None:
-            group = _sort_group(seconds[at : at + count], usual, strict=True)
+            group = _sort_group(seconds[at : at + count], step_seconds, strict=True)
         elif clock is not None:
             group = _sort_group(clock[at : at + count], None, strict=False)
         else:
@@ -240,7 +240,8 @@ def order_frames(
 
 
 def _sort_group(clock: NDArray[np.float64], step: float | None, *, strict: bool) -> _Group:
-    order = np.argsort(clock, kind="stable")
+    """Sort the frames of a group; an irregular clock has gaps only where `strict`, as times do."""
+    order = np.argsort(clock, kind="stable")  # of frames of one time the first in the files stays
     sorted_clock = clock[order]
     fresh = np.concatenate([[True], np.diff(sorted_clock) > 0])
     disorder = int((np.diff(clock) < 0).sum())
@@ -257,24 +258,24 @@ def _sort_group(clock: NDArray[np.float64], step: float | None, *, strict: bool)
 
 
 def _find_common_step(groups: Sequence[NDArray[np.float64]]) -> float | None:
-    """Find the step that groups share, seconds; None where there is none. Short and irregular groups are left out of it.
+    """Find the step that groups share, seconds; None where no group has two frames. Irregular groups have no say.
 
     Raises:
         InputError: groups of different steps.
     """
-    all_steps, sure = [], []
+    all_steps, regular = [], []
     for clock in groups:
         steps = np.diff(np.unique(clock))
         if len(steps):
             usual = _find_usual_step(steps)
             all_steps.append(usual)
             near = np.abs(steps - usual) <= ALIKE * usual
-            sure += [usual] * bool(near.sum() > 1 and near.mean() >= REGULAR)
-    if sure and max(sure) > (1 + ALIKE) * min(sure):
-        got = f"frames {min(sure) / 60:g} to {max(sure) / 60:g} min apart in different folders"
+            regular += [usual] * bool(near.sum() > 1 and near.mean() >= REGULAR)
+    if regular and max(regular) > (1 + ALIKE) * min(regular):
+        got = f"frames {min(regular) / 60:g} to {max(regular) / 60:g} min apart in different folders"
         fix = "give folders of one step together, or say which step is meant with --step-minutes"
         raise InputError("times", got=got, expected="one step", fix=fix)
-    return float(np.median(sure or all_steps)) if all_steps else None
+    return float(np.median(regular or all_steps)) if all_steps else None
 
 
 def _find_usual_step(steps: NDArray[np.float64]) -> float:

@@ -18,7 +18,7 @@ _DEPTH = re.compile(r"mm\s*(?:per|/)\s*(\d{1,4}(?:\.\d{1,4})?)\s*min(?:utes?)?",
 
 
 def canonical_units(units: str) -> tuple[str, float]:
-    """Return framecast's name of the units, and the factor that turns values into them.
+    """Return the canonical name of units, and the factor that converts values to it.
 
     "dbz" is dBZ; "mm/hr", "mm h-1" are mm/h; "mm per 5 min" becomes mm/h with a factor of 12. Others stay as they are.
     """
@@ -34,10 +34,15 @@ def canonical_units(units: str) -> tuple[str, float]:
 
 
 def reflectivity_relation(units: str, z_r: ZR, name: str) -> DBZ | None:
-    """Choose how values become dBZ; None for values that are in dBZ.
+    """Choose the relation that converts values to dBZ; None for values in dBZ.
+
+    Args:
+        units: canonical units of the values.
+        z_r: name or coefficients (a, b) of Z = a R^b.
+        name: the file, for errors.
 
     Raises:
-        InputError: they are neither reflectivity nor rain rates.
+        InputError: the units are neither those of reflectivity nor of a rain rate.
     """
     if units == DBZ_UNITS:
         return None
@@ -48,13 +53,13 @@ def reflectivity_relation(units: str, z_r: ZR, name: str) -> DBZ | None:
 
 
 def target_units(spec: FrameSpec, grid: Grid) -> list[str]:
-    """Return the units of each target; those of the spec unless targets differ in theirs."""
+    """Return the units of each target: those of the grid where they differ, else those of the spec."""
     units = [canonical_units(unit)[0] for unit in grid.units]
     return units if len(units) == spec.targets and len(set(units)) > 1 else [spec.units] * spec.targets
 
 
 def has_mixed_units(spec: FrameSpec, grid: Grid) -> bool:
-    """Whether targets have different units, so that nothing of them can be added up."""
+    """Whether targets differ in their units, so that no sum over them has a meaning."""
     return len(set(target_units(spec, grid))) > 1
 
 
@@ -63,8 +68,8 @@ def target_spec(spec: FrameSpec, grid: Grid, index: int) -> FrameSpec:
 
     Args:
         spec: spec of frames with all targets.
-        grid: names and units of their variables.
-        index: number of the target.
+        grid: names and units of the variables.
+        index: index of the target.
     """
     low, high = spec.ranges[index] if spec.ranges else (spec.low, spec.high)
     update = {
@@ -81,7 +86,7 @@ def target_spec(spec: FrameSpec, grid: Grid, index: int) -> FrameSpec:
 
 
 def _name_target(spec: FrameSpec, grid: Grid, index: int) -> str:
-    """Name a target so that no other has its name."""
+    """Name a target; its number makes the name unique where several share it."""
     names = next((names for names in (spec.names, grid.variables) if len(names) == spec.targets), None)
     if names is None:
         return f"channel {index + 1}"

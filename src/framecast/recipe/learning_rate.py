@@ -1,4 +1,4 @@
-"""The learning rate as a closed form of the iteration, which counts from 1."""
+"""Learning-rate schedules: closed forms of the iteration, which counts from 1."""
 
 from __future__ import annotations
 
@@ -12,56 +12,63 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class _LearningRate(BaseModel):
+    """Interface of a learning-rate schedule."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def factor(self, iteration: int, total: int) -> float:
-        """What the base rate is multiplied with."""
+        """Compute the factor of the base rate.
+
+        Args:
+            iteration: 1 for the first.
+            total: iterations of the whole training.
+        """
         raise NotImplementedError
 
 
 class Constant(_LearningRate):
-    """Always the base rate."""
+    """Constant schedule: the base rate throughout."""
 
     kind: Literal["constant"] = "constant"
 
     def factor(self, iteration: int, total: int) -> float:
-        """1."""
+        """Return 1."""
         return 1.0
 
 
 class StepDecay(_LearningRate):
-    """Times `gamma` after every `every` iterations."""
+    """Step decay: the rate is multiplied by `gamma` after every `every` iterations."""
 
     kind: Literal["step"] = "step"
     every: Count
     gamma: Positive = 0.1
 
     def factor(self, iteration: int, total: int) -> float:
-        """gamma^floor((i - 1) / every)."""
+        """Compute gamma^floor((i - 1) / every)."""
         return self.gamma ** ((iteration - 1) // self.every)
 
 
 class Exponential(_LearningRate):
-    """Times `gamma` once every `every` iterations, smoothly."""
+    """Exponential decay: the rate falls by `gamma` within every `every` iterations, smoothly."""
 
     kind: Literal["exponential"] = "exponential"
     gamma: Positive = 0.9
     every: Count = 1000
 
     def factor(self, iteration: int, total: int) -> float:
-        """gamma^((i - 1) / every)."""
+        """Compute gamma^((i - 1) / every)."""
         return self.gamma ** ((iteration - 1) / self.every)
 
 
 class Cosine(_LearningRate):
-    """Linear warm-up over `warmup` iterations, then half a cosine down to `floor` times the base rate."""
+    """Cosine decay: linear warm-up over `warmup` iterations, then half a cosine down to `floor` times the base rate."""
 
     kind: Literal["cosine"] = "cosine"
     warmup: Annotated[int, Field(ge=0)] = 0
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def factor(self, iteration: int, total: int) -> float:
-        """Warm-up, then floor + (1 - floor) (1 + cos(pi progress)) / 2."""
+        """Compute i / warmup, then floor + (1 - floor) (1 + cos(pi progress)) / 2."""
         if iteration <= self.warmup:
             return iteration / self.warmup
         progress = (iteration - 1 - self.warmup) / max(1, total - self.warmup)
@@ -69,9 +76,9 @@ class Cosine(_LearningRate):
 
 
 class OneCycle(_LearningRate):
-    """Up from base / div to the base rate, then down to base / div / final_div, both half cosines (Smith, Topin 2017).
+    """One cycle: from base / div up to the base rate, then down to base / div / final_div, both by half a cosine.
 
-    https://arxiv.org/abs/1708.07120; the numbers of `torch.optim.lr_scheduler.OneCycleLR`.
+    Smith, Topin 2017, https://arxiv.org/abs/1708.07120; the numbers of `torch.optim.lr_scheduler.OneCycleLR`.
     """
 
     kind: Literal["one_cycle"] = "one_cycle"
@@ -80,15 +87,16 @@ class OneCycle(_LearningRate):
     final_div: Positive = 1e4
 
     def factor(self, iteration: int, total: int) -> float:
-        """Half a cosine up to the share `rise` of the training, half a cosine down."""
-        step, top, end = iteration - 1, self.rise * total - 1, total - 1
+        """Compute half a cosine up over the share `rise` of the training, then half a cosine down."""
+        step, top, end = iteration - 1, self.rise * total - 1, total - 1  # counted from 0, as torch does
         low, final = 1 / self.div, 1 / self.div / self.final_div
         if step <= top:
-            return _half_cosine(low, 1.0, step / max(top, 1e-9))
-        return _half_cosine(1.0, final, min(1.0, (step - top) / max(end - top, 1e-9)))
+            return _interpolate(low, 1.0, step / max(top, 1e-9))
+        return _interpolate(1.0, final, min(1.0, (step - top) / max(end - top, 1e-9)))
 
 
-def _half_cosine(start: float, end: float, progress: float) -> float:
+def _interpolate(start: float, end: float, progress: float) -> float:
+    """Interpolate along half a cosine; `progress` is 0 to 1."""
     return end + (start - end) / 2 * (1 + math.cos(math.pi * progress))
 
 

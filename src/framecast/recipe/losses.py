@@ -1,7 +1,7 @@
-"""What training makes small. Errors are summed over observed pixels only, and divided by their number in the whole batch.
+"""Reconstruction losses: errors summed over observed pixels, and divided by their number in the whole batch.
 
-The number is that of the batch over all processes and micro-batches: a batch may be shared in any way, and the sums of
-its parts' losses, and of their gradients, stay those of the whole.
+The number is that of the batch over all processes and micro-batches. So a batch may be divided in any way: the losses
+of its parts, and their gradients, add up to those of the whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from framecast.types import Frames, Valid
 
 
 class LossConfig(BaseModel):
-    """The loss of a recipe.
+    """Configuration of the loss.
 
     Args:
         kind: "mse", mean squared error; "l1l2", mean absolute plus mean squared error (PredRNN 2017).
@@ -33,27 +33,33 @@ class LossConfig(BaseModel):
 
 
 def count_observed(truth: Frames, valid: Valid | None) -> int:
-    """How many pixels of the frames to be predicted (all but the first) were observed."""
+    """Count the observed pixels of the frames to be predicted, all but the first.
+
+    Args:
+        truth: (B, T, C, H, W).
+        valid: (B, T, C, H, W), False where missing; None where nothing is.
+    """
     return truth[:, 1:].numel() if valid is None else int(valid[:, 1:].sum())
 
 
 def reconstruction_loss(
     config: LossConfig, prediction: Tensor, truth: Frames, valid: Valid | None, pixels: int | Tensor
 ) -> Tensor:
-    """The share of a (micro-)batch in the reconstruction loss.
+    """Compute the share of a (micro-)batch in the reconstruction loss.
 
     Args:
-        config: which loss.
+        config: kind and reduction of the loss.
         prediction: (B, T-1, C, H, W), of frames 1 to T-1, network units.
         truth: (B, T, C, H, W), network units; any value at missing pixels.
         valid: (B, T, C, H, W), False where missing.
-        pixels: observed pixels of the whole batch, see `observed`.
+        pixels: observed pixels of the whole batch, as `count_observed` gives them.
 
     Returns:
-        a number; the shares of all parts of a batch add up to its loss.
+        scalar, network units (squared, or mixed for l1l2); the shares of all parts of a batch add up to its loss.
     """
     difference = prediction - truth[:, 1:]
     if valid is not None:
+        # not times the mask: a missing pixel may be infinite, and 0 x inf is NaN
         difference = torch.where(valid[:, 1:], difference, 0)
     squares = difference.square().sum()
     absolutes = difference.abs().sum() if config.kind == "l1l2" else None

@@ -1,4 +1,4 @@
-"""Plain fields to frozen configurations: the first fault is named, with the nearest valid key where a key is unknown."""
+"""Parsing of plain fields into frozen configurations; errors name the first fault, and the nearest valid key."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def parse_config(kind: type[Config], fields: Mapping[str, Any], source: str) -> 
     """Make a configuration of its fields.
 
     Args:
-        kind: the configuration's class.
-        fields: plain values.
-        source: what names them in errors.
+        kind: class of the configuration.
+        fields: plain values by key.
+        source: name of their origin in errors.
 
     Raises:
         UsageError: an unknown key, or a value that does not fit.
@@ -30,7 +30,7 @@ def parse_config(kind: type[Config], fields: Mapping[str, Any], source: str) -> 
 
 
 def _explain(error: ValidationError, root: type[BaseModel], source: str) -> FramecastError:
-    """The first fault of a recipe, with the nearest valid key where a key is unknown."""
+    """Explain the first fault, with the nearest valid key where a key is unknown."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
@@ -41,16 +41,17 @@ def _explain(error: ValidationError, root: type[BaseModel], source: str) -> Fram
 
 
 def _list_keys(root: type[BaseModel], path: list[str]) -> list[str]:
-    """The keys that are valid under `path`, over all alternatives that stand there."""
+    """List the valid keys under `path`, of all alternatives that a union has there."""
     kinds = [root]
     for key in path:
         fields = [field for kind in kinds for name, field in kind.model_fields.items() if key in (name, field.alias)]
-        found = [inner for field in fields for inner in _list_models(field.annotation)]
-        kinds = found or kinds
+        # a tag of a union is no field: its alternatives stay
+        kinds = [inner for field in fields for inner in _list_models(field.annotation)] or kinds
     return sorted({field.alias or name for kind in kinds for name, field in kind.model_fields.items()})
 
 
 def _list_models(annotation: Any) -> list[type[BaseModel]]:
+    """List the models within an annotation, such as the members of a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in getattr(annotation, "__args__", ()) for model in _list_models(inner)]

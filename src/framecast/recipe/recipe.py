@@ -1,6 +1,6 @@
-"""Strict YAML and frozen models: all that decides a training, but what the data decides.
+"""Recipe of a training: strict YAML to frozen models and back.
 
-A recipe may leave out anything; an unknown key is an error that names the nearest valid one. There is no inheritance and
+A recipe may leave out any key; an unknown key is an error that names the nearest valid one. There is no inheritance and
 no interpolation. Channels, size and units come from the data and stand in no recipe.
 """
 
@@ -30,23 +30,24 @@ from framecast.transforms.normalize import Normalizer
 
 
 class Recipe(RecipeSection):
-    """A whole training.
+    """Recipe of a training: network, data, loss and schedules.
 
     Args:
-        model: the network.
-        patch: pixels of a patch's side.
-        context: frames in, or a time as in 50min; in the recipe of a run always frames.
-        horizon: frames out, or a time.
-        normalize: from raw units to the network's: the name of a kind whose numbers come from the data, or one of
-            `framecast.normalize`; what was fitted stands in the recipe of a run.
-        fill: what the network sees at missing pixels.
-        sampling: which frames it is fed in training; by default scheduled sampling, free for a network that is never fed
-            its own.
-        loss: what training makes small.
-        train: how to train.
-        validate: when to look at the validation split.
-        data: what to train on.
-        seed: of all that is random.
+        model: configuration of the network.
+        patch: side of a patch, pixels.
+        context: J, frames in, or a time as in 50min; in the recipe of a run always frames.
+        horizon: K, frames out, or a time.
+        normalize: map from raw units to the network's: a kind whose numbers come from the data, or one of
+            `framecast.transforms.normalize`; the recipe of a run holds the fitted numbers.
+        fill: values that the network gets at missing pixels.
+        mask_channel: whether the network gets one more channel, 1 where all channels were observed.
+        sampling: schedule of the true frames that the network is fed in training; by default scheduled sampling, free for
+            a network that is never fed its predictions.
+        loss: the loss that training minimises.
+        train: optimiser, arithmetic and checkpoints.
+        validate: when to validate, and by which score.
+        data: source, splits and crops of the frames.
+        seed: seed of all random numbers.
 
     Example:
         >>> import framecast
@@ -62,7 +63,7 @@ class Recipe(RecipeSection):
     normalize: Choice | Normalizer = "auto"
     fill: Fill = "low"
     mask_channel: bool = False
-    sampling: Sampling = Field(default_factory=lambda fields: _usual_sampling(fields.get("model")))
+    sampling: Sampling = Field(default_factory=lambda fields: _default_sampling(fields.get("model")))
     loss: LossConfig = LossConfig()
     train: TrainConfig = TrainConfig()
     validate_: ValidateConfig = Field(default=ValidateConfig(), alias="validate")
@@ -71,13 +72,13 @@ class Recipe(RecipeSection):
 
     @field_validator("model", mode="before")
     @classmethod
-    def _named(cls, value: Any) -> Any:
+    def _parse_model(cls, value: Any) -> Any:
         if isinstance(value, str):
             value = {"name": value}
         return make_model_config(value) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
-    def _schedule_fits(self) -> Recipe:
+    def _check_sampling(self) -> Recipe:
         self.sampling.check(self.train.steps)
         if not self.model.feeds_back and self.sampling.kind != "free":
             raise ValueError(
@@ -87,24 +88,24 @@ class Recipe(RecipeSection):
 
     @property
     def context(self) -> int:
-        """Frames in.
+        """J, frames in.
 
         Raises:
-            UsageError: it is a time, and no data have said yet how many frames that is.
+            UsageError: the context is a time, which data have not yet turned into frames.
         """
         return in_frames(self.context_, None, "context")
 
     @property
     def horizon(self) -> int:
-        """Frames out.
+        """K, frames out.
 
         Raises:
-            UsageError: as for `context`.
+            UsageError: the horizon is a time, which data have not yet turned into frames.
         """
         return in_frames(self.horizon_, None, "horizon")
 
     def resolved(self, dataset: DataSet) -> Recipe:
-        """The same with what these data decide: times in frames, and numbers that are fitted to training."""
+        """Return a copy with what the data decide: durations in frames, and the numbers of a fitted normalizer."""
         update: dict[str, Any] = {"context_": dataset.context, "horizon_": dataset.horizon}
         normalizer = dataset.normalizer(self.normalize)
         if getattr(normalizer, "channels", None) is not None:
@@ -112,11 +113,12 @@ class Recipe(RecipeSection):
         return self.model_copy(update=update)
 
     def identity(self) -> dict[str, Any]:
-        """What decides the numbers of a training; the rest may change when it is resumed."""
+        """Fields that decide the numbers of a training; all others may change when it is resumed."""
         content = self.model_dump(mode="json", by_alias=True)
         for key in FREE:
             del content["train"][key]
-        source = content["data"].pop("source")  # its fingerprint counts, and what is said of each file
+        # the fingerprint of the data counts, not their path; of several files also the options of each
+        source = content["data"].pop("source")
         if not isinstance(source, str):
             content["data"]["files"] = [{**file, "path": None} for file in source]
         return content
@@ -135,15 +137,18 @@ class Recipe(RecipeSection):
         return yaml.safe_dump(content, sort_keys=False, width=100)
 
 
-def _usual_sampling(model: ModelConfig | None) -> Sampling:
+def _default_sampling(model: ModelConfig | None) -> Sampling:
     return ScheduledSampling() if model is None or model.feeds_back else Free()
 
 
 def make_model_config(fields: dict[str, Any]) -> ModelConfig:
-    """Build a network's configuration from its fields; `name` is a registered one or `package.module:Class`.
+    """Make the configuration of a network.
+
+    Args:
+        fields: fields of the configuration; `name` is a registered one or `package.module:Class`.
 
     Raises:
-        UsageError: unknown name, or fields that the network does not have.
+        UsageError: an unknown name, or fields that the network does not have.
     """
     name = str(fields.get("name", ""))
     rest = {key: value for key, value in fields.items() if key != "name"}
@@ -167,8 +172,8 @@ def read_recipe(
     Args:
         source: a YAML file, or the name of a network, which stands for a recipe of defaults.
         overrides: `key.key=value`, the value in YAML; later ones win.
-        values: `key.key` to a value, applied last.
-        must_be_model: whether a file is refused.
+        values: value by `key.key`, applied last.
+        must_be_model: whether `source` may only be the name of a network.
 
     Raises:
         UsageError: no such file or network, no YAML, an unknown key, a value that does not fit.
@@ -182,7 +187,7 @@ def read_recipe(
     if source in MODELS or must_be_model or (":" in source and not Path(source).exists()):
         content: Any = {"model": {"name": source}}
     else:
-        content = _parsed(_text(source), source)
+        content = _parse_yaml(_read_text(source), source)
         content = {} if content is None else content
     if not isinstance(content, dict):
         raise UsageError(source, got=type(content).__name__, expected="a mapping of keys to values")
@@ -190,9 +195,9 @@ def read_recipe(
         path, equals, text = override.partition("=")
         if not equals:
             raise UsageError("--set", got=override, expected="key.key=value, for example train.lr=3e-4")
-        _put(content, path.strip(), _parsed(text, f"--set {override}"))
+        _set_value(content, path.strip(), _parse_yaml(text, f"--set {override}"))
     for path, value in (values or {}).items():
-        _put(content, path, value)
+        _set_value(content, path, value)
     return parse_config(Recipe, content, source)
 
 
@@ -201,13 +206,14 @@ def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | Sequ
 
     Args:
         path: recipe.yaml of a run.
-        overrides: as for `read_recipe`.
+        overrides: `key.key=value`, the value in YAML; later ones win.
         model: `package.module:Class` that the user trusts, or several.
 
     Raises:
-        UsageError: as for `read_recipe`, or the network is another one than the user named.
+        UsageError: no such file, no YAML, an unknown key, a value that does not fit, or a foreign network that the user
+            did not name.
     """
-    content = _parsed(_text(str(path)), str(path))
+    content = _parse_yaml(_read_text(str(path)), str(path))
     section = content.get("model") if isinstance(content, dict) else None
     name = str(section.get("name") if isinstance(section, dict) else section)
     if ":" in name and name not in ([model] if isinstance(model, str) else model or ()):
@@ -220,17 +226,17 @@ def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Re
     """Read the recipe of a run; a folder that is no run, such as a saved model, has the default one.
 
     Args:
-        run: the folder.
-        model: the network's class, if it is not one of framecast's.
+        run: folder of the run.
+        model: class of the network's configuration, if it is not one of framecast's.
 
     Raises:
-        UsageError: as for `read_run_recipe`.
+        UsageError: a recipe that cannot be used, or that names a foreign network other than `model`.
     """
     path, name = Path(run) / "recipe.yaml", None if model is None else f"{model.__module__}:{model.__qualname__}"
     return read_run_recipe(path, model=name) if path.is_file() else Recipe()
 
 
-def _text(source: str) -> str:
+def _read_text(source: str) -> str:
     path = Path(source)
     if not path.is_file():
         fix = f"networks: {', '.join(MODELS)}"
@@ -241,29 +247,30 @@ def _text(source: str) -> str:
         raise UsageError(source, got=str(error), expected="a text file") from error
 
 
-def _parsed(text: str, source: str) -> Any:
+def _parse_yaml(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UsageError(source, got=" ".join(str(error).split()), expected="YAML") from error
 
 
-def _put(content: dict[str, Any], path: str, value: Any) -> None:
+def _set_value(content: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at `key.key` in place; sections that do not exist are made."""
     *parents, last = path.split(".")
     for key in parents:
         inner = content.get(key)
         if key == "model" and isinstance(inner, str):
-            inner = {"name": inner}
+            inner = {"name": inner}  # `model: convlstm` is short for its name
         content[key] = inner if isinstance(inner, dict) else {}
         content = content[key]
     content[last] = value
 
 
 def import_class(name: str) -> type[ModelConfig]:
-    """The class that `package.module:Class` names.
+    """Import the class that `package.module:Class` names.
 
     Raises:
-        UsageError: there is none, or it is not derived from ModelConfig.
+        UsageError: no such class, or one that is not derived from ModelConfig.
     """
     module, _, attribute = name.partition(":")
     try:
@@ -276,12 +283,12 @@ def import_class(name: str) -> type[ModelConfig]:
 
 
 def foreign(recipe: Recipe) -> type[ModelConfig] | None:
-    """The class of a recipe's network where it is not framecast's own."""
+    """Return the class of a network's configuration where it is foreign; None for a network of framecast."""
     kind = type(recipe.model)
     return None if kind in MODELS.values() else kind
 
 
 def foreign_name(recipe: Recipe) -> str | None:
-    """The import path `package.module:Class` of a recipe's network where it is not framecast's own."""
+    """Return the import path `package.module:Class` of a foreign network; None for a network of framecast."""
     kind = foreign(recipe)
     return None if kind is None else f"{kind.__module__}:{kind.__qualname__}"

@@ -16,13 +16,13 @@ from framecast.recipe.recipe import Recipe
 from framecast.types import FrameSpec
 
 OF_ANY_FILE = ("colour", "shrink", "scale", "z_r", "max_missing")
-"""Fields that are taken over from the training for any file."""
+"""Fields that any file takes over from the training."""
 OF_ONE_FILE = ("variable", "units", "missing")
 """Fields that a recipe may give one of several files."""
 OF_THE_SAME_FILE = ("variable", "dims", "times", "missing", "units", "step_minutes")
-"""Fields that are taken over for a file of the training only."""
+"""Fields that only a file of the training takes over."""
 IF_SILENT = ("units", "missing")
-"""Fields that are taken over where neither the user nor the file gives them."""
+"""Fields that are taken over where neither the user nor the file states them."""
 
 
 def open_as_trained(
@@ -30,32 +30,33 @@ def open_as_trained(
 ) -> tuple[DataConfig, StoredArray | None]:
     """Open a file with the reading options of a training, unless the user gives others.
 
-    A file of the training is read as it was read then. Of others pictures are grey, pixels averaged, rain rates in dBZ,
-    frames left out and channels used as there; units and the code of missing pixels are those of the training where the
-    file does not tell.
+    A file of the training is read with all options of the training. Another file takes over colour, averaging, dBZ, the
+    limit of missing pixels and the channels; units and the missing code where it states none.
 
     Args:
-        recipe: of the training.
+        recipe: recipe of the training.
         data: fields of a DataConfig that the user gives, the source among them.
-        model: what the model takes; None for a baseline, which takes what the recipe says.
+        model: spec of the frames that the model takes; None for a baseline, which takes the channels of the recipe.
 
     Returns:
-        the configuration, and the array that was opened by it; None for generated data.
+        the configuration, and the array that it opened; None for generated data.
 
     Raises:
         InputError: a file that cannot be read.
         UsageError: the variables of the training in another order, or fields that do not fit.
     """
-    config = parse_config(DataConfig, data if data["source"] == MOVING_MNIST else _fields(recipe, data, model), "data")
+    fields = data if data["source"] == MOVING_MNIST else _merge_fields(recipe, data, model)
+    config = parse_config(DataConfig, fields, "data")
     if config.source == MOVING_MNIST:
         return config, None
     stored = open_stored(config)
+    # only now is it known what the file states
     silent = [name for name in IF_SILENT if getattr(config, name) is None and getattr(stored.attributes, name) is None]
     return config.model_copy(update={name: getattr(recipe.data, name) for name in silent}), stored
 
 
-def _fields(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None) -> dict[str, Any]:
-    """Fields of a DataConfig: those of the training that suit the file, under those of the user."""
+def _merge_fields(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None) -> dict[str, Any]:
+    """Merge fields of a DataConfig: those of the user, else those of the training that suit the file."""
     trained = recipe.data
     file = _find_file(trained, data["source"])
     names = (*OF_ANY_FILE, *(OF_THE_SAME_FILE if file is not None else ()))
@@ -71,13 +72,14 @@ def _fields(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None) -> di
 
 
 def _find_file(trained: DataConfig, source: str) -> FileConfig | None:
-    """The file of the training that a path is; None for another."""
+    """Find the file of the training that a path names; None for another file."""
     files = [FileConfig(path=trained.source)] if isinstance(trained.source, str) else trained.source
     path = Path(source).resolve()
     return next((file for file in files if Path(file.path).resolve() == path), None)
 
 
-def _check_order(trained: str | None, asked: str | None) -> None:
-    before, now = ([] if names is None else names.split(",") for names in (trained, asked))
+def _check_order(trained: str | None, requested: str | None) -> None:
+    """Refuse the variables of the training in another order: they would become other channels."""
+    before, now = ([] if names is None else names.split(",") for names in (trained, requested))
     if before != now and sorted(before) == sorted(now):
-        raise UsageError("--var", got=asked, expected=f"{trained}, the order of the training")
+        raise UsageError("--var", got=requested, expected=f"{trained}, the order of the training")

@@ -1,6 +1,6 @@
-"""Which steps of a rollout are fed the true frame in training, as closed forms of the iteration: nothing is carried.
+"""Sampling schedules: the steps of a rollout that are fed true frames in training, as closed forms of the iteration.
 
-Iterations count from 1. Every draw is a pure function of (seed, iteration): resuming, or sharing a batch among
+Iterations count from 1. Every draw is a pure function of (seed, iteration): resuming, or dividing a batch among
 processes, changes nothing. A draw is made for the whole batch of an iteration; each process takes its rows.
 """
 
@@ -17,64 +17,68 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from framecast.types import Known
 
 _STREAM = 0x5A3D
+"""First number of the seeds of these draws; part of the results."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 OFFICIAL_SHARE = 50_000 / 80_000
-"""The share of its iterations that the official training takes to end its schedules."""
+"""Share of its iterations after which the official training ends its schedules."""
 
 
 class _Schedule(BaseModel):
+    """Interface of a sampling schedule."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
-        """The probability that the true frame is fed at (context, horizon) steps.
+        """Compute the probability that the true frame is fed, at (context, horizon) steps.
 
         Args:
             iteration: 1 for the first.
-            total: iterations of the whole training, for schedules whose length is not given.
+            total: iterations of the whole training, of which a schedule without a length takes its share.
         """
         raise NotImplementedError
 
     def check(self, total: int) -> None:
-        """Whether the schedule fits into a training of `total` iterations.
+        """Check that the schedule fits into a training of `total` iterations.
 
         Raises:
-            ValueError: it does not.
+            ValueError: the schedule is longer, or ends before it begins.
         """
 
     def known(self, iteration: int, total: int, *, seed: int, batch: int, context: int, frames: int) -> Known:
-        """Draw which steps are fed true frames.
+        """Draw the steps that are fed true frames.
 
         Args:
             iteration: 1 for the first.
             total: iterations of the whole training.
-            seed: of the run.
+            seed: seed of the run.
             batch: sequences of the iteration, over all processes.
             context: J, true frames of a forecast.
             frames: T, frames of a sequence.
 
         Returns:
-            (batch, T - 1). Each entry is drawn by itself; step 0 is always true.
+            (batch, T - 1), True where the true frame is fed. Entries are independent; step 0 is always True.
         """
         encoder, decoder = self.probabilities(iteration, total)
-        draw = np.random.default_rng([_STREAM, seed, iteration])
-        # The order of the official code: first all of the encoder's draws, then the decoder's.
-        first: NDArray[np.bool_] = draw.random((batch, context - 1)) < encoder
-        second: NDArray[np.bool_] = draw.random((batch, frames - context - 1)) < decoder
+        generator = np.random.default_rng([_STREAM, seed, iteration])
+        # the order of the official code: first all of the encoder's draws, then the decoder's
+        past: NDArray[np.bool_] = generator.random((batch, context - 1)) < encoder
+        future: NDArray[np.bool_] = generator.random((batch, frames - context - 1)) < decoder
         start = np.ones((batch, 1), dtype=bool)
-        return torch.from_numpy(np.concatenate([start, first, second], 1))
+        return torch.from_numpy(np.concatenate([start, past, future], 1))
 
 
 class ScheduledSampling(_Schedule):
-    """The context is true; of the horizon, ever fewer frames are (Bengio et al. 2015, https://arxiv.org/abs/1506.03099).
+    """Scheduled sampling: the context is true; in the horizon true frames become ever rarer.
 
-    Curves of the probability at iteration i: linear, max(floor, start - rate i); exponential, k^i with k < 1; inverse
-    sigmoid, k / (k + exp(i / k)) with k >= 1. From iteration `stop` on it is `floor`.
+    Bengio et al. 2015, https://arxiv.org/abs/1506.03099. Curves of the probability at iteration i: linear,
+    max(floor, start - rate i); exponential, k^i with k < 1; inverse sigmoid, k / (k + exp(i / k)) with k >= 1. From
+    iteration `stop` on it is `floor`.
 
     Args:
         stop: the iteration from which on the probability is `floor`; by default 5/8 of the training, the official
             share (50,000 of 80,000).
-        rate: of the linear curve; by default it falls from `start` to `floor` at `stop`. Officially 2e-5.
-        k: of the other curves; by default they reach about 1 % at `stop`.
+        rate: slope of the linear curve; by default it falls from `start` to `floor` at `stop`. Officially 2e-5.
+        k: constant of the other curves; by default they reach about 1 % at `stop`.
     """
 
     kind: Literal["scheduled"] = "scheduled"
@@ -86,7 +90,7 @@ class ScheduledSampling(_Schedule):
     stop: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> ScheduledSampling:
+    def _check_curve(self) -> ScheduledSampling:
         if self.floor > self.start:
             raise ValueError(f"floor, start: got {self.floor}, {self.start}, expected floor <= start")
         if self.curve != "linear" and "start" in self.model_fields_set and self.start != 1:
@@ -102,7 +106,7 @@ class ScheduledSampling(_Schedule):
         return self
 
     def probability(self, iteration: int, total: int) -> float:
-        """The probability of truth within the horizon."""
+        """Compute the probability of a true frame within the horizon."""
         stop = self.stop or max(1, round(OFFICIAL_SHARE * total))
         if iteration >= stop:
             return self.floor
@@ -112,15 +116,15 @@ class ScheduledSampling(_Schedule):
         if self.curve == "exponential":
             return max(self.floor, (self.k or 0.01 ** (1 / stop)) ** iteration)
         k = self.k or max(1.0, stop / 12)
-        return max(self.floor, k / (k + math.exp(min(iteration / k, 700.0))))
+        return max(self.floor, k / (k + math.exp(min(iteration / k, 700.0))))  # math.exp overflows from 710 on
 
     def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
-        """(1, probability)."""
+        """Return 1 for the context, and the curve's probability for the horizon."""
         return 1.0, self.probability(iteration, total)
 
 
 class ReverseScheduledSampling(_Schedule):
-    """The context starts half predicted and becomes true, the horizon starts half true and becomes predicted.
+    """Reverse scheduled sampling: the context becomes true, the horizon predicted; both start half true.
 
     With s = iteration - step_1, encoder from `step_1` to `step_2`: exponential 1 - (1 - start) exp(-s / alpha), the
     official curve; linear start + (1 - start) s / (step_2 - step_1); sigmoid
@@ -130,9 +134,9 @@ class ReverseScheduledSampling(_Schedule):
     Wang et al.: PredRNN, TPAMI 2022, section 3.4, https://arxiv.org/abs/2103.09504.
 
     Args:
-        step_1: by default 5/16 of the training (officially 25,000 of 80,000).
-        step_2: by default 5/8 of the training (officially 50,000 of 80,000).
-        alpha: by default a tenth of step_2 - step_1 (officially 2,500).
+        step_1: first iteration of the curves; by default 5/16 of the training (officially 25,000 of 80,000).
+        step_2: last iteration of the curves; by default 5/8 of the training (officially 50,000 of 80,000).
+        alpha: time scale of the curve, iterations; by default a tenth of step_2 - step_1 (officially 2,500).
     """
 
     kind: Literal["reverse"] = "reverse"
@@ -143,25 +147,30 @@ class ReverseScheduledSampling(_Schedule):
     alpha: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
-    def _ordered(self) -> ReverseScheduledSampling:
+    def _check_order(self) -> ReverseScheduledSampling:
         if self.step_1 is not None and self.step_2 is not None and self.step_1 >= self.step_2:
             raise ValueError(f"step_1, step_2: got {self.step_1}, {self.step_2}, expected step_1 < step_2")
         return self
 
-    def _steps(self, total: int) -> tuple[int, int]:
+    def _resolve_steps(self, total: int) -> tuple[int, int]:
+        """Resolve (step_1, step_2) for a training of `total` iterations."""
         second = self.step_2 or max(1, round(OFFICIAL_SHARE * total))
         return (second // 2 if self.step_1 is None else self.step_1), second
 
     def check(self, total: int) -> None:
-        """See the base class."""
-        first, second = self._steps(total)
+        """Check that step_1 lies before step_2 in a training of `total` iterations.
+
+        Raises:
+            ValueError: step_1 does not.
+        """
+        first, second = self._resolve_steps(total)
         if first >= second:
             fix = "give step_2 too, or lower step_1"
             raise ValueError(f"step_1: got {first}, expected less than step_2, which is {second} here; {fix}")
 
     def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
-        """(encoder, decoder)."""
-        first, second = self._steps(total)
+        """Compute the probabilities of the encoder (context) and the decoder (horizon)."""
+        first, second = self._resolve_steps(total)
         alpha = self.alpha or max(1.0, (second - first) / 10)
         if iteration < first:
             return self.start, self.start
@@ -177,12 +186,12 @@ class ReverseScheduledSampling(_Schedule):
 
 
 class Free(_Schedule):
-    """As at test time: the context is true, the horizon predicted."""
+    """Free running, as at test time: the context is true, the horizon predicted."""
 
     kind: Literal["free"] = "free"
 
     def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
-        """(1, 0)."""
+        """Return 1 for the context, 0 for the horizon."""
         return 1.0, 0.0
 
 
@@ -192,7 +201,7 @@ class Forced(_Schedule):
     kind: Literal["forced"] = "forced"
 
     def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
-        """(1, 1)."""
+        """Return 1 for the context and the horizon."""
         return 1.0, 1.0
 
 
@@ -200,10 +209,10 @@ Sampling = Annotated[ScheduledSampling | ReverseScheduledSampling | Free | Force
 
 
 def sampling_end(sampling: Sampling, total: int) -> int | None:
-    """The iteration from which on the share of true frames no longer changes; None where it never does, or always.
+    """Find the iteration from which on the share of true frames is constant; None if it is from the start, or never.
 
     Args:
-        sampling: a schedule.
+        sampling: the schedule.
         total: iterations of the training.
     """
     final = sampling.probabilities(total, total)

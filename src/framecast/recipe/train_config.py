@@ -1,4 +1,4 @@
-"""How a recipe trains and validates."""
+"""Training and validation sections of a recipe."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ FREE = (
     "checkpoint_minutes",
     "keep",
 )
-"""Keys of `train` that do not decide the numbers."""
+"""Keys of `train` that change no number, and so may change when a run is resumed."""
 
 
 class RecipeSection(BaseModel):
-    """A part of a recipe: frozen, and an unknown key is an error."""
+    """Section of a recipe: frozen; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TrainConfig(RecipeSection):
-    """How to train.
+    """Optimiser, arithmetic, memory and checkpoints of a training.
 
     Args:
         steps: iterations; with time_reversal "step" each makes two updates, as in the official code.
         batch_size: sequences per iteration over all processes and micro-batches.
         accumulate: micro-batches per iteration and process, for less memory.
         lr: base learning rate of Adam.
-        lr_schedule: its course over the iterations.
-        betas: of Adam.
-        eps: of Adam.
+        lr_schedule: factor of the learning rate over the iterations.
+        betas: decay rates of Adam's two moments.
+        eps: Adam's addend to the denominator.
         clip: largest norm of the gradient; null for none, as published.
         ema: decay of a running average of the weights, which is then validated and saved; null for none.
         time_reversal: "off"; "step", a second update on the same batch backward in time (official); "augment", each
             sequence backward with probability 1/2.
         dtype: arithmetic of the forward pass: fp32, bf16 or fp16 (autocast; weights stay fp32).
-        precision: of fp32: "highest"; "high", fast kernels or TF32; "auto", "high" on a CPU and "highest" on a GPU.
+        precision: rounding of fp32: "highest"; "high", fast kernels or TF32; "auto", "high" on a CPU, "highest" on a GPU.
         memory: "fast"; "low" keeps states only and computes gates again in the backward pass: less memory, same bits.
         compile: whether `torch.compile` makes kernels of the network's step in time (on CUDA replayed as graphs): fewer
             launches, after minutes of compiling. Sums are rounded otherwise, as they are on another device. Only
@@ -53,8 +53,8 @@ class TrainConfig(RecipeSection):
         workers: processes that prepare batches; they change no number.
         log_every: iterations between lines of events.jsonl.
         checkpoint_every: iterations between checkpoints.
-        checkpoint_minutes: time after which one is saved anyway, so that slow iterations are not lost either.
-        keep: how many checkpoints to keep; the older ones of this run are removed.
+        checkpoint_minutes: minutes after which a checkpoint is saved anyway, so that slow iterations are not lost.
+        keep: number of checkpoints to keep; older ones of this run are removed.
     """
 
     steps: Count = 10_000
@@ -80,7 +80,7 @@ class TrainConfig(RecipeSection):
     @model_validator(mode="before")
     @classmethod
     def _drop_cuda_graphs(cls, fields: Any) -> Any:
-        # Every recipe of 0.1.0 has the key; it decided no number. Only who insisted on it needs to know.
+        # every recipe of 0.1.0 has the key, which changed no number; only who insisted on it needs to know
         if not isinstance(fields, dict) or "cuda_graphs" not in fields:
             return fields
         if fields["cuda_graphs"] == "on":
@@ -89,14 +89,15 @@ class TrainConfig(RecipeSection):
 
 
 class ValidateConfig(RecipeSection):
-    """When to look at the validation split, and what follows.
+    """Validation during training: how often, on which windows, by which score.
 
     Args:
         every: iterations between validations.
-        sequences: how many of its windows to score; null for all.
-        metric: one whose mean over lead times decides which model is the best; csi and its kin with one threshold.
-        thresholds: of csi and its kin, in raw units; all are written to the log.
-        patience: validations without a better score after which training ends; null for never.
+        sequences: windows of the validation split that are scored, spread evenly; null for all.
+        metric: metric whose mean over lead times decides which model is the best; csi and other event scores with one
+            threshold.
+        thresholds: thresholds of event scores, raw units; the scores of all are logged.
+        patience: validations without a better score after which training ends; null for no such end.
     """
 
     every: Count = 500

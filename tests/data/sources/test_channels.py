@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from framecast.cli import app
 from framecast.data import DataConfig, FileSource, open_data
-from framecast.data.sources.channels import calendar_values
+from framecast.data.sources.channels import compute_calendar
 from framecast.devices import Launch
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.prepare import EvaluationOptions, evaluate_run
@@ -202,7 +202,7 @@ def test_a_saved_model_knows_its_channels(tmp_path: Path, spec: FrameSpec) -> No
 
 def test_hour_and_day() -> None:
     times = np.array(["2020-01-01T00:00", "2020-07-01T06:00", "2021-12-31T18:00"], "datetime64[m]")
-    got = calendar_values(times, ["hour", "day"])
+    got = compute_calendar(times, ["hour", "day"])
     np.testing.assert_allclose(got[:, :2], [[0, 1], [1, 0], [-1, 0]], atol=1e-6)
     parts = np.array([0, (182 + 0.25) / 366, (364 + 0.75) / 365]) * 2 * np.pi
     np.testing.assert_allclose(got[:, 2:], np.stack([np.sin(parts), np.cos(parts)], 1), atol=1e-6)

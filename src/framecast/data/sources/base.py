@@ -28,7 +28,7 @@ class Source(Protocol):
 
     @property
     def latest(self) -> Sequence[int]:
-        """Sequences after which nothing more is known: what a forecast of the future goes on from."""
+        """Last sequence of each group of files (or each sequence of an array): a forecast of the future continues it."""
 
     @property
     def lengths(self) -> Sequence[int]:
@@ -44,7 +44,7 @@ class Source(Protocol):
 
     @property
     def origins(self) -> Sequence[tuple[object, int]]:
-        """(recording that it is a piece of, index of its first frame there) of each sequence.
+        """(parent recording, index of its first frame there) of each sequence.
 
         Where times are not known, pieces of one recording are at least as far apart as these indices.
         """
@@ -59,10 +59,10 @@ class Source(Protocol):
 
     @property
     def notes(self) -> list[str]:
-        """What was found or assumed, one short line each: nothing is guessed silently."""
+        """Properties that were read or assumed, one short line each: nothing is guessed silently."""
 
     def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
-        """Frames start..stop-1 of a sequence, raw units; of all pixels, or of an area.
+        """Frames start..stop-1 of a sequence, raw units: all pixels, or an area.
 
         Raises:
             InputError: no such frames, or they cannot be read.

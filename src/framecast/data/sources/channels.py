@@ -14,18 +14,18 @@ from framecast.errors import InputError
 from framecast.types import Channel, FrameSpec, Grid
 
 
-def calendar_channels(cycles: Sequence[Cycle]) -> tuple[Channel, ...]:
-    """Two channels for each cycle, sine and cosine."""
+def make_calendar_channels(cycles: Sequence[Cycle]) -> tuple[Channel, ...]:
+    """Describe the calendar channels: for each cycle its sine and its cosine."""
     names = [f"{cycle}_{wave}" for cycle in cycles for wave in ("sin", "cos")]
     return tuple(Channel(name=name, low=-1.0, high=1.0, calendar=True) for name in names)
 
 
-def calendar_values(times: NDArray[Any], cycles: Sequence[Cycle]) -> NDArray[np.float32]:
-    """Sine and cosine of the angle in each cycle: 0 at midnight UTC, or at the beginning of the year.
+def compute_calendar(times: NDArray[Any], cycles: Sequence[Cycle]) -> NDArray[np.float32]:
+    """Compute sine and cosine of the angle in each cycle: 0 at midnight UTC, or at the beginning of the year.
 
     Args:
         times: (T,), UTC.
-        cycles: which.
+        cycles: "hour" of the day, "day" of the year.
 
     Returns:
         (T, 2 x cycles), sine and cosine in turn.
@@ -34,6 +34,7 @@ def calendar_values(times: NDArray[Any], cycles: Sequence[Cycle]) -> NDArray[np.
     waves = []
     for cycle in cycles:
         begin = moments.astype("datetime64[D]" if cycle == "hour" else "datetime64[Y]")
+        # the true length of this day or year: a leap year has 366 days
         end = (begin + 1).astype("datetime64[ms]")
         begin = begin.astype("datetime64[ms]")
         angle = 2 * np.pi * ((moments - begin) / (end - begin))
@@ -45,67 +46,67 @@ class ChannelUnits(NamedTuple):
     """Units of the targets of a file, and the factor of each channel."""
 
     name: str
-    """Of the targets; 1 where they differ."""
+    """Canonical units of the targets; 1 where they differ."""
     factors: tuple[float, ...]
-    """By channel of the file: raw value = value in the file's units x factor."""
+    """Factor of each channel of the file: raw value = value in the file's units x factor."""
     notes: list[str]
-    """What was found or assumed, one line each."""
+    """Units that were read, assumed or converted, one line each."""
 
 
 def resolve_units(
-    given: str | None, stated: str | None, by_channel: Sequence[str], roles: ChannelRoles | None, count: int
+    requested: str | None, stated: str | None, by_channel: Sequence[str], roles: ChannelRoles | None, count: int
 ) -> ChannelUnits:
-    """Units of the targets, and each channel's own factor.
+    """Decide the units of the targets, and the factor of each channel.
 
     Args:
-        given: by the user, of the targets; over what the file says.
-        stated: by the file, of all channels.
-        by_channel: by the file, of each; empty, or of another length, where it says none.
+        requested: units of the targets that the user gives; they go before those in the file.
+        stated: units that the file states for all channels.
+        by_channel: units that the file states for each channel; empty, or of another length, where it states none.
         roles: which channels are targets; None where all are.
         count: channels of the file.
     """
-    spelled = list(by_channel) if len(by_channel) == count else [stated or ""] * count
+    units = list(by_channel) if len(by_channel) == count else [stated or ""] * count
     targets = range(count) if roles is None else roles.targets
-    file = list(dict.fromkeys(filter(None, (spelled[channel] for channel in targets))))
-    if given is not None:
+    in_file = list(dict.fromkeys(filter(None, (units[channel] for channel in targets))))
+    if requested is not None:
         for channel in targets:
-            spelled[channel] = given
-    names = list(dict.fromkeys(canonical_units(spelled[channel])[0] for channel in targets))
+            units[channel] = requested
+    names = list(dict.fromkeys(canonical_units(units[channel])[0] for channel in targets))
     notes = []
-    if given is None and not file:
+    if requested is None and not in_file:
         notes.append("units: not said, taken as 1")
-    if given is not None and file and {canonical_units(one) for one in file} != {canonical_units(given)}:
-        notes.append(f"units: {given} as given; the file says {', '.join(file)}")
+    if requested is not None and in_file and set(map(canonical_units, in_file)) != {canonical_units(requested)}:
+        notes.append(f"units: {requested} as given; the file says {', '.join(in_file)}")
     if len(names) > 1:
         notes.append(f"units: {', '.join(names)} by channel; one value range serves them all")
-    for one in dict.fromkeys(spelled):
-        name, factor = canonical_units(one)
+    for unit in dict.fromkeys(units):
+        name, factor = canonical_units(unit)
         if factor != 1:
-            notes.append(f"units: {one} turned into {name}, values times {factor:g}")
-    return ChannelUnits(names[0] if len(names) == 1 else "1", tuple(canonical_units(one)[1] for one in spelled), notes)
+            notes.append(f"units: {unit} turned into {name}, values times {factor:g}")
+    return ChannelUnits(names[0] if len(names) == 1 else "1", tuple(canonical_units(unit)[1] for unit in units), notes)
 
 
 class ChannelRoles(NamedTuple):
-    """Numbers of channels in the file."""
+    """Indices of the file's channels by the part they play in a forecast."""
 
     targets: tuple[int, ...]
     past: tuple[int, ...]
     covariates: tuple[int, ...]
     calendar: tuple[Cycle, ...]
     names: tuple[str, ...]
-    """Of all channels of the file; their numbers where it gives none."""
+    """Name of each channel of the file; its number where the file has no names."""
 
     @property
     def order(self) -> list[int]:
-        """Channels of the file as windows have them."""
+        """Indices of the file's channels in the order of windows: targets, past, covariates."""
         return [*self.targets, *self.past, *self.covariates]
 
 
 def resolve_roles(config: DataConfig, grid: Grid, count: int) -> ChannelRoles | None:
-    """Look up what was said about channels; None where nothing was, and all are targets.
+    """Decide which channels are targets, covariates, or known in the past only; None where all are targets.
 
     Args:
-        config: targets, covariates, calendar.
+        config: its targets, covariates and calendar.
         grid: names of the file's channels, and its calendar.
         count: channels of the file.
 
@@ -119,11 +120,11 @@ def resolve_roles(config: DataConfig, grid: Grid, count: int) -> ChannelRoles | 
         got = f"times of the calendar {grid.calendar}"
         raise InputError("data.calendar: day", got=got, expected="the standard calendar", fix="leave day out")
     names = grid.variables if len(grid.variables) == count else tuple(map(str, range(count)))
-    covariates = [channel for wanted in config.covariates for channel in _find_channels(wanted, names, "covariates")]
+    covariates = [channel for key in config.covariates for channel in _find_channels(key, names, "covariates")]
     if config.targets is None:
         targets = [channel for channel in range(count) if channel not in covariates]
     else:
-        targets = [channel for wanted in config.targets for channel in _find_channels(wanted, names, "targets")]
+        targets = [channel for key in config.targets for channel in _find_channels(key, names, "targets")]
     used = [*targets, *covariates]
     if not targets or len(set(used)) < len(used):
         twice = dict.fromkeys(names[channel] for channel in used if used.count(channel) > 1)
@@ -135,7 +136,7 @@ def resolve_roles(config: DataConfig, grid: Grid, count: int) -> ChannelRoles | 
 
 
 def channel_fields(spec: FrameSpec) -> dict[str, Any]:
-    """The fields of a DataConfig that give a model's channels; empty where it has no special ones."""
+    """Fields of a DataConfig that select the channels of a model; empty where all channels are targets without names."""
     if not (spec.names or spec.covariates):
         return {}
     cycles = dict.fromkeys(channel.name.split("_")[0] for channel in spec.covariates if channel.calendar)
@@ -143,14 +144,15 @@ def channel_fields(spec: FrameSpec) -> dict[str, Any]:
     return {"targets": list(spec.names), "covariates": covariates, "calendar": list(cycles)}
 
 
-def _find_channels(wanted: str | int, names: Sequence[str], what: str) -> list[int]:
-    """Numbers of a channel, or of all levels of a variable."""
-    text = str(wanted)
+def _find_channels(key: str | int, names: Sequence[str], field: str) -> list[int]:
+    """Find the index of a channel by name or number, or the indices of all levels of a variable."""
+    text = str(key)
+    # a level of a variable is named variable[level]
     channels = [channel for channel, name in enumerate(names) if text in (name, name.split("[")[0])]
     if not channels and text.isdecimal() and int(text) < len(names):
         channels = [int(text)]
     if not channels:
         fix = "name them with --var too, where a file has several variables"
         expected = f"one of {', '.join(names)}, or 0 to {len(names) - 1}"
-        raise InputError.unknown(f"data.{what}", text, names, expected=expected, fix=fix)
+        raise InputError.unknown(f"data.{field}", text, names, expected=expected, fix=fix)
     return channels

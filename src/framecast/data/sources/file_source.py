@@ -1,4 +1,4 @@
-"""Sequences of frames in files of any kind: windows in raw units with their mask and their times."""
+"""File source: sequences of frames in files of any format, as windows in raw units with their mask and times."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ from framecast.data.config import DataConfig
 from framecast.data.decode import coarsen
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.formats.base import StoredArray
-from framecast.data.sources.channels import calendar_channels, calendar_values, resolve_roles, resolve_units
+from framecast.data.sources.channels import compute_calendar, make_calendar_channels, resolve_roles, resolve_units
 from framecast.data.sources.file_series import fingerprint_files
 from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
 from framecast.data.sources.open import open_stored
 from framecast.data.sources.sequences import SequenceSelection, cut_pieces
-from framecast.data.sources.value_scan import ValueScan, is_code, nonempty_range, scan_latest_values, scan_values
+from framecast.data.sources.value_scan import ValueScan, is_code, scan_latest_values, scan_values, widen_range
 from framecast.data.times import Timeline
 from framecast.data.units import DBZ_UNITS, canonical_units, reflectivity_relation
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
 DBZ_RANGE = (0.0, 70.0)
+"""Value range of reflectivity unless the user gives one."""
 BYTE_RANGE = (0.0, 255.0)
+"""Value range of unsigned bytes as they are stored."""
 SIDES = {"h": "rows", "w": "columns"}
 SERIES = (5 << 28, 16, 1 << 20)
-"""Of files that are unpacked: bytes up to which all are looked at, how many blocks of larger ones, values of a block."""
+"""Limits of the scan of packed files: bytes up to which all is read, blocks of larger files, values of a block."""
 
 
 class FileSource:
@@ -44,10 +46,10 @@ class FileSource:
     sequence of its own; a frame that is missing as a whole is a gap, too.
 
     Args:
-        config: source (the path) and what the user says about it.
+        config: source (the path) and the options of the user.
         stored: the array that the path holds, where it has been opened already.
-        last: a forecast is to be made from so many frames at the end of each sequence: no values are looked at but theirs
-            and, where frames are missing there, those before them. None for all.
+        last: frames at the end of each sequence from which a forecast is to be made: the scan reads these only and,
+            where some of them are missing, frames before them. None for a scan of all frames.
 
     Raises:
         InputError: a file that cannot be used, and why.
@@ -66,6 +68,7 @@ class FileSource:
         self._layout, notes = infer_layout(stored, config.dims, name)
         self.notes: list[str] = [*stored.notes, *notes]
         self._roles = resolve_roles(config, stored.grid, self._layout.size("c"))
+        self._targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
         self._factors: NDArray[np.float32] | None = None
         self._missing = attributes.missing if config.missing is None else config.missing
         units = self._calibrate(config.units, stored)
@@ -78,7 +81,7 @@ class FileSource:
             self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {DBZ_RANGE[1]:g} dBZ")
             units = DBZ_UNITS
         low, high = self._choose_range(config.range, units, name)
-        self.has_missing: bool = self._may_be_missing()
+        self.has_missing: bool = self._can_have_missing()
         self.missing_frames = 0
         self._select(config)
         self._is_part = config.frames is not None
@@ -92,19 +95,19 @@ class FileSource:
             self.grid = self.grid.model_copy(update={"units": (config.units,) * len(self.grid.units)})
         self.spec = FrameSpec(
             channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
-            height=self._shrink_size("h", name),
-            width=self._shrink_size("w", name),
+            height=self._coarsen_size("h", name),
+            width=self._coarsen_size("w", name),
             units=units,
             low=low,
             high=high,
             ranges=self._find_target_ranges((low, high), name),
             step_minutes=step,
-            **self._find_channels(name),
+            **self._describe_channels(name),
         )
         self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
 
     def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
-        """Frames start..stop-1 of a sequence, raw units; of all pixels, or of an area of them.
+        """Frames start..stop-1 of a sequence, raw units: all pixels, or an area.
 
         Raises:
             InputError: no such frames, or they cannot be read.
@@ -113,27 +116,27 @@ class FileSource:
             length = self.lengths[sequence] if 0 <= sequence < len(self.lengths) else None
             expected = f"sequences 0..{len(self.lengths) - 1}" if length is None else f"frames 0..{length - 1}"
             raise InputError(str(self._path), got=f"sequence {sequence}, frames {start}..{stop - 1}", expected=expected)
-        stored, first = self.pieces[sequence].sequence, self.pieces[sequence].first
+        piece = self.pieces[sequence]
         load = self._load if self._cache is None else partial(self._cache.read, load=self._load)
-        frames = load(stored, first + start, first + stop, area)
+        frames = load(piece.sequence, piece.first + start, piece.first + stop, area)
         if self._roles is not None and self._roles.calendar:
             frames = self._add_calendar(frames, sequence, start)
         valid = np.isfinite(frames) if self.has_missing else None
-        return Window(frames, valid, self._selection.time(sequence, start))
+        return Window(frames, valid, self._selection.find_time(sequence, start))
 
     def _add_calendar(self, frames: NDArray[np.float32], sequence: int, start: int) -> NDArray[np.float32]:
-        """Frames with the channels that are computed from the times beside the others."""
+        """Append the calendar channels, computed from the times of the frames."""
         assert self._roles is not None
-        moments = [self._selection.time(sequence, start + t) for t in range(len(frames))]
+        moments = [self._selection.find_time(sequence, start + t) for t in range(len(frames))]
         if any(moment is None for moment in moments):
             fix = "give their pattern with --times, or leave data.calendar out"
             raise InputError(str(self._path), got="frames without times", expected="times, for data.calendar", fix=fix)
-        waves = calendar_values(np.array(moments, "datetime64[ms]"), self._roles.calendar)[:, :, None, None]
+        waves = compute_calendar(np.array(moments, "datetime64[ms]"), self._roles.calendar)[:, :, None, None]
         return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
-        return self._selection.times(sequence)
+        return self._selection.find_times(sequence)
 
     @property
     def dims(self) -> str:
@@ -142,7 +145,7 @@ class FileSource:
         return dims if "n" in dims or len(self.latest) == 1 else f"n{dims}"
 
     def fingerprint(self) -> str:
-        """16 hex digits of a sha256 over the contents of the file or files, and which frames of them are asked for."""
+        """16 hex digits of a sha256 over the contents of the file or files, and the frames of them that are used."""
         if not self._is_part:
             return self._fingerprint
         return hashlib.sha256(f"{self._fingerprint} {[tuple(p) for p in self.pieces]}".encode()).hexdigest()[:DIGITS]
@@ -152,10 +155,11 @@ class FileSource:
         return fingerprint_files(self._files, self._path) if self._files else fingerprint(self._path)
 
     def _load(self, sequence: int, start: int, stop: int, area: Area | None = None) -> NDArray[np.float32]:
-        """Frames out of the file, raw units, NaN where missing."""
-        part = None if area is None else area.times(self._shrink)
-        stored = self._layout.read(self._array, sequence, start, stop, part)
-        frames = self._to_raw(stored)
+        """Read frames from the file: raw units, NaN where missing."""
+        # an area counts coarse pixels, the file fine ones
+        fine = None if area is None else area.times(self._shrink)
+        stored = self._layout.read(self._array, sequence, start, stop, fine)
+        frames = self._decode(stored)
         if self.has_missing:
             frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
         if self._factors is not None:
@@ -167,48 +171,48 @@ class FileSource:
             frames[:, targets] = self._reflectivity.as_dbz(frames[:, targets])
         return frames
 
-    def _shrink_size(self, letter: str, name: str) -> int:
+    def _coarsen_size(self, letter: str, name: str) -> int:
+        """Compute rows or columns after coarsening; a note says how many are left out."""
         size = self._layout.size(letter)
         if size < self._shrink:
             raise InputError(f"{name}: shrink", got=self._shrink, expected=f"at most {size}, the pixels of a side")
-        if left := size % self._shrink:
-            self.notes.append(f"shrink: the last {left} of {size} {SIDES[letter]} are left out")
+        if remainder := size % self._shrink:
+            self.notes.append(f"shrink: the last {remainder} of {size} {SIDES[letter]} are left out")
         return size // self._shrink
 
     @property
-    def _plain_bytes(self) -> bool:
+    def _has_plain_bytes(self) -> bool:
         return self._array.dtype == np.uint8 and (self._scale, self._offset) == (1.0, 0.0)
 
     @property
-    def _unscaled(self) -> bool:
-        """Whether the targets are as they are stored."""
-        if self._factors is None:
-            return True
-        targets = slice(None) if self._roles is None else list(self._roles.targets)
-        return bool((self._factors[targets] == 1).all())
+    def _has_unscaled_targets(self) -> bool:
+        """Whether no factor changes the units of the targets."""
+        return self._factors is None or all(self._factors[channel] == 1 for channel in self._targets)
 
-    def _to_raw(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+    def _decode(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        # values beyond float32 become infinite, and so missing: no warning for each
         if (self._scale, self._offset) == (1.0, 0.0):
             with np.errstate(over="ignore"):
                 return stored.astype(np.float32, order="C")
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(stored * np.float64(self._scale) + self._offset, np.float32)
 
-    def _calibrate(self, given: str | None, stored: StoredArray) -> str:
-        """Take in scale, offset and units; the units of the targets."""
+    def _calibrate(self, requested: str | None, stored: StoredArray) -> str:
+        """Set scale, offset and factors of the channels; return the units of the targets."""
         attributes, count = stored.attributes, self._layout.size("c")
-        units = resolve_units(given, attributes.units, stored.grid.units, self._roles, count)
+        units = resolve_units(requested, attributes.units, stored.grid.units, self._roles, count)
         self.notes += units.notes
         self._scale, self._offset, self._factors = attributes.scale, attributes.offset, None
         if self._roles is None and len(set(units.factors)) == 1:
+            # one factor for all channels goes into scale and offset: one multiplication less for each frame
             self._scale, self._offset = attributes.scale * units.factors[0], attributes.offset * units.factors[0]
         else:
             self._factors = np.array(units.factors, np.float32)
         return units.name
 
     def _scan_values(self, grain: tuple[int, ...], config: DataConfig, last: int | None) -> ValueScan | None:
-        """Look at the values, unless they are plain bytes, of which none can be missing."""
-        if self._plain_bytes and self._missing is None:
+        """Scan the values, unless they are plain bytes without a missing code, of which none can be missing."""
+        if self._has_plain_bytes and self._missing is None:
             return None
         counting = None if self._roles is None else self._roles.targets
         if last is None:
@@ -218,7 +222,7 @@ class FileSource:
             limits |= {"whole": sys.maxsize} if config.max_missing is not None else {}
             scan = scan_values(self._array, grain, self._missing, self._layout.dims, counting, **limits)
         else:
-            groups = self._selection.with_only(config.frames).pieces_by_group
+            groups = self._selection.select_frames(config.frames).pieces_by_group
             scan = scan_latest_values(
                 self._array, self._layout, groups, last, self._missing, counting, config.max_missing
             )
@@ -228,20 +232,22 @@ class FileSource:
             raise InputError(config.path, got=f"no valid value{part}", expected="some pixels that are not missing")
         return scan
 
-    def _may_be_missing(self) -> bool:
+    def _can_have_missing(self) -> bool:
+        """Whether the scan met a missing value, or left out values that may be missing."""
         if self._scan is None:
             return False
-        can_be = self._missing is not None or self._array.dtype.kind == "f"
-        return self._scan.coded + self._scan.not_finite > 0 or (can_be and not self._scan.whole)
+        has_marker = self._missing is not None or self._array.dtype.kind == "f"
+        return self._scan.coded + self._scan.not_finite > 0 or (has_marker and not self._scan.whole)
 
-    def _choose_range(self, given: tuple[float, float] | None, units: str, name: str) -> tuple[float, float]:
-        low, high = self._find_range(name)
-        if given is not None:
-            return given
+    def _choose_range(self, requested: tuple[float, float] | None, units: str, name: str) -> tuple[float, float]:
+        """Choose the value range of the targets: that of the user, of dBZ, of bytes, or of the data."""
+        low, high = self._find_range(name)  # refuses data that float32 cannot hold, whatever range is requested
+        if requested is not None:
+            return requested
         if units == DBZ_UNITS:
             self.notes.append(f"range: {DBZ_RANGE[0]:g} to {DBZ_RANGE[1]:g} dBZ, usual for radar")
             return DBZ_RANGE
-        if self._plain_bytes and self._unscaled:
+        if self._has_plain_bytes and self._has_unscaled_targets:
             self.notes.append("range: 0 to 255, as values are unsigned 8-bit")
             return BYTE_RANGE
         if low >= high:
@@ -251,11 +257,9 @@ class FileSource:
         return low, high
 
     def _find_range(self, name: str, channels: Sequence[int] | None = None) -> tuple[float, float]:
-        """Range of the raw values of some channels, by default the targets, as float32 holds them."""
-        if channels is None:
-            channels = range(self._layout.size("c")) if self._roles is None else self._roles.targets
+        """Find the range of the raw values of some channels, by default the targets, rounded to float32."""
         ends: list[float] = []
-        for channel in channels:
+        for channel in self._targets if channels is None else channels:
             stored = BYTE_RANGE if self._scan is None else self._scan.ranges[channel]
             if stored[0] > stored[1]:
                 continue
@@ -269,39 +273,38 @@ class FileSource:
         return min(ends), max(ends)
 
     def _find_target_ranges(self, shared: tuple[float, float], name: str) -> tuple[tuple[float, float], ...]:
-        """Range of each target, where units differ: that of dBZ, else as found; where nothing is valid the shared one."""
+        """Find the range of each target where units differ: of dBZ, else of the data; `shared` where none is valid."""
         units = [canonical_units(unit)[0] for unit in self.grid.units]
-        targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
-        if len(set(units)) < 2 or len(units) != len(targets):
+        if len(set(units)) < 2 or len(units) != len(self._targets):
             return ()
         scan = self._scan
         return tuple(
             DBZ_RANGE
             if unit == DBZ_UNITS
-            else nonempty_range(*self._find_range(name, [channel]))
+            else widen_range(*self._find_range(name, [channel]))
             if scan is None or scan.ranges[channel][0] <= scan.ranges[channel][1]
             else shared
-            for unit, channel in zip(units, targets, strict=True)
+            for unit, channel in zip(units, self._targets, strict=True)
         )
 
-    def _find_channels(self, name: str) -> dict[str, Any]:
-        """Fields of a FrameSpec about the channels, where they play different parts."""
+    def _describe_channels(self, name: str) -> dict[str, Any]:
+        """Describe the channels as fields of a FrameSpec, where not all are targets without names."""
         roles = self._roles
         if roles is None:
             return {}
 
         def describe(channel: int) -> Channel:
-            low, high = nonempty_range(*self._find_range(name, [channel]))
+            low, high = widen_range(*self._find_range(name, [channel]))
             return Channel(name=roles.names[channel], low=low, high=high)
 
         return {
             "names": tuple(roles.names[channel] for channel in roles.targets),
             "past": tuple(map(describe, roles.past)),
-            "covariates": (*map(describe, roles.covariates), *calendar_channels(roles.calendar)),
+            "covariates": (*map(describe, roles.covariates), *make_calendar_channels(roles.calendar)),
         }
 
     def _select(self, config: DataConfig) -> None:
-        """Take out frames that are missing as a whole, and those that are not asked for."""
+        """Leave out frames that are missing as a whole, and frames that the configuration does not request."""
         scan, selection = self._scan, self._selection
         if scan is not None and scan.extent == "sample" and self.has_missing:
             self.notes.append("gaps: not all frames were looked at for missing ones; data.max_missing=0.99 does so")
@@ -309,9 +312,9 @@ class FileSource:
             cut = cut_pieces(self._layout, selection.latest, scan.lost, config.max_missing)
             if cut is not None:
                 self.notes.append(cut.note)
-                self._selection = selection = selection.without(cut)
+                self._selection = selection = selection.drop_missing(cut)
                 self.missing_frames = len(cut.missing)
         if config.frames is not None:
             count = sum(selection.lengths)
-            self._selection = selection.with_only(config.frames)
+            self._selection = selection.select_frames(config.frames)
             self.notes.append(f"frames: {sum(self._selection.lengths)} of {count} are used")

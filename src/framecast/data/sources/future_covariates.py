@@ -1,4 +1,4 @@
-"""Covariates of frames that are not there yet: computed from the times, carried on, or read from a file."""
+"""Future covariates of a forecast: computed from the times, carried on, or read from a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import Cycle, DataConfig
-from framecast.data.sources.channels import calendar_values
+from framecast.data.sources.channels import compute_calendar
 from framecast.data.sources.file_source import FileSource
 from framecast.errors import InputError, UsageError
 from framecast.types import Channel, FrameSpec, Window
@@ -19,17 +19,17 @@ Array = NDArray[np.float32]
 
 
 class FutureCovariates:
-    """What a model's covariates will be after the last frame of each sequence.
+    """Covariates of a model at the frames to be predicted, after the last frame of each sequence.
 
-    Those of the calendar are computed from the times. Others are read from a file if there is one that holds them; if
+    Calendar covariates are computed from the times. Others are read from a file if there is one that holds them; if
     not, those that are constant over the context are carried on.
 
     Args:
-        spec: of the model.
+        spec: frames that the model takes.
         contexts: the last frames of each sequence, as `FileSource.read` gives them; at least one.
         horizon: K, frames ahead.
-        step_minutes: between frames, where known.
-        file: which file holds covariates of the future, and how it is read; None for none.
+        step_minutes: minutes between frames, where known.
+        file: configuration of the file that holds future covariates; None for none.
 
     Raises:
         InputError: a covariate that changes, and no file; or a file that does not hold it.
@@ -46,24 +46,24 @@ class FutureCovariates:
     ) -> None:
         self.spec, self.contexts, self.horizon, self.step_minutes = spec, contexts, horizon, step_minutes
         self._stored = [channel for channel in spec.covariates if not channel.calendar]
-        varying = [channel for number, channel in enumerate(self._stored) if not self._constant(number)]
+        varying = [channel for number, channel in enumerate(self._stored) if not self._is_constant(number)]
         self._source: FileSource | None = None
-        self._read: list[Channel] = []
+        self._file_channels: list[Channel] = []
         if file is not None:
-            self._source, self._read = self._open(file, varying)
+            self._source, self._file_channels = self._open_file(file, varying)
         elif varying:
             names = ", ".join(channel.name for channel in varying)
             fix = "give a file with them: --covariates FILE"
             raise InputError(f"covariates {names}", got="none of the future", expected="those of each frame", fix=fix)
-        carried = [channel.name for channel in self._stored if channel not in self._read]
+        carried = [channel.name for channel in self._stored if channel not in self._file_channels]
         self.notes = [f"covariates: {', '.join(carried)}, constant over the context, stay as they are"] * bool(carried)
 
     def of(self, number: int, first: np.datetime64 | None) -> Array:
-        """Covariates of the context and of the future of a sequence.
+        """Assemble the covariates of a sequence, over its context and its horizon.
 
         Args:
-            number: of the sequence, among `contexts`.
-            first: time of the first frame of the future, where known.
+            number: index of the sequence in `contexts`.
+            first: time of the first frame to be predicted, where known.
 
         Returns:
             (J + K, E, H, W), raw units, NaN where missing.
@@ -73,36 +73,36 @@ class FutureCovariates:
         """
         past = self.contexts[number].frames[:, self.spec.channels :]
         ahead = np.repeat(past[-1:], self.horizon, 0)
-        times = self._times(first)
+        times = self._compute_times(first)
         if self._source is not None:
-            read = self._frames(number, times)
-            for number_read, channel in enumerate(self._read):
-                ahead[:, self._stored.index(channel)] = read[:, number_read]
+            frames = self._read_frames(number, times)
+            for index, channel in enumerate(self._file_channels):
+                ahead[:, self._stored.index(channel)] = frames[:, index]
         cycles: list[Cycle] = [cycle for cycle in ("hour", "day") if f"{cycle}_sin" in self._calendar_names]
         for cycle in cycles:
             if times is None:
                 raise InputError("covariates", got="frames without times", expected=f"times, for {cycle}")
             first_wave = len(self._stored) + self._calendar_names.index(f"{cycle}_sin")
-            ahead[:, first_wave : first_wave + 2] = calendar_values(times, [cycle])[:, :, None, None]
+            ahead[:, first_wave : first_wave + 2] = compute_calendar(times, [cycle])[:, :, None, None]
         return np.concatenate([past, ahead])
 
     @property
     def _calendar_names(self) -> list[str]:
         return [channel.name for channel in self.spec.covariates if channel.calendar]
 
-    def _constant(self, number: int) -> bool:
-        """Whether a covariate stays the same over the context of every sequence; of one frame nobody knows."""
+    def _is_constant(self, number: int) -> bool:
+        """Whether a covariate does not change over the context of any sequence; False for contexts of one frame."""
         parts = [window.frames[:, self.spec.channels + number] for window in self.contexts]
         return all(len(p) > 1 and np.array_equal(p[1:], p[:-1], equal_nan=True) for p in parts)
 
-    def _times(self, first: np.datetime64 | None) -> NDArray[Any] | None:
+    def _compute_times(self, first: np.datetime64 | None) -> NDArray[Any] | None:
         if first is None or self.step_minutes is None:
             return None
         step = np.timedelta64(round(self.step_minutes * 60_000), "ms")
         return first.astype("datetime64[ms]") + step * np.arange(self.horizon)
 
-    def _open(self, file: DataConfig, varying: list[Channel]) -> tuple[FileSource, list[Channel]]:
-        """The file, and the covariates in it: all, or those that are needed."""
+    def _open_file(self, file: DataConfig, varying: list[Channel]) -> tuple[FileSource, list[Channel]]:
+        """Open the file; return it and the covariates that it holds: all, or at least those that vary."""
         if not self._stored:
             raise UsageError("--covariates", got=file.source, expected="nothing: this model has none that a file holds")
         try:
@@ -112,36 +112,36 @@ class FutureCovariates:
                 raise
             return _open_channels(file, varying), varying
 
-    def _frames(self, number: int, times: NDArray[Any] | None) -> Array:
-        """(K, channels that are read, H, W), by their times where those are known, else the first of the file."""
+    def _read_frames(self, number: int, times: NDArray[Any] | None) -> Array:
+        """Read the horizon from the file, (K, its channels, H, W): frames of these times, else the first K frames."""
         source = self._source
         assert source is not None
         size = self.contexts[number].frames.shape[-2:]
         if (source.spec.height, source.spec.width) != size:
             got = f"{source.spec.height}x{source.spec.width}"
             raise InputError("--covariates", got=got, expected="{}x{}, as the frames".format(*size))
-        if times is None or self._at is None:
+        if times is None or self._positions is None:
             sequence = number if len(source.lengths) > 1 else 0
             if sequence >= len(source.lengths) or source.lengths[sequence] < self.horizon:
                 got = f"{source.lengths[sequence]} frames" if sequence < len(source.lengths) else "too few sequences"
                 raise InputError("--covariates", got=got, expected=f"{self.horizon} frames, those to be predicted")
             return source.read(sequence, 0, self.horizon).frames
-        at = self._at[number if len(self._at) > 1 else 0]
-        missing = [time for time in times if time not in at]
+        by_time = self._positions[number if len(self._positions) > 1 else 0]
+        missing = [time for time in times if time not in by_time]
         if missing:
             got = f"no frame of {str(missing[0].astype('datetime64[s]')).replace('T', ' ')}"
             raise InputError("--covariates", got=got, expected=f"frames from {times[0]} to {times[-1]}")
-        positions = [at[time] for time in times]
+        positions = [by_time[time] for time in times]
         return np.concatenate([source.read(sequence, frame, frame + 1).frames for sequence, frame in positions])
 
     @cached_property
-    def _at(self) -> list[dict[np.datetime64, tuple[int, int]]] | None:
-        """(sequence, frame) of each time in the file; None if it has no times.
+    def _positions(self) -> list[dict[np.datetime64, tuple[int, int]]] | None:
+        """Position (sequence, frame) of each time in the file; None if it has no times.
 
-        One for the whole file where no time is there twice; else one for each of its sequences (or groups of files).
+        One mapping for the whole file where no time occurs twice; else one for each of its groups of sequences.
 
         Raises:
-            InputError: times that are there twice, in another number of sequences than are forecast.
+            InputError: times that occur twice, in another number of sequences than are forecast.
         """
         source = self._source
         assert source is not None
@@ -162,10 +162,8 @@ class FutureCovariates:
 
 
 def _open_channels(file: DataConfig, channels: Sequence[Channel]) -> FileSource:
-    """Open a file of these covariates: by name, or all its channels in their order where they have numbers only.
-
-    What was said of the targets is not meant for them: each channel has the units that the file gives it, as in training.
-    """
+    """Open the file of these covariates: by name, or all its channels in their order where they have numbers only."""
+    # options of the targets do not apply: each covariate has the units that the file gives it, as in training
     fields = {"range": (0.0, 1.0), "covariates": (), "calendar": (), "frames": None, "scale": None, "units": None}
     if all(channel.name.isdecimal() for channel in channels):
         source = FileSource(file.model_copy(update={**fields, "targets": None}))

@@ -1,4 +1,4 @@
-"""Layout of a stored array: what each axis is, and which frames each sequence has."""
+"""Layout of a stored array: the meaning of its axes, and the frames of its sequences."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from framecast.errors import InputError
 from framecast.types import Area
 
 FRAMES_LIMIT = 10_000_000
-"""Frames of all sequences together."""
+"""Largest number of frames, all sequences together."""
 PIXELS_LIMIT = 1 << 28
-"""Pixels of all channels of one frame."""
+"""Largest number of pixels of a frame, all channels together."""
 COLOURS = (1, 3, 4)
 """Sizes of a last axis that is likely to be channels."""
 
@@ -40,51 +40,52 @@ class ArrayLayout(NamedTuple):
             return [int(n) for n in self.clips[:, :, 1].sum(1)]
         return [self.size("t")] * self.size("n")
 
-    def row(self, sequence: int) -> int:
-        """Index of a sequence along n; 0 where sequences share one axis of time."""
+    def find_row(self, sequence: int) -> int:
+        """Find the index of a sequence along n; 0 where sequences share one axis of time."""
         return sequence if self.clips is None else 0
 
-    def block(self, row: int, begin: int, end: int) -> tuple[slice, ...]:
-        """Key of whole frames begin..end-1 along t."""
+    def make_key(self, row: int, begin: int, end: int) -> tuple[slice, ...]:
+        """Make the array's key of whole frames begin..end-1 along t, in one row along n."""
         key = {"n": slice(row, row + 1), "t": slice(begin, end)}
         return tuple(key.get(letter, slice(0, size)) for letter, size in zip(self.dims, self.shape, strict=True))
 
-    def frame_indices(self, sequence: int) -> NDArray[np.int64]:
-        """Index of each frame of a sequence along t."""
+    def list_frames(self, sequence: int) -> NDArray[np.int64]:
+        """List the index along t of each frame of a sequence."""
         if self.clips is None:
             return np.arange(self.size("t"))
         return np.concatenate([np.arange(first, first + length) for first, length in self.clips[sequence].tolist()])
 
     def read(self, array: ArrayLike, sequence: int, start: int, stop: int, area: Area | None = None) -> NDArray[Any]:
-        """Stored values of frames start..stop-1 of a sequence, (T, C, H, W); of all pixels, or of an area."""
+        """Read stored values of frames start..stop-1 of a sequence, (T, C, H, W): all pixels, or an area."""
         if self.clips is None:
-            return self._part(array, sequence, start, stop, area)
+            return self._read_part(array, sequence, start, stop, area)
         (first, first_length), (second, second_length) = self.clips[sequence].tolist()
+        # frames before first_length lie in the first part, the others in the second; empty parts are skipped
         parts = [(first + start, first + min(stop, first_length))]
         parts += [(second + max(0, start - first_length), second + min(stop - first_length, second_length))]
-        return np.concatenate([self._part(array, 0, begin, end, area) for begin, end in parts if begin < end])
+        return np.concatenate([self._read_part(array, 0, begin, end, area) for begin, end in parts if begin < end])
 
-    def _part(self, array: ArrayLike, sequence: int, start: int, stop: int, area: Area | None) -> NDArray[Any]:
+    def _read_part(self, array: ArrayLike, sequence: int, start: int, stop: int, area: Area | None) -> NDArray[Any]:
         key = {"n": sequence, "t": slice(start, stop)}
         if area is not None:
             key |= {"h": area.rows, "w": area.columns}
         values = np.asarray(array[tuple(key.get(letter, slice(None)) for letter in self.dims)])
-        left = self.dims.replace("n", "")
-        if "c" not in left:
-            values, left = values[None], "c" + left
-        return values.transpose([left.index(letter) for letter in "tchw"])
+        axes = self.dims.replace("n", "")
+        if "c" not in axes:
+            values, axes = values[None], "c" + axes
+        return values.transpose([axes.index(letter) for letter in "tchw"])
 
 
 def infer_layout(stored: StoredArray, dims: str | None, name: str) -> tuple[ArrayLayout, list[str]]:
-    """Decide what the axes are: as the user or the file says, or by rule where only one reading is usual.
+    """Decide the axes: those that the user or the file states, or by rule where only one reading is usual.
 
     Args:
         stored: the array.
-        dims: what the user says, if anything.
+        dims: axes that the user gives, or None.
         name: the file, for errors.
 
     Returns:
-        the layout, and notes of what was assumed.
+        the layout, and a note for each assumption.
 
     Raises:
         InputError: the axes can be read in several ways, do not fit, are empty or too large.
@@ -109,11 +110,12 @@ def infer_layout(stored: StoredArray, dims: str | None, name: str) -> tuple[Arra
     return layout, notes
 
 
-def _infer_dims(shape: tuple[int, ...], is_own: bool, name: str) -> str:
+def _infer_dims(shape: tuple[int, ...], is_framecast: bool, name: str) -> str:
+    """Infer the axes from a shape; `is_framecast` for files whose default is sequences first."""
     colours = len(shape) > 3 and shape[-1] in COLOURS
     if len(shape) == 3:
         return "thw"
-    if is_own and not colours and len(shape) in (4, 5):
+    if is_framecast and not colours and len(shape) in (4, 5):
         return "nthw" if len(shape) == 4 else "ntchw"
     candidates = {4: ["nthw", "tnhw", "tchw", "thwc"], 5: ["ntchw", "tnchw", "nthwc"]}.get(len(shape))
     if candidates is None:

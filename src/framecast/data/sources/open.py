@@ -1,4 +1,4 @@
-"""From a path to an array of frames: which files belong together, and who reads them."""
+"""Opening of a path: which files belong together, and which reader makes them an array of frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from framecast.errors import InputError
 def open_stored(
     config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content_limit: int = CONTENT_LIMIT
 ) -> StoredArray:
-    """Open whatever the path of a configuration holds.
+    """Open the file or folder of a configuration, whatever its format.
 
     Args:
         config: source (the path), variable, colour, times and step_minutes.
@@ -27,8 +27,8 @@ def open_stored(
         content_limit: largest array in an .npz to accept, bytes once unpacked.
 
     Raises:
-        InputError: nothing there that can be read, or files that do not belong together.
-        UsageError: the library for this kind is not installed.
+        InputError: no file that can be read, or files that do not belong together.
+        UsageError: the library for this format is not installed.
     """
     path, options = Path(config.path), ReaderOptions(config.variable, config.colour)
     try:
@@ -38,23 +38,23 @@ def open_stored(
     if not exists:
         raise InputError(str(path), got="no such file", expected=f"{KNOWN}; or the word moving-mnist")
     if folder and is_zarr(path) and not has_named_axes(path, config.variable):
-        return _with_unheeded(open_zarr(path, config.variable), None, config)
-    groups = _groups(path) if folder and not is_zarr(path) else [[path]]
-    kind = _kind(groups, path)
+        return _note_unused_options(open_zarr(path, config.variable), None, config)
+    groups = _list_groups(path) if folder and not is_zarr(path) else [[path]]
+    kind = _find_kind(groups, path)
     reader = make_reader(kind, [file for group in groups for file in group], options)
     if reader is not None:
-        return _with_unheeded(open_series(reader, groups, path, config.times, config.step_minutes), reader, config)
+        return _note_unused_options(
+            open_series(reader, groups, path, config.times, config.step_minutes), reader, config
+        )
     if folder:
         raise InputError(str(path), got=f"a folder of {kind}", expected="one file of them", fix="name it")
     stored = open_array(path, config.variable, mapped_limit=mapped_limit, content_limit=content_limit)
-    return _with_unheeded(stored, None, config)
+    return _note_unused_options(stored, None, config)
 
 
-def _with_unheeded(stored: StoredArray, reader: Reader | None, config: DataConfig) -> StoredArray:
-    """The same with a note for each option that has no say in such a file.
-
-    They are no errors: colour is taken over from training to whatever a model is used on.
-    """
+def _note_unused_options(stored: StoredArray, reader: Reader | None, config: DataConfig) -> StoredArray:
+    """Add a note for each option that has no effect on such a file."""
+    # no errors: colour is taken over from training to whatever a model is used on
     notes = []
     if reader is None and config.times is not None:
         notes.append(f"times: {config.times} has no say, as the times of arrays are not in the names of files")
@@ -63,12 +63,13 @@ def _with_unheeded(stored: StoredArray, reader: Reader | None, config: DataConfi
     return stored._replace(notes=[*stored.notes, *notes])
 
 
-def _groups(root: Path) -> list[list[Path]]:
-    """Files of a folder, or of its folders; files that are not known are left alone."""
+def _list_groups(root: Path) -> list[list[Path]]:
+    """List the files of a folder, or of its folders, by group; files of unknown formats are left out."""
     try:
         inside = sorted((p for p in root.iterdir() if not p.name.startswith(".")), key=lambda p: natural_key(p.name))
         files = [p for p in inside if p.is_file() and file_kind(p)]
         if files:
+            # nothing says that one video goes on where another ends: each is a group of its own
             groups = [[file] for file in files] if file_kind(files[0]) == "video" else [files]
         else:
             folders = [p for p in inside if p.is_dir() and not is_zarr(p)]
@@ -84,7 +85,8 @@ def _groups(root: Path) -> list[list[Path]]:
     return groups
 
 
-def _kind(groups: Sequence[Sequence[Path]], root: Path) -> str:
+def _find_kind(groups: Sequence[Sequence[Path]], root: Path) -> str:
+    """Find the one format that all files share."""
     kinds = sorted({str(file_kind(path)) for group in groups for path in group})
     if kinds == ["None"]:
         raise InputError(str(root), got=f"suffix {root.suffix or 'none'}", expected=KNOWN)

@@ -17,11 +17,11 @@ from framecast.data.times import Timeline
 from framecast.errors import InputError
 
 LISTED = 5
-"""Missing frames that a note lists one by one."""
+"""Largest number of missing frames that a note lists one by one."""
 
 
 class Piece(NamedTuple):
-    """Consecutive frames of a sequence as it lies in the file."""
+    """Consecutive frames first..first+length-1 of a stored sequence."""
 
     sequence: int
     first: int
@@ -29,17 +29,17 @@ class Piece(NamedTuple):
 
 
 class Pieces(NamedTuple):
-    """What is left of sequences once their missing frames are taken out."""
+    """Sequences cut into pieces at their missing frames."""
 
     pieces: list[Piece]
     latest: list[int]
-    """Of these, the ones after which nothing more is known."""
+    """Index in `pieces` of the last piece of each group, which a forecast of the future continues."""
     missing: list[tuple[int, int]]
-    """(sequence, frame) of the frames that are taken as missing."""
+    """(sequence, frame) of the frames that are missing as a whole."""
 
     @property
     def note(self) -> str:
-        """One line."""
+        """Number and position of the missing frames, one line."""
         several = len({piece.sequence for piece in self.pieces}) > 1
         listed = [f"{f + 1} of sequence {s}" if several else str(f + 1) for s, f in self.missing[:LISTED]]
         more = f" and {len(self.missing) - LISTED} more" if len(self.missing) > LISTED else ""
@@ -52,8 +52,8 @@ def are_frames_missing(lost: NDArray[np.float64], max_missing: float | None) -> 
     """Whether frames count as missing as a whole.
 
     Args:
-        lost: share of missing values of each frame, of any shape.
-        max_missing: a frame of which a larger share is missing counts as missing; None for one of which nothing is there.
+        lost: share of missing values of each frame, 0 to 1, of any shape.
+        max_missing: share of missing values above which a frame counts as missing; None for frames without any value.
     """
     return lost >= 1 if max_missing is None else (lost > max_missing) | (lost >= 1)
 
@@ -63,55 +63,57 @@ def cut_pieces(
 ) -> Pieces | None:
     """Cut sequences at missing frames; None where there is no such frame.
 
-    A sequence is dropped if all of it is missing, but for one that a forecast would have to go on from.
+    A sequence without any valid frame is dropped, unless it is all that a forecast of its group could continue.
 
     Args:
-        layout: where sequences lie.
-        latest: sequences that a forecast goes on from, ascending; those between two of them belong to the second.
-        lost: (sequences of the array, T), share of missing values of each frame.
-        max_missing: see `are_frames_missing`.
+        layout: axes and sequences of the array.
+        latest: last sequence of each group, ascending; sequences between two of them belong to the group of the second.
+        lost: (rows along n, T), share of missing values of each frame, 0 to 1.
+        max_missing: share of missing values above which a frame counts as missing; None for frames without any value.
     """
-    gone = are_frames_missing(lost, max_missing)
-    if not gone.any():
+    is_missing = are_frames_missing(lost, max_missing)
+    if not is_missing.any():
         return None
     pieces: list[Piece] = []
-    ends: list[int] = []
+    last_pieces: list[int] = []
     missing: list[tuple[int, int]] = []
-    group, open_ended = 0, set(latest)
+    first_of_group = 0
+    ends_group = set(latest)
     for sequence in range(len(layout.lengths)):
-        bad = gone[layout.row(sequence), layout.frame_indices(sequence)]
-        missing += [(sequence, int(frame)) for frame in np.flatnonzero(bad)]
-        pieces += [Piece(sequence, first, length) for first, length in _runs(~bad)]
-        if sequence in open_ended:
-            if len(pieces) == group:
-                pieces.append(Piece(sequence, 0, len(bad)))
-            ends.append(len(pieces) - 1)
-            group = len(pieces)
-    return Pieces(pieces, ends, missing) if missing else None
+        lacking = is_missing[layout.find_row(sequence), layout.list_frames(sequence)]
+        missing += [(sequence, int(frame)) for frame in np.flatnonzero(lacking)]
+        pieces += [Piece(sequence, first, length) for first, length in _find_runs(~lacking)]
+        if sequence in ends_group:
+            if len(pieces) == first_of_group:  # else the piece before, of another group, would be its last
+                pieces.append(Piece(sequence, 0, len(lacking)))
+            last_pieces.append(len(pieces) - 1)
+            first_of_group = len(pieces)
+    # frames between the sequences of one axis of time may be missing too: then nothing is cut
+    return Pieces(pieces, last_pieces, missing) if missing else None
 
 
-def _runs(good: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(first, length) of stretches of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(np.int8)))
+def _find_runs(valid: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Find (first, length) of each stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(np.int8)))
     return [(int(begin), int(end - begin)) for begin, end in edges.reshape(-1, 2)]
 
 
 Extent = tuple[int, int] | tuple[datetime, datetime]
-"""From the first up to, not with, the last: numbers, or times in UTC."""
+"""First frame, and the frame after the last: numbers, or times in UTC."""
 
 
 class SequenceSelection:
-    """The sequences of a file: at first all, each whole.
+    """Selection of the sequences of a file that are used, as pieces; at first each sequence is one piece.
 
     Args:
-        layout: where they lie.
-        timeline: of files that know their times.
-        attributes: labels and times of the sequences of an array.
+        layout: axes and sequences of the array.
+        timeline: order and times of the frames, of files that know their times; else None.
+        attributes: labels and start times of the sequences of an array.
         step_minutes: minutes between frames, where known.
         name: the source, for errors.
 
     Raises:
-        InputError: labels or times of another number than the sequences.
+        InputError: another number of labels or start times than of sequences.
     """
 
     def __init__(
@@ -127,45 +129,49 @@ class SequenceSelection:
         self._starts = self._check_number(attributes.start_time, "start_time")
         self.pieces = [Piece(number, 0, length) for number, length in enumerate(self._lengths)]
         self.latest: Sequence[int] = timeline.latest if timeline else range(len(self._lengths))
-        """Sequences after which nothing more is known; those between two of them belong to the second."""
+        """Index of the last piece of each group, ascending; pieces between two belong to the group of the second."""
 
     @property
     def lengths(self) -> list[int]:
-        """Frames that are used of each."""
+        """Number of frames in each piece."""
         return [piece.length for piece in self.pieces]
 
     @property
     def pieces_by_group(self) -> list[list[Piece]]:
-        """Pieces that follow one another in time, up to one after which nothing more is known."""
+        """Pieces by group; within a group they follow one another in time."""
         begins = [0, *(last + 1 for last in self.latest)]
         return [self.pieces[begin:end] for begin, end in itertools.pairwise(begins)]
 
     @property
     def labels(self) -> list[str] | None:
-        """Split of each, if the file says so."""
+        """Split of each piece, if the file states it."""
         return None if self._labels is None else [self._labels[piece.sequence] for piece in self.pieces]
 
     @property
     def groups(self) -> list[int]:
-        """Number of the file (or folder, or video) of each; one for all sequences of an array."""
+        """Number of the file (or folder, or video) of each piece; 0 for all sequences of an array."""
         ends = self._timeline.latest if self._timeline else [len(self._lengths)]
         return [int(group) for group in np.searchsorted(ends, [piece.sequence for piece in self.pieces])]
 
     @property
     def origins(self) -> list[tuple[int, int]]:
-        """(stored sequence or group of files that it is a piece of, index of its first frame there) of each."""
+        """(stored sequence or group of files, index of the first frame in it) of each piece."""
         parents = [piece.sequence for piece in self.pieces] if self._timeline is None else self.groups
-        return [(parent, self._first(piece)) for parent, piece in zip(parents, self.pieces, strict=True)]
+        return [(parent, self._find_first(piece)) for parent, piece in zip(parents, self.pieces, strict=True)]
 
-    def without(self, cut: Pieces) -> SequenceSelection:
+    def drop_missing(self, cut: Pieces) -> SequenceSelection:
         """Leave out frames that are missing as a whole; no window crosses one."""
         return self._with_pieces(cut.pieces, cut.latest)
 
-    def with_only(self, frames: Extent | None) -> SequenceSelection:
-        """Use some frames only, or all for None; counted in the order of time of a file with times, else by sequence.
+    def select_frames(self, frames: Extent | None) -> SequenceSelection:
+        """Select some frames, or all for None.
+
+        Args:
+            frames: first, and the one after the last; numbers count in order of time in a file with times, else in each
+                sequence.
 
         Raises:
-            InputError: times where none are known, or no frame that is wanted.
+            InputError: times where none are known, or an extent without any frame.
         """
         if frames is None:
             return self
@@ -173,12 +179,12 @@ class SequenceSelection:
         last_of_group: dict[int, int] = {}
         groups = np.searchsorted(self.latest, range(len(self.pieces))).tolist()
         for number, (piece, group) in enumerate(zip(self.pieces, groups, strict=True)):
-            begin, end = self._edges(number, frames)
+            begin, end = self._find_edges(number, frames)
             if begin < end:
                 last_of_group[group] = len(pieces)
                 pieces.append(Piece(piece.sequence, piece.first + begin, end - begin))
         if not pieces:
-            last = max(self._first(piece) + piece.length for piece in self.pieces) - 1
+            last = max(self._find_first(piece) + piece.length for piece in self.pieces) - 1
             got = " to ".join(str(edge) for edge in frames)
             expected = f"some of frames 0 to {last}, or their times"
             raise InputError(f"{self._name}: frames", got=got, expected=expected)
@@ -189,8 +195,8 @@ class SequenceSelection:
         selection.pieces, selection.latest = pieces, latest
         return selection
 
-    def time(self, sequence: int, frame: int) -> np.datetime64 | None:
-        """Time of a frame, UTC; None where unknown."""
+    def find_time(self, sequence: int, frame: int) -> np.datetime64 | None:
+        """Find the time of a frame, UTC; None where unknown."""
         piece = self.pieces[sequence]
         number, index = piece.sequence, piece.first + frame
         if self._timeline is not None:
@@ -201,19 +207,19 @@ class SequenceSelection:
         first: np.datetime64 = self._starts[number]
         return first + np.timedelta64(round(index * (self._step or 0) * 60), "s")
 
-    def times(self, sequence: int) -> NDArray[Any] | None:
-        """Time of each frame of a sequence, UTC; None where unknown."""
-        times = [self.time(sequence, frame) for frame in range(self.pieces[sequence].length)]
+    def find_times(self, sequence: int) -> NDArray[Any] | None:
+        """Find the time of each frame of a sequence, UTC; None where unknown."""
+        times = [self.find_time(sequence, frame) for frame in range(self.pieces[sequence].length)]
         known = [time for time in times if time is not None]
         return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
 
-    def _edges(self, sequence: int, frames: Extent) -> tuple[int, int]:
-        """First frame that is wanted, and the one after the last, counted in the piece."""
+    def _find_edges(self, sequence: int, frames: Extent) -> tuple[int, int]:
+        """Find the first requested frame and the one after the last, counted in the piece."""
         piece = self.pieces[sequence]
         if not isinstance(frames[0], datetime):
-            begin, end = (min(max(int(edge) - self._first(piece), 0), piece.length) for edge in frames)
+            begin, end = (min(max(int(edge) - self._find_first(piece), 0), piece.length) for edge in frames)
             return begin, end
-        moments = self.times(sequence)
+        moments = self.find_times(sequence)
         if moments is None:
             fix = "give the numbers of frames, as in frames: [0, 20]"
             expected = "data that know their times"
@@ -221,7 +227,8 @@ class SequenceSelection:
         begin, end = np.searchsorted(moments, np.array(frames, "datetime64[ms]")).tolist()
         return begin, end
 
-    def _first(self, piece: Piece) -> int:
+    def _find_first(self, piece: Piece) -> int:
+        """Find the index of a piece's first frame in its file's timeline, else in its stored sequence."""
         return piece.first + (self._timeline.runs[piece.sequence][0] if self._timeline else 0)
 
     def _check_number(self, values: Any, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""One pass over stored values, of all frames or of the last ones: range, and what is missing in which frame."""
+"""Scan of stored values, of all frames or of the last ones: value range, and share of missing values by frame."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from framecast.data.sources.sequences import Piece, are_frames_missing
 from framecast.errors import InputError
 
 BLOCK = 8 << 20
-"""Values that are looked at together, about."""
+"""Approximate number of values that are read together."""
 WHOLE = 1 << 32
-"""Bytes up to which all values are looked at; of larger arrays, SAMPLES blocks spread evenly."""
+"""Size of an array up to which all its values are scanned, bytes; of larger ones a sample."""
 SAMPLES = 64
+"""Blocks in the sample of a larger array, spread evenly."""
 
 
 class ValueScan(NamedTuple):
-    """What stored values are like, before scale and offset."""
+    """Range and missing values of a stored array, before scale and offset."""
 
     low: float
     high: float
@@ -32,38 +33,43 @@ class ValueScan(NamedTuple):
     """Values equal to the missing code."""
     not_finite: int
     """NaN and infinite values that are not the missing code."""
-    seen: int
+    scanned: int
+    """Values that were scanned."""
     extent: Literal["whole", "sample", "latest"]
-    """Whether all values were looked at, an even sample of them, or those of the last frames only."""
+    """Whether all values were scanned, an even sample of them, or those of the last frames only."""
     ranges: list[tuple[float, float]]
-    """low and high of each channel."""
+    """Range of the valid values of each channel; low > high where there are none."""
     lost: NDArray[np.float64]
-    """(sequences, T), share of missing values in each frame, of the channels that count; 0 where not looked at."""
+    """(rows along n, T), share of missing values of each frame in the channels that count; 0 where not scanned."""
 
     @property
     def whole(self) -> bool:
-        """Whether all values were looked at."""
+        """Whether all values were scanned."""
         return self.extent == "whole"
 
     @property
     def part(self) -> str:
-        """Where values were looked at, in words; empty for everywhere."""
-        return {"whole": "", "sample": f"in a sample of {self.seen} values", "latest": "in the last frames"}[
+        """Part of the array that was scanned, in words; empty for the whole."""
+        return {"whole": "", "sample": f"in a sample of {self.scanned} values", "latest": "in the last frames"}[
             self.extent
         ]
 
     def describe_missing(self, code: float | None) -> list[str]:
-        """Notes of how many values are missing; `code` is the stored value that stands for them."""
+        """Describe how many values are missing, one note for each reason.
+
+        Args:
+            code: stored value of missing pixels; None where there is none.
+        """
         part, shares = self.part and f" {self.part}", []
         for count, words in ((self.not_finite, "are NaN or infinite"), (self.coded, f"hold the code {code or 0:g}")):
             if count:
-                shares.append(f"missing: {count} values ({100 * count / self.seen:.3g} %) {words}{part}")
-        none = self.whole and not self.coded and code is not None
-        return [*shares, f"missing: no value holds the code {code:g}"] if none else shares
+                shares.append(f"missing: {count} values ({100 * count / self.scanned:.3g} %) {words}{part}")
+        is_unused = self.whole and not self.coded and code is not None
+        return [*shares, f"missing: no value holds the code {code:g}"] if is_unused else shares
 
 
-def nonempty_range(low: float, high: float) -> tuple[float, float]:
-    """Ends of a range, also where there is one value only."""
+def widen_range(low: float, high: float) -> tuple[float, float]:
+    """Widen a range of one value, so that it can be divided by; leave others as they are."""
     return low, high if low < high else low + max(1.0, abs(low))
 
 
@@ -78,26 +84,26 @@ def scan_values(
     samples: int | None = None,
     block: int | None = None,
 ) -> ValueScan:
-    """Look at all values, or at an even sample of a large array.
+    """Scan all values, or an even sample of a large array.
 
     Args:
         array: stored values.
-        grain: sizes of the pieces that are read at once.
+        grain: lengths along each axis of the pieces that are read at once.
         missing: stored value of missing pixels.
         dims: the array's axes, letters of n t c h w.
-        channels: those in which a frame may be missing; None for all.
-        whole: bytes up to which all values are looked at; None for WHOLE.
-        samples: blocks of a larger array that are looked at; None for SAMPLES.
-        block: values that are looked at together, about; a few copies of them are held; None for BLOCK.
+        channels: channels whose missing values count for `lost`; None for all.
+        whole: size up to which all values are scanned, bytes; None for WHOLE.
+        samples: blocks in the sample of a larger array; None for SAMPLES.
+        block: approximate number of values that are read together, and copied a few times; None for BLOCK.
 
     Raises:
         InputError: the values cannot be read.
     """
-    entire = math.prod(array.shape) * array.dtype.itemsize <= (WHOLE if whole is None else whole)
-    count = None if entire else SAMPLES if samples is None else samples
-    blocks = _blocks(array.shape, grain, count, BLOCK if block is None else block)
-    tally = _Tally(array.shape, dims, channels)
-    return _scan_blocks(array, blocks, missing, tally, "whole" if entire else "sample")
+    is_whole = math.prod(array.shape) * array.dtype.itemsize <= (WHOLE if whole is None else whole)
+    count = None if is_whole else SAMPLES if samples is None else samples
+    blocks = _cut_blocks(array.shape, grain, count, BLOCK if block is None else block)
+    tally = _FrameTally(array.shape, dims, channels)
+    return _scan_blocks(array, blocks, missing, tally, "whole" if is_whole else "sample")
 
 
 def scan_latest_values(
@@ -109,24 +115,25 @@ def scan_latest_values(
     channels: Sequence[int] | None,
     max_missing: float | None,
 ) -> ValueScan:
-    """Look at the values that a forecast goes on from: of the last `count` frames of each group.
+    """Scan the values that a forecast continues: the last `count` frames of each group.
 
-    Where frames are missing there, at those before them too, until so many in a row are found, or a gap before fewer.
+    Where some of these are missing, earlier frames are scanned too, until `count` valid frames lie in a row, or fewer
+    after a gap.
 
     Args:
         array: stored values.
-        layout: where sequences lie in it.
+        layout: axes and sequences of the array.
         groups: pieces of sequences that follow one another in time.
         count: frames of each group, at least 1.
         missing: stored value of missing pixels.
-        channels: those in which a frame may be missing; None for all.
-        max_missing: see `are_frames_missing`.
+        channels: channels whose missing values count for `lost`; None for all.
+        max_missing: share of missing values above which a frame counts as missing; None for frames without any value.
 
     Raises:
         InputError: the values cannot be read, or all frames of a group are missing.
     """
-    tally = _Tally(array.shape, layout.dims, channels)
-    blocks = (block for pieces in groups for block in _latest_blocks(layout, pieces, count, tally, max_missing))
+    tally = _FrameTally(array.shape, layout.dims, channels)
+    blocks = (block for pieces in groups for block in _iterate_latest_blocks(layout, pieces, count, tally, max_missing))
     return _scan_blocks(array, blocks, missing, tally, "latest")
 
 
@@ -134,25 +141,31 @@ def _scan_blocks(
     array: ArrayLike,
     blocks: Iterable[tuple[slice, ...]],
     missing: float | None,
-    tally: _Tally,
+    tally: _FrameTally,
     extent: Literal["whole", "sample", "latest"],
 ) -> ValueScan:
-    coded = not_finite = seen = 0
+    coded = not_finite = scanned = 0
     for key in blocks:
         values = np.asarray(array[key])
-        gone = is_code(values, missing)
-        bad = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros((), np.bool_)
-        lost = gone | bad
+        is_coded = is_code(values, missing)
+        is_not_finite = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros((), np.bool_)
+        lost = is_coded | is_not_finite
         tally.add(key, values, lost if lost.any() else None)
-        coded += int(gone.sum())
-        not_finite += int((bad & ~gone).sum())
-        seen += values.size
+        coded += int(is_coded.sum())
+        not_finite += int((is_not_finite & ~is_coded).sum())  # the code may itself be NaN
+        scanned += values.size
     low, high = min(low for low, _ in tally.ranges), max(high for _, high in tally.ranges)
-    return ValueScan(low, high, coded, not_finite, seen, extent, tally.ranges, tally.shares())
+    return ValueScan(low, high, coded, not_finite, scanned, extent, tally.ranges, tally.compute_shares())
 
 
-class _Tally:
-    """Range of each channel, missing values of each frame; arguments as for `scan`."""
+class _FrameTally:
+    """Running range of each channel, and number of missing values of each frame.
+
+    Args:
+        shape: of the array.
+        dims: the array's axes, letters of n t c h w.
+        channels: channels whose missing values count; None for all.
+    """
 
     def __init__(self, shape: tuple[int, ...], dims: str, channels: Sequence[int] | None) -> None:
         self.dims = dims
@@ -161,89 +174,99 @@ class _Tally:
         self.ranges = [(math.inf, -math.inf)] * count
         size = {letter: shape[dims.index(letter)] for letter in dims}
         self.lost = np.zeros([size.get(letter, 1) for letter in "nt"], np.int64)
-        self.of = int(self.counting.sum()) * size["h"] * size["w"]
+        self.values_per_frame = int(self.counting.sum()) * size["h"] * size["w"]
 
     def add(self, key: tuple[slice, ...], values: NDArray[Any], lost: NDArray[np.bool_] | None) -> None:
-        """Count a block: `key` says where it lies, `lost` which values are missing, None if none is."""
-        # To axes c n t h w, so that a block of all channels alike is one.
+        """Count a block.
+
+        Args:
+            key: slices of the block in the array.
+            values: its stored values.
+            lost: True where values are missing; None if none is.
+        """
+        # to axes c n t h w, absent ones of length 1, whatever the order in the array
         absent = tuple(axis for axis, letter in enumerate("cnthw") if letter not in self.dims)
         order = [self.dims.index(letter) for letter in "cnthw" if letter in self.dims]
         values = np.expand_dims(values.transpose(order), absent)
-        where = {letter: key[axis] for axis, letter in enumerate(self.dims)}
-        first = where["c"].start if "c" in where else 0
+        key_of = {letter: key[axis] for axis, letter in enumerate(self.dims)}
+        first = key_of["c"].start if "c" in key_of else 0
         if lost is not None:
             lost = np.expand_dims(lost.transpose(order), absent)
         for number, part in enumerate(values, first):
-            gone = None if lost is None else lost[number - first]
-            good = part if gone is None else part[~gone]
-            if good.size:
+            missing = None if lost is None else lost[number - first]
+            valid = part if missing is None else part[~missing]
+            if valid.size:
                 low, high = self.ranges[number]
-                self.ranges[number] = min(low, float(good.min())), max(high, float(good.max()))
-            if gone is not None and self.counting[number]:
-                self.lost[where.get("n", slice(None)), where["t"]] += gone.sum((-2, -1))
+                self.ranges[number] = min(low, float(valid.min())), max(high, float(valid.max()))
+            if missing is not None and self.counting[number]:
+                self.lost[key_of.get("n", slice(None)), key_of["t"]] += missing.sum((-2, -1))
 
-    def shares(self) -> NDArray[np.float64]:
-        """(sequences, T), share of missing values."""
-        return self.lost / self.of
+    def compute_shares(self) -> NDArray[np.float64]:
+        """Compute the share of missing values of each frame, (rows along n, T), 0 to 1."""
+        return self.lost / self.values_per_frame
 
     def are_missing(self, row: int, frames: NDArray[np.int64], max_missing: float | None) -> NDArray[np.bool_]:
-        """Whether frames of a row of the array are missing as a whole, see `are_frames_missing`."""
-        return are_frames_missing(self.lost[row, frames] / self.of, max_missing)
+        """Whether frames of a row of the array are missing as a whole, as far as they have been counted."""
+        return are_frames_missing(self.lost[row, frames] / self.values_per_frame, max_missing)
 
 
 def is_code(values: NDArray[Any], missing: float | None) -> NDArray[np.bool_]:
-    """Where stored values are the missing code; one False where there is no code."""
+    """Compare stored values with the missing code; one False, of no axes, where no value can be the code."""
     if missing is None:
         return np.zeros((), np.bool_)
     if math.isnan(missing):
         return np.isnan(values)
     if values.dtype.kind == "f":
         with np.errstate(over="ignore"):
+            # rounded as the values are: the code -9999.9 in double precision equals no float32
             return values == values.dtype.type(missing)
     return values == int(missing) if missing.is_integer() else np.zeros((), np.bool_)
 
 
-def _blocks(
+def _cut_blocks(
     shape: tuple[int, ...], grain: tuple[int, ...], count: int | None, block: int
 ) -> Iterator[tuple[slice, ...]]:
     """Cut an array into blocks of whole grains, about `block` values each; `count` of them, spread evenly, or all."""
     steps = [min(g, size) for g, size in zip(grain, shape, strict=True)]
+    # the last axes first: in C order they lie together in memory
     for axis in reversed(range(len(shape))):
-        room = block // math.prod(steps)
-        steps[axis] = min(shape[axis], steps[axis] * max(1, room))
+        multiple = block // math.prod(steps)
+        steps[axis] = min(shape[axis], steps[axis] * max(1, multiple))
     starts = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
     total = math.prod(len(s) for s in starts)
     if count is None or count >= total:
         corners: Iterator[tuple[int, ...]] = itertools.product(*starts)
     else:
-        grid = [len(s) for s in starts]
+        counts = [len(s) for s in starts]
         numbers = ((i * (total - 1)) // max(1, count - 1) for i in range(count))
-        corners = (_corner(number, grid, steps) for number in numbers)
+        corners = (_find_corner(number, counts, steps) for number in numbers)
     for corner in corners:
         yield tuple(slice(at, at + step) for at, step in zip(corner, steps, strict=True))
 
 
-def _corner(number: int, grid: list[int], steps: list[int]) -> tuple[int, ...]:
+def _find_corner(number: int, counts: list[int], steps: list[int]) -> tuple[int, ...]:
+    """Find where a block begins, by its number in C order; `counts` and `steps` are blocks and block size by axis."""
     corner = []
-    for size, step in zip(reversed(grid), reversed(steps), strict=True):
+    for size, step in zip(reversed(counts), reversed(steps), strict=True):
         number, index = divmod(number, size)
         corner.append(index * step)
     return tuple(reversed(corner))
 
 
-def _latest_blocks(
-    layout: ArrayLayout, pieces: Sequence[Piece], count: int, tally: _Tally, max_missing: float | None
+def _iterate_latest_blocks(
+    layout: ArrayLayout, pieces: Sequence[Piece], count: int, tally: _FrameTally, max_missing: float | None
 ) -> Iterator[tuple[slice, ...]]:
-    """Blocks of the end of pieces, the last first; the tally of each block decides whether another is needed."""
+    """Iterate over blocks from the end of a group backward; the tally of each block decides whether another is needed."""
     at_once = max(1, min(count, BLOCK // math.prod(layout.size(letter) for letter in "chw")))
     for piece in reversed(pieces):
-        frames = layout.frame_indices(piece.sequence)[piece.first : piece.first + piece.length]
-        row = layout.row(piece.sequence)
+        frames = layout.list_frames(piece.sequence)[piece.first : piece.first + piece.length]
+        row = layout.find_row(piece.sequence)
         begin, missing = len(frames), np.ones(0, np.bool_)
-        while begin and not _holds_context(missing, count):
+        while begin and not _has_context(missing, count):
             end, begin = begin, max(0, begin - at_once)
+            # only the last stretch of consecutive indices: a sequence may lie in two parts
             begin += int(np.flatnonzero(np.diff(frames[begin:end], prepend=frames[begin] - 1) != 1)[-1:].sum())
-            yield layout.block(row, int(frames[begin]), int(frames[end - 1]) + 1)
+            yield layout.make_key(row, int(frames[begin]), int(frames[end - 1]) + 1)
             missing = tally.are_missing(row, frames[begin:], max_missing)
         if not missing.all():
             return
@@ -251,7 +274,7 @@ def _latest_blocks(
     raise InputError("the last frames", got="a sequence without a valid value", expected=expected)
 
 
-def _holds_context(missing: NDArray[np.bool_], count: int) -> bool:
-    """Whether `count` frames in a row are there before the last that is there, or all that there are up to a gap."""
-    there = np.flatnonzero(~missing)
-    return len(there) > 0 and bool(missing[: there[-1]].any() or there[-1] + 1 >= count)
+def _has_context(missing: NDArray[np.bool_], count: int) -> bool:
+    """Whether the last valid frame ends `count` valid frames in a row, or fewer that begin after a missing one."""
+    valid = np.flatnonzero(~missing)
+    return len(valid) > 0 and bool(missing[: valid[-1]].any() or valid[-1] + 1 >= count)

@@ -16,27 +16,27 @@ from framecast.errors import InputError
 from framecast.types import Area, FrameSpec
 
 CANDIDATES = 8
-"""Places that are drawn evenly for each crop, of which one is chosen by its weight."""
+"""Areas that are drawn evenly for each crop; one of them is chosen by its weight."""
 FLOOR = 0.01
-"""Weight of an observed place where nothing is wet and nothing changes, so that it can be drawn too."""
+"""Weight of an observed area where nothing is wet and nothing changes, so that it can be drawn too."""
 WET = {DBZ_UNITS: 15.0, RATE_UNITS: 0.3}
-"""Above this a pixel is wet, unless something else is said; elsewhere above the middle of the value range."""
+"""Default of the threshold above which a pixel is wet, by units; for other units the middle of the value range."""
 COVERED = 0.5
-"""Least share of observed pixels of a place on the grid."""
+"""Least share of observed pixels of an area on the fixed grid."""
 
 
 @dataclass(frozen=True)
 class Crops:
-    """Where to cut windows of one size out of the frames of a source.
+    """Choice of the areas that windows of one size are cut from: at random for training, else on a fixed grid.
 
     Args:
         source: the frames.
-        spec: what they are.
+        spec: of these frames: targets and value range.
         size: (height, width) of a crop, pixels.
-        draws: crops that a window of whole frames counts for in an epoch; None for as many as fit side by side.
-        weight: what is drawn more often, see `weighed`.
-        threshold: above which a pixel is wet, raw units.
-        seed: of the places in training.
+        draws: crops of each training window of whole frames in an epoch; None for as many as fit side by side.
+        weight: "uniform", or "wet" or "changing" areas more often, as `weigh_crop` says.
+        threshold: value above which a pixel is wet, raw units.
+        seed: seed of the areas in training.
 
     Raises:
         InputError: a crop is larger than a frame.
@@ -57,84 +57,90 @@ class Crops:
                 raise InputError("crop", got=got, expected=expected, fix="choose a smaller one, or a smaller shrink")
 
     def count(self, sequence: int) -> int:
-        """Crops that a training window of a sequence counts for in an epoch."""
-        return self.draws or len(self._tiles(sequence))
+        """Count the crops of each training window of a sequence in an epoch."""
+        return self.draws or len(self._list_tiles(sequence))
 
-    def drawn(self, sequence: int, start: int, stop: int, epoch: int, index: int) -> Area:
-        """A place for a training window; a pure function of (seed, epoch, index) and the data.
+    def draw_area(self, sequence: int, start: int, stop: int, epoch: int, index: int) -> Area:
+        """Draw the area of a training crop; a pure function of (seed, epoch, index) and the data.
 
-        `CANDIDATES` places are drawn evenly, and one of them in proportion to its weight; the first where all weigh
-        nothing, as nothing is observed there.
+        `CANDIDATES` areas are drawn evenly, and one of them in proportion to its weight; the first where nothing is
+        observed in any.
 
         Args:
-            sequence: of the window.
-            start: its first frame.
-            stop: the frame after its last.
-            epoch: of the training.
-            index: of the crop in the split.
+            sequence: number of the sequence of the window.
+            start: index of the window's first frame.
+            stop: index after its last frame.
+            epoch: epoch of the training, from 0.
+            index: index of the crop in the split.
         """
         (height, width), (rows, columns) = self.source.sizes[sequence], self.size
         numbers = random_stream(Purpose.CROP, self.seed, epoch, index)
         tops = numbers.integers(height - rows + 1, size=CANDIDATES).tolist()
         lefts = numbers.integers(width - columns + 1, size=CANDIDATES).tolist()
-        places = [Area(top, left, rows, columns) for top, left in zip(tops, lefts, strict=True)]
+        areas = [Area(top, left, rows, columns) for top, left in zip(tops, lefts, strict=True)]
         if self.weight == "uniform" and not self.source.has_missing:
-            return places[0]
-        weights = np.array([self._weight(sequence, start, stop, place) for place in places])
+            return areas[0]  # all weights are equal: no frame has to be read for them
+        weights = np.array([self._weigh(sequence, start, stop, area) for area in areas])
         total = weights.sum()
-        return places[int(numbers.choice(CANDIDATES, p=weights / total))] if total > 0 else places[0]
+        return areas[int(numbers.choice(CANDIDATES, p=weights / total))] if total > 0 else areas[0]
 
-    def grid(self, sequence: int, start: int) -> list[Area]:
-        """Places side by side, as many as fit, in the middle of the frame; those that are mostly missing are left out.
+    def make_grid(self, sequence: int, start: int) -> list[Area]:
+        """Make the fixed grid of areas side by side, centred in the frame, without those that are mostly missing.
 
         Args:
-            sequence: which one.
-            start: the frame that says what is missing.
+            sequence: number of the sequence.
+            start: index of the frame whose missing pixels decide.
         """
-        tiles = self._tiles(sequence)
+        tiles = self._list_tiles(sequence)
         if not self.source.has_missing:
             return tiles
         valid = np.isfinite(self.source.read(sequence, start, start + 1).frames[0, : self.spec.targets])
         return [tile for tile in tiles if valid[:, tile.rows, tile.columns].mean() >= COVERED] or tiles
 
-    def _tiles(self, sequence: int) -> list[Area]:
+    def _list_tiles(self, sequence: int) -> list[Area]:
         (height, width), (rows, columns) = self.source.sizes[sequence], self.size
         tops = range(height % rows // 2, height - rows + 1, rows)
         lefts = range(width % columns // 2, width - columns + 1, columns)
         return [Area(top, left, rows, columns) for top in tops for left in lefts]
 
-    def _weight(self, sequence: int, start: int, stop: int, place: Area) -> float:
-        both = (self.source.read(sequence, at, at + 1, place).frames[0] for at in (start, stop - 1))
+    def _weigh(self, sequence: int, start: int, stop: int, area: Area) -> float:
+        both = (self.source.read(sequence, at, at + 1, area).frames[0] for at in (start, stop - 1))
         ends = [frame[: self.spec.targets] for frame in both]
         return weigh_crop(ends, self.weight, self.threshold, self.spec.high - self.spec.low)
 
 
 def weigh_crop(ends: Sequence[NDArray[np.float32]], weight: Weight, threshold: float, span: float) -> float:
-    """The weight of a place: the share of its pixels that are observed, times (FLOOR + score).
+    """Weigh an area: the share of its pixels that are observed, times (FLOOR + score).
 
     The score is 0 for "uniform"; for "wet" the share of the observed pixels that are above the threshold; for
     "changing" the mean absolute change from the first to the last frame where both are observed, as a part of `span`.
 
     Args:
-        ends: the targets of the first and the last frame of the window there, (C, H, W), NaN where missing.
-        weight: uniform, wet or changing.
-        threshold: of wet, raw units.
+        ends: targets of the first and the last frame of the window in the area, (C, H, W), NaN where missing.
+        weight: "uniform", "wet" or "changing".
+        threshold: value above which a pixel is wet, raw units.
         span: width of the value range, raw units.
     """
     first, last = ends
-    seen = np.isfinite(ends)
+    observed = np.isfinite(ends)
     score = 0.0
     if weight == "wet":
-        with np.errstate(invalid="ignore"):
-            score = float((np.stack([first, last]) > threshold).sum() / max(1, seen.sum()))
+        with np.errstate(invalid="ignore"):  # NaN is not above the threshold
+            score = float((np.stack([first, last]) > threshold).sum() / max(1, observed.sum()))
     elif weight == "changing":
-        both = seen[0] & seen[1]
+        both = observed[0] & observed[1]
         score = float(np.abs(last[both] - first[both]).mean(dtype=np.float64)) / span if both.any() else 0.0
-    return float(seen.mean()) * (FLOOR + score)
+    return float(observed.mean()) * (FLOOR + score)
 
 
 def make_crops(source: Source, spec: FrameSpec, config: DataConfig, seed: int) -> Crops | None:
-    """Crops that a configuration asks for, if any; `spec` says what the frames of the source are.
+    """Make the crops of a configuration; None where it trains on whole frames.
+
+    Args:
+        source: the frames.
+        spec: of these frames: units, targets and value range.
+        config: crop, crops, crop_weight and crop_threshold.
+        seed: seed of the areas in training.
 
     Raises:
         InputError: a crop is larger than a frame.
@@ -142,6 +148,6 @@ def make_crops(source: Source, spec: FrameSpec, config: DataConfig, seed: int) -
     if config.crop is None:
         return None
     size = (config.crop, config.crop) if isinstance(config.crop, int) else config.crop
-    usual = WET.get(spec.units, (spec.low + spec.high) / 2)
-    threshold = usual if config.crop_threshold is None else config.crop_threshold
+    default = WET.get(spec.units, (spec.low + spec.high) / 2)
+    threshold = default if config.crop_threshold is None else config.crop_threshold
     return Crops(source, spec, size, config.crops, config.crop_weight, threshold, seed)

@@ -1,4 +1,4 @@
-"""Data sets: windows of a source or a generator in three splits, with the spec of their frames and the record of it."""
+"""Data sets: windows of a source or a generator in three splits, the spec of their frames, a record of the splits."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec, Grid, Window
 
 EVALUATION_SEED = 0
-"""Generated validation and test sequences are the same for every seed of a training."""
+"""Seed of generated validation and test sequences, whatever the seed of a training."""
 
 Lengths = tuple[int | str, int | str]
-"""Context and horizon, frames or time."""
+"""Context and horizon: frames, or times as in 50min."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class DataSet:
     """Windows of context + horizon frames in three splits. Made by `open_data`.
 
     Args:
-        spec: what each frame is.
-        context: frames that a forecast is given.
-        horizon: frames that it is asked for.
-        notes: what was found or assumed, one line each.
+        spec: channels, size, units and value range of each frame.
+        context: J, frames that a forecast starts from.
+        horizon: K, frames that a forecast predicts.
+        notes: properties that were read or assumed, one line each.
         split_hash: 16 hex digits; equal hashes mean the same evaluation windows (of files: training windows too, but
-            for the places of random crops).
-        fingerprint: 16 hex digits of the data.
+            for the areas of random crops).
+        fingerprint: 16 hex digits that change when the data do.
         has_missing: whether windows carry masks.
         augment: changes that `training_batches` applies.
         windows: the windows of each split; each crop is one.
-        record: of what is in which split, plain values.
-        grid: where pixels lie and what channels are, for those who write.
+        record: frames and times of each split, plain values.
+        grid: georeference and names of channels, for files of forecasts.
     """
 
     spec: FrameSpec
@@ -67,7 +67,7 @@ class DataSet:
         return self.context + self.horizon
 
     def count(self, split: str) -> int:
-        """Windows of a split; generated training sequences: of a nominal epoch.
+        """Count the windows of a split; of generated training sequences those of a nominal epoch.
 
         Raises:
             UsageError: no such split.
@@ -77,7 +77,7 @@ class DataSet:
         return self.windows.count(split)
 
     def window(self, split: str, epoch: int, index: int) -> Window:
-        """One window, raw units, not augmented.
+        """Read one window, (T, C, H, W) in raw units, not augmented.
 
         Args:
             split: "train", "val" or "test".
@@ -95,7 +95,10 @@ class DataSet:
         return self.windows.read(split, epoch, index)
 
     def normalizer(self, choice: Choice | Normalizer = "auto") -> Normalizer:
-        """The way from raw units to a network's; see `fit_normalizer`, which may read all of training.
+        """Fit the map from raw units to a network's; this may read all frames of training.
+
+        Args:
+            choice: kind of normalizer, as `fit_normalizer` takes it, or one whose numbers are known.
 
         Raises:
             UsageError: a normalizer that these data cannot have.
@@ -113,16 +116,16 @@ def open_data(
     source: Source | None = None,
     spec: FrameSpec | None = None,
 ) -> DataSet:
-    """Open a source and divide it.
+    """Open a source and divide it into windows of three splits.
 
     Args:
-        config: the source and what is said about it.
-        context: frames that a forecast is given, or a time as in 50min.
-        horizon: frames, or time, that it is asked for; validation and test windows start so far apart, so that each frame
-            is forecast once.
-        seed: of generated training sequences and of random crops; nothing else depends on it.
-        source: what `config` gives, where it has been opened already.
-        spec: what its frames are, in place of its own spec: on the value range of a model, say.
+        config: the source, its reading options and its splits.
+        context: frames that a forecast starts from, or a time as in 50min.
+        horizon: frames, or time, that it predicts; validation and test windows start so far apart, so that each frame is
+            forecast once.
+        seed: seed of generated training sequences and of random crops; nothing else depends on it.
+        source: source of `config`, where it has been opened already.
+        spec: replaces the spec of the source, for example to score on the value range of a model.
 
     Raises:
         InputError: data that cannot be used, or too few frames.
@@ -136,7 +139,7 @@ def open_data(
     """
     check_seed(seed)
     if config.source == MOVING_MNIST:
-        data = _generate(config, (context, horizon), seed)
+        data = _open_moving_mnist(config, (context, horizon), seed)
     else:
         source = source or open_source(config)
         data = _open_stored(source, spec or source.spec, config, (context, horizon), seed)
@@ -148,7 +151,7 @@ def open_data(
     return replace(data, notes=(*data.notes, f"split hash: {data.split_hash}"))
 
 
-def _to_frames(lengths: Lengths, spec: FrameSpec) -> tuple[int, int]:
+def _count_frames(lengths: Lengths, spec: FrameSpec) -> tuple[int, int]:
     context, horizon = (
         in_frames(length, spec.step_minutes, what) for length, what in zip(lengths, ("context", "horizon"), strict=True)
     )
@@ -158,7 +161,7 @@ def _to_frames(lengths: Lengths, spec: FrameSpec) -> tuple[int, int]:
 
 
 def _open_stored(source: Source, spec: FrameSpec, config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
-    context, horizon = _to_frames(lengths, spec)
+    context, horizon = _count_frames(lengths, spec)
     frames = context + horizon
     split, events = split_windows(source, config, frames, eval_stride=horizon), _number_events(source, config)
     crops = make_crops(source, spec, config, seed)
@@ -175,26 +178,27 @@ def _open_stored(source: Source, spec: FrameSpec, config: DataConfig, lengths: L
         record=record_split(split, source),
         grid=source.grid,
     )
-    return whole if crops is None else _crop(whole, crops, CropWindows(source, split, frames, events, crops))
+    return whole if crops is None else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops))
 
 
 def _number_events(source: Source, config: DataConfig) -> list[int]:
-    """Number of the event of each sequence: those that the split keeps together have the same."""
+    """Number the event of each sequence: sequences that the split keeps together have the same."""
     sequences = range(len(source.lengths))
     if config.split_by != "event":
         return list(sequences)
     gap = in_frames(config.gap, source.spec.step_minutes, "gap") if config.gap else 0
     events = group_events(source, sequences, gap)
-    number = {sequence: event for event, members in enumerate(events) for sequence in members}
-    return [number[sequence] for sequence in sequences]
+    event_of = {sequence: event for event, members in enumerate(events) for sequence in members}
+    return [event_of[sequence] for sequence in sequences]
 
 
-def _crop(whole: DataSet, crops: Crops, windows: CropWindows) -> DataSet:
+def _cut_crops(whole: DataSet, crops: Crops, windows: CropWindows) -> DataSet:
     counts = {name: windows.count(name) for name in SPLITS}
     height, width = crops.size
+    # all that decides evaluation crops; the areas of training crops depend on the seed and stay out
     fixed = [whole.split_hash, crops.size, counts, sorted(windows.grids.items())]
-    chosen = {"uniform": "", "wet": f", wet ones (above {crops.threshold:g}) more often"}
-    how = chosen.get(crops.weight, ", changing ones more often")
+    preference = {"uniform": "", "wet": f", wet ones (above {crops.threshold:g}) more often"}
+    how = preference.get(crops.weight, ", changing ones more often")
     digest = hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:DIGITS]
     return replace(
         whole,
@@ -211,10 +215,10 @@ def _crop(whole: DataSet, crops: Crops, windows: CropWindows) -> DataSet:
     )
 
 
-def _generate(config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
+def _open_moving_mnist(config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
     settings = config.moving_mnist
     training, evaluation = MovingMNIST(settings, seed), MovingMNIST(settings, EVALUATION_SEED)
-    context, horizon = _to_frames(lengths, training.spec)
+    context, horizon = _count_frames(lengths, training.spec)
     frames = context + horizon
     windows = GeneratedWindows(training, evaluation, frames)
     counts = {name: windows.count(name) for name in SPLITS}
@@ -224,7 +228,7 @@ def _generate(config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
         spec=training.spec,
         context=context,
         horizon=horizon,
-        notes=_moving_mnist_notes(settings),
+        notes=_describe_moving_mnist(settings),
         split_hash=digest,
         fingerprint=training.fingerprint(),
         has_missing=False,
@@ -234,7 +238,7 @@ def _generate(config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
     )
 
 
-def _moving_mnist_notes(settings: MovingMNISTConfig) -> tuple[str, ...]:
+def _describe_moving_mnist(settings: MovingMNISTConfig) -> tuple[str, ...]:
     height, width = settings.canvas
     digits = settings.digits_file or "2,500 MNIST digits (LeCun, Cortes, Burges; CC BY-SA 3.0)"
     return (

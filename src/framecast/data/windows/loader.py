@@ -1,4 +1,4 @@
-"""Batches in an order that is a pure function of (seed, step), whatever the workers and processes."""
+"""Batch loader: batches of windows in an order that is a pure function of (seed, step), for any workers and processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Keys = list[tuple[int, int]]
 
 
 class Batch(NamedTuple):
-    """Windows side by side."""
+    """Batch of windows."""
 
     frames: Float[Tensor, "B T C H W"]
     """Raw units, float32; the lower end of the range at missing pixels."""
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     indices: list[int]
     """Index of each window in its split."""
     times: NDArray[Any] | None = None
-    """(B, T), time of each frame as data have it, UTC; None where unknown, and in training, which may turn them round."""
+    """(B, T), time of each frame, UTC; None where unknown, and in training, where frames may run backward."""
 
 
 def training_batches(
@@ -50,23 +50,23 @@ def training_batches(
     workers: int = 0,
     pin: bool = False,
 ) -> Iterator[list[Batch]]:
-    """Endless training batches of one process: for steps start_step + 1, start_step + 2, ... a list of micro-batches.
+    """Iterate without end over the training batches of one process: a list of micro-batches for each step.
 
-    Epoch e visits every window once in the order of a permutation f(seed, e), and batches run on across epochs. A step
-    takes batch_size x accumulate x world_size windows; micro-batch m of rank r is the (m world_size + r)-th piece. So
-    a start at any step gives what a run without a stop would have, the same windows make a step for every division of
-    them into processes and micro-batches, and workers change nothing.
+    The first step is start_step + 1. Epoch e visits every window once in the order of a permutation f(seed, e), and
+    batches run on across epochs. A step takes batch_size x accumulate x world_size windows; micro-batch m of rank r is
+    the (m world_size + r)-th piece. So a start at any step gives the batches of a run without a stop, a step has the same
+    windows for every division of them into processes and micro-batches, and workers change nothing.
 
     Args:
-        dataset: windows of its split train.
-        seed: of order and augmentation, 0 or more.
+        dataset: its split train is used.
+        seed: seed of order and augmentation, 0 or more.
         batch_size: windows in a micro-batch.
         accumulate: micro-batches per step and process.
-        rank: of this process.
+        rank: number of this process, from 0.
         world_size: number of processes.
         start_step: steps already done.
-        workers: processes that prepare batches; 0 for none beside this one.
-        pin: whether workers' batches are brought into memory that a GPU can copy from by itself.
+        workers: further processes that prepare batches; 0 for none.
+        pin: whether workers' batches are put into pinned memory, from which a GPU copies without waiting.
 
     Raises:
         UsageError: numbers that do not fit, or no training window.
@@ -79,23 +79,23 @@ def training_batches(
     _check_rank(rank, world_size)
     if dataset.count("train") < 1:
         raise UsageError("training", got="no window in the split train", expected="at least one")
-    order = _Order(dataset.count("train"), seed, batch_size, accumulate, rank, world_size, start_step)
-    batches = _prepared(_Batches(dataset, "train", seed), order, workers, pin)
-    return _grouped(batches, accumulate)
+    order = _KeySampler(dataset.count("train"), seed, batch_size, accumulate, rank, world_size, start_step)
+    batches = _load_batches(_BatchDataset(dataset, "train", seed), order, workers, pin)
+    return _group_batches(batches, accumulate)
 
 
 def evaluation_batches(
     dataset: DataSet, split: str, batch_size: int, *, rank: int = 0, world_size: int = 1, limit: int | None = None
 ) -> Iterator[Batch]:
-    """Batches of a split in its order, every window once over all processes; the last batch may be smaller.
+    """Iterate over a split in its order, every window once over all processes; the last batch may be smaller.
 
     Args:
         dataset: the windows.
         split: "train" (first epoch, not augmented), "val" or "test".
         batch_size: windows in a batch.
-        rank: of this process, which takes windows rank, rank + world_size, ...
+        rank: number of this process, which takes windows rank, rank + world_size, ...
         world_size: number of processes.
-        limit: use so many windows only, spread evenly over the split; None for all.
+        limit: largest number of windows, spread evenly over the split; None for all.
 
     Raises:
         UsageError: no such split, or numbers that do not fit.
@@ -104,12 +104,12 @@ def evaluation_batches(
         raise UsageError("batch_size, limit", got=f"{batch_size}, {limit}", expected="at least 1")
     _check_rank(rank, world_size)
     keys = [(0, index) for index in spread_windows(dataset.count(split), limit)[rank::world_size]]
-    batches = _Batches(dataset, split, None)
+    batches = _BatchDataset(dataset, split, None)
     return (batches[keys[at : at + batch_size]] for at in range(0, len(keys), batch_size))
 
 
 def spread_windows(count: int, limit: int | None) -> list[int]:
-    """Which of a split's windows are used under a limit, evenly spread; the rows of scores are these."""
+    """Choose up to `limit` of a split's windows, evenly spread, as indices; the rows of scores are in this order."""
     used = count if limit is None else min(limit, count)
     return [number * count // used for number in range(used)]
 
@@ -120,8 +120,8 @@ def _check_rank(rank: int, world_size: int) -> None:
 
 
 @dataclass(frozen=True)
-class _Order(Sampler[Keys]):
-    """Endless keys of micro-batches."""
+class _KeySampler(Sampler[Keys]):
+    """Endless sampler of the keys of micro-batches."""
 
     count: int
     seed: int
@@ -130,26 +130,28 @@ class _Order(Sampler[Keys]):
     rank: int
     world_size: int
     start_step: int
-    _epochs: dict[int, NDArray[np.int64]] = field(default_factory=dict, compare=False, repr=False)
+    _permutations: dict[int, NDArray[np.int64]] = field(default_factory=dict, compare=False, repr=False)
 
     def __iter__(self) -> Iterator[Keys]:
         pieces = self.accumulate * self.world_size
         for step in itertools.count(self.start_step):
             for micro in range(self.accumulate):
                 first = (step * pieces + micro * self.world_size + self.rank) * self.batch_size
-                yield [self._key(first + row) for row in range(self.batch_size)]
+                yield [self._find_key(first + row) for row in range(self.batch_size)]
 
-    def _key(self, position: int) -> tuple[int, int]:
-        epoch, rank = divmod(position, self.count)
-        if epoch not in self._epochs:
-            while len(self._epochs) >= 2:
-                del self._epochs[min(self._epochs)]
-            self._epochs[epoch] = random_stream(Purpose.ORDER, self.seed, epoch).permutation(self.count)
-        return epoch, int(self._epochs[epoch][rank])
+    def _find_key(self, position: int) -> tuple[int, int]:
+        """Find (epoch, index) of the window at a position of the endless order."""
+        epoch, offset = divmod(position, self.count)
+        if epoch not in self._permutations:
+            # a batch may lie across two epochs: their permutations stay
+            while len(self._permutations) >= 2:
+                del self._permutations[min(self._permutations)]
+            self._permutations[epoch] = random_stream(Purpose.ORDER, self.seed, epoch).permutation(self.count)
+        return epoch, int(self._permutations[epoch][offset])
 
 
-class _Batches(Dataset[Batch]):
-    """Batches by their keys; `seed` of augmentation, or None for none."""
+class _BatchDataset(Dataset[Batch]):
+    """Batches by their keys; augmented with `seed` unless it is None."""
 
     def __init__(self, dataset: DataSet, split: str, seed: int | None) -> None:
         self.dataset = dataset
@@ -157,54 +159,56 @@ class _Batches(Dataset[Batch]):
         self.seed = seed
 
     def __getitem__(self, keys: Keys) -> Batch:
-        windows = [self._window(epoch, index) for epoch, index in keys]
+        windows = [self._read_window(epoch, index) for epoch, index in keys]
         frames = np.stack([window.frames for window in windows])
-        indices, times = [index for _, index in keys], self._times(windows)
+        indices, times = [index for _, index in keys], self._stack_times(windows)
         if not self.dataset.has_missing:
             return Batch(torch.from_numpy(frames), None, indices, times)
-        valid = np.stack([_mask(window) for window in windows])
-        frames[~valid] = self.dataset.spec.low
+        valid = np.stack([_find_valid(window) for window in windows])
+        frames[~valid] = self.dataset.spec.low  # NaN would reach gradients even through a mask of 0
         return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices, times)
 
-    def _times(self, windows: list[Window]) -> NDArray[Any] | None:
-        known = [window.times(self.dataset.spec.step_minutes) for window in windows if self.seed is None]
-        dated = [times for times in known if times is not None]
-        return np.stack(dated) if len(dated) == len(windows) else None
+    def _stack_times(self, windows: list[Window]) -> NDArray[Any] | None:
+        if self.seed is not None:
+            return None
+        times = [window.times(self.dataset.spec.step_minutes) for window in windows]
+        known = [moments for moments in times if moments is not None]
+        return np.stack(known) if len(known) == len(windows) else None
 
-    def _window(self, epoch: int, index: int) -> Window:
+    def _read_window(self, epoch: int, index: int) -> Window:
         window = self.dataset.window(self.split, epoch, index)
         if self.seed is None:
             return window
         return augment(window, self.dataset.augment, self.seed, epoch, index)
 
 
-def _mask(window: Window) -> NDArray[np.bool_]:
+def _find_valid(window: Window) -> NDArray[np.bool_]:
     return np.ones(window.frames.shape, np.bool_) if window.valid is None else window.valid
 
 
-def _prepared(batches: _Batches, order: Iterable[Keys], workers: int, pin: bool) -> Iterator[Batch]:
+def _load_batches(batches: _BatchDataset, order: Iterable[Keys], workers: int, pin: bool) -> Iterator[Batch]:
     if workers == 0:
         return (batches[keys] for keys in order)
     # a generator of its own: otherwise the loader would take a number from torch's global one
     loaded = iter(
         DataLoader(
-            _Caught(batches),
+            _ErrorCatcher(batches),
             batch_size=None,
             sampler=order,
             num_workers=workers,
-            collate_fn=_as_it_is,
+            collate_fn=_pass_through,
             pin_memory=pin,
             worker_init_fn=_start_worker,
             generator=torch.Generator(),
         )
     )
-    return (_raised(batch) for batch in loaded)
+    return (_raise_error(batch) for batch in loaded)
 
 
-class _Caught(Dataset[Any]):
-    """Batches of a worker; an error of ours comes back as a value, so that its message stays as it is."""
+class _ErrorCatcher(Dataset[Any]):
+    """Batches of a worker, or the message of an InputError: the loader would bury a raised one in a traceback."""
 
-    def __init__(self, batches: _Batches) -> None:
+    def __init__(self, batches: _BatchDataset) -> None:
         self.batches = batches
 
     def __getitem__(self, keys: Keys) -> Batch | str:
@@ -218,16 +222,16 @@ def _start_worker(number: int) -> None:
     flush_subnormals()  # torch itself gives a worker one thread
 
 
-def _raised(batch: Batch | str) -> Batch:
+def _raise_error(batch: Batch | str) -> Batch:
     if isinstance(batch, str):
         raise InputError(batch)
     return batch
 
 
-def _as_it_is(batch: Any) -> Any:
+def _pass_through(batch: Any) -> Any:
     return batch
 
 
-def _grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+def _group_batches(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
     while True:
         yield list(itertools.islice(batches, size))

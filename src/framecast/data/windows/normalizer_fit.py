@@ -1,4 +1,4 @@
-"""Which normalizer suits data, and what it takes from them: units, ranges, means of the training split."""
+"""Fit of a normalizer: the kind that suits the data, and its numbers from units, ranges and the training split."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from framecast.transforms.normalize import DBZ, Log, Normalizer, Range, Standard
 from framecast.types import FrameSpec
 
 Choice = Literal["auto", "range", "standard", "log", "dbz"]
-"""A normalizer whose numbers come from the data."""
+"""Kind of a normalizer whose numbers come from the data."""
 OFFSET = 0.001
-"""Offset of "log", as a part of the value range."""
+"""Offset of "log", as a share of the value range."""
 
 
 class Moments:
-    """Count, mean, sum of squared deviations, lowest and highest of each channel, float64, block by block.
+    """Streaming moments of each channel: count, mean, sum of squared deviations, lowest and highest value, in float64.
 
     Blocks are merged as in T. F. Chan, G. H. Golub, R. J. LeVeque, "Updating formulae and a pairwise algorithm for
     computing sample variances" (1979), so that nothing cancels.
 
     Args:
-        channels: how many.
+        channels: number of channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -35,39 +35,39 @@ class Moments:
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
 
     def add(self, frames: NDArray[np.float32]) -> None:
-        """Take in frames (T, C, H, W); pixels that are not finite are left out."""
+        """Add frames (T, C, H, W), raw units; pixels that are not finite are left out."""
         for channel, values in enumerate(frames.swapaxes(0, 1)):
             observed = values[np.isfinite(values)].astype(np.float64)
             if not observed.size:
                 continue
             mean, total = observed.mean(), self.count[channel] + observed.size
-            apart = mean - self.mean[channel]
+            shift = mean - self.mean[channel]
             self._squares[channel] += np.square(observed - mean).sum()
-            self._squares[channel] += apart**2 * self.count[channel] * observed.size / total
-            self.mean[channel] += apart * observed.size / total
+            self._squares[channel] += shift**2 * self.count[channel] * observed.size / total
+            self.mean[channel] += shift * observed.size / total
             self.count[channel] = total
             self.low[channel] = min(self.low[channel], observed.min())
             self.high[channel] = max(self.high[channel], observed.max())
 
     @property
     def std(self) -> NDArray[np.float64]:
-        """Standard deviation of each channel, that of the pixels themselves (divided by their number)."""
+        """Standard deviation of each channel, of the population (divided by the number of pixels)."""
         return np.sqrt(self._squares / np.maximum(self.count, 1))
 
 
 def fit_normalizer(
     choice: Choice | Normalizer, spec: FrameSpec, units: tuple[str, ...], training: Callable[[], Iterable[Any]]
 ) -> Normalizer:
-    """A normalizer with all its numbers. What is fitted is fitted to the frames of the training split alone.
+    """Fit a normalizer to the frames of the training split, so that it learns nothing of validation and test.
 
     Args:
         choice: "auto", reflectivity and rain rates on the dBZ scale, channels of several units each over its range in
             training, everything else over the value range; "range", the value range, of several channels each its own
             in training; "standard", mean and deviation of each channel in training; "log" over the value range; "dbz";
             or a normalizer, of which the data decide only whether a DBZ gets rain rates.
-        spec: what frames are; other channels than the targets are normalized by their own ranges.
-        units: of each target, as the file spells them; empty where it is silent.
-        training: gives the frames of the training split, (T, C, H, W), targets first, in pieces.
+        spec: frames of the data; channels that are no targets are normalized by their own ranges.
+        units: units of each target, as the file spells them; empty where it states none.
+        training: gives the frames of the training split, (T, C, H, W) in raw units, targets first, in pieces.
 
     Raises:
         UsageError: a normalizer that these data cannot have.
@@ -80,11 +80,11 @@ def fit_normalizer(
     if choice == "log":
         return Log(low=spec.low, high=spec.high, offset=OFFSET * (spec.high - spec.low))
     if choice == "dbz" or isinstance(choice, DBZ):
-        return _dbz(choice, spec)
+        return _choose_dbz(choice, spec)
     if choice == "range" and spec.targets == 1:
         return Range(low=spec.low, high=spec.high)
     if isinstance(choice, str):
-        return _of_training(choice, spec.targets, training)
+        return _fit_to_training(choice, spec.targets, training)
     channels = getattr(choice, "channels", None)
     if channels not in (None, spec.targets):
         expected = f"{spec.targets}, the channels of the data"
@@ -92,7 +92,8 @@ def fit_normalizer(
     return choice
 
 
-def _dbz(choice: Literal["dbz"] | DBZ, spec: FrameSpec) -> DBZ:
+def _choose_dbz(choice: Literal["dbz"] | DBZ, spec: FrameSpec) -> DBZ:
+    """Choose the dBZ scale that suits the units: reflectivity, or rain rates."""
     if spec.units not in (DBZ_UNITS, RATE_UNITS):
         fix = "name the units, or choose another normalizer"
         raise UsageError(
@@ -104,11 +105,11 @@ def _dbz(choice: Literal["dbz"] | DBZ, spec: FrameSpec) -> DBZ:
     return DBZ(rain_rate=True) if rates else DBZ(high=spec.high)
 
 
-def _of_training(choice: str, channels: int, training: Callable[[], Iterable[Any]]) -> Normalizer:
+def _fit_to_training(choice: str, channels: int, training: Callable[[], Iterable[Any]]) -> Normalizer:
     moments = Moments(channels)
     for frames in training():
         moments.add(frames[:, :channels])
-    flat = np.flatnonzero(~(moments.high > moments.low))
+    flat = np.flatnonzero(~(moments.high > moments.low))  # also without any pixel: low is infinite then
     if len(flat):
         got = f"channel {flat[0]} of one value, or none, in training"
         raise InputError(f"normalize: {choice}", got=got, expected="values that differ", fix="leave that channel out")

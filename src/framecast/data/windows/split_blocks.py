@@ -1,4 +1,4 @@
-"""Prevent leakage between splits: sequences in events, blocks trimmed until `gap` frames lie between splits."""
+"""Blocks of splits without leakage: sequences grouped in events, blocks trimmed until `gap` frames lie between splits."""
 
 from __future__ import annotations
 
@@ -21,29 +21,32 @@ class SplitBlock(NamedTuple):
 
 
 Blocks = dict[str, list[SplitBlock]]
+"""Blocks by split."""
 
 
-def block_times(source: Source, block: SplitBlock) -> tuple[Any, Any] | None:
-    """Times of the first and the last frame of a block; None where unknown."""
+def find_block_times(source: Source, block: SplitBlock) -> tuple[Any, Any] | None:
+    """Find the times of the first and the last frame of a block, UTC; None where unknown."""
     times = source.frame_times(block.sequence)
     return None if times is None else (times[block.begin], times[block.end - 1])
 
 
 def group_events(source: Source, usable: Sequence[int], gap: int) -> list[list[int]]:
-    """Sequences that are fewer than `gap` frames apart in time, together; each alone where its times are unknown.
+    """Group sequences into events: those that are fewer than `gap` frames apart in time; each alone without a gap.
 
     Args:
         source: the sequences.
-        usable: which of them.
-        gap: frames that must be missing between two events.
+        usable: numbers of the sequences to group.
+        gap: least number of frames between two events.
 
     Raises:
         InputError: a gap, but no times.
     """
     if not gap:
         return [[sequence] for sequence in usable]
-    spans = {sequence: block_times(source, SplitBlock(sequence, 0, source.lengths[sequence])) for sequence in usable}
-    step = _step(source)
+    spans = {
+        sequence: find_block_times(source, SplitBlock(sequence, 0, source.lengths[sequence])) for sequence in usable
+    }
+    step = _find_interval(source)
     if step is None or any(ends is None for ends in spans.values()):
         fix = "use split_by: sequence, or say when frames are with --times and --step-minutes"
         raise InputError("split by event", got="data whose times are unknown", expected="times for a gap", fix=fix)
@@ -53,7 +56,7 @@ def group_events(source: Source, usable: Sequence[int], gap: int) -> list[list[i
         first, last = spans[sequence]  # type: ignore[misc]
         if latest is not None and (first - latest) / step < gap + 1:
             events[-1].append(sequence)
-            latest = max(latest, last)
+            latest = max(latest, last)  # a sequence may lie within another
         else:
             events.append([sequence])
             latest = last
@@ -61,51 +64,52 @@ def group_events(source: Source, usable: Sequence[int], gap: int) -> list[list[i
 
 
 def enforce_gap(source: Source, blocks: Blocks, gap: int) -> Blocks:
-    """Blocks shortened at their beginning until `gap` frames lie between those of different splits.
+    """Shorten blocks at their beginning until `gap` frames lie between those of different splits.
 
-    Where times are not known, that holds between pieces of one recording (see `Source.origins`), and for them at least:
-    no one knows how much is missing between two. All blocks are left as they are without a gap.
+    Where times are not known, the gap holds between pieces of one recording only, and is a lower bound: an unknown
+    number of frames is missing between two pieces.
 
     Args:
         source: the sequences.
-        blocks: by split; those of one sequence are apart already.
-        gap: frames.
+        blocks: blocks by split; those of one sequence have the gap already.
+        gap: least number of frames between blocks of different splits; 0 leaves all as they are.
     """
     if not gap:
         return blocks
-    spans = [(_span(source, block), name, block) for name, members in blocks.items() for block in members]
+    spans = [(_find_span(source, block), name, block) for name, members in blocks.items() for block in members]
     trimmed: Blocks = {name: [] for name in blocks}
     ends: dict[tuple[object, str], int] = {}
     spans.sort(key=lambda entry: (entry[0].first, entry[0].last, entry[1]))
-    for (line, first, last, step), name, block in spans:
-        others = [ends[line, other] for other in blocks if other != name and (line, other) in ends]
+    for (axis, first, last, step), name, block in spans:
+        others = [ends[axis, other] for other in blocks if other != name and (axis, other) in ends]
         begin = block.begin + max([0, *(math.ceil(gap + 1 - (first - end) / step) for end in others)])
         if begin < block.end:
             trimmed[name].append(block._replace(begin=begin))
-            ends[line, name] = max(ends.get((line, name), last), last)
+            ends[axis, name] = max(ends.get((axis, name), last), last)
     return {name: sorted(members) for name, members in trimmed.items()}
 
 
-def holds_within(source: Source, blocks: Blocks) -> bool:
-    """Whether a gap holds within the pieces of each recording only: there are several, and nothing says how far apart."""
-    lines = {_span(source, block).line for members in blocks.values() for block in members}
-    return len(lines) > 1
+def is_within_recordings(source: Source, blocks: Blocks) -> bool:
+    """Whether a gap holds within each recording only: there are several, at an unknown distance from one another."""
+    axes = {_find_span(source, block).axis for members in blocks.values() for block in members}
+    return len(axes) > 1
 
 
 class _Span(NamedTuple):
-    """First and last frame of a block along a line on which distances are known."""
+    """First and last frame of a block along an axis on which distances are known."""
 
-    line: object
-    """None for time, else the recording that the sequence is a piece of."""
+    axis: object
+    """None for time, else the recording that the sequence is a piece of, in a tuple."""
     first: int
-    """Of the first frame, milliseconds; or its index in the recording."""
+    """Position of the first frame: time in milliseconds, or index in the recording."""
     last: int
+    """Position of the last frame."""
     step: int
-    """Between two frames, in the same."""
+    """Distance of two frames: milliseconds, or 1."""
 
 
-def _span(source: Source, block: SplitBlock) -> _Span:
-    ends, step = block_times(source, block), _step(source)
+def _find_span(source: Source, block: SplitBlock) -> _Span:
+    ends, step = find_block_times(source, block), _find_interval(source)
     if ends is None or step is None:
         recording, offset = source.origins[block.sequence]
         return _Span((recording,), offset + block.begin, offset + block.end - 1, 1)
@@ -113,6 +117,6 @@ def _span(source: Source, block: SplitBlock) -> _Span:
     return _Span(None, first, last, int(step.astype(np.int64)))
 
 
-def _step(source: Source) -> Any:
+def _find_interval(source: Source) -> Any:
     minutes = source.spec.step_minutes
     return None if minutes is None else np.timedelta64(round(minutes * 60_000), "ms")

@@ -1,4 +1,4 @@
-"""Splits: which windows are for training, validation and test, and the record of it."""
+"""Splits: division of a source into windows for training, validation and test, and a record of it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ from framecast.data.durations import in_frames
 from framecast.data.fingerprint import DIGITS
 from framecast.data.random import Purpose, random_stream
 from framecast.data.sources.base import Source
-from framecast.data.windows.split_blocks import Blocks, SplitBlock, block_times, enforce_gap, group_events, holds_within
+from framecast.data.windows.split_blocks import (
+    Blocks,
+    SplitBlock,
+    enforce_gap,
+    find_block_times,
+    group_events,
+    is_within_recordings,
+)
 from framecast.errors import InputError
 
 LISTED = 3
-"""Blocks of a split that are listed one by one."""
+"""Largest number of blocks of a split that a note lists one by one."""
 
 
 def describe_split(parts: Split, source: Source) -> list[str]:
-    """One line for each split: its frames, and their times where they are known."""
+    """Describe the frames of each split in one line, with their times where these are known."""
     lines = []
     for name, blocks in parts.blocks.items():
         if blocks:
@@ -39,40 +46,43 @@ def record_split(parts: Split, source: Source) -> dict[str, Any]:
 
 
 def _name_block(block: SplitBlock, source: Source) -> str:
-    ends, sequence = block_times(source, block), f" of sequence {block.sequence}" if len(source.lengths) > 1 else ""
+    ends, sequence = (
+        find_block_times(source, block),
+        f" of sequence {block.sequence}" if len(source.lengths) > 1 else "",
+    )
     text = f"frames {block.begin} to {block.end - 1}{sequence}"
-    return text if ends is None else f"{text}, {_short(ends[0])} to {_short(ends[1])}"
+    return text if ends is None else f"{text}, {_format_minute(ends[0])} to {_format_minute(ends[1])}"
 
 
 def _describe_block(block: SplitBlock, source: Source) -> dict[str, Any]:
-    ends = block_times(source, block)
+    ends = find_block_times(source, block)
     times = {} if ends is None else {"from": str(ends[0]), "to": str(ends[1])}
     return {"sequence": block.sequence, "first": block.begin, "last": block.end - 1, **times}
 
 
-def _short(time: np.datetime64) -> str:
+def _format_minute(time: np.datetime64) -> str:
     return str(time.astype("datetime64[m]")).replace("T", " ")
 
 
-ENOUGH = 10
-"""Sequences from which "auto" splits by whole sequences."""
+MANY = 10
+"""Number of sequences from which on "auto" splits by whole sequences."""
 
 WindowStarts = dict[str, list[tuple[int, int]]]
 """By split: (sequence, first frame) of each window."""
 
 
 class Split(NamedTuple):
-    """Windows by split."""
+    """Division of a source into windows of three splits."""
 
     windows: WindowStarts
     how: str
-    """One line for people: how the frames were divided."""
+    """Rule and result of the division, one line."""
     hash: str
-    """16 hex digits over the data's fingerprint and all windows: equal hashes mean equal splits."""
+    """16 hex digits of a sha256 over the data's fingerprint and all windows: equal hashes mean equal splits."""
     blocks: Blocks
-    """The frames that windows may use."""
+    """Frames that windows may use."""
     gap: int
-    """Least distance between frames of different splits, frames."""
+    """Least number of frames between frames of different splits."""
 
 
 def split_windows(
@@ -82,10 +92,10 @@ def split_windows(
 
     Args:
         source: the sequences.
-        config: split_by, fractions, gap and stride.
-        frames: context + horizon.
-        stride: frames between starts of training windows; None for the config's.
-        eval_stride: the same for validation and test; None for `frames`, windows that share nothing.
+        config: its split_by, fractions, gap and stride.
+        frames: frames of a window, context + horizon.
+        stride: frames between starts of training windows; None for that of `config`.
+        eval_stride: frames between starts of validation and test windows; None for `frames`: windows share none.
 
     Raises:
         InputError: the sequences are too short or too few for a window in each split, or have no labels.
@@ -103,21 +113,22 @@ def split_windows(
     blocks, how = _divide(source, config, frames, gap)
     blocks = _enforce_gap(source, blocks, gap, frames)
     strides = {"train": stride or config.stride, "val": eval_stride or frames, "test": eval_stride or frames}
-    windows = {name: _windows(blocks[name], frames, strides[name]) for name in SPLITS}
+    windows = {name: _list_starts(blocks[name], frames, strides[name]) for name in SPLITS}
     short = sum(length < frames for length in source.lengths)
     counts = ", ".join(f"{len(windows[name])} {name}" for name in SPLITS)
     how = f"split {how}: {counts} windows of {frames} frames"
     how += f", splits {gap} frames apart" if gap else ""
-    how += " within each sequence, as times are not known" if gap and holds_within(source, blocks) else ""
+    how += " within each sequence, as times are not known" if gap and is_within_recordings(source, blocks) else ""
     how += f"; {short} of {len(source.lengths)} sequences are too short and left out" if short else ""
     content = json.dumps([source.fingerprint(), frames, windows], sort_keys=True)
     return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS], blocks, gap)
 
 
 def _enforce_gap(source: Source, blocks: Blocks, gap: int, frames: int) -> Blocks:
+    """Trim blocks to the gap, and refuse one that leaves no window for a split that had some."""
     trimmed = enforce_gap(source, blocks, gap)
     for name, members in trimmed.items():
-        before, after = (sum(b.end - b.begin >= frames for b in some) for some in (blocks[name], members))
+        before, after = (sum(b.end - b.begin >= frames for b in part) for part in (blocks[name], members))
         if before and not after:
             fix = "choose a smaller gap, split_by: time, or fractions of 0 for splits you do without"
             raise InputError(
@@ -126,45 +137,47 @@ def _enforce_gap(source: Source, blocks: Blocks, gap: int, frames: int) -> Block
     return trimmed
 
 
-def _windows(blocks: list[SplitBlock], frames: int, stride: int) -> list[tuple[int, int]]:
+def _list_starts(blocks: list[SplitBlock], frames: int, stride: int) -> list[tuple[int, int]]:
     return [(b.sequence, start) for b in blocks for start in range(b.begin, b.end - frames + 1, stride)]
 
 
 def _divide(source: Source, config: DataConfig, frames: int, gap: int) -> tuple[Blocks, str]:
+    """Divide a source into blocks of the splits; return them and the rule, in words."""
     usable = [index for index, length in enumerate(source.lengths) if length >= frames]
     by: str = config.split_by
     if by == "auto":
-        by = _automatic(source, config, usable, frames, gap)
+        by = _choose_rule(source, config, usable, frames, gap)
     files = [
         [sequence for sequence in usable if source.groups[sequence] == group] for group in sorted(set(source.groups))
     ]
     if by == "file" and (source.labels is not None or len(files) == 1):
-        return _by_label(source.labels, source.lengths, frames), "by the labels in the file"
+        return _split_by_label(source.labels, source.lengths, frames), "by the labels in the file"
     if by != "time":
         units = {"file": files, "event": group_events(source, usable, gap if by == "event" else 0)}
         members = units.get(by, [[sequence] for sequence in usable])
         percent = "/".join(f"{100 * part:g}" for part in config.fractions)
-        return _by_units(by, members, source.lengths, config.fractions), f"by whole {by}s, {percent} %"
-    blocks = _by_time(usable, source.lengths, config.fractions, frames, gap)
+        return _split_by_unit(by, members, source.lengths, config.fractions), f"by whole {by}s, {percent} %"
+    blocks = _split_by_time(usable, source.lengths, config.fractions, frames, gap)
     uncut = (
         len(usable) - len({b.sequence for name in SPLITS[1:] for b in blocks[name]}) if config.fractions[0] < 1 else 0
     )
     rest = f", {uncut} too short to be cut all for training" if uncut else ""
-    # What each part really got: parts of short sequences are widened until they hold a window.
-    got = [sum(block.end - block.begin for block in blocks[name]) for name in SPLITS]
-    shares = "/".join(f"{100 * part / max(1, sum(got)):.0f}" for part in got)
+    # the shares as they came out: parts of short sequences are widened until they hold a window
+    sizes = [sum(block.end - block.begin for block in blocks[name]) for name in SPLITS]
+    shares = "/".join(f"{100 * size / max(1, sum(sizes)):.0f}" for size in sizes)
     return blocks, f"by time within each sequence, {shares} %{rest}"
 
 
-def _automatic(source: Source, config: DataConfig, usable: list[int], frames: int, gap: int) -> str:
+def _choose_rule(source: Source, config: DataConfig, usable: list[int], frames: int, gap: int) -> str:
+    """Choose what "auto" stands for: labels, else sequences where there are many, else time where one is long enough."""
     if source.labels is not None:
         return "file"
     parts = sum(part > 0 for part in config.fractions)
     by_time = any(source.lengths[index] >= parts * frames + (parts - 1) * gap for index in usable)
-    return "time" if len(usable) < ENOUGH and (by_time or len(usable) < parts) else "sequence"
+    return "time" if len(usable) < MANY and (by_time or len(usable) < parts) else "sequence"
 
 
-def _by_label(labels: Sequence[str] | None, lengths: Sequence[int], frames: int) -> Blocks:
+def _split_by_label(labels: Sequence[str] | None, lengths: Sequence[int], frames: int) -> Blocks:
     if labels is None:
         expected = "a label (train, val or test) for each sequence"
         raise InputError("split by file", got="no labels in the file", expected=expected, fix="use split_by: auto")
@@ -181,8 +194,10 @@ def _by_label(labels: Sequence[str] | None, lengths: Sequence[int], frames: int)
     return blocks
 
 
-def _by_units(by: str, units: list[list[int]], lengths: Sequence[int], fractions: tuple[float, float, float]) -> Blocks:
-    """Whole units (sequences, events or files), each a list of sequences, shuffled always alike."""
+def _split_by_unit(
+    by: str, units: list[list[int]], lengths: Sequence[int], fractions: tuple[float, float, float]
+) -> Blocks:
+    """Split whole units (sequences, events or files), each a list of sequences, in one fixed random order."""
     parts = sum(part > 0 for part in fractions)
     units = [unit for unit in units if unit]
     if len(units) < parts:
@@ -192,6 +207,7 @@ def _by_units(by: str, units: list[list[int]], lengths: Sequence[int], fractions
             expected=f"at least {parts}, one for each split",
             fix="use split_by: time, set fractions of 0 for splits you do without, or a smaller context or horizon",
         )
+    # whatever the seed of the training: runs that differ in it have the same splits
     order = random_stream(Purpose.SPLIT, 0).permutation(len(units)).tolist()
     sizes = _divide_total(len(units), fractions, 1)
     blocks: Blocks = {}
@@ -201,7 +217,7 @@ def _by_units(by: str, units: list[list[int]], lengths: Sequence[int], fractions
     return blocks
 
 
-def _by_time(
+def _split_by_time(
     usable: list[int], lengths: Sequence[int], fractions: tuple[float, float, float], frames: int, gap: int
 ) -> Blocks:
     """Cut each sequence into blocks in the order train, val, test; one too short to be cut is for training."""
@@ -228,9 +244,9 @@ def _by_time(
 
 
 def _divide_total(total: int, fractions: tuple[float, float, float], least: int) -> tuple[int, int, int]:
-    """Divide `total` by fractions, at least `least` for each that is not 0; train gets what remains where it can."""
+    """Divide `total` by fractions, at least `least` for each that is not 0; what rounding leaves goes to train."""
     sizes = [max(least, round(total * part)) if part > 0 else 0 for part in fractions]
-    while (excess := sum(sizes) - total) > 0:
+    while (excess := sum(sizes) - total) > 0:  # the largest gives way, down to the least
         largest = sizes.index(max(sizes))
         sizes[largest] -= min(excess, sizes[largest] - least)
     sizes[0] += total - sum(sizes)

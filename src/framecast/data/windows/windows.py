@@ -1,7 +1,8 @@
-"""Windows: a protocol of numbered windows in three splits, and its kinds: whole frames, crops, generated sequences."""
+"""Windows of three splits: the protocol, and its kinds: whole frames, crops, generated sequences."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -16,34 +17,34 @@ from framecast.data.windows.splits import Split
 from framecast.types import Window
 
 PIECE = 16
-"""Frames that are read at once for a fit, at most."""
+"""Largest number of frames that are read at once for a fit."""
 VALUES = 1 << 24
-"""Values that are read at once for a fit, about: large frames one by one, as several copies of them are made."""
+"""Approximate number of values that are read at once for a fit, as several copies of them are made."""
 FITTED = 10_000
-"""Frames that are read for a fit, about; of more an even sample."""
+"""Approximate number of frames that are read for a fit; of more an even sample."""
 SAMPLE = 500
 """Generated training sequences that are read for a fit."""
 
 
 @runtime_checkable
 class Windows(Protocol):
-    """Windows of as many frames each, by split ("train", "val", "test") and index 0..count - 1; raw units."""
+    """Protocol of windows of T frames each, by split ("train", "val", "test") and index 0..count - 1; raw units."""
 
     def count(self, split: str) -> int:
-        """Windows of a split; generated training sequences: of a nominal epoch."""
+        """Count the windows of a split; of generated training sequences those of a nominal epoch."""
 
     def read(self, split: str, epoch: int, index: int) -> Window:
-        """One window, not augmented; the epoch matters where training windows are drawn anew in each.
+        """Read one window, not augmented; the epoch matters where training windows are drawn anew in each.
 
         Raises:
             InputError: the frames cannot be read.
         """
 
     def event(self, split: str, index: int) -> int | None:
-        """Number of the event that a window is of: its sequence, or several as one; None where each window is one."""
+        """Find the number of a window's event: its sequence, or several together; None where each window is an event."""
 
     def training_frames(self) -> Iterator[NDArray[np.float32]]:
-        """Whole frames of the split train once each, (T, C, H, W) in pieces, for a fit; of very many a sample.
+        """Iterate over the whole frames of the split train, (T, C, H, W) in pieces, for a fit; of very many a sample.
 
         Raises:
             InputError: frames cannot be read.
@@ -55,8 +56,8 @@ class FrameWindows:
 
     Args:
         source: the frames.
-        split: where the windows of each split begin.
-        frames: T, of each window.
+        split: starts of the windows of each split.
+        frames: T, frames of each window.
         events: number of the event of each sequence.
     """
 
@@ -64,20 +65,20 @@ class FrameWindows:
         self._source, self._split, self._frames, self._events = source, split, frames, events
 
     def count(self, split: str) -> int:
-        """Windows of a split."""
+        """Count the windows of a split."""
         return len(self._split.windows[split])
 
     def read(self, split: str, epoch: int, index: int) -> Window:
-        """One window; the same in every epoch."""
+        """Read one window; no epoch changes it."""
         sequence, start = self._split.windows[split][index]
         return self._source.read(sequence, start, start + self._frames)
 
     def event(self, split: str, index: int) -> int:
-        """Number of the event of the window's sequence."""
+        """Find the number of the event of the window's sequence."""
         return self._events[self._split.windows[split][index][0]]
 
     def training_frames(self) -> Iterator[NDArray[np.float32]]:
-        """Frames of the blocks of the split train, read `PIECE` at a time."""
+        """Iterate over the frames of the blocks of the split train, at most `PIECE` at a time."""
         source, blocks = self._source, self._split.blocks["train"]
         channels = source.spec.channels + len(source.spec.covariates)
         at_once = [max(1, min(PIECE, VALUES // (channels * height * width))) for height, width in source.sizes]
@@ -86,56 +87,56 @@ class FrameWindows:
             for b in blocks
             for begin in range(b.begin, b.end, at_once[b.sequence])
         ]
-        every = -(-sum(block.end - block.begin for block in blocks) // FITTED)
-        return (source.read(*piece).frames for piece in pieces[:: max(1, every)])
+        stride = math.ceil(sum(block.end - block.begin for block in blocks) / FITTED)
+        return (source.read(*piece).frames for piece in pieces[:: max(1, stride)])
 
 
 class CropWindows:
-    """Windows of crops: each window of whole frames counts for several.
+    """Windows of crops: several are cut from each window of whole frames.
 
     Args:
         source: the frames.
-        split: where the windows of whole frames begin.
-        frames: T, of each window.
+        split: starts of the windows of whole frames.
+        frames: T, frames of each window.
         events: number of the event of each sequence.
-        crops: how they are cut out.
+        crops: choice of their areas.
     """
 
     def __init__(self, source: Source, split: Split, frames: int, events: Sequence[int], crops: Crops) -> None:
         self._source, self._split, self._frames, self._crops = source, split, frames, crops
         self._whole = FrameWindows(source, split, frames, events)
         scored = {start for name in SPLITS[1:] for start in split.windows[name]}
-        first = dict(sorted(scored, reverse=True))
-        self.grids = {sequence: crops.grid(sequence, start) for sequence, start in first.items()}
+        first_starts = dict(sorted(scored, reverse=True))  # of equal keys the last one stays: the earliest start
+        self.grids = {sequence: crops.make_grid(sequence, start) for sequence, start in first_starts.items()}
         sizes = {name: [len(self.grids[sequence]) for sequence, _ in split.windows[name]] for name in SPLITS[1:]}
         sizes["train"] = [crops.count(sequence) for sequence, _ in split.windows["train"]]
         self._ends = {name: np.cumsum(sizes[name], dtype=np.int64) for name in SPLITS}
 
     def count(self, split: str) -> int:
-        """Crops of a split."""
+        """Count the crops of a split."""
         return int(self._ends[split][-1]) if len(self._ends[split]) else 0
 
     def read(self, split: str, epoch: int, index: int) -> Window:
-        """One crop: in training at a place drawn anew in each epoch, else on a fixed grid."""
-        number = self._window(split, index)
+        """Read one crop: in training of an area drawn anew in each epoch, else of one on a fixed grid."""
+        number = self._find_window(split, index)
         sequence, start = self._split.windows[split][number]
         stop = start + self._frames
         if split == "train":
-            area = self._crops.drawn(sequence, start, stop, epoch, index)
+            area = self._crops.draw_area(sequence, start, stop, epoch, index)
         else:
             area = self.grids[sequence][index - (int(self._ends[split][number - 1]) if number else 0)]
         return self._source.read(sequence, start, stop, area)
 
     def event(self, split: str, index: int) -> int:
-        """Number of the event of the crop's sequence."""
-        return self._whole.event(split, self._window(split, index))
+        """Find the number of the event of the crop's sequence."""
+        return self._whole.event(split, self._find_window(split, index))
 
     def training_frames(self) -> Iterator[NDArray[np.float32]]:
-        """Whole frames, as of windows without crops."""
+        """Iterate over whole frames of the split train, as `FrameWindows` does: a fit is to all pixels."""
         return self._whole.training_frames()
 
-    def _window(self, split: str, index: int) -> int:
-        """Index of the window of whole frames that a crop is cut out of."""
+    def _find_window(self, split: str, index: int) -> int:
+        """Find the index of the window of whole frames that a crop is cut from."""
         return int(np.searchsorted(self._ends[split], index, side="right"))
 
 
@@ -143,9 +144,9 @@ class GeneratedWindows:
     """Moving MNIST sequences: fresh ones in each epoch of training, always the same for validation and test.
 
     Args:
-        training: the generator of the split train.
-        evaluation: that of the others.
-        frames: T, of each window.
+        training: generator of the split train.
+        evaluation: generator of the splits val and test.
+        frames: T, frames of each window.
     """
 
     def __init__(self, training: MovingMNIST, evaluation: MovingMNIST, frames: int) -> None:
@@ -154,18 +155,18 @@ class GeneratedWindows:
         self._counts = dict(zip(SPLITS, (config.length, config.validation, config.test), strict=True))
 
     def count(self, split: str) -> int:
-        """Sequences of a split; of train, those of a nominal epoch."""
+        """Count the sequences of a split; of train those of a nominal epoch."""
         return self._counts[split]
 
     def read(self, split: str, epoch: int, index: int) -> Window:
-        """One sequence."""
+        """Read one sequence; those of each epoch of training follow one another in the generator."""
         if split == "train":
             return self._training.sequence(split, epoch * self._counts["train"] + index, self._frames)
         return self._evaluation.sequence(split, index, self._frames)
 
     def event(self, split: str, index: int) -> None:
-        """None: each sequence is an event of its own."""
+        """Return None: each sequence is an event."""
 
     def training_frames(self) -> Iterator[NDArray[np.float32]]:
-        """Frames of the first sequences of the first epoch."""
+        """Iterate over the frames of the first `SAMPLE` sequences of the first epoch."""
         return (self.read("train", 0, index).frames for index in range(min(SAMPLE, self._counts["train"])))
