@@ -16,7 +16,7 @@ from framecast.nn.network import Advance, Aux, SequenceNetwork
 from framecast.types import Frame, Frames, Known
 
 _STREAM = 0xD21E
-"""Key that keeps the noise apart from other random numbers of the same seed."""
+"""Key that keeps the noise apart from other random numbers of a seed."""
 
 
 class Rollout(NamedTuple):

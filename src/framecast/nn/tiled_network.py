@@ -196,8 +196,8 @@ class TiledNetwork(Network):
     def _difference(self, part: Tensor, blended: Tensor, shared: Tensor, before: Tensor) -> Tensor:
         """Subtract the prediction of earlier tiles from a tile's, at the `shared` cells of the tile, raw units."""
         shared = shared.to(part.device)
-        ours, theirs = (values.flatten(-2)[..., shared][:, None, :, None] for values in (part, blended))
-        return self.units(ours) - self.units(theirs / before.to(theirs))
+        predicted, earlier = (values.flatten(-2)[..., shared][:, None, :, None] for values in (part, blended))
+        return self.units(predicted) - self.units(earlier / before.to(earlier))
 
 
 class CoveredTile(NamedTuple):

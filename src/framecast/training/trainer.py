@@ -31,7 +31,7 @@ from framecast.training.ema import WeightAverage
 from framecast.training.objective import Inputs, Objective, gradient_norm, trainable
 
 _REVERSAL_STREAM = 0x7EAF
-"""Key that keeps the draw of reversals apart from other random numbers of the same seed."""
+"""Key that keeps the draw of reversals apart from other random numbers of a seed."""
 VALIDATION_METRICS = ("framecast", "fmae")
 """Metrics and protocols that a validation reports besides the one that decides."""
 
