@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from framecast.training.start import resume, start
     from framecast.types import FrameSpec
 
-_HOME = {
+_MODULES = {  # module of each public name, imported when the name is first used
     "Blank": "forecasting.baselines",
     "Cell": "nn",
     "DataConfig": "data",
@@ -87,6 +87,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module 'framecast' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"framecast.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"framecast.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Devices: which one computes, processes and threads, arithmetic of a process, and the way of tensors to a GPU."""
+"""Devices: choice of a device, processes and threads, subnormal numbers, copies of tensors to a GPU."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from framecast.errors import UsageError
 
 
 class Launch(NamedTuple):
-    """One process of a group.
+    """Device and group of a process.
 
     Args:
         device: "cpu", "cuda", "mps" or "auto".
-        processes: on this machine.
-        nodes: machines.
-        rank: of this process over all machines.
+        processes: number of processes on this machine.
+        nodes: number of machines.
+        rank: number of this process over all machines, from 0.
     """
 
     device: str = "auto"
@@ -31,22 +31,25 @@ SINGLE_PROCESS = Launch()
 
 
 def resolve_device(name: str) -> str:
-    """The device that a user's word means here: "auto" is cuda, else mps, else cpu.
+    """Resolve the name of a device: "auto" is cuda, else mps, else cpu.
+
+    Args:
+        name: "cpu", "cuda", "mps" or "auto".
 
     Raises:
         UsageError: no such device here.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return next(device for device, ok in there.items() if ok)
-    if not there.get(name, False):
-        expected = ", ".join(["auto", *(device for device, ok in there.items() if ok)])
+        return next(device for device, ok in available.items() if ok)
+    if not available.get(name, False):
+        expected = ", ".join(["auto", *(device for device, ok in available.items() if ok)])
         raise UsageError("device", got=name, expected=f"one of {expected} here")
     return name
 
 
 def flush_subnormals() -> None:
-    """Let numbers below 1.2e-38 be zero in this process; call it before the first parallel work.
+    """Round numbers below 1.2e-38 to zero in this process; call it before the first parallel work.
 
     Gates that saturate give gradients that small, with which a processor computes up to a hundred times slower: steps of
     a training on a CPU get several times longer. Threads that were started before keep their own setting.
@@ -55,7 +58,7 @@ def flush_subnormals() -> None:
 
 
 def limit_threads(count: int) -> None:
-    """Compute with so many threads in this process: one where processes beside it compute too.
+    """Limit the threads of this process; use one thread where other processes compute too.
 
     Threads of OpenMP spin while they wait for each other. Where others need the cores, two threads are slower than one.
 
@@ -66,11 +69,11 @@ def limit_threads(count: int) -> None:
 
 
 def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """The tensor on a device; to a GPU through pinned memory, so that the host does not wait for the copy.
+    """Move a tensor to a device; to a GPU through pinned memory, so that the host does not wait for the copy.
 
     Args:
-        tensor: of any shape and dtype.
-        device: where it is needed.
+        tensor: any shape and dtype.
+        device: target device.
     """
     device = torch.device(device)
     if device.type != "cuda" or tensor.device.type != "cpu":

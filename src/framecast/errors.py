@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of a user: what was got, what was expected, what to do."""
+"""Errors of framecast. Each names the thing that is wrong, the value got, the value expected, and the fix."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class FramecastError(Exception):
 
     Args:
         what: the thing that is wrong, named as the user knows it (an argument, a file, a key).
-        got: what was found.
-        expected: what would have been right.
-        fix: what to do about it.
+        got: the value that is wrong.
+        expected: the values that would be right.
+        fix: action that repairs it.
 
     Example:
         >>> from framecast.errors import UsageError
@@ -29,20 +29,20 @@ class FramecastError(Exception):
         parts = [] if got is None else [f"got {got}"]
         parts += [] if expected is None else [f"expected {expected}"]
         text = f"{what}: {', '.join(parts)}" if parts else what
-        super().__init__(_printable(f"{text}; {fix}" if fix else text))
+        super().__init__(_escape(f"{text}; {fix}" if fix else text))
 
     @classmethod
     def unknown(
         cls, what: str, got: str, known: Iterable[str], *, expected: str | None = None, fix: str | None = None
     ) -> FramecastError:
-        """Make an error of this class for a name that is none of the known ones, which names the nearest of these.
+        """Make an error of this class for an unknown name, with the nearest known name as its fix.
 
         Args:
-            what: the thing that is named: an option, a key.
-            got: the name.
+            what: the thing that takes a name: an option, a key.
+            got: the unknown name.
             known: the names that can be used.
-            expected: what would have been right, in words; by default one of the known names.
-            fix: what to do where no known name is near.
+            expected: description of the right names; by default a list of the known ones.
+            fix: action where no known name is near.
         """
         names = list(known)
         near = get_close_matches(got.lower(), names, 1)
@@ -50,7 +50,8 @@ class FramecastError(Exception):
         return cls(what, got=repr(got), expected=expected or f"one of {', '.join(names)}", fix=fix)
 
 
-def _printable(text: str) -> str:
+def _escape(text: str) -> str:
+    """Escape characters that cannot be printed, line ends among them."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
@@ -79,7 +80,7 @@ class NonFiniteLoss(FramecastError):
 
 
 class WrongNumbers(FramecastError):
-    """A way to compute gives other numbers than it must; it is not timed."""
+    """An implementation gives other numbers than the reference; it is not timed."""
 
     exit_code = 8
 
@@ -91,7 +92,7 @@ class RunInUse(FramecastError):
 
 
 class Stopped(FramecastError):
-    """A signal asked for the end; the run was saved. `exit_code` is 128 + the signal's number."""
+    """A signal requested the end; the run was saved. `exit_code` is 128 + the number of the signal."""
 
     def __init__(self, signal_number: int, step: int) -> None:
         super().__init__(f"stopped by signal {signal_number} after step {step}; saved; go on with framecast resume RUN")

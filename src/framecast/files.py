@@ -1,4 +1,4 @@
-"""Files that are whole or not there, are never overwritten unless asked, and JSON without NaN."""
+"""Files: written whole or not at all, published only under free names; and JSON without NaN."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from typing import IO, Any
 from framecast.errors import UsageError
 
 WINDOWS = os.name == "nt"
+"""Whether the system is Windows, where a rename refuses to overwrite and folders cannot be opened."""
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
     """Write a file so that a crash at any moment leaves the old one or the new one.
 
-    A temporary name in the same directory, flushed to the disk, renamed, and the directory flushed too.
+    It is written under a temporary name in the same directory, flushed to the disk and renamed; the directory is flushed.
 
     Args:
-        path: where to.
-        fill: gets the open file and writes it.
+        path: path of the file; folders are made, a file there is replaced.
+        fill: writes the content to an open file.
 
     Returns:
-        the sha256 of what was written, in hex.
+        the sha256 of the content, in hex.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -48,33 +49,33 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
 
 @contextmanager
 def staged(path: Path, *, folder: bool = False) -> Iterator[Path]:
-    """A temporary path for libraries that open files themselves; published under its own name once it is filled.
+    """Give a temporary path to libraries that open files themselves, and publish it under `path` at the end.
 
     Args:
-        path: where the file or folder shall be in the end.
+        path: final path of the file or folder.
         folder: whether to make an empty folder at the temporary path.
 
     Raises:
-        UsageError: something is at the path by then.
+        UsageError: something is at `path` at the end.
     """
-    room = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    temporary = room / path.name
+    parent = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    temporary = parent / path.name
     try:
         if folder:
             temporary.mkdir()
         yield temporary
-        for part in (p for p in room.rglob("*") if p.is_file()):
+        for part in (p for p in parent.rglob("*") if p.is_file()):
             flush(part)
         publish(temporary, path)
     finally:
-        shutil.rmtree(room, ignore_errors=True)
+        shutil.rmtree(parent, ignore_errors=True)
 
 
 def publish(finished: Path, path: Path) -> None:
-    """Give a finished file or folder its name, which nothing may have taken: that is left as it is.
+    """Give a finished file or folder its name; what has that name already is left as it is.
 
     Args:
-        finished: in the same file system. A file may stay there too, under both names.
+        finished: path in the same file system. A file may stay there too, under both names.
         path: the new name.
 
     Raises:
@@ -84,17 +85,17 @@ def publish(finished: Path, path: Path) -> None:
         _take_name(finished, path)
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            raise _taken(path) from error
+            raise _make_taken_error(path) from error
         raise
     flush(path.parent)
 
 
 def _take_name(finished: Path, path: Path) -> None:
-    """Rename without a moment between looking whether the name is free and taking it."""
+    """Rename, as one operation that fails where the name is taken: no other process can take it in between."""
     if WINDOWS:
         finished.rename(path)  # refuses to overwrite
     elif finished.is_dir():
-        path.mkdir()  # refuses if anything is there; to rename a folder onto an empty one replaces it
+        path.mkdir()  # refuses if anything is there; a rename replaces an empty folder
         finished.rename(path)
     else:
         try:
@@ -107,12 +108,12 @@ def _take_name(finished: Path, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> str:
-    """Write a text file as `write` does."""
+    """Write a text file (UTF-8) so that a crash leaves the old one or the new one; return its sha256, in hex."""
     return write(path, lambda file: file.write(text.encode()))
 
 
 def flush(path: Path) -> None:
-    """Make what was written to a file, or renamed in a folder, survive a power cut."""
+    """Flush a file, or the names in a folder, to the disk, so that they survive a power cut."""
     if WINDOWS and path.is_dir():
         return  # a folder cannot be opened there
     descriptor = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
@@ -123,7 +124,7 @@ def flush(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file, in hex."""
+    """Compute the sha256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -135,19 +136,19 @@ def check_new(path: Path) -> Path:
         UsageError: something is there, or the folder cannot be written to.
     """
     if os.path.lexists(path):
-        raise _taken(path)
+        raise _make_taken_error(path)
     parent = next(p for p in path.absolute().parents if p.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
         raise UsageError(str(path), got=f"no permission to write in {parent}", fix="choose another folder")
     return path
 
 
-def _taken(path: Path) -> UsageError:
+def _make_taken_error(path: Path) -> UsageError:
     return UsageError(str(path), got="a path that exists", expected="a new one", fix="choose another name or move it")
 
 
 def json_safe(value: Any) -> Any:
-    """The same with null in place of NaN and infinity, which JSON does not have."""
+    """Replace NaN and infinity, which JSON does not have, by None; in dicts, lists and tuples too."""
     if isinstance(value, dict):
         return {key: json_safe(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

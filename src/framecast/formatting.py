@@ -7,7 +7,7 @@ from typing import Any
 
 
 def format_duration(seconds: float) -> str:
-    """Short: 12.3 s, 4.2 min, 3.1 h."""
+    """Format a duration: 12.3 s, 4.2 min, 3.1 h."""
     for factor, unit in ((3600.0, "h"), (60.0, "min")):
         if seconds >= 2 * factor:
             return f"{seconds / factor:.1f} {unit}"
@@ -15,14 +15,14 @@ def format_duration(seconds: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Three digits that matter; a dash for NaN."""
+    """Format a number with three significant digits; a dash for NaN."""
     if math.isnan(value):
         return "-"
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
 def format_count(count: int | float) -> str:
-    """A count in at most four digits: 950, 12.3 k, 4.03 M."""
+    """Format a count in at most four digits: 950, 12.3 k, 4.03 M."""
     for factor, letter in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if count >= factor:
             return f"{count / factor:.3g}{letter}"
@@ -30,13 +30,13 @@ def format_count(count: int | float) -> str:
 
 
 def format_bytes(size: int) -> str:
-    """A size in memory or on a disk: 1.85 GB."""
+    """Format a size in memory or on a disk, bytes: 1.85 GB."""
     return f"{format_count(size)}{'B' if size >= 1000 else ' B'}"
 
 
-def format_options(said: dict[str, Any]) -> str:
-    """Options in words; nothing for defaults."""
-    return f" ({', '.join(f'{key} {_format_value(value)}' for key, value in said.items())})" if said else ""
+def format_options(options: dict[str, Any]) -> str:
+    """Format options in parentheses, with a space before them; an empty text for no options."""
+    return f" ({', '.join(f'{key} {_format_value(value)}' for key, value in options.items())})" if options else ""
 
 
 def _format_value(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Memory: what this process holds, what it may still take, and what a computation needs."""
+"""Memory usage: held by this process, still free for it, and needed by a computation; bytes."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ MEMINFO = Path("/proc/meminfo")
 GROUPS = Path("/proc/self/cgroup")
 GROUP_ROOT = Path("/sys/fs/cgroup")
 UNKNOWN = 8 * 2**30
-"""Bytes that a machine is thought to have free if it does not tell."""
+"""Assumed free memory of a machine that does not report it, bytes."""
+UNLIMITED = 2**62
+"""Bytes that stand for no limit."""
 
 
 def peak_bytes() -> int:
-    """The most memory that this process held at any time, bytes.
+    """Return the largest memory that this process held at any time, bytes.
 
     Note:
-        Linux keeps in `getrusage` what the parent held when it started the process, so that a small child of a large
-        parent seems large; VmHWM is the process's own.
+        On Linux `getrusage` includes the memory of the parent at the start of the process, so that a small child of a
+        large parent seems large; VmHWM counts this process alone.
 
     Raises:
-        FramecastError: this system has neither, as Windows.
+        FramecastError: the system reports neither, as Windows.
     """
-    found = _lines(STATUS).get("VmHWM")
-    if found is not None:
-        return found
+    peak = _read_sizes(STATUS).get("VmHWM")
+    if peak is not None:
+        return peak
     try:
         import resource
     except ImportError as error:
@@ -46,30 +48,32 @@ def peak_bytes() -> int:
 
 
 def held_bytes(device: torch.device | str = "cpu") -> int:
-    """What this process holds now, bytes: on the CPU all of it, on a GPU its tensors."""
+    """Return the memory that this process holds now, bytes: on the CPU all of it, on a GPU its tensors."""
     if torch.device(device).type == "cuda":
         return torch.cuda.memory_allocated(device)
-    return _lines(STATUS).get("VmRSS", 0)
+    return _read_sizes(STATUS).get("VmRSS", 0)
 
 
 def free_bytes(device: torch.device | str = "cpu") -> int:
-    """What this process may still take, bytes: the least of what the machine has free and the process is allowed."""
+    """Return the memory that this process may still take, bytes: the least of what is free and what is allowed."""
     if torch.device(device).type == "cuda":
+        # Memory that torch's allocator keeps without a tensor in it is free for this process only.
         idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + idle
-    return max(0, min(_machine(), _group(), _limit()))
+    return max(0, min(_read_machine(), _read_control_group(), _read_address_limit()))
 
 
-def _lines(path: Path) -> dict[str, int]:
-    """The figures of a file of /proc in kB, as bytes."""
+def _read_sizes(path: Path) -> dict[str, int]:
+    """Read the sizes in a file of /proc, which are in kB, as bytes by name."""
     if not path.is_file():
         return {}
-    found = re.findall(r"^(\w+):\s+(\d+) kB$", path.read_text(), re.MULTILINE)
-    return {name: 1024 * int(value) for name, value in found}
+    sizes = re.findall(r"^(\w+):\s+(\d+) kB$", path.read_text(), re.MULTILINE)
+    return {name: 1024 * int(size) for name, size in sizes}
 
 
-def _machine() -> int:
-    available = _lines(MEMINFO).get("MemAvailable")
+def _read_machine() -> int:
+    """Read the free memory of the machine, bytes."""
+    available = _read_sizes(MEMINFO).get("MemAvailable")
     if available is not None:
         return available
     try:
@@ -78,40 +82,40 @@ def _machine() -> int:
         return UNKNOWN
 
 
-def _group() -> int:
-    """What the control group, of a container say, leaves: version 2, else version 1."""
-    own = re.search(r"^0::/(.*)$", GROUPS.read_text(), re.MULTILINE) if GROUPS.is_file() else None
-    folders = [(GROUP_ROOT / own[1], "memory.max", "memory.current")] if own else []
+def _read_control_group() -> int:
+    """Read the memory that the control group, of a container for example, still allows, bytes."""
+    group = re.search(r"^0::/(.*)$", GROUPS.read_text(), re.MULTILINE) if GROUPS.is_file() else None
+    # The group itself, the root as a container sees it, then version 1 of control groups.
+    folders = [(GROUP_ROOT / group[1], "memory.max", "memory.current")] if group else []
     folders += [(GROUP_ROOT, "memory.max", "memory.current")]
     folders += [(GROUP_ROOT / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes")]
-    left = [2**62]
-    for folder, most, used in folders:
-        limit = folder / most
-        if limit.is_file() and limit.read_text().strip().isdigit():
-            left.append(
-                int(limit.read_text()) - int((folder / used).read_text()) + _reclaimable(folder / "memory.stat")
-            )
-    return min(left)
+    allowed = [UNLIMITED]
+    for folder, limit_name, usage_name in folders:
+        limit = folder / limit_name
+        if limit.is_file() and limit.read_text().strip().isdigit():  # "max" is no limit
+            usage = int((folder / usage_name).read_text()) - _read_reclaimable(folder / "memory.stat")
+            allowed.append(int(limit.read_text()) - usage)
+    return min(allowed)
 
 
-def _reclaimable(stat: Path) -> int:
-    """Files that the system keeps in memory while nobody else wants it."""
-    found = re.search(r"^inactive_file (\d+)$", stat.read_text(), re.MULTILINE) if stat.is_file() else None
-    return int(found[1]) if found else 0
+def _read_reclaimable(stat: Path) -> int:
+    """Read the size of cached files, which the system drops when a process needs the memory, bytes."""
+    match = re.search(r"^inactive_file (\d+)$", stat.read_text(), re.MULTILINE) if stat.is_file() else None
+    return int(match[1]) if match else 0
 
 
-def _limit() -> int:
-    """What `ulimit -v` leaves."""
+def _read_address_limit() -> int:
+    """Read the address space that `ulimit -v` still allows, bytes."""
     try:
         import resource
-    except ImportError:
-        return 2**62
-    most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return 2**62 if most == resource.RLIM_INFINITY else most - _lines(STATUS).get("VmSize", 0)
+    except ImportError:  # Windows
+        return UNLIMITED
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return UNLIMITED if limit == resource.RLIM_INFINITY else limit - _read_sizes(STATUS).get("VmSize", 0)
 
 
-class _Alive(TorchDispatchMode):
-    """Counts the bytes of the storages that are alive, of those that were made under it."""
+class _StorageCounter(TorchDispatchMode):
+    """Counter of the bytes of living storages, of those that are made within the context."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,29 +128,33 @@ class _Alive(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        old = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+        inputs = {id(t.untyped_storage()) for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
         for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor) and id(tensor.untyped_storage()) not in old:
-                self._note(tensor.untyped_storage())
+            if isinstance(tensor, Tensor) and id(tensor.untyped_storage()) not in inputs:
+                self._count(tensor.untyped_storage())
         return out
 
-    def _note(self, storage: torch.UntypedStorage) -> None:
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        # Views share a storage: it counts once.
         if storage in self.known:
             return
         size = self.known[storage] = storage.nbytes()
         self.now += size
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._gone, size)
+        weakref.finalize(storage, self._subtract, size)
 
-    def _gone(self, size: int) -> None:
+    def _subtract(self, size: int) -> None:
         self.now -= size
 
 
 def peak_tensor_bytes(function: Callable[[], Any]) -> int:
-    """The most bytes of tensors that were alive at once while a function ran, of those that it made itself.
+    """Measure the most bytes of tensors alive at once while a function runs, of those that it makes itself.
 
-    What a library takes inside one operation is not seen.
+    Memory that a library takes within one operation does not count.
+
+    Args:
+        function: called once.
     """
-    with _Alive() as alive:
+    with _StorageCounter() as counter:
         function()
-    return alive.peak
+    return counter.peak

@@ -1,4 +1,4 @@
-"""Optional libraries, imported when they are needed."""
+"""Optional libraries, imported at their first use."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def require(module: str, extra: str) -> Any:
     """Import an optional library.
 
     Args:
-        module: its name.
-        extra: of framecast, that brings it.
+        module: name of the module.
+        extra: extra of framecast that installs it.
 
     Raises:
         UsageError: it is not installed.

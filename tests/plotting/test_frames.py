@@ -86,8 +86,8 @@ def test_times_are_written_over_each_picture(
     monkeypatch, step: float | None, words: list[str], clocks: list[str]
 ) -> None:
     seen: list[tuple[str, ...]] = []
-    labelled = animation._labelled
-    monkeypatch.setattr(animation, "_labelled", lambda picture, *lines: seen.append(lines) or labelled(picture, *lines))
+    labelled = animation._label
+    monkeypatch.setattr(animation, "_label", lambda picture, *lines: seen.append(lines) or labelled(picture, *lines))
     spec = GREY.model_copy(update={"units": "dBZ", "step_minutes": step})
     made = list(animation.draw_pictures(drawn(2, 1, spec, np.array(["2020-01-01T03:05"], "M8[ms]"))))
     assert [lines[0].split(" ", 1)[1] for lines in seen] == words

@@ -78,7 +78,7 @@ def test_pixels_are_counted_where_the_loss_is() -> None:
             made, open_data(made.data, context=CONTEXT, horizon=HORIZON, seed=0), new_fabric(made, Launch("cpu"))
         )
         batches = next(open_batches(state))
-        assert state._observed(batches[0]) == batches[0].frames[:, first:].numel()
+        assert state._count_pixels(batches[0]) == batches[0].frames[:, first:].numel()
 
 
 def test_a_penalty_joins_the_loss() -> None:
@@ -96,12 +96,12 @@ def test_every_sequence_and_iteration_has_its_own_noise() -> None:
         made, open_data(made.data, context=CONTEXT, horizon=HORIZON, seed=0), new_fabric(made, Launch("cpu"))
     )
     batch = next(open_batches(state))[0]
-    noise = state._noise(batch)
+    noise = state._draw_noise(batch)
     assert noise.shape[:3] == (2, 1, HORIZON)
     assert not torch.equal(noise[0], noise[1])
-    assert torch.equal(noise, state._noise(batch))
+    assert torch.equal(noise, state._draw_noise(batch))
     state.step = 1
-    assert not torch.equal(noise, state._noise(batch))
+    assert not torch.equal(noise, state._draw_noise(batch))
 
 
 @pytest.mark.parametrize("name", ["strided", "two_phases/noise", "direct"])

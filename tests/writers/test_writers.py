@@ -178,10 +178,8 @@ def test_of_channels_that_are_no_colours_the_first_is_drawn_and_named(tmp_path: 
 
 def test_the_channel_stands_over_films_and_strips(tmp_path: Path, monkeypatch) -> None:
     seen: list[str] = []
-    drawn = animation._labelled
-    monkeypatch.setattr(
-        animation, "_labelled", lambda picture, *lines: seen.append(lines[-1]) or drawn(picture, *lines)
-    )
+    drawn = animation._label
+    monkeypatch.setattr(animation, "_label", lambda picture, *lines: seen.append(lines[-1]) or drawn(picture, *lines))
     monkeypatch.setattr(Figure, "suptitle", lambda self, title, **_: seen.append(title))
     made = forecast(channels=3, units="m s-1", grid=METRES.model_copy(update=WIND))
     writers.write_all([tmp_path / "x.gif"], made, strip=tmp_path / "x.png")
@@ -241,8 +239,8 @@ def test_dates_are_those_of_the_calendar(tmp_path: Path, monkeypatch) -> None:
     assert "start_time" not in found
     assert (found["start_date"].tolist(), str(found["calendar"])) == (["2000-02-30T00:00:00"], "360_day")
     seen: list[str] = []
-    drawn = animation._labelled
-    monkeypatch.setattr(animation, "_labelled", lambda picture, *lines: seen.append(lines[1]) or drawn(picture, *lines))
+    drawn = animation._label
+    monkeypatch.setattr(animation, "_label", lambda picture, *lines: seen.append(lines[1]) or drawn(picture, *lines))
     writers.write(tmp_path / "x.gif", made)
     assert seen[1:4] == [f"2000-{day} 00:00:00 UTC" for day in ("02-29", "02-30", "03-01")]
 

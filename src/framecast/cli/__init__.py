@@ -1,4 +1,4 @@
-"""The command line: thin, no logic of its own. Nothing heavy is imported before a command runs."""
+"""Command line: parses options and calls the packages. Nothing heavy is imported before a command runs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from framecast.cli import bench, evaluate, inspect, predict, report, study, trai
 from framecast.errors import FramecastError
 
 DISK_FULL, OUT_OF_MEMORY = 5, 6
+"""Exit codes of errors that are not framecast's own."""
 
 app = typer.Typer(
     name="framecast",
@@ -28,10 +29,10 @@ app = typer.Typer(
 
 
 class _Computation(TyperCommand):
-    """A command that computes with networks."""
+    """Command that computes with networks."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it; before anything is computed, threads are told what they cannot be told later."""
+        """Run the command, with subnormal numbers flushed to zero: threads inherit that only when they start."""
         from framecast.devices import flush_subnormals
 
         flush_subnormals()
@@ -66,7 +67,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Run the command of sys.argv; foreseen errors become one line and an exit code."""
-    sys.path.append(os.getcwd())  # where package.module:Class of the user's own is looked for last
+    sys.path.append(os.getcwd())  # for package.module:Class of the user, found there last
     try:
         app()
     except FramecastError as error:
@@ -74,6 +75,7 @@ def main() -> None:
     except MemoryError as error:
         _fail(f"out of memory {error}; use smaller batches, or train.accumulate", OUT_OF_MEMORY)
     except RuntimeError as error:
+        # torch has no class for it on a CPU.
         if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
             raise
         _fail(f"out of memory: {str(error).splitlines()[0]}; use smaller batches, or train.accumulate", OUT_OF_MEMORY)

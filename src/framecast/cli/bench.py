@@ -1,4 +1,4 @@
-"""bench."""
+"""Command bench: speed and memory of the networks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from framecast.cli.option_groups import OutputOptions, expand_groups
 from framecast.errors import UsageError
 
 FORMS: tuple[str, ...] = ("direct", "fast", "low")
+"""Precision and memory of framecast's own implementations."""
 WHAT: tuple[Literal["time", "memory"], ...] = ("time", "memory")
 Word = TypeVar("Word", bound=str)
 Opponent = Annotated[
@@ -54,15 +55,15 @@ def bench(
     from framecast.bench.run import BenchOptions, make_sheets, run_bench, run_scaling
     from framecast.bench.settings import BENCHED, SETTINGS, TASKS, find_setting
 
-    own = _words(forms, FORMS, "--forms") if forms else FORMS[1:2] if growth else FORMS
-    plan = BenchOptions(
+    implementations = _parse_choices(forms, FORMS, "--forms") if forms else FORMS[1:2] if growth else FORMS
+    bench_options = BenchOptions(
         setting=[find_setting(setting), SETTINGS["quick"]][quick],
-        models=_words(models, BENCHED, "--models") if models else BENCHED,
-        tasks=_words(tasks, TASKS, "--tasks"),
+        models=_parse_choices(models, BENCHED, "--models") if models else BENCHED,
+        tasks=_parse_choices(tasks, TASKS, "--tasks"),
         batches=[int(size) for size in options.parse_numbers(batches, "--batches")] if batches else None,
-        contenders=[*(opponent or ()), *own],
+        contenders=[*(opponent or ()), *implementations],
         out=out,
-        what=_words(what, WHAT, "--what"),
+        what=_parse_choices(what, WHAT, "--what"),
         threads=threads,
         pairs=2 if quick else pairs,
         minutes=minutes,
@@ -70,25 +71,25 @@ def bench(
         quiet=output.silent,
         processes=1 if quick else PROCESSES,
     )
-    results, left = run_scaling(plan, quick=quick) if growth else run_bench(plan)
+    results, left = run_scaling(bench_options, quick=quick) if growth else run_bench(bench_options)
     if page is not None:
         write_page(page, results)
     if output.as_json:
         options.print_json({"out": str(out), "left": left, "results": results.model_dump(mode="json")})
         return
-    console = options.console()
-    for sheet in make_sheets(results, plan, growth=growth):
+    console = options.make_console()
+    for sheet in make_sheets(results, bench_options, growth=growth):
         sheet.print(console)
     for title in left:
         console.print(f"no time left for: {title}", markup=False)
     console.print(f"written: {out}", soft_wrap=True, markup=False)
 
 
-def _words(text: str, known: Sequence[Word], what: str) -> list[Word]:
-    """Comma-separated words, each one of the known."""
+def _parse_choices(text: str, known: Sequence[Word], option: str) -> list[Word]:
+    """Parse comma-separated words, each one of the known; repeated ones count once."""
     by_name = {str(word): word for word in known}
-    said = [word.strip() for word in text.split(",")]
-    for word in said:
+    words = options.parse_words(text)
+    for word in words:
         if word not in by_name:
-            raise UsageError.unknown(what, word, known)
-    return [by_name[word] for word in dict.fromkeys(said)]
+            raise UsageError.unknown(option, word, known)
+    return [by_name[word] for word in dict.fromkeys(words)]

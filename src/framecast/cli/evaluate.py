@@ -1,9 +1,9 @@
-"""evaluate."""
+"""Command evaluate: scores of forecasts beside baselines."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -74,8 +74,7 @@ def evaluate(
     """Score forecasts beside baselines: means with intervals, skill, by lead time; tables, JSON and pictures."""
     from framecast.evaluation.prepare import EvaluationOptions, evaluate_run
 
-    as_said: dict[str, Any] = {"limit": limit, "batch_size": batch_size, "by_channel": by_channel, "whole": whole}
-    question = EvaluationOptions(
+    evaluation = EvaluationOptions(
         split,
         options.parse_words(metrics) if metrics else None,
         options.parse_numbers(thresholds, "--thresholds") if thresholds else None,
@@ -85,20 +84,23 @@ def evaluate(
         scales=options.parse_integers(scales, "--scales"),
         in_dbz=options.is_dbz(scale),
         block=options.parse_block(block),
-        room=options.memory_limits(None, tile, overlap),
-        **as_said,
+        room=options.make_memory_limits(None, tile, overlap),
+        limit=limit,
+        batch_size=batch_size,
+        by_channel=by_channel,
+        whole=whole,
     )
     board, folder = evaluate_run(
-        run, reading.fields(data), question, out, network.device, network.precision, network.kind, quiet=output.silent
+        run, reading.fields(data), evaluation, out, network.device, network.precision, network.kind, quiet=output.silent
     )
-    _tell(board, folder, by_lead=by_lead, as_json=output.as_json)
+    _print_scores(board, folder, by_lead=by_lead, as_json=output.as_json)
 
 
-def _tell(board: Scoreboard, folder: Path, *, by_lead: bool, as_json: bool) -> None:
+def _print_scores(board: Scoreboard, folder: Path, *, by_lead: bool, as_json: bool) -> None:
     if as_json:
         options.print_json({**board.as_dict(), "folder": str(folder), "notes": board.dataset.notes})
         return
-    console = options.console()
+    console = options.make_console()
     for note in board.dataset.notes:
         console.print(note, style="dim", markup=False)
     board.print(console, by_lead=by_lead)

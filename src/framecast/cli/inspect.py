@@ -1,4 +1,4 @@
-"""models, doctor, inspect, data."""
+"""Commands models, doctor, inspect and data: what there is, and what data look like."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def models(
     shape = (channels, *options.parse_size(size))
     if name is None:
         rows = list_models(shape, patch, frames)
-        options.print_json(rows.as_dict()) if as_json else rows.print(options.console())
+        options.print_json(rows.as_dict()) if as_json else rows.print(options.make_console())
         return
     page = describe_model(name, overrides or [], shape, patch, frames)
-    options.print_json(page.as_dict()) if as_json else page.print(options.console())
+    options.print_json(page.as_dict()) if as_json else page.print(options.make_console())
 
 
 def doctor(as_json: options.Json = False) -> None:
     """Say what framecast found here: versions, devices, which kernels are in use and why."""
     from framecast.commands.doctor import collect_findings
 
-    found = collect_findings(os.environ.get("OMP_WAIT_POLICY"))
+    findings = collect_findings(os.environ.get("OMP_WAIT_POLICY"))
     if as_json:
-        options.print_json(found)
+        options.print_json(findings)
         return
-    width = max(map(len, found))
-    for name, value in found.items():
+    width = max(map(len, findings))
+    for name, value in findings.items():
         print(f"{name:{width}}  {value}")
 
 
@@ -69,33 +69,34 @@ def inspect(
     """Look at data: what it is, gaps, missing pixels, values, windows, cost, and how to train on it."""
     from framecast import files
     from framecast.commands.inspect import draw_inspection
-    from framecast.commands.inspect import inspect as look
+    from framecast.commands.inspect import inspect as inspect_data
     from framecast.recipe.parsing import parse_config
     from framecast.recipe.recipe import Recipe
 
     if picture is not None:
         files.check_new(picture)
-    said = {**reading.fields(path), "source": path}
+    fields = {**reading.fields(path), "source": path}
     recipe = parse_config(
         Recipe, {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}, "inspect"
     )
-    found = look(options.data_config(said), said, recipe)
+    inspection = inspect_data(options.make_data_config(fields), fields, recipe)
     if not no_picture:
-        picture = picture or _free_picture(Path(path).name.split(".")[0])
+        picture = picture or _find_free_path(Path(path).name.split(".")[0])
         picture.parent.mkdir(parents=True, exist_ok=True)
         with files.staged(picture) as temporary:
-            draw_inspection(found, temporary)
+            draw_inspection(inspection, temporary)
     if as_json:
-        options.print_json({**found.as_dict(), "picture": None if no_picture else str(picture)})
+        options.print_json({**inspection.as_dict(), "picture": None if no_picture else str(picture)})
         return
-    found.print(options.console())
+    inspection.print(options.make_console())
     if not no_picture:
         print(f"picture: {picture}")
 
 
-def _free_picture(name: str) -> Path:
-    numbers = (Path("runs") / f"inspect-{name}-{number}.png" for number in itertools.count(1))
-    return next(path for path in numbers if not path.exists())
+def _find_free_path(name: str) -> Path:
+    """Find the first path of runs/inspect-NAME-1.png, -2, ... at which nothing is."""
+    paths = (Path("runs") / f"inspect-{name}-{number}.png" for number in itertools.count(1))
+    return next(path for path in paths if not path.exists())
 
 
 @data_app.callback()

@@ -1,4 +1,4 @@
-"""Options that several commands take as one value, and the decorator that writes them into a command's signature."""
+"""Option groups that several commands share, and the decorator that expands them in a command's signature."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of each of its parameters that is a group, in the place of that parameter.
+    """Expand each parameter of a command that is a group of options into these options.
 
     Typer reads the options of a command from its signature; a group is a dataclass whose fields are options.
     """
@@ -40,7 +40,7 @@ def expand_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def list_options(group: Any) -> list[Parameter]:
-    """The options of a group as parameters of a command."""
+    """List the options of a group as parameters of a command."""
     hints = get_type_hints(group, include_extras=True)
     return [
         Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
@@ -50,7 +50,7 @@ def list_options(group: Any) -> list[Parameter]:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How the frames of a file are read; what is not said, the file says."""
+    """Options to read the frames of a file; an option that is left out comes from the file."""
 
     dims: Annotated[
         str | None,
@@ -81,8 +81,8 @@ class ReadingOptions:
     ] = None
 
     def fields(self, source: str | None) -> dict[str, Any]:
-        """The fields of a DataConfig that were said, with the source of the frames."""
-        said = {
+        """Return the fields of a DataConfig whose options were given, and the source of the frames."""
+        values = {
             "source": source if source in (None, "moving-mnist") else str(Path(source).absolute()),
             "dims": self.dims,
             "variable": self.variable,
@@ -94,12 +94,12 @@ class ReadingOptions:
             "colour": "grey" if self.grey else None,
             "shrink": self.shrink,
         }
-        return {key: value for key, value in said.items() if value is not None}
+        return {key: value for key, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class DataOptions(ReadingOptions):
-    """How the frames of a file are read, and which of them."""
+    """Options to read the frames of a file, and a part of them only."""
 
     frames: Annotated[
         str | None,
@@ -109,14 +109,14 @@ class DataOptions(ReadingOptions):
     ] = None
 
     def fields(self, source: str | None) -> dict[str, Any]:
-        """The fields of a DataConfig that were said, with the source of the frames."""
+        """Return the fields of a DataConfig whose options were given, and the source of the frames."""
         extent = {} if self.frames is None else {"frames": options.parse_extent(self.frames)}
         return super().fields(source) | extent
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which network a trained model has, where it computes, and how precisely."""
+    """Options of a trained model: class of its network, device, precision."""
 
     model: options.Model = None
     device: options.Device = "auto"
@@ -129,13 +129,13 @@ class ModelOptions:
 
     @property
     def kind(self) -> type[ModelConfig] | None:
-        """The class of a network that is not framecast's own."""
+        """The class of a network outside framecast; None for framecast's own."""
         return options.import_model(self.model)
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What a command prints: progress and text, or one JSON object."""
+    """Options of the output: progress and text, or one JSON object."""
 
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of a progress bar.")] = False
     as_json: options.Json = False

@@ -1,4 +1,4 @@
-"""Options that several commands share, each said once, and what they mean."""
+"""Options that several commands share, and the parsers of their texts."""
 
 from __future__ import annotations
 
@@ -87,48 +87,60 @@ Model = Annotated[
 ]
 
 
-def data_config(fields: dict[str, Any]) -> DataConfig:
-    """A DataConfig from its fields."""
+def make_data_config(fields: dict[str, Any]) -> DataConfig:
+    """Make a DataConfig from its fields.
+
+    Raises:
+        UsageError: a field that is unknown or has a wrong value.
+    """
     from framecast.data import DataConfig
     from framecast.recipe.parsing import parse_config
 
     return parse_config(DataConfig, fields, "data")
 
 
-def parse_numbers(text: str, what: str) -> tuple[float, ...]:
-    """Comma-separated numbers."""
+def parse_numbers(text: str, option: str) -> tuple[float, ...]:
+    """Parse comma-separated numbers.
+
+    Args:
+        text: the numbers.
+        option: name of the option, for the error.
+
+    Raises:
+        UsageError: a word that is no number.
+    """
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
-        raise UsageError(what, got=text, expected="numbers with commas between them, for example 0,70") from error
+        raise UsageError(option, got=text, expected="numbers with commas between them, for example 0,70") from error
 
 
-def memory_limits(max_memory: str | None, tile: int | None, overlap: int | None) -> MemoryLimits:
-    """Limit of memory, and tiles."""
+def make_memory_limits(max_memory: str | None, tile: int | None, overlap: int | None) -> MemoryLimits:
+    """Make the limits of memory, and of tiles in pixels, from their options."""
     from framecast.forecasting.memory_plan import MemoryLimits
 
     return MemoryLimits(None if max_memory is None else parse_bytes(max_memory), tile, overlap)
 
 
 def parse_bytes(text: str) -> int:
-    """Bytes of a size as people write it: 2GB, 512MiB, 1.5g, 800000000."""
+    """Parse a size in memory to bytes: 2GB, 512MiB, 1.5g, 800000000."""
     from pydantic import ByteSize, Field, TypeAdapter, ValidationError
 
     # The whole text must match, as ByteSize takes 1,5g for one byte; it always gets a b, as it does not know 512Mi.
-    found = re.fullmatch(r"(\d*\.?\d+\s*[kmgt]?i?)b?", text.strip().lower())
+    match = re.fullmatch(r"(\d*\.?\d+\s*[kmgt]?i?)b?", text.strip().lower())
     try:
-        return TypeAdapter(Annotated[ByteSize, Field(gt=0)]).validate_python(found and f"{found[1]}b")
+        return TypeAdapter(Annotated[ByteSize, Field(gt=0)]).validate_python(match and f"{match[1]}b")
     except ValidationError as error:
         raise UsageError("--max-memory", got=text, expected="a size, for example 2GB or 1500MiB") from error
 
 
 def parse_words(text: str) -> list[str]:
-    """Comma-separated names."""
+    """Parse comma-separated names."""
     return [word.strip() for word in text.split(",")]
 
 
 def parse_block(text: str) -> int | str:
-    """Which windows are drawn together for intervals."""
+    """Parse the block of windows that are resampled together for intervals: event, auto, or a number of windows."""
     if text in ("auto", "event"):
         return text
     if not text.isdecimal() or int(text) < 1:
@@ -136,23 +148,23 @@ def parse_block(text: str) -> int | str:
     return int(text)
 
 
-def parse_integers(text: str, what: str) -> tuple[int, ...]:
-    """Comma-separated whole numbers."""
-    found = parse_numbers(text, what)
-    if not all(number.is_integer() for number in found):
-        raise UsageError(what, got=text, expected="whole numbers with commas between them, for example 4,16")
-    return tuple(int(number) for number in found)
+def parse_integers(text: str, option: str) -> tuple[int, ...]:
+    """Parse comma-separated whole numbers; `option` is named in the error."""
+    numbers = parse_numbers(text, option)
+    if not all(number.is_integer() for number in numbers):
+        raise UsageError(option, got=text, expected="whole numbers with commas between them, for example 4,16")
+    return tuple(int(number) for number in numbers)
 
 
 def is_dbz(scale: str | None) -> bool:
-    """Whether scores are asked for in dBZ."""
+    """Whether the option --scale requests scores in dBZ."""
     if scale is not None and scale.lower() != "dbz":
         raise UsageError("--scale", got=scale, expected="dBZ", fix="leave it out for the units of the data")
     return scale is not None
 
 
 def parse_extent(text: str) -> list[int] | list[str]:
-    """Two numbers of frames, or two times."""
+    """Parse an extent: two numbers of frames, or two times."""
     ends = parse_words(text)
     if len(ends) != 2:
         raise UsageError("--frames", got=text, expected="A,B, for example 0,20")
@@ -160,12 +172,12 @@ def parse_extent(text: str) -> list[int] | list[str]:
 
 
 def parse_length(text: str | None) -> int | str | None:
-    """A number of frames, or a time as in 50min."""
+    """Parse a length: a number of frames, or a time such as 50min, which stays a text."""
     return int(text) if text is not None and text.isdecimal() else text
 
 
 def parse_interval(text: str) -> tuple[float, float]:
-    """LOW,HIGH."""
+    """Parse LOW,HIGH."""
     ends = parse_numbers(text, "--range")
     if len(ends) != 2 or not ends[0] < ends[1]:
         raise UsageError("--range", got=text, expected="LOW,HIGH with LOW < HIGH, for example 0,70")
@@ -173,7 +185,7 @@ def parse_interval(text: str) -> tuple[float, float]:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """HxW, or one number for a square."""
+    """Parse HxW, or one number for a square, to (rows, columns)."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
         raise UsageError("--size", got=text, expected="HxW, for example 64x64")
@@ -181,27 +193,27 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def read_launch(device: str) -> Launch:
-    """Where to compute, from the environment that torchrun sets."""
+    """Make the Launch of this process from a device and the environment that torchrun sets."""
     from framecast.devices import Launch
 
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     return Launch(device, local, max(1, world // local), int(os.environ.get("RANK", "0")))
 
 
-def console(*, quiet: bool = False) -> Console:
-    """Standard output; a wide page where it is no terminal, so that tables stay whole."""
+def make_console(*, quiet: bool = False) -> Console:
+    """Make a console on standard output, 140 columns wide where that is no terminal, so that tables stay whole."""
     from rich.console import Console
 
     return Console(quiet=quiet, width=None if sys.stdout.isatty() else 140, highlight=False, soft_wrap=False)
 
 
 def import_model(name: str | None) -> type[ModelConfig] | None:
-    """The class of a network that is not framecast's own."""
+    """Import the class of a network outside framecast; None for no name."""
     if name is None:
         return None
-    from framecast.recipe.recipe import import_class as found
+    from framecast.recipe.recipe import import_class
 
-    return found(name)
+    return import_class(name)
 
 
 def print_json(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""predict, convert."""
+"""Commands predict and convert: forecasts of files, and models from published weights."""
 
 from __future__ import annotations
 
@@ -61,27 +61,27 @@ def predict(
     from framecast.recipe.reuse import open_as_trained
 
     writers.check(out, gif, strip)
-    place = resolve_device(network.device)
+    device = resolve_device(network.device)
     forecaster, recipe = _load(run, network)
     trained = None if forecaster is None else forecaster.spec
     config, stored = open_as_trained(recipe, reading.fields(str(file)), trained)
-    beside = None if covariates is None else config.model_copy(update={"source": str(covariates)})
-    said: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": place, "covariates": beside}
-    said["room"] = options.memory_limits(max_memory, tile, overlap)
+    future = None if covariates is None else config.model_copy(update={"source": str(covariates)})
+    keywords: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": device, "covariates": future}
+    keywords["room"] = options.make_memory_limits(max_memory, tile, overlap)
     source = _open_context(forecaster, config, stored, context, out)
     predictor: Predictor = BASELINES[run](source.spec) if forecaster is None else forecaster
     _check_sequence(sequence, count := len(source.latest))
     for note in () if output.as_json else source.notes:
         print(note, flush=True)
     with show_progress("predicting", count, quiet=output.silent) as show:
-        result = forecast_source(predictor, source, horizon or recipe.horizon_, progress=show.update, **said)
+        result = forecast_source(predictor, source, horizon or recipe.horizon_, progress=show.update, **keywords)
     result = result.clipped() if clip else result
     written = writers.write_all(out, result, gif=gif, strip=strip, sequence=sequence)
-    _tell(result, written, source.notes, as_json=output.as_json)
+    _print_result(result, written, source.notes, as_json=output.as_json)
 
 
 def _load(run: str, network: ModelOptions) -> tuple[Forecaster | None, Recipe]:
-    """Load the model of a run, None for a baseline, and its recipe; compute from now on in the precision asked for."""
+    """Load the model of a run, None for a baseline, and its recipe; set the precision of this process."""
     from framecast import kernels
     from framecast.forecasting.baselines import BASELINES
     from framecast.forecasting.model_folder import load
@@ -100,7 +100,7 @@ def _open_context(
     context: int | str | None,
     out: list[Path],
 ) -> FileSource:
-    """The frames; what makes a forecast of them impossible is said before it is computed."""
+    """Open the frames up to now; what makes their forecast impossible is an error before it is computed."""
     from framecast import writers
     from framecast.data import FileSource
     from framecast.forecasting.open_context import open_context
@@ -115,7 +115,7 @@ def _open_context(
     return source
 
 
-def _tell(result: Forecast, written: dict[str, str], notes: list[str], *, as_json: bool) -> None:
+def _print_result(result: Forecast, written: dict[str, str], notes: list[str], *, as_json: bool) -> None:
     if as_json:
         facts = {
             "context": result.context.shape[1],
@@ -125,8 +125,8 @@ def _tell(result: Forecast, written: dict[str, str], notes: list[str], *, as_jso
         }
         options.print_json({"out": written, **facts, **result.provenance.as_dict()})
         return
-    how = [result.computation_text] if result.computation_text else []
-    print(*result.notes, *how, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
+    computation = [result.computation_text] if result.computation_text else []
+    print(*result.notes, *computation, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
 
 
 def convert(

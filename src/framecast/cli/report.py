@@ -1,4 +1,4 @@
-"""report, compare, race."""
+"""Commands report, compare and race: pages of one run and of several."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def report(
     """One page of a run, to open in a browser: recipe, curves, scores by lead time, frames, studies."""
     from framecast.report import write_report
 
-    question = _question(split, baseline, metrics, thresholds, limit, block)
+    evaluation = _parse_evaluation(split, baseline, metrics, thresholds, limit, block)
     page = write_report(
-        run, out=out, pictures=frames, options=question, device=device, model=model, quiet=output.silent
+        run, out=out, pictures=frames, options=evaluation, device=device, model=model, quiet=output.silent
     )
     if output.as_json:
         options.print_json({"page": str(page), "bytes": page.stat().st_size})
@@ -79,14 +79,14 @@ def compare(
 ) -> None:
     """Runs side by side on the same windows: budget, cost, scores, paired differences, frames; a page and JSON."""
     from framecast import files
-    from framecast.evaluation.comparison import compare_runs as compared
+    from framecast.evaluation.comparison import compare_runs
     from framecast.report.comparison_page import write_comparison
     from framecast.runs.folder import next_free_folder
 
     folder = files.check_new(out or next_free_folder(Path("runs"), "compare"))
-    question = _question(split, baseline, metrics, thresholds, limit, block)
-    found = compared(runs, question, device=device, models=model or (), quiet=output.silent)
-    _show(found, write_comparison(found, folder), as_json=output.as_json)
+    evaluation = _parse_evaluation(split, baseline, metrics, thresholds, limit, block)
+    comparison = compare_runs(runs, evaluation, device=device, models=model or (), quiet=output.silent)
+    _print_comparison(comparison, write_comparison(comparison, folder), as_json=output.as_json)
 
 
 @expand_groups
@@ -107,18 +107,19 @@ def race(
     output: OutputOptions,
 ) -> None:
     """Train networks on the same data with the same budget each, and compare them."""
-    from framecast.commands.race import RaceOptions as Race
-    from framecast.commands.race import race as run
-    from framecast.commands.race import read_budget
+    from framecast.commands.race import RaceOptions, read_budget
+    from framecast.commands.race import race as run_race
     from framecast.runs.folder import next_free_folder
 
     values = tuple((f"data.{key}", value) for key, value in reading.fields(data).items())
-    asked = Race(tuple(options.parse_words(models)), read_budget(budget), seeds, tuple(overrides or ()), values)
-    found, page = run(asked, out or next_free_folder(Path("runs"), "race"), device=device, quiet=output.silent)
-    _show(found, page, as_json=output.as_json)
+    names = tuple(options.parse_words(models))
+    race_options = RaceOptions(names, read_budget(budget), seeds, tuple(overrides or ()), values)
+    folder = out or next_free_folder(Path("runs"), "race")
+    comparison, page = run_race(race_options, folder, device=device, quiet=output.silent)
+    _print_comparison(comparison, page, as_json=output.as_json)
 
 
-def _question(
+def _parse_evaluation(
     split: str | None,
     baseline: str | None,
     metrics: str | None,
@@ -138,9 +139,9 @@ def _question(
     )
 
 
-def _show(found: Comparison, page: Path, *, as_json: bool) -> None:
+def _print_comparison(comparison: Comparison, page: Path, *, as_json: bool) -> None:
     if as_json:
-        options.print_json({"page": str(page), **found.as_dict()})
+        options.print_json({"page": str(page), **comparison.as_dict()})
         return
-    found.print(options.console())
+    comparison.print(options.make_console())
     print(f"open {page}")

@@ -1,4 +1,4 @@
-"""study."""
+"""Command study: analyses of trained networks."""
 
 from __future__ import annotations
 
@@ -45,13 +45,12 @@ def study(
     output: OutputOptions,
 ) -> None:
     """See why a network works: gates, gradients, memories, schedules, blur; arrays (.npz) and pictures."""
-    from framecast.commands.study import StudyOptions
-    from framecast.commands.study import study_runs as ask
+    from framecast.commands.study import StudyOptions, study_runs
 
     ends = options.parse_numbers(saturated, "--saturated")
     if len(ends) != 2:
         raise UsageError("--saturated", got=saturated, expected="LOW,HIGH, for example 0.1,0.9")
-    plan = StudyOptions(
+    study_options = StudyOptions(
         options.parse_words(what) if what else None,
         split,
         options.parse_length(context),
@@ -62,9 +61,9 @@ def study(
         (ends[0], ends[1]),
         pictures,
     )
-    how: dict[str, Any] = {"device": network.device, "precision": network.precision, "model": network.kind}
-    outcome = ask(runs, reading.fields(data), plan, out=out, quiet=output.silent, **how)
+    model: dict[str, Any] = {"device": network.device, "precision": network.precision, "model": network.kind}
+    studies = study_runs(runs, reading.fields(data), study_options, out=out, quiet=output.silent, **model)
     if output.as_json:
-        options.print_json(outcome.as_dict())
+        options.print_json(studies.as_dict())
         return
-    outcome.print(options.console())
+    studies.print(options.make_console())

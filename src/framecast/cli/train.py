@@ -1,4 +1,4 @@
-"""demo, train, resume."""
+"""Commands demo, train and resume: trainings, each with a page at its end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def demo(
     from framecast.devices import resolve_device
     from framecast.runs.folder import next_free_folder
 
-    console = options.console(quiet=output.silent)
+    console = options.make_console(quiet=output.silent)
     path = out or next_free_folder(RUNS, "demo")
     board = run_demo(path, console, steps=steps, device=resolve_device(device), quiet=output.silent)
     if output.as_json:
@@ -64,15 +64,16 @@ def train(
     from framecast.runs.folder import next_free_folder
     from framecast.training.start import start
 
-    short: dict[str, Any] = {"train.steps": steps, "seed": seed}
-    short |= {f"data.{key}": value for key, value in reading.fields(data).items()}
-    short |= {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}
-    said = read_recipe(recipe, overrides or (), {key: value for key, value in short.items() if value is not None})
-    place = options.read_launch(device)
+    values: dict[str, Any] = {"train.steps": steps, "seed": seed}
+    values |= {f"data.{key}": value for key, value in reading.fields(data).items()}
+    values |= {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}
+    config = read_recipe(recipe, overrides or (), {key: value for key, value in values.items() if value is not None})
+    launch = options.read_launch(device)
     path = out or next_free_folder(RUNS, Path(recipe).stem.replace(":", "-"))
-    source = None if said.data.source == MOVING_MNIST else open_source(said.data)
-    outcome = start(said, path, place, source=source, quiet=output.silent)
-    _end(path, outcome, place, foreign_name(said), output, source)
+    # Opened here, for the training and for the page after it.
+    source = None if config.data.source == MOVING_MNIST else open_source(config.data)
+    outcome = start(config, path, launch, source=source, quiet=output.silent)
+    _report(path, outcome, launch, foreign_name(config), output, source)
 
 
 @expand_groups
@@ -93,27 +94,27 @@ def resume(
     output: OutputOptions,
 ) -> None:
     """Go on with a run that was stopped, from its newest valid checkpoint, to the same bits."""
-    from framecast.training.start import resume as go_on
+    from framecast.training.start import resume as resume_run
 
-    place = options.read_launch(device)
-    outcome = go_on(run, place, overrides=overrides or (), model=model, quiet=output.silent)
-    _end(run, outcome, place, model, output)
+    launch = options.read_launch(device)
+    outcome = resume_run(run, launch, overrides=overrides or (), model=model, quiet=output.silent)
+    _report(run, outcome, launch, model, output)
 
 
-def _end(
+def _report(
     run: Path,
     outcome: TrainingOutcome,
-    place: Launch,
+    launch: Launch,
     model: str | None,
     output: OutputOptions,
     source: Source | None = None,
 ) -> None:
-    """The page, by the first process, and what to do next."""
-    if place.rank:
+    """Write the page of a run, in the first process, and print the commands that may come next."""
+    if launch.rank:
         return
     from framecast.report import write_report
 
-    page = write_report(run, source=source, device=place.device, model=model, quiet=output.silent)
+    page = write_report(run, source=source, device=launch.device, model=model, quiet=output.silent)
     if output.as_json:
         options.print_json({"run": str(run), **outcome._asdict(), "report": str(page)})
         return

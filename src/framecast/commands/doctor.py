@@ -1,4 +1,4 @@
-"""What framecast finds on a machine: for bug reports, and for whoever wonders why it is slow."""
+"""Findings about a machine: versions, device, kernels, threads; for bug reports, and where framecast is slow."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ EXTRAS = (
 
 
 def collect_findings(wait_policy: str | None = None) -> dict[str, str]:
-    """What was found, by name, in words.
+    """Collect the findings, each a text by its name.
 
     Args:
-        wait_policy: OMP_WAIT_POLICY of the environment.
+        wait_policy: OMP_WAIT_POLICY of the environment; None where it is not set.
     """
     return {
         "framecast": version("framecast"),
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "torch": torch.__version__,
-        "device": _device(),
+        "device": _describe_device(),
         "CPU kernels": kernels.describe_kernels(),
         "precision": f"{kernels.get_precision()}: see train.precision, evaluate --precision",
         "cores": f"{os.cpu_count()}, of which torch uses {torch.get_num_threads()}",
         "waiting": describe_waiting(torch.get_num_threads(), wait_policy),
-        "extras": ", ".join(f"{name} {_version(name)}" for name in EXTRAS),
+        "extras": ", ".join(f"{name} {_find_version(name)}" for name in EXTRAS),
     }
 
 
 def describe_waiting(threads: int, wait_policy: str | None) -> str:
-    """How threads wait for each other, and what that costs.
+    """Describe how threads wait for each other, and the cost of it.
 
     Args:
-        threads: of this process.
+        threads: number of threads of this process.
         wait_policy: OMP_WAIT_POLICY of the environment; None where it is not set.
     """
     if threads == 1:
@@ -56,12 +56,12 @@ def describe_waiting(threads: int, wait_policy: str | None) -> str:
     )
 
 
-def _device() -> str:
+def _describe_device() -> str:
     best = resolve_device("auto")
     return f"cuda: {torch.cuda.get_device_name()}" if best == "cuda" else best
 
 
-def _version(package: str) -> str:
+def _find_version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The arithmetic that cells share: convolutions and gate updates, behind one switch.
+"""Kernels of the cells: convolutions and gate updates, computed by exchangeable back ends.
 
 Cells call the functions of this package and never torch's convolutions, so that a back end can be exchanged without
 touching a cell. Which one computes is set once per process by `set_precision`, in torch's words:
@@ -7,8 +7,8 @@ touching a cell. Which one computes is set once per process by `set_precision`, 
     "high"      the fast kernels on a CPU (float32; see winograd.py), TF32 on an NVIDIA GPU (10-bit mantissas)
     "auto"      the default: as "high" on a CPU, whose fast kernels lose little, as "highest" on a GPU
 
-docs/performance.md has the errors of each, measured on trained weights. What a training keeps for its backward pass is
-set by `set_memory`: "fast" keeps all gates, "low" the states only.
+docs/performance.md has the errors of each, measured on trained weights. `set_memory` chooses the tensors that a training
+keeps for its backward pass: "fast" keeps all gates, "low" the states only.
 
 The weights of a layer are used at every time step of a rollout. `rollout_scope` lets a back end prepare each weight
 once (transform, cast, pack) and use it for as long as the scope is open; autograd sees the preparation as an ordinary

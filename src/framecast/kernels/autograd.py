@@ -1,4 +1,4 @@
-"""Backward passes that are written out by hand, and cannot be differentiated again."""
+"""Autograd of the fast kernels: backward passes written by hand, which cannot be differentiated again."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ Backward = TypeVar("Backward", bound=Callable[..., Any])
 
 
 def once(backward: Backward) -> Backward:
-    """Refuse `create_graph`.
+    """Make a backward pass refuse `create_graph`.
 
-    Torch's own mark of such functions lets a second derivative through, as zeros, where the gradient that comes in is a
-    constant.
+    torch's `once_differentiable` alone gives a second derivative of zero where the incoming gradient is a constant.
+
+    Args:
+        backward: static method of an autograd function.
+
+    Returns:
+        the method, which raises a RuntimeError where gradients of gradients are requested.
     """
-    marked = once_differentiable(backward)
+    differentiable_once = once_differentiable(backward)
 
     @wraps(backward)
     def checked(*arguments: Any) -> Any:
@@ -27,11 +32,11 @@ def once(backward: Backward) -> Backward:
                 "second derivatives: got create_graph with fast kernels, expected torch's convolutions; use "
                 'framecast.kernels.set_precision("highest")'
             )
-        return marked(*arguments)
+        return differentiable_once(*arguments)
 
     return checked  # type: ignore[return-value]
 
 
 def is_needed(node: Any) -> bool:
-    """Whether the backward pass under way will come to a node of the graph; None is no node."""
+    """Whether the backward pass under way will execute a node of the graph; False for None."""
     return node is not None and torch._C._will_engine_execute_node(node)

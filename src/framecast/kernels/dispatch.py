@@ -1,4 +1,4 @@
-"""The back end in use, and the weights that it prepared for the rollout under way."""
+"""Dispatch: choice of the back end, and a cache of the weights that it prepared for the rollout under way."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from framecast.kernels.winograd import Winograd
 
 Precision = Literal["auto", "highest", "high"]
 Saving = Literal["fast", "low"]
+"""Tensors kept for the backward pass: of all gates, or of the states only."""
 Scope = dict[tuple[Backend, Tensor, bool], Any]
 """Weights prepared for a rollout, with gradients and without."""
 
@@ -27,12 +28,12 @@ _chosen: Backend | None = None
 _precision: Precision = "auto"
 _memory: Saving = "fast"
 _applied = False
-"""Whether torch was told, whose own default allows TF32 in convolutions on a GPU: by the user, or on first use there."""
+"""Whether torch's switches are set, as its default allows TF32 in convolutions on a GPU."""
 _prepared: ContextVar[Scope | None] = ContextVar("prepared", default=None)
 
 
 def get_precision() -> Precision:
-    """Return the precision that `set_precision` chose; "auto" at first."""
+    """Return the precision of this process; "auto" unless `set_precision` was called."""
     return _precision
 
 
@@ -40,7 +41,8 @@ def set_precision(precision: str) -> None:
     """Choose the precision of all convolutions of this process.
 
     Args:
-        precision: "auto", "highest" or "high", see the package's docstring.
+        precision: "highest" for direct convolutions in the precision of their dtype, "high" for fast kernels on a CPU
+            and TF32 on an NVIDIA GPU, "auto" for "high" on a CPU and "highest" on a GPU.
 
     Raises:
         UsageError: any other word.
@@ -60,12 +62,12 @@ def set_precision(precision: str) -> None:
 
 
 def get_memory() -> Saving:
-    """Return what `set_memory` chose; "fast" at first."""
+    """Return the tensors that trainings keep; "fast" unless `set_memory` was called."""
     return _memory
 
 
 def set_memory(memory: str) -> None:
-    """Choose what trainings of this process keep for their backward pass.
+    """Choose the tensors that trainings of this process keep for their backward pass.
 
     Args:
         memory: "fast" keeps the activations of all gates; "low" keeps the states only and computes the gates again.
@@ -85,13 +87,13 @@ def set_memory(memory: str) -> None:
 
 
 def set_backend(backend: Backend | None) -> None:
-    """Use another back end for all cells of this process, for one of your own and for tests; None for ours."""
+    """Set the back end of all cells of this process, from outside framecast or for tests; None for framecast's own."""
     global _chosen
     _chosen = backend
 
 
 def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
-    """Return the back end that computes with x, and with the weight if there is one."""
+    """Choose the back end for x (B, N, H, W), and for the weight (M, N, k, k) if there is one."""
     if _chosen is not None:
         return _chosen if _chosen.takes(x, weight) else _direct
     if x.is_cuda and not _applied:
@@ -103,12 +105,12 @@ def backend_for(x: Tensor, weight: Tensor | None = None) -> Backend:
 
 @contextmanager
 def rollout_scope(scope: Scope | None = None) -> Iterator[Scope]:
-    """Within it, each weight is prepared once. Opened by the time loop; scopes do not nest into each other.
+    """Prepare each weight once within the context, for all steps of a rollout. An inner scope does not see an outer one.
 
     Args:
-        scope: an earlier one to go on with, where a backward pass computes a step again.
+        scope: an earlier scope to continue, where a backward pass computes a step again; None for a new one.
     """
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled():  # a forecast does not need the idle buffers of a training
         buffer_pool.release()
     scope = {} if scope is None else scope
     token = _prepared.set(scope)
@@ -119,7 +121,7 @@ def rollout_scope(scope: Scope | None = None) -> Iterator[Scope]:
 
 
 def checkpointed(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function; with memory "low" keep only its arguments, and run it again in the backward pass."""
+    """Call a function; with memory "low" keep only its arguments, and compute it again in the backward pass."""
     scope = _prepared.get()
     if _memory != "low" or not torch.is_grad_enabled():
         return function(*arguments)
@@ -128,18 +130,19 @@ def checkpointed(function: Callable[..., Any], *arguments: Any) -> Any:
         *arguments,
         use_reentrant=False,
         preserve_rng_state=False,
+        # The second computation finds the weights that the first one prepared.
         context_fn=lambda: (nullcontext(), nullcontext() if scope is None else rollout_scope(scope)),
     )
 
 
 def prepare_weight(backend: Backend, weight: Tensor) -> Any:
-    """Return the weight in a back end's form: the one of the open scope, or a fresh one outside any scope."""
+    """Prepare a weight (M, N, k, k) for a back end, once per open scope; anew outside any scope."""
     if torch.compiler.is_compiling():
         return backend.prepare(weight)  # torch cannot follow the scope, and finds by itself what is computed twice
     scope = _prepared.get()
     if scope is None:
         return backend.prepare(weight)
-    key = backend, weight, torch.is_grad_enabled()
+    key = backend, weight, torch.is_grad_enabled()  # a form prepared without gradients must not serve a training
     if key not in scope:
         scope[key] = backend.prepare(weight)
     return scope[key]

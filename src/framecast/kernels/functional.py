@@ -1,4 +1,4 @@
-"""Convolutions and gate updates that cells call; the back end in use computes them."""
+"""Functional interface of the kernels: convolutions and gate updates that cells call."""
 
 from __future__ import annotations
 

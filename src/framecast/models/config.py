@@ -1,4 +1,4 @@
-"""What every network's configuration has in common."""
+"""Base configuration of networks: frozen fields, and the building of a network from them."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ Hiddens = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)
 
 
 class ModelConfig(BaseModel):
-    """A frozen description that builds its network.
+    """Frozen configuration of a network.
 
-    Its field `name` is the registry's key. What the data decides (channels, size) comes with `build`.
+    Its field `name` is the registry's key. Channels and size depend on the data, and are arguments of `build`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
     def fixed_size(self) -> bool:
-        """Whether the network has parameters of the map's shape, and so fits one frame size only."""
+        """Whether the network has parameters in the shape of the map, and so takes one frame size only."""
         return getattr(self, "layer_norm", None) == "chw"
 
     @property
     def value_range(self) -> tuple[float, float] | None:
-        """What the network can answer, network units: (0, 1) behind a sigmoid, (-1, 1) behind a tanh; None for any.
+        """Range of the predictions, network units: (0, 1) after a sigmoid, (-1, 1) after a tanh; None for any value.
 
-        The value range of the data is brought there, and a normalizer that has no such range is refused.
+        Data are normalised to this range; a normalizer without a value range is refused.
         """
         return None
 
     @property
     def feeds_back(self) -> bool:
-        """Whether the network is fed its own frames, see `SequenceNetwork.feeds_back`; if not, sampling must be free."""
+        """Whether the predicted frame, or in training the true one, enters next; if not, sampling must be free."""
         return True
 
     @abstractmethod
@@ -47,17 +47,24 @@ class ModelConfig(BaseModel):
 
         Args:
             channels: channels of a (patchified) frame, which go in and come out.
-            height: rows of such a frame, which is padded to the next multiple of the network's stride.
-            width: columns, as for the rows.
-            extra: channels that go in beside them and do not come out (covariates, a mask).
+            height: rows of a (patchified) frame, padded to the next multiple of the network's stride.
+            width: columns of a (patchified) frame, padded to the next multiple of the stride.
+            extra: further channels that go in and do not come out (covariates, a mask).
         """
 
 
 def build_network(config: ModelConfig, channels: int, height: int, width: int, extra: int) -> SequenceNetwork:
-    """The network of a configuration, which may be of one's own; see `ModelConfig.build`.
+    """Build the network of a configuration, which may come from outside framecast.
+
+    Args:
+        config: configuration of the network.
+        channels: channels of a (patchified) frame, which go in and come out.
+        height: rows of a (patchified) frame.
+        width: columns of a (patchified) frame.
+        extra: further channels that go in and do not come out.
 
     Raises:
-        UsageError: channels beside the frame's for a network that takes none.
+        UsageError: extra channels for a network that takes none.
     """
     if not extra:
         return config.build(channels, height, width)
@@ -68,14 +75,14 @@ def build_network(config: ModelConfig, channels: int, height: int, width: int, e
 
 
 class ConvConfig(ModelConfig):
-    """Fields of the convolutional networks."""
+    """Configuration with the fields of convolutional networks: hidden channels, kernel size."""
 
     hidden: Hiddens = (64, 64, 64, 64)
     kernel_size: Annotated[int, Field(ge=1)] = 5
 
     @field_validator("kernel_size")
     @classmethod
-    def _odd(cls, value: int) -> int:
+    def _check_odd(cls, value: int) -> int:
         if value % 2 == 0:
             raise ValueError(f"got {value}, expected an odd number: an even kernel shifts the map")
         return value

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from framecast.types import Hidden
 
 State = Any
-"""A cell's own NamedTuple of tensors whose first axis is the batch."""
+"""NamedTuple that a cell defines, of tensors whose first axis is the batch."""
 Memory = tuple[Tensor, ...]
+"""Maps (B, N, H, W) that go from cell to cell."""
 
 
 class Step(NamedTuple):
-    """What one cell gives for one frame.
+    """Result of a cell for one frame.
 
     Example:
         >>> import torch
@@ -41,8 +42,8 @@ class Step(NamedTuple):
     state: State
     """Stays."""
     aux: dict[str, Tensor] = {}  # noqa: RUF012 -- a NamedTuple's default is never mutated
-    """What an auxiliary loss or a wrapper asked for, by the symbols of `gates`; empty otherwise. A wrapper that needs the
-    output gate builds its cell so that it reports "o", and takes that out of what it hands on itself."""
+    """Tensors for an auxiliary loss or a wrapper, by the symbols of `gates`; empty otherwise. A wrapper that needs the
+    output gate builds its cell so that it reports "o", and removes "o" from its own report."""
 
 
 class Cell(nn.Module, ABC):
@@ -80,25 +81,25 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> State:
-        """Zeros for a map of height x width, with dtype and device of `like`."""
+        """Make the state before the first frame, for a map of height x width, with dtype and device of `like`."""
 
     @abstractmethod
     def forward(self, x: Hidden, memory: Memory, state: State) -> Step:
-        """Take one frame's features and give the next hidden state, memory and state."""
+        """Advance by one frame: from its features to the hidden state, memory and state after it."""
 
     @abstractmethod
     def gates(self, x: Hidden, memory: Memory, state: State) -> dict[str, Tensor]:
-        """Every gate and new value by the paper's symbol, after its activation, each (B, N, H, W).
+        """Compute every gate and new value by the paper's symbol, after its activation, each (B, N, H, W).
 
         The equations written out without fused arithmetic: the oracle of `forward` and the source of analyses. Always
         holds "h", the hidden state, which equals `forward`'s `out`.
         """
 
     def penalty(self) -> Tensor | None:
-        """A loss of the cell's weights alone, a number; None for none. A wrapper hands on that of its cell."""
+        """Compute a loss of the cell's weights alone, a scalar; None for none. A wrapper returns that of its cell."""
         return None
 
 
 def zeros(like: Tensor, *shape: int) -> Tensor:
-    """Zeros with dtype and device of `like`."""
+    """Make zeros with dtype and device of `like`."""
     return like.new_zeros(shape)

@@ -1,4 +1,4 @@
-"""The one layer that cells are made of: a fused convolution for several gates, with its own optional layer norm."""
+"""Gate convolution, the layer that cells are made of: one convolution for several gates, with an optional layer norm."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ class GateConv(nn.Module):
             nn.init.uniform_(self.bias, -default, default) if bound is None else nn.init.zeros_(self.bias)
 
     def forward(self, *maps: Float[Tensor, "B _ H W"]) -> Tensor:
-        """(B, N_in, H, W), in one map or stacked from several, to (B, M, H, W)."""
+        """Convolve (B, N_in, H, W), in one map or in several along channels, to (B, M, H, W)."""
         out = kernels.conv(maps, self.weight, self.bias)
+        # Backward hooks wrap the output in an autograd function, which a lazy convolution does not survive.
         return self.norm(kernels.materialize(out) if self._backward_hooks or self._backward_pre_hooks else out)

@@ -1,4 +1,4 @@
-"""A network of two phases: an encoder reads the past, a forecaster that starts from its states writes the future."""
+"""Encoder-forecaster, a network of two phases: one reads the past, the other starts from its states and predicts."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from framecast.types import Frame
 
 
 class PhaseState(NamedTuple):
-    """What both phases remember."""
+    """State of both phases."""
 
     encoder: NetworkState
-    """Of the stream: it changes with every frame that is observed."""
+    """State after the observed frames; every observed frame changes it."""
     forecaster: NetworkState | None
-    """Of a forecast under way, of B * M members; None since the last frame that was observed."""
+    """State of the forecast under way, B * M rows for M members; None right after an observed frame."""
 
 
 class EncoderForecaster(SequenceNetwork):
-    """Cells that read the past, cells that write the future; no frame is fed back, and none of the context is predicted.
+    """Cells that read the past, cells that predict the future; no frame is fed back, no context predicted.
 
     Members share the encoder; each has its own noise, and its own row in the forecaster's batch.
 
@@ -43,7 +43,7 @@ class EncoderForecaster(SequenceNetwork):
         forecaster: cells in the order in which they are computed; the drive enters the first one, at the level that
             leaves the encoder. That first one keeps a state.
         bridge: the encoder's `NetworkState` to the one from which the forecaster starts.
-        head: what leaves the forecaster to (B, C, H, W).
+        head: from the features that leave the forecaster to (B, C, H, W).
         drive_channels: channels of the drive.
         noise: whether the drive is noise, drawn outside; else it is zeros.
 
@@ -70,7 +70,7 @@ class EncoderForecaster(SequenceNetwork):
         self.drive_channels, self.noise = drive_channels, noise
 
     def init_state(self, frame: Frame) -> PhaseState:
-        """Zeros for the encoder; see `SequenceNetwork.init_state`."""
+        """Make the state before the first frame: zeros for the encoder that fit `frame`, no forecast."""
         self.check_size(frame)
         return PhaseState(init_stack(self._cells(self.encoder), frame, frame.shape[-2], frame.shape[-1]), None)
 
@@ -78,35 +78,35 @@ class EncoderForecaster(SequenceNetwork):
         return cast("list[Cell]", list(cells))
 
     def observe(self, frame: Frame, state: PhaseState | None) -> Advance:
-        """The encoder takes a frame; a forecast under way is dropped."""
+        """Encode a true frame; a forecast under way is dropped."""
         state = self.init_state(frame) if state is None else state
         _, encoder, aux = climb(self._cells(self.encoder), frame, state.encoder)
         return Advance(None, PhaseState(encoder, None), aux)
 
     def emit(self, frame: Tensor | None, state: PhaseState, drive: Tensor | None = None) -> Advance:
-        """The forecaster takes noise or zeros, and starts from the encoder's states if no forecast is under way."""
-        ahead = state.forecaster
-        if ahead is None:
-            ahead = self.bridge(state.encoder)
+        """Predict the next frame from noise or zeros; from the encoder's states where no forecast is under way."""
+        forecaster = state.forecaster
+        if forecaster is None:
+            forecaster = self.bridge(state.encoder)
             if drive is not None:
-                ahead = _repeated(ahead, len(drive))
+                forecaster = _repeat_rows(forecaster, len(drive))
         if drive is None:
-            like = tree_leaves(ahead)[0]
+            like = tree_leaves(forecaster)[0]
             drive = like.new_zeros(like.shape[0], self.drive_channels, *like.shape[-2:])
-        x, ahead, aux = climb(self._cells(self.forecaster), drive, ahead)
-        return Advance(self.head(x), PhaseState(state.encoder, ahead), aux)
+        x, forecaster, aux = climb(self._cells(self.forecaster), drive, forecaster)
+        return Advance(self.head(x), PhaseState(state.encoder, forecaster), aux)
 
     def drive_shape(self, height: int, width: int) -> tuple[int, ...] | None:
-        """(drive_channels, H', W') at the level that leaves the encoder; None without noise."""
+        """Shape of the noise of one step, (drive_channels, H', W') at the encoder's last level; None without noise."""
         level = stack_levels(self._cells(self.encoder))[-1]
         return (self.drive_channels, int(height * level), int(width * level)) if self.noise else None
 
     def penalty(self) -> Tensor | None:
-        """The penalties of all cells together, a number; None where no cell has one."""
+        """Sum the penalties of all cells, a scalar; None where no cell has one."""
         return stack_penalty([*self._cells(self.encoder), *self._cells(self.forecaster)])
 
 
-def _repeated(state: NetworkState, rows: int) -> NetworkState:
-    """Each row as often as there are members, side by side."""
+def _repeat_rows(state: NetworkState, rows: int) -> NetworkState:
+    """Repeat each row once per member, members of a sequence side by side."""
     repeated: NetworkState = tree_map(lambda leaf: leaf.repeat_interleave(rows // len(leaf), 0), state)
     return repeated

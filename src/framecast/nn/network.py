@@ -1,4 +1,4 @@
-"""What any network offers a rollout, and the kind that goes step by step: a stack of cells and a head."""
+"""Interface of all networks that a rollout can run, and the step-by-step kind: a stack of cells and a head."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ from framecast.nn.conv import GateConv
 from framecast.types import Frame
 
 Aux = dict[str, tuple[Tensor, ...]]
-"""What the cells reported, by name; one tensor per reporting cell, bottom up."""
+"""Reports of the cells by name; one tensor per reporting cell, bottom up."""
 
 
 class Advance(NamedTuple):
-    """Where a network stands after it observed or emitted a frame. A value: keep it, copy it, branch from it."""
+    """Prediction and state of a network after it observed or emitted a frame. A value: keep it, copy it, branch off."""
 
     frame: Tensor | None
     """(B, C, H, W), the newest prediction; None where observing a frame predicts none."""
     state: Any
-    """What to go on with."""
+    """State of the network, for the next frame."""
     aux: Aux = {}  # noqa: RUF012 -- a NamedTuple's default is never mutated
-    """What the cells reported."""
+    """Reports of the cells."""
 
 
 class SequenceNetwork(nn.Module, ABC):
-    """What rollouts, trainings and forecasters ask of any network: it observes true frames, and emits predicted ones.
+    """Interface of a network to rollouts, trainings and forecasters: it observes true frames, and emits predicted ones.
 
     Three kinds: `Network` predicts step by step and is fed its own frames, `EncoderForecaster` encodes the past and then
-    writes the future, `DirectNetwork` turns a block of frames into the next block.
+    predicts the future, `DirectNetwork` turns a block of frames into the next block.
+
+    Args:
+        stride: rows and columns of what enters are multiples of it.
     """
 
     feeds_back: bool = False
@@ -51,15 +54,15 @@ class SequenceNetwork(nn.Module, ABC):
 
     @abstractmethod
     def init_state(self, frame: Frame) -> Any:
-        """The state before the first frame, for batch, size, dtype and device of `frame`."""
+        """Make the state before the first frame, for batch, size, dtype and device of `frame`."""
 
     @abstractmethod
     def observe(self, frame: Frame, state: Any) -> Advance:
-        """A true frame enters.
+        """Take a true frame.
 
         Args:
-            frame: (B, C + E, H, W), network units, with the channels that are given beside it.
-            state: what came before; None before the first frame.
+            frame: (B, C + E, H, W), network units, with E further channels that are not predicted.
+            state: after the frame before; None before the first frame.
         """
 
     @abstractmethod
@@ -67,8 +70,8 @@ class SequenceNetwork(nn.Module, ABC):
         """Predict the next frame, where no true one is left to observe.
 
         Args:
-            frame: (B, C + E, H, W), the newest prediction with the channels that are given beside it, or None.
-            state: what came before.
+            frame: (B, C + E, H, W), the newest prediction with E further channels, or None.
+            state: after the frame before.
             drive: (B * M, *drive_shape), noise for M members of each sequence, side by side; None for zeros.
         """
 
@@ -77,7 +80,7 @@ class SequenceNetwork(nn.Module, ABC):
         return None
 
     def penalty(self) -> Tensor | None:
-        """A loss of the weights alone, a number; None for none."""
+        """Compute a loss of the weights alone, a scalar; None for none."""
         return None
 
     @property
@@ -86,7 +89,11 @@ class SequenceNetwork(nn.Module, ABC):
         return False
 
     def check_size(self, frame: Frame) -> None:
-        """Refuse by an InputError a frame whose size is no multiple of the stride."""
+        """Check that the size of a frame is a multiple of the stride.
+
+        Raises:
+            InputError: it is not.
+        """
         height, width = frame.shape[-2:]
         if height % self.stride or width % self.stride:
             expected = f"multiples of {self.stride}, the stride of this network"
@@ -106,11 +113,11 @@ class Stem(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, frame: Frame) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Features (B, N, H / stride, W / stride), which rise through the cells, and what the head gets beside theirs."""
+        """Compute features (B, N, H / stride, W / stride), which enter the cells, and skips, which go to the head."""
 
 
 class NetworkState(NamedTuple):
-    """All that a network remembers between two frames. A value: keep it, copy it, branch from it."""
+    """State of a stack of cells between two frames. A value: keep it, copy it, branch from it."""
 
     cells: tuple[State, ...]
     memory: Memory
@@ -123,7 +130,7 @@ class Network(SequenceNetwork):
         cells: at least one; the memory that leaves one enters the next, and the top one's the bottom of the next frame.
         head: (B, N, H, W) to (B, C, H, W); the skips of the stem are its further arguments.
         regularizer: a module that turns the aux reports of a rollout into an additional loss, with weights of its own.
-        stem: what the frame goes through before the cells; None where they take it as it is.
+        stem: module before the cells; None where they take the frame as it is.
 
     Raises:
         UsageError: no cells, or the memory of two neighbours does not fit.
@@ -158,7 +165,7 @@ class Network(SequenceNetwork):
         self.stem = stem
 
     def init_state(self, frame: Frame) -> NetworkState:
-        """The state before the first frame: zeros that fit `frame` in batch, size, dtype and device.
+        """Make the state before the first frame: zeros that fit `frame` in batch, size, dtype and device.
 
         Raises:
             InputError: a size that is no multiple of the stride.
@@ -171,14 +178,14 @@ class Network(SequenceNetwork):
         return cast("list[Cell]", list(self.cells))
 
     def forward(self, frame: Frame, state: NetworkState | None = None) -> tuple[Tensor, NetworkState, Aux]:
-        """One step in time.
+        """Advance by one frame.
 
         Args:
             frame: (B, C, H, W), network units.
-            state: what the last step gave; None before the first frame.
+            state: after the frame before; None before the first frame.
 
         Returns:
-            the predicted next frame (B, C, H, W), the new state, and what the cells reported.
+            the predicted next frame (B, C, H, W), the new state, and the reports of the cells.
         """
         if state is None:
             state = self.init_state(frame)
@@ -187,20 +194,20 @@ class Network(SequenceNetwork):
         return self.head(x, *skips), state, aux
 
     def observe(self, frame: Frame, state: NetworkState | None) -> Advance:
-        """One step in time, which predicts the next frame."""
+        """Take a true frame, and predict the next one from it."""
         return Advance(*self(frame, state))
 
     def emit(self, frame: Tensor | None, state: NetworkState, drive: Tensor | None = None) -> Advance:
-        """One step in time that is fed the prediction of the last one."""
+        """Predict the next frame from the newest prediction."""
         return Advance(*self(frame, state))
 
     def penalty(self) -> Tensor | None:
-        """The penalties of the cells together, a number; None where no cell has one."""
+        """Sum the penalties of the cells, a scalar; None where no cell has one."""
         return stack_penalty(self._stack())
 
     @property
     def tileable(self) -> bool:
-        """Whether there is neither a stem, nor a level, nor a window."""
+        """Whether a step can be computed in tiles: there is no stem, no cell of another level, no window."""
         return self.stem is None and self.stride == 1 and all(cell.scale == 1 for cell in self._stack())
 
 
@@ -209,11 +216,11 @@ def climb(cells: Sequence[Cell], x: Tensor, state: NetworkState) -> tuple[Tensor
 
     Args:
         cells: bottom up.
-        x: (B, N, H, W), what enters the bottom one.
+        x: (B, N, H, W), features that enter the bottom one.
         state: of the stack.
 
     Returns:
-        what leaves the top one, the new state, and what the cells reported.
+        the features that leave the top one, the new state, and the reports of the cells.
     """
     memory = state.memory
     states: list[State] = []
@@ -227,7 +234,7 @@ def climb(cells: Sequence[Cell], x: Tensor, state: NetworkState) -> tuple[Tensor
 
 
 def init_stack(cells: Sequence[Cell], like: Tensor, height: int, width: int) -> NetworkState:
-    """The state of a stack before the first frame.
+    """Make the state of a stack before the first frame.
 
     Args:
         cells: bottom up.
@@ -237,13 +244,14 @@ def init_stack(cells: Sequence[Cell], like: Tensor, height: int, width: int) -> 
     """
     batch = len(like)
     sizes = [(int(height * level), int(width * level)) for level in stack_levels(cells)]
+    # Not strict: the last size is that of the map which leaves the top cell.
     states = tuple(cell.init_state(batch, *size, like=like) for cell, size in zip(cells, sizes, strict=False))
     memory = tuple(zeros(like, batch, n, height, width) for n in cells[0].memory_channels or ())
     return NetworkState(states, memory)
 
 
 def stack_levels(cells: Sequence[Cell]) -> list[Fraction]:
-    """Size of the map that enters each cell, and last of that which leaves the top one, over that of the bottom's."""
+    """Sizes of the map that enters each cell, and of the one that leaves the top, relative to the map at the bottom."""
     levels = [Fraction(1)]
     for cell in cells:
         levels.append(levels[-1] * Fraction(cell.scale))
@@ -251,19 +259,20 @@ def stack_levels(cells: Sequence[Cell]) -> list[Fraction]:
 
 
 def stack_stride(cells: Sequence[Cell]) -> int:
-    """What rows and columns at the bottom are multiples of, so that they fit every level and every window."""
+    """Smallest number whose multiples, as rows or columns at the bottom, fit every level and every window."""
     windows = (*(cell.window for cell in cells), 1)
+    # rows * level is a multiple of the window where rows is one of window / level: of its numerator, in lowest terms.
     return lcm(*((window / level).numerator for window, level in zip(windows, stack_levels(cells), strict=True)))
 
 
 def stack_penalty(cells: Sequence[Cell]) -> Tensor | None:
-    """The penalties of the cells together, a number; None where no cell has one."""
+    """Sum the penalties of some cells, a scalar; None where no cell has one."""
     terms = [term for cell in cells if (term := cell.penalty()) is not None]
     return torch.stack(terms).sum() if terms else None
 
 
 def pixel_head(hidden: int, channels: int, *, bias: bool = False) -> GateConv:
-    """The published head: a 1x1 convolution without activation."""
+    """Make the published head: a 1x1 convolution without activation."""
     return GateConv(hidden, channels, 1, bias=bias)
 
 
@@ -271,6 +280,7 @@ def _check_memory(cells: Sequence[Cell]) -> None:
     if not cells:
         raise UsageError("cells", got="none", expected="at least one cell")
     sized = [cell for cell in cells if cell.memory_channels is not None]
+    # A ring: the memory that leaves the top cell enters the bottom one with the next frame.
     for below, above in zip(sized, [*sized[1:], *sized[:1]], strict=True):
         if below.memory_channels_out != above.memory_channels:
             raise UsageError(

@@ -16,7 +16,7 @@ channel (transformers; any size, and no pixel sees another)."""
 
 
 def layer_norm(norm: Norm | None, channels: int, size: tuple[int, int]) -> nn.Module:
-    """Layer normalisation of a flavour; the identity for None.
+    """Make a layer normalisation; the identity for None.
 
     Args:
         norm: the flavour.
@@ -41,5 +41,5 @@ class PositionNorm(nn.LayerNorm):
         super().__init__(channels)
 
     def forward(self, maps: Hidden) -> Tensor:
-        """(B, C, H, W) to (B, C, H, W)."""
+        """Normalise maps (B, C, H, W)."""
         return super().forward(maps.movedim(1, -1)).movedim(-1, 1)

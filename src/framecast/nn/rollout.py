@@ -1,4 +1,4 @@
-"""The only time loop."""
+"""Rollout of a network through time: the only time loop."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from framecast.nn.network import Advance, Aux, SequenceNetwork
 from framecast.types import Frame, Frames, Known
 
 _STREAM = 0xD21E
+"""Key that keeps the noise apart from other random numbers of a seed."""
 
 
 class Rollout(NamedTuple):
-    """What a rollout gives."""
+    """Predictions of a rollout, and the state after them."""
 
     frames: Frames
-    """(B, S, C, H, W), predictions, the newest last: of a network that feeds back S = steps, and frames[:, t] predicts
-    frame t + 1; of any other of the frames behind the true ones only. (B, M, S, C, H, W) of M members."""
+    """(B, S, C, H, W), predictions, the newest last. A network that feeds back gives S = steps, and frames[:, t] predicts
+    frame t + 1; any other predicts only frames after the true ones. (B, M, S, C, H, W) for M members."""
     state: Advance
-    """Where to go on: with true frames, or without any."""
+    """State to go on from, with true frames or without any."""
     aux: list[Aux]
-    """What the cells reported, one entry for each frame that entered or came out; empty unless asked for."""
+    """Reports of the cells, one entry for each frame that entered or came out; empty unless collected."""
 
 
 def rollout(
@@ -52,16 +53,16 @@ def rollout(
         known: (B, steps), which steps are fed the true frame; step 0 always is. By default true while frames last,
             which is the rollout of a forecast: nothing of the future is needed. Its values are checked on the CPU
             only: to read them from a GPU would make the host wait. Only for a network that feeds back.
-        state: where to go on from; None for the start of a sequence.
-        extra: (B, steps, E, H, W), channels that each step is given behind those of the frame and that are not
-            predicted, network units. Only for a network that feeds back.
+        state: after the frames before; None for the start of a sequence.
+        extra: (B, steps, E, H, W), channels that each step gets after those of the frame and that are not predicted,
+            network units. Only for a network that feeds back.
         drive: (B, M, K, *drive_shape), noise of M members for the K steps from the last true frame on, see `draw_noise`;
             None for none.
-        aux: whether to collect the cells' reports.
+        aux: whether to collect the reports of the cells.
 
     Raises:
         InputError: no frames or steps, `known`, `extra` or `drive` has another shape or no meaning for this network, or
-            a frame is asked for that is not there.
+            `known` calls for a true frame that is not there.
     """
     _check(network, frames, steps, known, extra, state)
     _check_drive(network, frames, steps, drive)
@@ -76,12 +77,14 @@ def rollout(
                 frame = frames[:, t]
                 if t > 0 and mask is not None:
                     assert last.frame is not None
+                    # No branch on the mask: sequences of a batch differ, and a branch would make the host wait.
                     frame = torch.where(mask[:, t], frame, last.frame)
-                last = checkpointed(network.observe, _entering(frame, extra, t), last.state)
+                last = checkpointed(network.observe, _append_extra(frame, extra, t), last.state)
                 reports += [last.aux] if aux else []
+            # A network that predicts nothing while it observes emits its first frame right after the last true one.
             if t >= available or (t == available - 1 and last.frame is None):
                 noise = None if drive is None else drive[:, :, t - max(available - 1, 0)].flatten(0, 1)
-                last = checkpointed(network.emit, _entering(last.frame, extra, t), last.state, noise)
+                last = checkpointed(network.emit, _append_extra(last.frame, extra, t), last.state, noise)
                 reports += [last.aux] if aux else []
             if last.frame is not None:
                 predictions.append(last.frame)
@@ -93,13 +96,13 @@ def rollout(
 def observe(
     network: SequenceNetwork, frame: Frame, state: Advance | None = None, *, extra: Tensor | None = None
 ) -> Advance:
-    """Let a network take one true frame, without a forecast beyond what that gives by itself.
+    """Let a network take one true frame; only a network that feeds back predicts a frame by it.
 
     Args:
         network: the network.
         frame: (B, C, H, W), network units.
-        state: where to go on from; None for the start of a sequence.
-        extra: (B, E, H, W), channels that are given behind those of the frame.
+        state: after the frames before; None for the start of a sequence.
+        extra: (B, E, H, W), channels after those of the frame, which are not predicted.
     """
     entering = frame if extra is None else torch.cat([frame, extra], 1)
     with rollout_scope():
@@ -109,7 +112,7 @@ def observe(
 def draw_noise(
     shape: tuple[int, ...], seeds: Sequence[tuple[int, ...]], leads: range, members: int, like: Tensor
 ) -> Tensor:
-    """Standard normal noise, a pure function of seed, lead time and member: resuming and batching change nothing.
+    """Draw standard normal noise, a pure function of seed, lead time and member: resuming and batching change nothing.
 
     Args:
         shape: of one step, see `SequenceNetwork.drive_shape`.
@@ -122,16 +125,16 @@ def draw_noise(
         (B, M, K, *shape).
     """
 
-    def drawn(seed: tuple[int, ...]) -> Tensor:
+    def draw(seed: tuple[int, ...]) -> Tensor:
         keys = [[_STREAM, *seed, lead, member] for member in range(members) for lead in leads]
         return torch.from_numpy(np.stack([np.random.default_rng(key).standard_normal(shape) for key in keys]))
 
-    distinct = {seed: drawn(seed) for seed in set(seeds)}
+    distinct = {seed: draw(seed) for seed in set(seeds)}
     noise = torch.stack([distinct[seed] for seed in seeds]).unflatten(1, (members, len(leads)))
     return to_device(noise.to(like.dtype), like.device)
 
 
-def _entering(frame: Tensor | None, extra: Tensor | None, t: int) -> Any:
+def _append_extra(frame: Tensor | None, extra: Tensor | None, t: int) -> Any:
     return frame if extra is None or frame is None else torch.cat([frame, extra[:, t]], 1)
 
 
@@ -149,13 +152,13 @@ def _check(
     if steps < available and not network.feeds_back:
         expected = "steps for all frames: this network predicts none before it has observed them"
         raise InputError("rollout", got=f"{available} frames, {steps} steps", expected=expected)
-    for what, given in (("known", known), ("extra", extra)):
-        if given is not None and not network.feeds_back:
+    for name, value in (("known", known), ("extra", extra)):
+        if value is not None and not network.feeds_back:
             expected = f"none: {type(network).__name__} is fed observed frames alone"
-            raise InputError(what, got="some", expected=expected)
-        if given is not None and given.shape[:2] != (batch, steps):
-            raise InputError(what, got=f"{tuple(given.shape[:2])}", expected=f"{(batch, steps)} (batch, steps)")
-    if known is None or known.device.type != "cpu":
+            raise InputError(name, got="some", expected=expected)
+        if value is not None and value.shape[:2] != (batch, steps):
+            raise InputError(name, got=f"{tuple(value.shape[:2])}", expected=f"{(batch, steps)} (batch, steps)")
+    if known is None or known.device.type != "cpu":  # values on a GPU are not read: the host would wait
         return
     if not known[:, 0].all():
         raise InputError("known", got="False at step 0", expected="True: there is no prediction before the first frame")

@@ -1,4 +1,4 @@
-"""Moving pictures of a forecast: input, then prediction, with time stamps and a colour bar that fits the variable."""
+"""Animation of a forecast: input, then prediction, with time stamps and the colour bar of the variable."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ from framecast.types import FrameSpec
 
 Array = NDArray[np.floating[Any]]
 Pictures = Iterator[NDArray[np.uint8]]
-"""(H', W', 3) each, all of one size."""
+"""Pictures (H', W', 3), all of one size."""
 SMALL, LARGE = 256, 720
-"""Pixels of a panel: small frames are enlarged to at least the first across, large ones thinned to the second."""
+"""Width of a panel, pixels: small frames are enlarged to at least the first, large ones thinned to the second."""
 TEXT = 13
 """Height of letters, pixels."""
 LINE = TEXT + 5
+"""Height of a line of text, pixels."""
 GAP = 8
+"""Pixels between panels."""
 BAR_WIDTH, BAR_HEIGHT = 76, 176
-"""Of the colour bar with its labels, pixels; it is as high as the panel, and at least so high."""
+"""Size of the colour bar with its labels, pixels; a higher panel makes it higher."""
 MILLISECONDS = 200
+"""Milliseconds from one picture to the next."""
 LAST = 1000
 """Milliseconds for which the last picture is held before a GIF begins anew."""
 
@@ -41,7 +44,7 @@ def draw_pictures(forecast: Forecast, truth: Array | None = None) -> Pictures:
     """Draw the truth (if any) beside the prediction, the input first on both sides.
 
     Args:
-        forecast: of which the first sequence is drawn, the mean of its members.
+        forecast: its first sequence is drawn, as the mean of its members.
         truth: (K, C, H, W), raw units, rows as in the forecast; or None.
 
     Returns:
@@ -52,7 +55,7 @@ def draw_pictures(forecast: Forecast, truth: Array | None = None) -> Pictures:
     context, prediction, spec = view.of(mean.past_values[0]), view.of(mean.values[0, 0]), view.spec
     sides = [("prediction", prediction)]
     sides = sides if truth is None else [("truth", view.of(truth)), *sides]
-    stamps, channel = _stamps(forecast), view.channel
+    stamps, channel = _format_stamps(forecast), view.channel
     bar = None
     for t in range(len(context) + len(prediction)):
         lead = t + 1 - len(context)
@@ -60,22 +63,22 @@ def draw_pictures(forecast: Forecast, truth: Array | None = None) -> Pictures:
         below = [*stamp, channel] if channel else stamp
         panels = []
         for name, future in sides:
-            picture = _sized(to_colours(context[t] if lead <= 0 else future[lead - 1], spec))
-            panels.append(_labelled(picture, f"{'input' if lead <= 0 else name} {_ahead(lead, spec)}", *below))
+            picture = _resize(to_colours(context[t] if lead <= 0 else future[lead - 1], spec))
+            panels.append(_label(picture, f"{'input' if lead <= 0 else name} {_format_lead(lead, spec)}", *below))
         if bar is None:
             header = LINE * (1 + len(below)) + 2
-            bar = _colour_bar(spec, max(BAR_HEIGHT, len(panels[0]) - header))
+            bar = _draw_colour_bar(spec, max(BAR_HEIGHT, len(panels[0]) - header))
             bar = np.pad(bar, ((header, 0), (0, 0), (0, 0)), constant_values=255)
-        yield _beside([*panels, bar] if bar.size else panels)
+        yield _join([*panels, bar] if bar.size else panels)
 
 
 def save_gif(path: Path, drawn: Pictures, milliseconds: int = MILLISECONDS) -> None:
     """Write a GIF that repeats.
 
     Args:
-        path: where to.
+        path: path of the GIF.
         drawn: the pictures.
-        milliseconds: between them.
+        milliseconds: from one picture to the next.
     """
     first, *others = (Image.fromarray(picture) for picture in drawn)
     times = [milliseconds] * len(others) + [max(LAST, milliseconds)]
@@ -85,16 +88,16 @@ def save_gif(path: Path, drawn: Pictures, milliseconds: int = MILLISECONDS) -> N
     )
 
 
-def _stamps(forecast: Forecast) -> NDArray[Any] | None:
-    """(J + K,), the times of the first sequence as texts; None where unknown."""
+def _format_stamps(forecast: Forecast) -> NDArray[Any] | None:
+    """Format the times of the first sequence, (J + K,) texts; None where they are unknown."""
     if forecast.times is None or forecast.context_times is None:
         return None
     times = np.concatenate([forecast.context_times[0], forecast.times[0]])
     return format_times(to_calendar(times, forecast.grid))
 
 
-def _ahead(lead: int, spec: FrameSpec) -> str:
-    """The lead time with its unit; a number of frames where no step is known."""
+def _format_lead(lead: int, spec: FrameSpec) -> str:
+    """Format a lead time with its unit; as a number of frames where the time step is unknown."""
     step = spec.step_minutes
     if step is None:
         return f"{lead:+d}" if lead else "0"
@@ -102,8 +105,8 @@ def _ahead(lead: int, spec: FrameSpec) -> str:
     return f"{lead * length:+.4g} {unit}" if lead else f"0 {unit}"
 
 
-def _sized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Whole pixels repeated, or every n-th one."""
+def _resize(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Repeat pixels, or keep every n-th one: no colour is mixed."""
     height, width = picture.shape[:2]
     thin = -(-max(height, width) // LARGE)
     if thin > 1:
@@ -112,36 +115,36 @@ def _sized(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return picture.repeat(times, 0).repeat(times, 1)
 
 
-def _labelled(picture: NDArray[np.uint8], *lines: str) -> NDArray[np.uint8]:
-    """The picture with lines of text over it, at least as wide as these."""
+def _label(picture: NDArray[np.uint8], *lines: str) -> NDArray[np.uint8]:
+    """Put lines of text above a picture, which is widened to hold them."""
     font = ImageFont.load_default(TEXT)
     width = max(picture.shape[1], *(4 + int(font.getlength(text)) for text in lines))
     image = Image.new("RGB", (width, picture.shape[0] + len(lines) * LINE + 2), "white")
     draw = ImageDraw.Draw(image)
-    for number, text in enumerate(lines):
-        draw.text((2, 1 + number * LINE), text, fill=(90, 90, 90) if number else "black", font=font)
+    for row, text in enumerate(lines):
+        draw.text((2, 1 + row * LINE), text, fill=(90, 90, 90) if row else "black", font=font)
     image.paste(Image.fromarray(picture), (0, image.height - picture.shape[0]))
     return np.asarray(image)
 
 
-def _beside(panels: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Panels from left to right, the tops in line, on white."""
+def _join(panels: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Join panels from left to right, their tops in line, on white."""
     height = max(len(panel) for panel in panels)
     whole = [np.pad(p, ((0, height - len(p)), (0, GAP), (0, 0)), constant_values=255) for p in panels]
     return np.concatenate(whole, 1)[:, :-GAP]
 
 
-def _colour_bar(spec: FrameSpec, height: int) -> NDArray[np.uint8]:
-    """The bar with its labels; nothing where frames are pictures."""
+def _draw_colour_bar(spec: FrameSpec, height: int) -> NDArray[np.uint8]:
+    """Draw the colour bar with its labels; of width 0 where frames are pictures."""
     if is_plain(spec):
         return np.empty((height, 0, 3), np.uint8)
     scale = colour_scale(spec)
     figure = Figure(figsize=(BAR_WIDTH / 100, height / 100), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axis = figure.add_axes((0.04, 6 / height, 0.18, 1 - 12 / height))
-    shown = figure.colorbar(ScalarMappable(scale.norm, scale.colormap), cax=axis, ticks=scale.ticks)
-    shown.set_label("" if spec.units == "1" else spec.units, fontsize=8, labelpad=3)
-    shown.ax.minorticks_off()
-    shown.ax.tick_params(labelsize=8, length=2, pad=2)
+    bar = figure.colorbar(ScalarMappable(scale.norm, scale.colormap), cax=axis, ticks=scale.ticks)
+    bar.set_label("" if spec.units == "1" else spec.units, fontsize=8, labelpad=3)
+    bar.ax.minorticks_off()
+    bar.ax.tick_params(labelsize=8, length=2, pad=2)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

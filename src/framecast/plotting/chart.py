@@ -1,4 +1,4 @@
-"""A line chart as a value: what pages draw as SVG and folders get as PNG."""
+"""Line chart as a value, which pages draw as SVG and folders get as PNG."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class ChartLine(NamedTuple):
-    """One curve; NaN leaves a gap."""
+    """Curve of a chart; NaN leaves a gap."""
 
     name: str
     x: Sequence[float]
@@ -21,7 +21,7 @@ class ChartLine(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Curves over a common axis."""
+    """Curves over a common horizontal axis."""
 
     title: str
     x_label: str

@@ -1,4 +1,4 @@
-"""The empty figure, the colours and markers of lines, the legend above all, and the file, which is whole or not there."""
+"""Figures: the empty figure, colours and markers of lines, the common legend, the file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from framecast import files
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe and Ito's, safe for colour-blind eyes."""
+"""Colours of lines by Okabe and Ito, safe for colour-blind eyes."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
-"""One for each line, so that lines are told apart without their colours too."""
+"""Markers of lines, which differ without their colours too."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -26,14 +26,14 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def line_style(number: int) -> tuple[str, str]:
-    """Colour and marker of the line with this number, from 0."""
+    """Choose colour and marker of the line with a number, from 0."""
     return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
 
 
 def add_legend(figure: Figure, axes: Sequence[Axes], note: str = "") -> None:
-    """Draw the legend of some axes above all, each name once, and a note at the foot; the panels take what is left."""
+    """Draw one legend of some axes at the top, each name once, and a note at the foot; panels fill the rest."""
     pairs = [pair for axis in axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
-    named = {label: handle for handle, label in reversed(pairs)}
+    named = {label: handle for handle, label in reversed(pairs)}  # the first handle of a name wins
     labels = list(dict.fromkeys(label for _, label in pairs))
     width, height = figure.get_size_inches()
     per_row = max(1, int(width // 1.6))

@@ -1,8 +1,8 @@
-"""Arrays in, figures out. Nothing here knows a model, and figures are drawn without a display.
+"""Plots of frames: strips of a forecast, error maps, loss curve, survey of a data set. None needs a display.
 
 Frames are (T, C, H, W) arrays in raw units with NaN at missing pixels, rows from north to south as a `PlotView` gives
-them; of a Forecast and its truth the rows are turned here. Three channels of pictures are shown as colours, of others
-the first is shown.
+them; those of a Forecast and its truth are turned north up here. Three channels of pictures are shown as colours, else
+the first channel is shown.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from framecast.types import FrameSpec
 
 Array = NDArray[np.floating[Any]]
 MISSING = (0.55, 0.55, 0.6)
-"""The grey of missing pixels."""
+"""Blue-grey of missing pixels, RGB from 0 to 1."""
 STRIP_COLUMNS = 20
-"""At most so many frames stand in a row."""
+"""Most frames in a row of a strip."""
 
 
 def to_colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
-    """One frame (C, H, W) as a picture (H, W, 3) in the colours of its units; missing pixels blue-grey."""
-    frame = _seen(frame, spec)
+    """Colour one frame (C, H, W), raw units, by its units, as a picture (H, W, 3); missing pixels are blue-grey."""
+    frame = _select_shown(frame, spec)
     missing: NDArray[np.bool_] = np.asarray(np.isnan(frame).any(axis=0))
     values = np.clip(np.nan_to_num(frame, nan=spec.low), spec.low, spec.high)
-    if is_plain(spec):  # not by way of a colour map, which would cut values to the grey below
+    if is_plain(spec):  # no colour map: its 256 entries would round values down
         picture = ((values - spec.low) / (spec.high - spec.low)).transpose(1, 2, 0)
     else:
         scale = colour_scale(spec)
@@ -47,24 +47,24 @@ def to_colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
 
 
 def to_error_colours(prediction: Array, truth: Array, spec: FrameSpec) -> NDArray[np.uint8]:
-    """The error of one frame (C, H, W), both cut to the value range, as a picture (H, W, 3); see `diverging`."""
-    y, x = (_seen(f, spec).clip(spec.low, spec.high) / (spec.high - spec.low) for f in (prediction, truth))
+    """Colour the error of one frame (C, H, W), both clipped to the value range, as a picture (H, W, 3), red too high."""
+    y, x = (_select_shown(f, spec).clip(spec.low, spec.high) / (spec.high - spec.low) for f in (prediction, truth))
     return to_diverging_colours(y - x)
 
 
 def to_diverging_colours(error: Array) -> NDArray[np.uint8]:
-    """(C, H, W), -1 to 1, as (H, W, 3): blue too low, red too high, white right; the mean over channels."""
+    """Colour an error (C, H, W) from -1 to 1, the mean over channels, as (H, W, 3): blue too low, red too high."""
     missing: NDArray[np.bool_] = np.asarray(np.isnan(error).any(axis=0))
     picture = colormaps["RdBu_r"](np.clip(np.nan_to_num(error).mean(0) / 2 + 0.5, 0, 1))[..., :3]
     return (np.where(missing[..., None], MISSING, picture) * 255).round().astype(np.uint8)
 
 
 def draw_strip(path: Path, forecast: Forecast, truth: Array | None = None) -> None:
-    """Rows of frames, evenly thinned where they are many: input, truth, prediction, and error where there is a truth.
+    """Draw rows of frames, evenly thinned where they are many: input, prediction; with a truth also truth and error.
 
     Args:
-        path: of the PNG.
-        forecast: of which the first sequence is drawn, the mean of its members; its times stand above.
+        path: path of the PNG.
+        forecast: its first sequence is drawn, as the mean of its members; its time stands above.
         truth: (K, C, H, W), raw units, rows as in the forecast; or None.
     """
     mean = forecast.mean()
@@ -74,7 +74,7 @@ def draw_strip(path: Path, forecast: Forecast, truth: Array | None = None) -> No
     times = forecast.reference_times
     last = None if times is None else to_calendar(times[:1], forecast.grid)[0]
     title = caption(view.channel, last, forecast.spec.step_minutes)
-    past, future = _thinned(len(context)), _thinned(len(prediction))
+    past, future = _thin(len(context)), _thin(len(prediction))
     rows = [("input", {i + 1 - len(context): to_colours(context[i], spec) for i in past})]
     if truth is not None:
         rows.append(("truth", {i + 1: to_colours(truth[i], spec) for i in future}))
@@ -111,7 +111,15 @@ def draw_strip(path: Path, forecast: Forecast, truth: Array | None = None) -> No
 def draw_loss_curve(
     path: Path, steps: Sequence[int], losses: Sequence[float], validation: Mapping[int, float], metric: str
 ) -> None:
-    """Training loss against iteration (logarithmic), and the validation metric beside it."""
+    """Draw the training loss against iterations, on a logarithmic axis, and the validation metric on a second axis.
+
+    Args:
+        path: path of the PNG.
+        steps: iterations of the losses.
+        losses: one for each of the steps.
+        validation: validation scores by iteration.
+        metric: name of the validation metric.
+    """
     figure = new_figure(7.0, 3.6)
     axis = figure.subplots()
     axis.semilogy(steps, losses, color=COLOURS[0], linewidth=0.8, label="training loss")
@@ -130,7 +138,7 @@ def draw_loss_curve(
 
 
 def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: bool) -> None:
-    """Colour bars beside a strip: of the values, and of the error in the last row."""
+    """Draw colour bars to the right of a strip: for the values, and for the error in the last row."""
     scale = colour_scale(spec)
     bars = [(len(grid) - 1 - error, scale.norm, scale.colormap, spec.units, scale.ticks)]
     if error:
@@ -141,19 +149,19 @@ def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: 
         top, bottom = grid[first, -1].get_position().y1, grid[row, -1].get_position().y0
         right = grid[0, -1].get_position().x1
         axis = figure.add_axes((right + 0.012, bottom, 0.010, top - bottom))
-        shown = figure.colorbar(ScalarMappable(norm, colormap), cax=axis, ticks=ticks)
-        shown.set_label("" if label == "1" else label.removesuffix(", 1"), fontsize=7, labelpad=2)
-        shown.ax.minorticks_off()
-        shown.ax.tick_params(labelsize=6, length=2, pad=1)
+        bar = figure.colorbar(ScalarMappable(norm, colormap), cax=axis, ticks=ticks)
+        bar.set_label("" if label == "1" else label.removesuffix(", 1"), fontsize=7, labelpad=2)
+        bar.ax.minorticks_off()
+        bar.ax.tick_params(labelsize=6, length=2, pad=1)
 
 
-def _seen(frames: Array, spec: FrameSpec) -> Array:
-    """The channels that are shown, of frames (..., C, H, W)."""
+def _select_shown(frames: Array, spec: FrameSpec) -> Array:
+    """Select the channels that are shown, of frames (..., C, H, W)."""
     return frames[..., : 3 if is_rgb(spec) else 1, :, :]
 
 
-def _thinned(count: int) -> list[int]:
-    """All frames, or evenly spaced ones if they are many; the first and the last always."""
+def _thin(count: int) -> list[int]:
+    """Choose all frames, or evenly spaced ones if they are many; always the first and the last."""
     return sorted({round(i * (count - 1) / (STRIP_COLUMNS - 1)) for i in range(STRIP_COLUMNS)})
 
 
@@ -168,18 +176,18 @@ def draw_survey(
     title: str = "",
     units: str | None = None,
 ) -> None:
-    """A few frames above; below the histogram, and the mean and the missing share of frame after frame.
+    """Draw a few frames of a data set, and below them its histogram, and the course of mean and missing pixels.
 
     Args:
-        path: of the PNG.
-        frames: (C, H, W) each.
+        path: path of the PNG.
+        frames: (C, H, W) each, raw units.
         titles: one for each frame.
         spec: units and value range.
         histogram: edges and counts.
         course: mean, and share of missing pixels, of each frame in order.
-        breaks: places in the course before which a new sequence begins.
-        title: above the frames.
-        units: of the histogram and the mean, where they are of more channels than the frames.
+        breaks: positions in the course, before which a new sequence begins.
+        title: title above the frames.
+        units: units of the histogram and the mean; by default those of `spec`.
     """
     units = spec.units if units is None else units
     figure = new_figure(11.0, 5.6)
@@ -197,16 +205,16 @@ def draw_survey(
     below[0].set_yscale("log")
     below[0].set_xlabel(f"value, {units}", fontsize=8)
     below[0].set_ylabel("share of pixels", fontsize=8)
-    places = np.arange(1, len(course[0]) + 1)
-    below[1].plot(places, course[0], ".-", color=COLOURS[0], markersize=3)
+    positions = np.arange(1, len(course[0]) + 1)
+    below[1].plot(positions, course[0], ".-", color=COLOURS[0], markersize=3)
     below[1].set_ylabel(f"mean, {units}", fontsize=8, color=COLOURS[0])
     below[1].set_xlabel("frame that was looked at; dashed: a gap or a new sequence", fontsize=8)
     right = below[1].twinx()
-    right.plot(places, 100 * course[1], color=COLOURS[1], linewidth=0.9)
+    right.plot(positions, 100 * course[1], color=COLOURS[1], linewidth=0.9)
     right.set_ylabel("missing pixels, %", fontsize=8, color=COLOURS[1])
     right.set_ylim(0, max(1.0, 110 * float(course[1].max())))
-    for place in breaks[:100]:
-        below[1].axvline(place + 0.5, color="0.6", linestyle="--", linewidth=0.7)
+    for position in breaks[:100]:
+        below[1].axvline(position + 0.5, color="0.6", linestyle="--", linewidth=0.7)
     for axis in (*below, right):
         axis.tick_params(which="both", labelsize=7)
     if title:

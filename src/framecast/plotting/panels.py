@@ -1,4 +1,4 @@
-"""Arrays in, sheets of small pictures out: lines, densities, points, masks, moving maps. Nothing here knows a model."""
+"""Sheets of small panels: lines, densities, points, masks; and animated maps. Figures are drawn without a display."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from framecast.plotting.figure import COLOURS, add_legend, line_style, new_figur
 
 Array = NDArray[Any]
 _EVERY = 10
-"""About so many markers on a line."""
+"""Approximate number of markers on a line."""
 
 
 class PanelLine(NamedTuple):
-    """One line; lines without a name are not in the legend."""
+    """Line of a panel; one without a name is not in the legend."""
 
     name: str
     x: Array
     y: Array
     colour: int
-    """Number of its colour and marker, from 0."""
+    """Number of the colour and of the marker, from 0."""
     dashes: str = "-"
 
 
 class Panel(NamedTuple):
-    """Lines over one axis."""
+    """Lines over a common horizontal axis."""
 
     title: str
     x: str
@@ -43,15 +43,15 @@ class Panel(NamedTuple):
     log: bool = False
     """Whether the vertical axis is logarithmic; values that are not positive leave a gap."""
     mark: float | None = None
-    """Where a dotted vertical line stands."""
+    """Position of a dotted vertical line."""
     limits: tuple[float, float] | None = None
-    """Of the vertical axis."""
+    """Ends of the vertical axis; None to leave the choice to matplotlib."""
     span: tuple[float, float] | None = None
-    """Of the horizontal axis."""
+    """Ends of the horizontal axis; None to leave the choice to matplotlib."""
 
 
 class Field(NamedTuple):
-    """How often pairs of values occur, in logarithmic colours, with the diagonal."""
+    """Histogram of pairs of values in logarithmic colours, with the diagonal."""
 
     title: str
     x: str
@@ -63,15 +63,15 @@ class Field(NamedTuple):
 
 
 class Scatter(NamedTuple):
-    """Points of several groups; the axes have no meaning of their own."""
+    """Points of several groups; the axes have no meaning, and no labels."""
 
     title: str
     groups: Mapping[str, Array]
-    """(P, 2) each."""
+    """Points (P, 2) by name of the group."""
 
 
 class Mask(NamedTuple):
-    """A table of yes and no."""
+    """Table of True and False."""
 
     title: str
     x: str
@@ -79,9 +79,9 @@ class Mask(NamedTuple):
     values: Array
     """(rows, columns), bool."""
     mark: float
-    """After which column a dotted line stands."""
+    """Column after which a dotted line stands."""
     words: tuple[str, str]
-    """What True and False are."""
+    """Names of True and False in the legend."""
 
 
 Drawing = Panel | Field | Scatter | Mask
@@ -93,16 +93,16 @@ class PanelFilm(NamedTuple):
     maps: Array
     """(T, H, W), not negative."""
     largest: float
-    """What is drawn as the lightest colour; 0 is the darkest."""
+    """Value of the lightest colour; 0 is the darkest."""
 
 
 def draw_panels(path: Path, rows: Sequence[Sequence[Drawing]], note: str = "") -> None:
-    """A sheet of pictures with one legend.
+    """Draw a sheet of panels with one legend.
 
     Args:
-        path: of the PNG.
-        rows: pictures, from the top; rows may differ in length.
-        note: small, at the foot.
+        path: path of the PNG.
+        rows: panels, from the top; rows may differ in length.
+        note: text at the foot.
     """
     columns = max(map(len, rows))
     sheet = new_figure(max(5.0, 2.9 * columns + 0.3), 2.5 * len(rows) + 0.6)
@@ -118,7 +118,7 @@ def draw_panels(path: Path, rows: Sequence[Sequence[Drawing]], note: str = "") -
     save_figure(sheet, path)
 
 
-def _panel(axis: Axes, panel: Panel) -> None:
+def _draw_panel(axis: Axes, panel: Panel) -> None:
     for line in panel.lines:
         colour, marker = line_style(line.colour)
         y = np.where(line.y > 0, line.y, np.nan) if panel.log else line.y
@@ -149,7 +149,7 @@ def _panel(axis: Axes, panel: Panel) -> None:
     axis.grid(alpha=0.3)
 
 
-def _field(axis: Axes, field: Field) -> None:
+def _draw_field(axis: Axes, field: Field) -> None:
     if field.counts.max() > 0:
         norm = LogNorm(1, float(max(2, field.counts.max())))
         axis.imshow(field.counts, origin="lower", extent=field.extent, aspect="auto", norm=norm, cmap="viridis")
@@ -159,22 +159,22 @@ def _field(axis: Axes, field: Field) -> None:
     _label(axis, field)
 
 
-def _scatter(axis: Axes, scatter: Scatter) -> None:
-    for place, (name, points) in enumerate(scatter.groups.items()):
+def _draw_scatter(axis: Axes, scatter: Scatter) -> None:
+    for index, (name, points) in enumerate(scatter.groups.items()):
         axis.scatter(
             points[:, 0],
             points[:, 1],
             s=9,
-            marker="ox"[place % 2],
+            marker="ox"[index % 2],
             linewidths=0.8,
-            color=("black", *COLOURS[1:])[place],
+            color=("black", *COLOURS[1:])[index],
             label=name,
         )
     axis.set_xticks([])
     axis.set_yticks([])
 
 
-def _mask(axis: Axes, mask: Mask) -> None:
+def _draw_mask(axis: Axes, mask: Mask) -> None:
     rows, columns = mask.values.shape
     colours = ListedColormap([COLOURS[4], COLOURS[0]])
     axis.pcolormesh(
@@ -201,7 +201,12 @@ def _label(axis: Axes, drawing: Panel | Field | Mask) -> None:
     axis.set_ylabel(drawing.y, fontsize=7, labelpad=2)
 
 
-_DRAW: dict[type, Callable[[Axes, Any], None]] = {Panel: _panel, Field: _field, Scatter: _scatter, Mask: _mask}
+_DRAW: dict[type, Callable[[Axes, Any], None]] = {
+    Panel: _draw_panel,
+    Field: _draw_field,
+    Scatter: _draw_scatter,
+    Mask: _draw_mask,
+}
 
 
 def animate(
@@ -213,15 +218,15 @@ def animate(
     side: int = 56,
     milliseconds: int = 400,
 ) -> None:
-    """Maps that move together: frames on the left, below each other, then a table of maps.
+    """Animate maps together: frames on the left, below each other, then a table of maps.
 
     Args:
-        path: of the GIF.
-        frames: grey.
-        rows: name of a row to its maps by name; a name has its column.
+        path: path of the GIF.
+        frames: grey maps, by name.
+        rows: maps by row and name; maps of one name share a column.
         titles: one for each time.
         side: height of a map, pixels.
-        milliseconds: between times.
+        milliseconds: from one time to the next.
 
     Note:
         Each map is scaled by its own largest value, which stands over it.

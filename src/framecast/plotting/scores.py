@@ -1,4 +1,4 @@
-"""Numbers in, charts out: scores and spectra. Nothing here knows a model, and figures are drawn without a display."""
+"""Charts of scores by lead time, and of spectra. Figures are drawn without a display."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDE = 6
 
 
 class Spectra(NamedTuple):
-    """Power by wavelength at one lead time, by name of the forecast; the truth goes by itself."""
+    """Power spectra at one lead time: the truth, and the forecasts by name."""
 
     title: str
     truth: Sequence[float]
@@ -26,12 +26,12 @@ class Spectra(NamedTuple):
 
 
 def draw_by_lead(path: Path, charts: Sequence[Chart], note: str = "") -> None:
-    """One panel per metric: score against lead time, one line per forecast, its interval as a band.
+    """Draw one panel per metric: score against lead time, one line per forecast, its interval as a band.
 
     Args:
-        path: of the PNG.
-        charts: in the order in which they are drawn.
-        note: small, at the foot: what the bands are and how many samples there were.
+        path: path of the PNG.
+        charts: one per metric, in the order of the panels.
+        note: text at the foot: meaning of the bands, number of samples.
     """
     columns = min(4 if len(charts) > _WIDE else 3, len(charts))
     rows = math.ceil(len(charts) / columns)
@@ -51,24 +51,30 @@ def draw_by_lead(path: Path, charts: Sequence[Chart], note: str = "") -> None:
 def draw_spectra(
     path: Path, wavelengths: Sequence[float], pictures: Sequence[Spectra], unit: str, note: str = ""
 ) -> None:
-    """Power against wavelength, one panel per lead time: what lies below the truth has been smoothed away.
+    """Draw power against wavelength, one panel per lead time: power below that of the truth has been smoothed away.
 
     Args:
-        path: of the PNG.
+        path: path of the PNG.
         wavelengths: pixels, longest first.
-        pictures: one per lead time.
-        unit: of the power.
-        note: small, at the foot.
+        pictures: spectra, one per lead time.
+        unit: unit of the power.
+        note: text at the foot.
     """
     figure = new_figure(3.6 * len(pictures) + 0.5, 3.9)
     grid = figure.subplots(1, len(pictures), squeeze=False, sharey=True)[0]
     for axis, picture in zip(grid, pictures, strict=True):
-        axis.loglog(wavelengths, _positive(picture.truth), color="black", linewidth=2.4, label="truth")
+        axis.loglog(wavelengths, _mask_nonpositive(picture.truth), color="black", linewidth=2.4, label="truth")
         for number, (name, power) in enumerate(picture.forecasts.items()):
             colour, marker = line_style(number)
             every = max(1, len(wavelengths) // 8)
             axis.loglog(
-                wavelengths, _positive(power), color=colour, marker=marker, markersize=4, markevery=every, label=name
+                wavelengths,
+                _mask_nonpositive(power),
+                color=colour,
+                marker=marker,
+                markersize=4,
+                markevery=every,
+                label=name,
             )
         axis.set_xlim(max(wavelengths), min(wavelengths))
         ticks = [2**n for n in range(1, 20) if min(wavelengths) <= 2**n <= max(wavelengths)]
@@ -78,9 +84,9 @@ def draw_spectra(
         axis.set_xlabel("wavelength, pixels", fontsize=8)
         axis.tick_params(labelsize=7)
         axis.grid(alpha=0.3)
-    shown = [value for picture in pictures for value in picture.truth if value > 0]
-    if shown:
-        grid[0].set_ylim(min(shown) / 100, max(shown) * 3)
+    powers = [power for picture in pictures for power in picture.truth if power > 0]
+    if powers:  # from the truth: tiny powers of a blurred forecast would stretch the axis
+        grid[0].set_ylim(min(powers) / 100, max(powers) * 3)
     grid[0].set_ylabel(f"power, {unit}", fontsize=8)
     add_legend(figure, [grid[0]], note)
     save_figure(figure, path)
@@ -101,6 +107,6 @@ def _draw(axis: Axes, chart: Chart) -> None:
     axis.grid(alpha=0.3)
 
 
-def _positive(values: Sequence[float]) -> list[float]:
-    """Without what a logarithmic axis cannot show."""
+def _mask_nonpositive(values: Sequence[float]) -> list[float]:
+    """Replace by NaN the values that a logarithmic axis cannot show."""
     return [value if value > 0 else math.nan for value in values]

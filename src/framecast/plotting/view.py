@@ -15,59 +15,60 @@ Array = NDArray[np.floating[Any]]
 
 
 class PlotView(NamedTuple):
-    """How frames are seen."""
+    """Choice of rows and channels that a plot shows."""
 
     spec: FrameSpec
-    """Units and value range of what is seen: of one channel, or of three that are colours."""
+    """Units and value range of the shown channel, or of three channels that are colours."""
     is_south_up: bool
     """Whether the first row of the frames is the southernmost one."""
     channel: str
-    """Which channel is seen, in words, where others are left out; else empty."""
+    """The shown channel in words, where others are left out; else empty."""
 
     def of(self, frames: Array) -> Array:
-        """What is seen of frames (..., C, H, W), targets first, north up: (..., 1 or 3, H, W), not a copy."""
+        """View frames (..., C, H, W), targets first, as a plot shows them: targets only, north up; not a copy."""
         frames = frames[..., : self.spec.targets, :, :]
         return frames[..., ::-1, :] if self.is_south_up else frames
 
 
 def choose_view(spec: FrameSpec, grid: Grid, *frames: Array) -> PlotView:
-    """How to look at frames.
+    """Choose how a plot shows frames.
 
-    Of several channels that are no colours the first is seen. A value range that serves channels of several units shows
-    nothing of one of them: then the range is that of the frames.
+    Where several channels are no colours, the first is shown. A value range that covers channels of several units would
+    hide the variation of one of them: then the range is that of the frames.
 
     Args:
-        spec: of the frames.
-        grid: of the frames.
-        frames: (..., C, H, W), all that will be seen, targets first, raw units.
+        spec: units and value range of the frames.
+        grid: grid of the frames.
+        frames: (..., C, H, W), all frames of the plot, targets first, raw units.
     """
     is_mixed = has_mixed_units(spec, grid)
     if spec.targets == 1 or (is_rgb(spec) and not is_mixed):
         return PlotView(spec, grid.is_south_up, "")
     first = target_spec(spec, grid, 0)
     if is_mixed:
-        low, high = _range([part[..., 0, :, :] for part in frames], spec)
+        low, high = _find_range([part[..., 0, :, :] for part in frames], spec)
         first = first.model_copy(update={"low": low, "high": high})
     return PlotView(first, grid.is_south_up, f"{first.names[0]}, the first of {spec.targets} channels")
 
 
 def view_forecast(forecast: Forecast, *others: Array) -> PlotView:
-    """Choose how to look at a forecast, its context, and other frames of its targets, (..., C, H, W), raw units."""
+    """Choose how a plot shows a forecast, its context, and other frames of its targets, (..., C, H, W), raw units."""
     return choose_view(forecast.spec, forecast.grid, forecast.past_values, forecast.values, *others)
 
 
 def is_rgb(spec: FrameSpec) -> bool:
-    """Whether channels are red, green and blue."""
+    """Whether the target channels are red, green and blue."""
     return spec.targets == 3 and spec.units in PICTURE_UNITS
 
 
 def is_plain(spec: FrameSpec) -> bool:
-    """Whether frames are seen as they are, in colours or grey, and need no colour scale."""
+    """Whether frames are shown as pictures, in colours or grey, without a colour scale."""
     return is_rgb(spec) or spec.units == "grey level"
 
 
-def _range(frames: list[Array], spec: FrameSpec) -> tuple[float, float]:
-    """Of all that is not missing."""
+def _find_range(frames: list[Array], spec: FrameSpec) -> tuple[float, float]:
+    """Find a value range that holds all values that are not missing; its ends differ in any case."""
     lows, highs = ([reduce(part, axis=None) for part in frames] for reduce in (np.fmin.reduce, np.fmax.reduce))
+    # fmin and fmax ignore NaN.
     low, high = float(np.fmin.reduce([spec.high, *lows])), float(np.fmax.reduce([spec.low, *highs]))
     return low, high if low < high else low + 1

@@ -1,1 +1,1 @@
-"""Run folders: lock, event log, checkpoints, and their record."""
+"""Run folders: lock, event log, checkpoints, and the record of a run."""

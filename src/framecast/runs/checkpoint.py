@@ -1,6 +1,6 @@
 """Checkpoints that survive a kill at any moment: written whole, flushed, then committed by a manifest.
 
-checkpoints/step-00000500.pt      all that a resumed training needs
+checkpoints/step-00000500.pt      state of the training
 checkpoints/step-00000500.json    its sha256, size and step; without it the checkpoint does not exist
 """
 
@@ -18,10 +18,11 @@ from framecast import files
 from framecast.errors import CheckpointError
 
 Content = dict[str, Any]
+"""Tensors, numbers, strings, and lists and dictionaries of them."""
 
 
 class LoadedCheckpoint(NamedTuple):
-    """The newest valid checkpoint."""
+    """Newest valid checkpoint, and the invalid ones that are newer."""
 
     content: Content
     path: Path
@@ -35,14 +36,14 @@ def save(folder: Path, step: int, content: Content, *, keep: int) -> Path:
     Args:
         folder: `checkpoints/` of the run.
         step: iterations done.
-        content: tensors, numbers, strings, and lists and dictionaries of them.
-        keep: how many to keep.
+        content: state of the training.
+        keep: number of checkpoints to keep.
 
     Returns:
-        the path of the checkpoint. One of this step that is valid already is left as it is.
+        the path of the checkpoint. A valid checkpoint of this step is left as it is.
     """
     path = folder / f"step-{step:08d}.pt"
-    if _fault(path) is None:
+    if _find_fault(path) is None:
         return path
     # Through memory: torch's own writer hides a full disk behind an error of its own.
     buffer = io.BytesIO()
@@ -50,8 +51,8 @@ def save(folder: Path, step: int, content: Content, *, keep: int) -> Path:
     digest = files.write(path, lambda file: file.write(buffer.getbuffer()))
     manifest = {"sha256": digest, "size": path.stat().st_size, "step": step}
     files.write_text(path.with_suffix(".json"), json.dumps(manifest) + "\n")
-    for old in _committed(folder)[keep:]:
-        old.with_suffix(".json").unlink(missing_ok=True)
+    for old in _list_committed(folder)[keep:]:
+        old.with_suffix(".json").unlink(missing_ok=True)  # first: without it the checkpoint does not exist
         old.unlink(missing_ok=True)
     return path
 
@@ -63,8 +64,8 @@ def load_newest(folder: Path) -> LoadedCheckpoint | None:
         CheckpointError: there are checkpoints, and none is valid.
     """
     skipped: list[str] = []
-    for path in _committed(folder):
-        fault = _fault(path)
+    for path in _list_committed(folder):
+        fault = _find_fault(path)
         if fault is None:
             try:
                 return LoadedCheckpoint(torch.load(path, map_location="cpu", weights_only=True), path, skipped)
@@ -78,17 +79,17 @@ def load_newest(folder: Path) -> LoadedCheckpoint | None:
     return None
 
 
-def _committed(folder: Path) -> list[Path]:
-    """Checkpoints that have a manifest, newest first."""
+def _list_committed(folder: Path) -> list[Path]:
+    """List the checkpoints that have a manifest, newest first."""
     return sorted((path.with_suffix(".pt") for path in folder.glob("step-*.json")), reverse=True)
 
 
-def _fault(path: Path) -> str | None:
-    """Why a checkpoint cannot be trusted; None if it can."""
+def _find_fault(path: Path) -> str | None:
+    """Find the reason not to trust a checkpoint; None where its size and sha256 are right."""
     manifest = path.with_suffix(".json")
     try:
-        expected = json.loads(manifest.read_text())
-        size, digest = int(expected["size"]), str(expected["sha256"])
+        fields = json.loads(manifest.read_text())
+        size, digest = int(fields["size"]), str(fields["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return "its manifest is missing or damaged"
     if not path.is_file():

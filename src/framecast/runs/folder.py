@@ -1,10 +1,10 @@
-"""A run's folder: its lock, its event log, and where things lie.
+"""Folder of a run: paths, lock and event log.
 
 recipe.yaml     the resolved recipe
-data.json       what the data was: spec, split, hashes
-split.json      which frames are for training, validation and test
-events.jsonl    one line per event; the same bits however often the run was interrupted
-timing.jsonl    wall-clock times, versions and devices, which are not
+data.json       the data: spec, fingerprint, windows of each split
+split.json      frames of the training, validation and test split
+events.jsonl    one line per event; equal to the bit however often the run was interrupted
+timing.jsonl    wall-clock times, versions and devices
 checkpoints/    to resume from
 model/          the best model so far: what users load
 report.html     the page to look at
@@ -27,7 +27,7 @@ from framecast.files import json_safe
 
 
 class RunFolder:
-    """Paths and logs of one run.
+    """Paths and lock of one run.
 
     Args:
         path: the folder.
@@ -44,7 +44,7 @@ class RunFolder:
         self.model = self.path / "model"
 
     def check_free(self) -> None:
-        """Whether a new run can begin here.
+        """Check that a new run can begin here.
 
         Raises:
             UsageError: something is there already, or the folder cannot be written to.
@@ -56,15 +56,15 @@ class RunFolder:
             files.check_new(self.path)
 
     def create(self, recipe: str, data: dict[str, Any], split: dict[str, Any]) -> None:
-        """Write down what a new run is; the recipe last, which makes it one.
+        """Write the files of a new run; the recipe last, as a folder with a recipe is a run.
 
         Args:
             recipe: the resolved recipe, YAML.
-            data: what the data are.
-            split: what is in which split.
+            data: content of data.json.
+            split: content of split.json.
 
         Raises:
-            UsageError: as `check_free`.
+            UsageError: something is there already, or the folder cannot be written to.
         """
         self.check_free()
         self.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -84,31 +84,31 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run: one process (or group of processes) at a time. A dead process holds nothing.
+        """Lock the run for one process, or group of processes, at a time. The lock of a dead process is free.
 
         Raises:
             RunInUse: another process holds it.
         """
-        # In workers that are forked from this process filelock closes the file, so that they cannot go on holding it.
+        # Workers that are forked from this process do not hold the lock on: filelock closes its file in them.
         lock = FileLock(self.path / "lock", blocking=False)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            held = lock.acquire()
+            locked = lock.acquire()
         except Timeout as error:
             fix = "wait for it, stop it, or choose another --out"
             raise RunInUse(f"{self.path} is in use by another process", fix=fix) from error
         except OSError as error:
             raise UsageError(str(self.path), got=str(error), expected="a folder that can be written to") from error
-        with held:
+        with locked:
             yield
 
 
 class EventLog:
-    """Lines of JSON, appended and flushed.
+    """Log of events, a line of JSON each, appended and flushed.
 
     Args:
-        path: of the file.
-        length: bytes to keep of it, the rest having been written after the checkpoint that is resumed; None for all.
+        path: path of the log.
+        length: bytes to keep, as later events were written after the checkpoint that is resumed; None for all.
     """
 
     def __init__(self, path: Path, length: int | None = None) -> None:
@@ -125,7 +125,7 @@ class EventLog:
         self._file.flush()
 
     def sync(self) -> int:
-        """Flush to the disk and return the length in bytes."""
+        """Flush to the disk, and return the length of the log, bytes."""
         os.fsync(self._file.fileno())
         return self._file.tell()
 
@@ -135,22 +135,27 @@ class EventLog:
 
 
 def read_events(path: Path, event: str) -> list[dict[str, Any]]:
-    """All complete events of one kind; a line cut short by a crash is left out."""
+    """Read the events of one kind; a line cut short by a crash is left out.
+
+    Args:
+        path: path of the log; without a file there are no events.
+        event: kind of event.
+    """
     if not path.is_file():
         return []
-    found = []
+    events = []
     for line in path.read_bytes().splitlines():
         try:
             fields = json.loads(line)
         except ValueError:
             continue
         if isinstance(fields, dict) and fields.get("event") == event:
-            found.append(fields)
-    return found
+            events.append(fields)
+    return events
 
 
 def next_free_folder(parent: Path, name: str) -> Path:
-    """`parent/name-1`, or the first number that is free."""
+    """Find the first path of `parent/name-1`, `parent/name-2`, ... at which nothing is."""
     number = 1
     while (parent / f"{name}-{number}").exists():
         number += 1

@@ -1,4 +1,4 @@
-"""Record of a run, read from its folder: recipe, data, events, times."""
+"""Record of a run: recipe, data, events and times, read from its folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Events = list[dict[str, Any]]
 
 
 class Record(NamedTuple):
-    """Record of a run."""
+    """Recipe, data, events and model of a run."""
 
     folder: RunFolder
     recipe: Recipe
@@ -92,9 +92,9 @@ def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> R
     except (OSError, ValueError) as error:
         raise InputError(str(folder.data), got=str(error), expected="what the run wrote", fix="train again") from error
     try:
-        about = describe(folder.model)
+        model_description = describe(folder.model)
     except CheckpointError:
-        about = {}
+        model_description = {}
     return Record(
         folder,
         recipe,
@@ -103,7 +103,7 @@ def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> R
         read_events(folder.events, "validation"),
         read_events(folder.timing, "timing"),
         read_events(folder.timing, "start"),
-        about,
+        model_description,
     )
 
 

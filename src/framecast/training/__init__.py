@@ -1,1 +1,1 @@
-"""Training: start, resume, the loop over iterations."""
+"""Training of networks: start, resume, the loop over iterations."""

@@ -1,6 +1,7 @@
-"""torch.compile of a network's step in time, for `train.compile`.
+"""Compilation of a network's step in time by torch.compile, for `train.compile`.
 
-One step is compiled and called for each frame, not the whole rollout, which would take as many times longer to compile.
+One step is compiled and called for each frame. The whole rollout would take as many times longer to compile as it has
+frames.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from framecast.nn.network import Network, SequenceNetwork
 
 
 def check_compile(device: str, memory: str) -> None:
-    """Refuse to compile where that is not known to work.
+    """Check that compilation is known to work on a device, with a way to save memory.
 
     Args:
         device: "cpu", "cuda" or "mps".
-        memory: see `kernels.set_memory`.
+        memory: "fast" or "low", as for `kernels.set_memory`.
 
     Raises:
-        UsageError: a device without a compiler that is ready, or steps that are to be computed again.
+        UsageError: a device that torch does not compile for well, or steps that the backward pass computes again.
     """
     if device == "mps":
         raise UsageError("train.compile", got="true on mps", expected="false there, or cpu or cuda")
@@ -35,8 +36,8 @@ def compile_step(network: SequenceNetwork, device: torch.device) -> None:
     """Compile a network's forward pass, in place; weights and their names stay.
 
     Args:
-        network: whose steps; frames of each other size are compiled anew.
-        device: CUDA gets graphs of launches, too.
+        network: to compile; each other size of frames is compiled anew.
+        device: on CUDA, launches are recorded as graphs too.
 
     Raises:
         UsageError: a network that does not go step by step.
@@ -51,10 +52,10 @@ def compile_step(network: SequenceNetwork, device: torch.device) -> None:
 
 @contextmanager
 def explain_compiler() -> Iterator[None]:
-    """Within it, what torch's compiler raises becomes an error of ours.
+    """Turn errors of torch's compiler within the context into a UsageError.
 
     Raises:
-        UsageError: the compiler does not take the network, or does not work here.
+        UsageError: the compiler does not accept the network, or does not work here.
     """
     try:
         yield

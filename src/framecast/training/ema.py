@@ -1,4 +1,4 @@
-"""A running average of the weights, which often forecasts better than the last ones."""
+"""Exponential moving average of the weights, which often forecasts better than the last weights."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class WeightAverage:
     weights are soon forgotten.
 
     Args:
-        parameters: the weights.
-        decay: the final decay.
+        parameters: the weights to average.
+        decay: the final decay, 0 to 1.
     """
 
     def __init__(self, parameters: list[nn.Parameter], decay: float) -> None:
@@ -26,20 +26,20 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the weights in."""
+        """Average the present weights in."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         torch._foreach_lerp_(self.values, [p.detach() for p in self.parameters], 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within it, the network has the averaged weights."""
-        kept = [p.detach().clone() for p in self.parameters]
+        """Give the network the averaged weights within the context."""
+        weights = [p.detach().clone() for p in self.parameters]
         self._copy(self.values)
         try:
             yield
         finally:
-            self._copy(kept)
+            self._copy(weights)
 
     @torch.no_grad()
     def _copy(self, values: list[Tensor]) -> None:
@@ -47,12 +47,12 @@ class WeightAverage:
             parameter.copy_(value)
 
     def state(self) -> dict[str, object]:
-        """For a checkpoint."""
+        """Return the average and the number of updates, for a checkpoint."""
         return {"values": self.values, "updates": self.updates}
 
     @torch.no_grad()
     def restore(self, state: dict[str, object]) -> None:
-        """Go back to what `state` returned."""
+        """Restore an average that `state` returned."""
         self.updates = int(state["updates"])  # type: ignore[call-overload]
-        for mine, value in zip(self.values, state["values"], strict=True):  # type: ignore[call-overload]
-            mine.copy_(value)
+        for average, value in zip(self.values, state["values"], strict=True):  # type: ignore[call-overload]
+            average.copy_(value)

@@ -1,4 +1,4 @@
-"""What a training writes down: events, the same bits however often it was interrupted, and times, which are not."""
+"""Log of a training: events, reproducible to the bit however often it is interrupted, and wall-clock times apart."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class TrainLog:
     """events.jsonl, timing.jsonl, and TensorBoard where it is installed.
 
     Args:
-        folder: the run's.
-        length: bytes of events.jsonl that belong to the state that training goes on from.
+        folder: folder of the run.
+        length: bytes of events.jsonl to keep; later ones belong to iterations that are done again.
         step: iterations done so far.
-        place: device and processes, as they are to be named.
+        launch: device and number of processes, as fields of the event "start".
     """
 
-    def __init__(self, folder: RunFolder, length: int, step: int, place: dict[str, Any]) -> None:
+    def __init__(self, folder: RunFolder, length: int, step: int, launch: dict[str, Any]) -> None:
         self.events, self.timing = EventLog(folder.events, length), EventLog(folder.timing)
-        self.timing.write("start", step=step, unix_time=time.time(), **_versions(), **place)
-        self.board = _board(folder, step)
+        self.timing.write("start", step=step, unix_time=time.time(), **_collect_versions(), **launch)
+        self.board = _open_board(folder, step)
         self.waited = self.worked = 0.0
         self.iterations = 0
 
@@ -44,14 +44,14 @@ class TrainLog:
         if self.board is not None:
             self.board.close()
 
-    def iteration(self, event: dict[str, Any], waited: float, worked: float, *, due: bool) -> None:
-        """Note one iteration, and write if it is due.
+    def log_iteration(self, event: dict[str, Any], waited: float, worked: float, *, due: bool) -> None:
+        """Count one iteration, and write a line if it is due.
 
         Args:
-            event: what `Trainer.iterate` returned.
-            waited: seconds for the batch.
-            worked: seconds for the iteration itself.
-            due: whether a line is.
+            event: fields that `TrainingState.iterate` returned.
+            waited: time until the batch was there, seconds.
+            worked: time of the iteration itself, seconds.
+            due: whether to write a line.
         """
         self.waited, self.worked, self.iterations = self.waited + waited, self.worked + worked, self.iterations + 1
         if not due:
@@ -73,7 +73,7 @@ class TrainLog:
                 if event[name] is not None:
                     self.board.add_scalar(f"train/{name}", event[name], event["step"])
 
-    def validation(self, step: int, scores: dict[str, float]) -> None:
+    def log_validation(self, step: int, scores: dict[str, float]) -> None:
         """Write the scores of the validation split."""
         self.events.write("validation", step=step, **scores)
         if self.board is not None:
@@ -81,7 +81,7 @@ class TrainLog:
                 self.board.add_scalar(f"validation/{name}", value, step)
 
 
-def _versions() -> dict[str, Any]:
+def _collect_versions() -> dict[str, Any]:
     return {
         "framecast": version("framecast"),
         "torch": torch.__version__,
@@ -90,9 +90,10 @@ def _versions() -> dict[str, Any]:
     }
 
 
-def _board(folder: RunFolder, step: int) -> Any:
+def _open_board(folder: RunFolder, step: int) -> Any:
     if importlib.util.find_spec("tensorboard") is None:
         return None
     from torch.utils.tensorboard import SummaryWriter
 
+    # Steps after the checkpoint that training goes on from are shown once, not twice.
     return SummaryWriter(str(folder.path / "tensorboard"), purge_step=step + 1)

@@ -1,4 +1,4 @@
-"""The training loop: iterations, validations, checkpoints, and signals that ask it to stop."""
+"""Training loop: iterations, validations, checkpoints, and signals that request its end."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from framecast.training.trainer import TrainingState
 
 
 class TrainingOutcome(NamedTuple):
-    """How a training ended."""
+    """Result of a training: iterations, best score, reason of its end."""
 
     step: int
+    """Iterations done."""
     best: float | None
-    """Best validation score, if there was a validation."""
+    """Best validation score; None without a validation."""
     reason: str
     """"done", or "no better for N validations"."""
 
@@ -36,13 +37,13 @@ def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> T
     """Train until the end, from the newest checkpoint of the folder if there is one.
 
     Args:
-        trainer: fresh.
-        folder: where results go; locked by the caller.
-        show: progress.
+        trainer: state before the first iteration.
+        folder: folder of the run; locked by the caller.
+        show: display of the progress.
 
     Raises:
         Stopped: a signal came; everything was saved.
-        NonFiniteLoss: nothing of that step was saved.
+        NonFiniteLoss: the loss or a weight is not finite; nothing of that step was saved.
         CheckpointError: the data or the recipe are not those of the checkpoint, or none is valid.
     """
     identity = {
@@ -53,17 +54,17 @@ def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> T
     }
     length, unvalidated = _resume(trainer, folder, identity, show)
     with ExitStack() as stack:
-        wish = stack.enter_context(StopRequest())
+        request = stack.enter_context(StopRequest())
         main = trainer.fabric.is_global_zero
-        place = {"device": _device(trainer.fabric.device), "processes": trainer.fabric.world_size}
-        log = stack.enter_context(TrainLog(folder, length, trainer.step, place)) if main else None
+        launch = {"device": _describe_device(trainer.fabric.device), "processes": trainer.fabric.world_size}
+        log = stack.enter_context(TrainLog(folder, length, trainer.step, launch)) if main else None
         if unvalidated:
-            _validated(trainer, folder, log, show)
-        return _loop(trainer, folder, log, wish, identity, show)
+            _validate(trainer, folder, log, show)
+        return _iterate(trainer, folder, log, request, identity, show)
 
 
 def _resume(trainer: TrainingState, folder: RunFolder, identity: dict[str, str], show: Progress) -> tuple[int, bool]:
-    """Restore the newest checkpoint; return how much of the event log belongs to it, and whether to validate first."""
+    """Restore the newest checkpoint; return the bytes of the event log up to it, and whether to validate first."""
     loaded = checkpoint.load_newest(folder.checkpoints)
     if loaded is None:
         return 0, False
@@ -78,11 +79,11 @@ def _resume(trainer: TrainingState, folder: RunFolder, identity: dict[str, str],
     return int(loaded.content["events_length"]), bool(loaded.content["unvalidated"])
 
 
-def _loop(
+def _iterate(
     trainer: TrainingState,
     folder: RunFolder,
     log: TrainLog | None,
-    wish: StopRequest,
+    request: StopRequest,
     identity: dict[str, str],
     show: Progress,
 ) -> TrainingOutcome:
@@ -91,20 +92,22 @@ def _loop(
     batches = open_batches(trainer)
     patience = recipe.validate_.patience
     saved = time.monotonic()
-    while trainer.step < config.steps and not _exhausted(trainer, patience):
-        asked = time.perf_counter()
+    while trainer.step < config.steps and not _is_exhausted(trainer, patience):
+        began = time.perf_counter()
         batch = next(batches)
-        got = time.perf_counter()
+        loaded = time.perf_counter()
         event = trainer.iterate(batch)
-        signal_number = int(trainer.over_processes(float(wish.signal), "max"))
+        # All processes must stop after the same iteration; a signal may have reached one of them only.
+        signal_number = int(trainer.over_processes(float(request.signal), "max"))
         step, last = trainer.step, trainer.step == config.steps
         show.update(step, "nothing observed" if event["loss"] is None else f"loss {event['loss']:.4g}")
         if log is not None:
-            log.iteration(event, got - asked, time.perf_counter() - got, due=last or step % config.log_every == 0)
+            ended, log_due = time.perf_counter(), last or step % config.log_every == 0
+            log.log_iteration(event, loaded - began, ended - loaded, due=log_due)
         due = step % recipe.validate_.every == 0 or last
-        if due and not signal_number:  # who asks to stop does not wait for a validation: it is made after resuming
-            _validated(trainer, folder, log, show)
-        stop = bool(signal_number) or _exhausted(trainer, patience)
+        if due and not signal_number:  # a stop does not wait for a validation, which is done after resuming
+            _validate(trainer, folder, log, show)
+        stop = bool(signal_number) or _is_exhausted(trainer, patience)
         overdue = time.monotonic() - saved > 60 * config.checkpoint_minutes
         if log is not None and (step % config.checkpoint_every == 0 or overdue or last or stop):
             saved = time.monotonic()
@@ -116,16 +119,16 @@ def _loop(
             }
             checkpoint.save(folder.checkpoints, step, content, keep=config.keep)
         if signal_number:
-            fabric.barrier()
+            fabric.barrier()  # no process ends before the checkpoint is written
             raise Stopped(signal_number, step)
-    if log is not None and not (folder.model / "model.json").exists():
-        trainer.save_model(folder, {})  # no validation had a score
-    reason = f"no better for {patience} validations" if _exhausted(trainer, patience) else "done"
+    if log is not None and not (folder.model / "model.json").exists():  # no validation had a score
+        trainer.save_model(folder, {})
+    reason = f"no better for {patience} validations" if _is_exhausted(trainer, patience) else "done"
     return TrainingOutcome(trainer.step, trainer.best, reason)
 
 
 def open_batches(trainer: TrainingState) -> Iterator[list[Batch]]:
-    """The batches of a training from where it stands, those of this process."""
+    """Iterate over the batches of this process, from the present iteration on; one list of micro-batches for each."""
     recipe, fabric = trainer.recipe, trainer.fabric
     config = recipe.train
     return training_batches(
@@ -141,16 +144,16 @@ def open_batches(trainer: TrainingState) -> Iterator[list[Batch]]:
     )
 
 
-def _device(device: torch.device) -> str:
+def _describe_device(device: torch.device) -> str:
     return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
-def _exhausted(trainer: TrainingState, patience: int | None) -> bool:
+def _is_exhausted(trainer: TrainingState, patience: int | None) -> bool:
     return patience is not None and trainer.worse >= patience
 
 
-def _validated(trainer: TrainingState, folder: RunFolder, log: TrainLog | None, show: Progress) -> None:
-    """Score the validation split, keep the best model, count how often it was not better."""
+def _validate(trainer: TrainingState, folder: RunFolder, log: TrainLog | None, show: Progress) -> None:
+    """Score the validation split, save the best model, count the validations without a better score."""
     name = trainer.metrics[0].name
     if not trainer.dataset.count("val"):
         if log is not None:
@@ -158,7 +161,7 @@ def _validated(trainer: TrainingState, folder: RunFolder, log: TrainLog | None, 
         return
     scores = trainer.validate()
     if log is not None:
-        log.validation(trainer.step, scores)
+        log.log_validation(trainer.step, scores)
     better = trainer.is_better(scores[name])
     if better:
         trainer.best, trainer.worse = scores[name], 0
@@ -170,7 +173,7 @@ def _validated(trainer: TrainingState, folder: RunFolder, log: TrainLog | None, 
 
 
 class StopRequest:
-    """While it is entered, the first SIGTERM or SIGINT is noted; a second SIGINT interrupts at once.
+    """Context that notes the first SIGTERM or SIGINT; a second SIGINT interrupts at once.
 
     Attributes:
         signal: the number of the signal, 0 for none.
@@ -178,7 +181,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal = 0
-        self._before: dict[int, object] = {}
+        self._handlers: dict[int, object] = {}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal and number == signal.SIGINT:
@@ -188,12 +191,12 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         """Install the handlers; only the main thread can."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {n: signal.signal(n, self._note) for n in (signal.SIGTERM, signal.SIGINT)}
+            self._handlers = {n: signal.signal(n, self._note) for n in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Put the old handlers back."""
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]

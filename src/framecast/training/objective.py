@@ -1,4 +1,4 @@
-"""The loss of a micro-batch and its gradients."""
+"""Training objective: the loss of a micro-batch, and the norm of its gradients."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from framecast.transforms.patches import unpatchify
 from framecast.types import Frames, Known, Valid
 
 Inputs = tuple[Frames, Valid | None, Known, Tensor, Tensor | None]
-"""Frames, mask, which steps are fed true frames, number of observed pixels, noise: see `Objective.forward`."""
+"""Arguments of `Objective.forward` but the last: frames, mask, steps with true frames, number of pixels, noise."""
 
 
 class Objective(nn.Module):
-    """Frames in raw units to the batch's share of the loss.
+    """Loss of a micro-batch of frames in raw units, as its share of the loss of the whole batch.
 
     Args:
-        forecaster: what is trained.
-        loss: how wrong is measured.
+        forecaster: network, normalisation and patches.
+        loss: configuration of the loss.
 
     Raises:
-        UsageError: a decoupling weight for a network that has nothing to decouple, or no context for one that predicts
-            what is behind it only.
+        UsageError: a decoupling weight for a network without a regularizer, or no context for a network that predicts
+            only frames after it.
     """
 
     def __init__(self, forecaster: Forecaster, loss: LossConfig) -> None:
@@ -40,33 +40,36 @@ class Objective(nn.Module):
             fix = "set it to 0 or train predrnn_v2"
             raise UsageError("loss.decoupling", got=loss.decoupling, expected="0 for this network", fix=fix)
         if regularizer is not None:
-            # Weights that no loss reaches must not wait for a gradient.
+            # Data-parallel training waits for the gradient of each parameter that requires one.
             regularizer.requires_grad_(loss.decoupling > 0)
 
     @property
     def context(self) -> int | None:
-        """How many frames of a sequence are only observed; None where all but the first are predicted too."""
+        """Number of frames of a sequence that are only observed; None where all but the first are predicted too."""
         return None if self.forecaster.network.feeds_back else self.forecaster.context
 
     def forward(
         self, frames: Frames, valid: Valid | None, known: Known, pixels: Tensor, drive: Tensor | None, share: float
     ) -> Tensor:
-        """The share of these sequences in the loss of the whole batch.
+        """Compute the share of these sequences in the loss of the whole batch.
 
         Args:
             frames: (B, T, C + E, H, W), raw units, covariates last.
             valid: (B, T, C + E, H, W), False where missing.
-            known: (B, T-1), which steps are fed true frames; of no meaning to a network that does not feed back.
-            pixels: observed pixels of the whole batch, in the frames that are predicted.
-            drive: (B, 1, K, ...), noise of one member, for a network that takes some; None for one that takes none.
-            share: of these sequences among those of the whole batch.
+            known: (B, T-1), which steps are fed true frames; ignored for a network that does not feed back.
+            pixels: number of observed pixels of the whole batch, in the frames that are predicted.
+            drive: (B, 1, K, ...), noise of one member; None for a network that takes none.
+            share: number of these sequences over that of the whole batch.
+
+        Returns:
+            the loss, a scalar.
         """
         forecaster, network = self.forecaster, self.forecaster.network
         frames, valid, covariates = divide_channels(frames, valid, forecaster.spec)
         (height, width), steps = frames.shape[-2:], frames.shape[1] - 1
         patches = forecaster.encode(frames, valid)
-        beside = None if covariates is None else covariates[:, 1:]
-        extra = forecaster.extra(frames, valid, steps, beside, known=known)
+        covariates = None if covariates is None else covariates[:, 1:]  # those of the frame that a step predicts
+        extra = forecaster.extra(frames, valid, steps, covariates, known=known)
         patches, mask = (patches, known) if self.context is None else (patches[:, : self.context], None)
         result = rollout(network, patches, steps, mask, extra=extra, drive=drive, aux=self.loss.decoupling > 0)
         predicted = result.frames if drive is None else result.frames[:, 0]
@@ -78,19 +81,19 @@ class Objective(nn.Module):
             loss = loss + share * penalty
         if self.loss.decoupling:
             assert network.regularizer is not None
-            with rollout_scope():  # its weight serves all steps, too
+            with rollout_scope():  # its weight is used at all steps, and prepared once
                 loss = loss + share * self.loss.decoupling * network.regularizer(result.aux)
         return loss
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters that training changes."""
+    """List the parameters that training changes."""
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 @torch.no_grad()
 def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
-    """The L2 norm of all gradients together."""
+    """Compute the L2 norm of all gradients together, a scalar on their device."""
     return torch.linalg.vector_norm(
         torch.stack(torch._foreach_norm([p.grad for p in parameters if p.grad is not None]))
     )

@@ -1,4 +1,4 @@
-"""A training from the outside: begin a run, go on with one. Devices, precisions and processes are Lightning Fabric's."""
+"""Start and resumption of a training run. Lightning Fabric provides devices, precisions and processes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from framecast.training.trainer import TrainingState
 PRECISIONS: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
-class _Mixed(MixedPrecision):
-    """Autocast that leaves what enters as it is: the frames are the loss's truth, too, and a pixel count is exact."""
+class _Autocast(MixedPrecision):
+    """Mixed precision that leaves inputs as they are: frames are the truth of the loss too, a pixel count is exact."""
 
     def convert_input(self, data: Any) -> Any:
         return data
@@ -44,10 +44,10 @@ def start(
     """Begin a run in a new folder and train to its end.
 
     Args:
-        recipe: what to train, how, and what on.
-        path: of the run's folder; made once all of the recipe is known to fit.
-        place: where to compute.
-        source: what to train on, where it has been opened already.
+        recipe: network, training and data.
+        path: folder of the run; made once all of the recipe is known to fit.
+        place: device and processes.
+        source: the opened data of the recipe, if they have been opened already.
         quiet: plain lines instead of a progress bar.
 
     Raises:
@@ -55,7 +55,7 @@ def start(
         InputError: the data cannot be used.
         RunInUse: another process holds the folder.
         Stopped: a signal came; everything was saved.
-        NonFiniteLoss: nothing of that step was saved.
+        NonFiniteLoss: the loss or a weight is not finite; nothing of that step was saved.
 
     Example:
         >>> import framecast
@@ -64,16 +64,16 @@ def start(
         >>> framecast.start(recipe, "runs/started", quiet=True).reason
         'done'
     """
-    recipe = _anchored(recipe)
+    recipe = _resolve_paths(recipe)
     dataset, folder = _open(recipe, source), RunFolder(path)
     recipe = recipe.resolved(dataset)
     fabric = new_fabric(recipe, place)
     if place.rank == 0 and not folder.recipe.exists():
         folder.check_free()
-    with _held(folder, place):
-        trainer = _trainer(recipe, dataset, fabric)
+    with _lock(folder, place):
+        trainer = _make_trainer(recipe, dataset, fabric)
         if place.rank == 0:
-            folder.create(recipe.yaml(), _described(dataset), dataset.record)
+            folder.create(recipe.yaml(), _describe(dataset), dataset.record)
         return _run(trainer, folder, quiet)
 
 
@@ -85,19 +85,22 @@ def resume(
     model: str | None = None,
     quiet: bool = False,
 ) -> TrainingOutcome:
-    """Go on with a run from its newest valid checkpoint; from the start if there is none yet.
+    """Resume a run from its newest valid checkpoint; from the start if there is none yet.
 
     Args:
-        path: of the run's folder.
-        place: where to compute; another number of processes trains on the same sequences in the same order.
-        overrides: `key=value` of what does not decide the numbers, for example train.workers=2.
-        model: `package.module:Class` of a network of one's own, which is imported only if named here too.
+        path: folder of the run.
+        place: device and processes; another number of processes trains on the same sequences in the same order.
+        overrides: `key=value` of recipe keys that do not change the numbers, for example train.workers=2.
+        model: `package.module:Class` of a network outside framecast, which is imported only if named here too.
         quiet: plain lines instead of a progress bar.
 
     Raises:
         UsageError: no run is there.
         CheckpointError: no checkpoint is valid, or recipe or data are not those of the run.
-        RunInUse, Stopped, NonFiniteLoss, InputError: as for `start`.
+        InputError: the data cannot be used.
+        RunInUse: another process holds the folder.
+        Stopped: a signal came; everything was saved.
+        NonFiniteLoss: the loss or a weight is not finite; nothing of that step was saved.
 
     Example:
         >>> import framecast
@@ -108,43 +111,44 @@ def resume(
         2
     """
     folder = RunFolder(path).opened()
-    recipe = _anchored(read_run_recipe(folder.recipe, overrides, model))
-    with _held(folder, place):
-        return _run(_trainer(recipe, _open(recipe), new_fabric(recipe, place)), folder, quiet)
+    recipe = _resolve_paths(read_run_recipe(folder.recipe, overrides, model))
+    with _lock(folder, place):
+        return _run(_make_trainer(recipe, _open(recipe), new_fabric(recipe, place)), folder, quiet)
 
 
 def measure_pace(recipe: Recipe, place: Launch = SINGLE_PROCESS, seconds: float = 0.0) -> float:
-    """Seconds of one iteration here, the mean of five or more after two to warm up; the weights are thrown away.
+    """Measure the seconds of one iteration, the mean of five or more after two to warm up; the weights are thrown away.
 
     Args:
-        recipe: of the training.
-        place: where to compute.
-        seconds: to measure for at least; on a shared machine, a few iterations may fall into a fast moment.
+        recipe: network, training and data.
+        place: device and processes.
+        seconds: least time to measure; on a shared machine, a few iterations may fall into a fast moment.
 
     Raises:
-        UsageError, InputError: as for `start`.
+        UsageError: something of the recipe cannot be done here.
+        InputError: the data cannot be used.
     """
-    recipe = _anchored(recipe)
-    trainer = _trainer(recipe, _open(recipe), new_fabric(recipe, place))
+    recipe = _resolve_paths(recipe)
+    trainer = _make_trainer(recipe, _open(recipe), new_fabric(recipe, place))
     batches = open_batches(trainer)
     for _ in range(2):
         trainer.iterate(next(batches))
-    began, done, passed = time.perf_counter(), 0, 0.0
-    while done < 5 or passed < seconds:
+    began, count, elapsed = time.perf_counter(), 0, 0.0
+    while count < 5 or elapsed < seconds:
         trainer.iterate(next(batches))
-        done, passed = done + 1, time.perf_counter() - began
-    return passed / done
+        count, elapsed = count + 1, time.perf_counter() - began
+    return elapsed / count
 
 
-def _trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> TrainingState:
+def _make_trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> TrainingState:
     fabric.launch()
     kernels.set_precision(recipe.train.precision)
     kernels.set_memory(recipe.train.memory)
     return TrainingState(recipe, dataset, fabric)
 
 
-def _anchored(recipe: Recipe) -> Recipe:
-    """The recipe with absolute paths, so that a run can be resumed from anywhere."""
+def _resolve_paths(recipe: Recipe) -> Recipe:
+    """Make the paths of a recipe absolute, so that a run can be resumed from any directory."""
     data = recipe.data.map_paths(lambda path: str(Path(path).absolute()))
     if data.source == MOVING_MNIST and data.moving_mnist.digits_file is not None:
         digits = str(Path(data.moving_mnist.digits_file).absolute())
@@ -157,12 +161,12 @@ def _open(recipe: Recipe, source: Source | None = None) -> DataSet:
     return open_data(recipe.data, context=context, horizon=horizon, seed=recipe.seed, source=source)
 
 
-def _held(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
-    """The first process holds the run for its group."""
+def _lock(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
+    """Lock the folder in the first process, for its whole group."""
     return folder.lock() if place.rank == 0 else nullcontext()
 
 
-def _described(dataset: DataSet) -> dict[str, Any]:
+def _describe(dataset: DataSet) -> dict[str, Any]:
     return {
         "spec": dataset.spec.model_dump(),
         "fingerprint": dataset.fingerprint,
@@ -184,7 +188,12 @@ def _run(trainer: TrainingState, folder: RunFolder, quiet: bool) -> TrainingOutc
 
 
 def draw_loss(folder: RunFolder, metric: str) -> None:
-    """Draw loss.png from the event log."""
+    """Draw loss.png from the event log.
+
+    Args:
+        folder: folder of the run.
+        metric: validation metric to draw.
+    """
     from framecast.plotting.frames import draw_loss_curve
 
     events = [event for event in read_events(folder.events, "train") if event["loss"] is not None]
@@ -197,10 +206,10 @@ def draw_loss(folder: RunFolder, metric: str) -> None:
 
 
 def new_fabric(recipe: Recipe, place: Launch) -> Fabric:
-    """Fabric for a place.
+    """Make the Fabric of a recipe on a device and processes.
 
     Raises:
-        UsageError: a device that is not there, a dtype that it does not have, a batch that cannot be shared.
+        UsageError: a device that is not there, a dtype that it does not have, a batch that processes cannot share.
     """
     device, world, config = resolve_device(place.device), place.processes * place.nodes, recipe.train
     if config.dtype == "fp16" and device != "cuda":
@@ -210,7 +219,7 @@ def new_fabric(recipe: Recipe, place: Launch) -> Fabric:
         raise UsageError("train.batch_size", got=got, expected=f"a multiple of {config.accumulate * world}")
     if config.compile:
         check_compile(device, config.memory)
-    plugins: list[Any] | None = None if config.dtype == "fp32" else [_Mixed(PRECISIONS[config.dtype], device)]
+    plugins: list[Any] | None = None if config.dtype == "fp32" else [_Autocast(PRECISIONS[config.dtype], device)]
     return Fabric(
         accelerator=device,
         strategy="ddp" if world > 1 else "auto",

@@ -1,4 +1,4 @@
-"""What changes while a network is trained, and one iteration of it.
+"""State of a training: weights, optimiser, average and scores, and one iteration that advances it.
 
 Iterations count from 1. All randomness is a pure function of the seed and of the iteration, so that resuming, the
 number of workers, and how a batch is shared among processes and micro-batches cannot change what is trained.
@@ -31,16 +31,18 @@ from framecast.training.ema import WeightAverage
 from framecast.training.objective import Inputs, Objective, gradient_norm, trainable
 
 _REVERSAL_STREAM = 0x7EAF
+"""Key that keeps the draw of reversals apart from other random numbers of a seed."""
 VALIDATION_METRICS = ("framecast", "fmae")
+"""Metrics and protocols that a validation reports besides the one that decides."""
 
 
 class TrainingState:
-    """All that changes in a training, and one iteration of it.
+    """State of a training, which `iterate` advances.
 
     Args:
-        recipe: what to train and how.
-        dataset: what on.
-        fabric: where; launched.
+        recipe: network and training.
+        dataset: data to train and validate on.
+        fabric: device and processes; launched.
     """
 
     def __init__(self, recipe: Recipe, dataset: DataSet, fabric: Fabric) -> None:
@@ -48,7 +50,7 @@ class TrainingState:
         self.step, self.worse = 0, 0
         self.best: float | None = None
         self.metrics = validation_metrics(recipe, dataset)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # the caller's generator stays where it was
             torch.manual_seed(recipe.seed)
             self.forecaster = new_forecaster(recipe, dataset)
         objective = Objective(self.forecaster, recipe.loss)
@@ -60,26 +62,26 @@ class TrainingState:
         self.objective, self.optimizer = fabric.setup(objective, adam)
         if config.compile:
             compile_step(self.forecaster.network, fabric.device)
-            for parameter in self.parameters:  # of its own: what a replayed graph returns is overwritten by the next
+            for parameter in self.parameters:  # gradients are added: the next replay overwrites a graph's outputs
                 parameter.grad = torch.zeros_like(parameter)
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
 
     def iterate(self, batches: list[Batch]) -> dict[str, Any]:
-        """One iteration: one update, or two with time_reversal "step".
+        """Do one iteration on the micro-batches of this process: one update, or two with time_reversal "step".
 
         Returns:
-            what the event log gets; the loss is None where no pixel of the batch was observed: nothing is learnt then.
+            fields for the event log; the loss is None where no pixel of the batch was observed: nothing is learnt then.
 
         Raises:
-            NonFiniteLoss: before any weight is changed.
+            NonFiniteLoss: the loss or a gradient is not finite; the weights are unchanged by this update.
         """
         config, step = self.recipe.train, self.step + 1
         rate = config.lr * config.lr_schedule.factor(step, config.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if config.time_reversal == "augment":
-            batches = [self._turned(batch, m) for m, batch in enumerate(batches)]
-        passes = [batches, [_reversed(b) for b in batches]] if config.time_reversal == "step" else [batches]
+            batches = [self._reverse_some(batch, m) for m, batch in enumerate(batches)]
+        passes = [batches, [_reverse(b) for b in batches]] if config.time_reversal == "step" else [batches]
         results = [result for direction in passes if (result := self._update(direction, step)) is not None]
         self.step = step
         encoder, decoder = self.recipe.sampling.probabilities(step, config.steps)
@@ -87,7 +89,7 @@ class TrainingState:
         return {"step": step, "loss": loss, "gradient_norm": norm, "lr": rate, "truth": [encoder, decoder]}
 
     def _update(self, batches: list[Batch], step: int) -> tuple[float, float] | None:
-        """Loss and norm of the gradient; None where there was nothing to learn from."""
+        """Update the weights; return loss and norm of the gradient, or None where no pixel was observed."""
         fabric, config = self.fabric, self.recipe.train
         known = self.recipe.sampling.known(
             step,
@@ -97,10 +99,10 @@ class TrainingState:
             context=self.recipe.context,
             frames=self.recipe.context + self.recipe.horizon,
         )
-        pixels = float(sum(self._observed(batch) for batch in batches))
+        pixels = float(sum(self._count_pixels(batch) for batch in batches))
         if self.dataset.has_missing:
             pixels = self.over_processes(pixels, "sum")
-        else:  # as many in every process: no need to ask
+        else:  # every process has as many: no communication
             pixels *= fabric.world_size
         if pixels == 0:
             return None
@@ -109,14 +111,15 @@ class TrainingState:
             inputs = self.inputs(batch, known[self._rows(m, len(batch.frames))], pixels)
             losses.append(self.add_gradients(inputs, share, more=m + 1 < len(batches)))
         fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
-        # The only time that the host waits for the device.
+        # The only place where the host waits for the device.
         *parts, norm = torch.stack([*losses, gradient_norm(self.parameters)]).tolist()
         mean = self.over_processes(sum(parts), "sum")
+        # In fp16 an infinite gradient is usual: the scaler skips the update and lowers its factor.
         if not math.isfinite(mean) or (not math.isfinite(norm) and config.dtype != "fp16"):
             self._clear_gradients()
             what = "loss" if not math.isfinite(mean) else "gradient"
             raise NonFiniteLoss(
-                f"{what} is not finite at step {step} ({_named(batches, step)}); nothing of this step was saved",
+                f"{what} is not finite at step {step} ({_name_sequences(batches, step)}); nothing of this step was saved",
                 fix="lower train.lr, set train.clip=1, or look at these sequences",
             )
         if config.clip and config.clip < norm < math.inf:
@@ -131,38 +134,40 @@ class TrainingState:
         """Add the gradients of a micro-batch to those that the parameters have.
 
         Args:
-            inputs: on fabric's device.
-            share: of these sequences among those of the whole batch.
+            inputs: on the device of fabric.
+            share: number of these sequences over that of the whole batch.
             more: whether more micro-batches of this iteration follow.
 
         Returns:
-            the loss, a number on the device.
+            the share in the loss, a scalar on the device.
         """
         compiled = explain_compiler() if self.recipe.train.compile else nullcontext()
         with compiled, self.fabric.no_backward_sync(self.objective, enabled=more):
             loss: Tensor = self.objective(*inputs, share)
+            # Processes average their gradients; the loss is a sum of shares.
             self.fabric.backward(loss * self.fabric.world_size)
         return loss.detach()
 
     def _clear_gradients(self) -> None:
+        # With train.compile the buffers stay, see the constructor.
         self.optimizer.zero_grad(set_to_none=not self.recipe.train.compile)
 
-    def _observed(self, batch: Batch) -> int:
-        """Pixels of a batch that count in the loss; covariates do not."""
+    def _count_pixels(self, batch: Batch) -> int:
+        """Count the observed pixels of the predicted frames, as the loss does; covariates do not count."""
         cut = self.dataset.spec.channels
         valid = None if batch.valid is None else batch.valid[:, self._first :, :cut]
         return count_observed(batch.frames[:, self._first :, :cut], valid)
 
     def inputs(self, batch: Batch, known: Tensor, pixels: float) -> Inputs:
-        """What the objective takes, on its way to the device."""
+        """Move a micro-batch to the device; `known` is (B, T-1), `pixels` are those of the whole batch."""
         device = self.fabric.device
         valid = None if batch.valid is None else to_device(batch.valid, device)
         count = torch.tensor(pixels, dtype=torch.float32)
-        noise = self._noise(batch)
+        noise = self._draw_noise(batch)
         return to_device(batch.frames, device), valid, to_device(known, device), to_device(count, device), noise
 
-    def _noise(self, batch: Batch) -> Tensor | None:
-        """One member's, a function of seed, iteration and sequence; None for a network without noise."""
+    def _draw_noise(self, batch: Batch) -> Tensor | None:
+        """Draw the noise of one member, a function of seed, iteration and sequence; None for a network without noise."""
         network, weight = self.forecaster.network, self.parameters[0]
         shape = network.drive_shape(*self.forecaster.cells(*batch.frames.shape[-2:]))
         if shape is None:
@@ -171,30 +176,31 @@ class TrainingState:
         return draw_noise(shape, seeds, range(self.recipe.horizon), 1, weight)
 
     def _rows(self, micro: int, size: int) -> slice:
+        """Rows, in the whole batch, of a micro-batch of this process."""
         start = (micro * self.fabric.world_size + self.fabric.global_rank) * size
         return slice(start, start + size)
 
     def over_processes(self, value: float, operation: Literal["sum", "max"]) -> float:
-        """The sum or the largest of a number over all processes."""
+        """Reduce a number over all processes, to its sum or maximum."""
         if self.fabric.world_size == 1:
             return value
         exact = torch.float32 if self.fabric.device.type == "mps" else torch.float64
         number = torch.tensor(value, dtype=exact, device=self.fabric.device)
         return float(self.fabric.all_reduce(number, reduce_op=operation))  # type: ignore[arg-type]
 
-    def _turned(self, batch: Batch, micro: int) -> Batch:
-        """Each sequence backward with probability 1/2, a pure function of seed, iteration and row."""
-        draw = np.random.default_rng([_REVERSAL_STREAM, self.recipe.seed, self.step + 1])
-        turn = draw.random(self.recipe.train.batch_size) < 0.5
-        rows = torch.from_numpy(turn[self._rows(micro, len(batch.frames))])[:, None, None, None, None]
-        back = _reversed(batch)
+    def _reverse_some(self, batch: Batch, micro: int) -> Batch:
+        """Reverse each sequence in time with probability 1/2, a pure function of seed, iteration and row."""
+        generator = np.random.default_rng([_REVERSAL_STREAM, self.recipe.seed, self.step + 1])
+        chosen = generator.random(self.recipe.train.batch_size) < 0.5
+        rows = torch.from_numpy(chosen[self._rows(micro, len(batch.frames))])[:, None, None, None, None]
+        back = _reverse(batch)
         valid = None if batch.valid is None or back.valid is None else torch.where(rows, back.valid, batch.valid)
         return Batch(torch.where(rows, back.frames, batch.frames), valid, batch.indices)
 
     def validate(self) -> dict[str, float]:
-        """Mean scores over lead times on the validation split, of the averaged weights if there are any."""
+        """Score the validation split, with the averaged weights if there are any; means over lead times by metric."""
         recipe, fabric = self.recipe, self.fabric
-        # As it is: graphs that are replayed overwrite the state that a forecast goes on with.
+        # Not compiled: graphs that are replayed overwrite the state that a forecast goes on with.
         eager = torch.compiler.set_stance("force_eager") if recipe.train.compile else nullcontext()
         with self._averaged(), eager:
             scores = evaluate(
@@ -224,7 +230,7 @@ class TrainingState:
         return self.average.applied() if self.average is not None else nullcontext()
 
     def save_model(self, folder: RunFolder, scores: dict[str, float]) -> None:
-        """Write `model/`.
+        """Save the model, with the averaged weights if there are any, and its validation scores.
 
         Raises:
             NonFiniteLoss: a weight is not finite.
@@ -234,7 +240,7 @@ class TrainingState:
             save_forecaster(folder.model, self.forecaster, {"step": self.step, "validation": scores})
 
     def state(self) -> dict[str, Any]:
-        """All that resuming needs, but the recipe.
+        """Return all that resuming needs, but the recipe.
 
         Raises:
             NonFiniteLoss: a weight is not finite: such a state is never saved.
@@ -260,20 +266,20 @@ class TrainingState:
             raise NonFiniteLoss(f"weights are not finite after step {self.step}; they were not saved", fix=fix)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what `state` returned."""
+        """Restore a state that `state` returned."""
         self.step, self.best, self.worse = state["step"], state["best"], state["worse"]
         self.forecaster.network.load_state_dict(state["network"])
         fused = self.optimizer.param_groups[0]["fused"]
         self.optimizer.load_state_dict(state["optimizer"])
         for group in self.optimizer.param_groups:
-            group["fused"] = fused  # this device's, not that of the checkpoint
+            group["fused"] = fused  # depends on the device, which may be another than that of the checkpoint
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
 
 
 def validation_metrics(recipe: Recipe, dataset: DataSet) -> list[Metric]:
-    """What is scored at each validation; the first decides which model is the best.
+    """Select the metrics of a validation; the first decides which model is the best.
 
     Raises:
         UsageError: `validate.metric` is not exactly one metric that orders forecasts.
@@ -290,7 +296,7 @@ def validation_metrics(recipe: Recipe, dataset: DataSet) -> list[Metric]:
 
 
 def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
-    """A Forecaster with fresh weights for this recipe and these data."""
+    """Make a Forecaster with fresh weights for a recipe and its data."""
     return Forecaster(
         recipe.model,
         dataset.spec,
@@ -302,11 +308,11 @@ def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
     )
 
 
-def _reversed(batch: Batch) -> Batch:
-    """Backward in time."""
+def _reverse(batch: Batch) -> Batch:
+    """Reverse a batch in time."""
     return Batch(batch.frames.flip(1), None if batch.valid is None else batch.valid.flip(1), batch.indices)
 
 
-def _named(batches: list[Batch], step: int) -> str:
+def _name_sequences(batches: list[Batch], step: int) -> str:
     indices = [index for batch in batches for index in batch.indices]
     return f"step {step}, sequences {', '.join(map(str, indices[:16]))}"
