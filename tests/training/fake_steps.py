@@ -8,12 +8,13 @@ import ctypes
 import sys
 
 import torch
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from framecast.forecasting.forecaster import Forecaster
 from framecast.models import MODELS
 from framecast.recipe.losses import LossConfig
-from framecast.training.objective import Inputs, Objective, trainable
+from framecast.training.objective import Objective, trainable
 from framecast.transforms.normalize import Range
 from framecast.types import FrameSpec
 
@@ -35,11 +36,11 @@ def objective(name: str, device: str) -> Objective:
         return Objective(forecaster, LossConfig(decoupling=0.1 if name == "predrnn_v2" else 0.0))
 
 
-def batch(device: str) -> Inputs:
-    """Frames with missing pixels, a mask, the number of observed pixels, and no noise."""
+def batch(device: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Frames with missing pixels, a mask, and the number of observed pixels."""
     frames = torch.rand(2, FRAMES, SPEC.channels, SPEC.height, SPEC.width, device=device)
     known = torch.ones(2, FRAMES - 1, dtype=torch.bool, device=device)
-    return frames, frames > 0.1, known, torch.full((), 99.0, device=device), None
+    return frames, frames > 0.1, known, torch.full((), 99.0, device=device)
 
 
 def check_cuda(name: str, *, bf16: bool) -> None:

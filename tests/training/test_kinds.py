@@ -61,13 +61,13 @@ KNOWN = torch.ones(2, CONTEXT + HORIZON - 1, dtype=torch.bool)
 def test_only_the_horizon_has_a_loss(name: str) -> None:
     trained, x = objective(EXAMPLES[name]), windows()
     pixels = torch.tensor(float(x[:, CONTEXT:].numel()))
-    loss = trained(x, None, KNOWN, pixels, None, 1.0)
+    loss = trained(x, None, KNOWN, pixels, 1.0)
     predicted = trained.forecaster.normalize(trained.forecaster.predict(x[:, :CONTEXT], HORIZON))
     truth = trained.forecaster.normalize(x[:, CONTEXT:])
     torch.testing.assert_close(loss, (predicted - truth).square().mean())
     valid = torch.ones_like(x, dtype=torch.bool)
     valid[:, CONTEXT:, :, :4] = False
-    half = trained(x, valid, KNOWN, pixels / 2, None, 1.0)
+    half = trained(x, valid, KNOWN, pixels / 2, 1.0)
     torch.testing.assert_close(half, (predicted - truth).square()[..., 4:, :].mean())
 
 
@@ -84,10 +84,10 @@ def test_pixels_are_counted_where_the_loss_is() -> None:
 def test_a_penalty_joins_the_loss() -> None:
     trained, x = objective(Wrapped()), windows()
     pixels = torch.tensor(float(x[:, 1:].numel()))
-    with_penalty = trained(x, None, KNOWN, pixels, None, 0.5)
+    with_penalty = trained(x, None, KNOWN, pixels, 0.5)
     penalty = trained.forecaster.network.penalty()
     trained.forecaster.network.penalty = lambda: None
-    torch.testing.assert_close(with_penalty - trained(x, None, KNOWN, pixels, None, 0.5), 0.5 * penalty)
+    torch.testing.assert_close(with_penalty - trained(x, None, KNOWN, pixels, 0.5), 0.5 * penalty)
 
 
 def test_every_sequence_and_iteration_has_its_own_noise() -> None:

@@ -15,7 +15,7 @@ from framecast.transforms.patches import unpatchify
 from framecast.types import Frames, Known, Valid
 
 Inputs = tuple[Frames, Valid | None, Known, Tensor, Tensor | None]
-"""Arguments of `Objective.forward` but the last: frames, mask, steps with true frames, number of pixels, noise."""
+"""A micro-batch as `Objective.forward` takes it: frames, mask, steps with true frames, number of pixels; and noise."""
 
 
 class Objective(nn.Module):
@@ -49,7 +49,13 @@ class Objective(nn.Module):
         return None if self.forecaster.network.feeds_back else self.forecaster.context
 
     def forward(
-        self, frames: Frames, valid: Valid | None, known: Known, pixels: Tensor, drive: Tensor | None, share: float
+        self,
+        frames: Frames,
+        valid: Valid | None,
+        known: Known,
+        pixels: Tensor,
+        share: float,
+        drive: Tensor | None = None,
     ) -> Tensor:
         """Compute the share of these sequences in the loss of the whole batch.
 
@@ -58,8 +64,8 @@ class Objective(nn.Module):
             valid: (B, T, C + E, H, W), False where missing.
             known: (B, T-1), which steps are fed true frames; ignored for a network that does not feed back.
             pixels: number of observed pixels of the whole batch, in the frames that are predicted.
-            drive: (B, 1, K, ...), noise of one member; None for a network that takes none.
             share: number of these sequences over that of the whole batch.
+            drive: (B, 1, K, ...), noise of one member; None for a network that takes none.
 
         Returns:
             the loss, a scalar.

@@ -141,9 +141,10 @@ class TrainingState:
         Returns:
             the share in the loss, a scalar on the device.
         """
+        *batch, noise = inputs
         compiled = explain_compiler() if self.recipe.train.compile else nullcontext()
         with compiled, self.fabric.no_backward_sync(self.objective, enabled=more):
-            loss: Tensor = self.objective(*inputs, share)
+            loss: Tensor = self.objective(*batch, share, noise)
             # Processes average their gradients; the loss is a sum of shares.
             self.fabric.backward(loss * self.fabric.world_size)
         return loss.detach()

@@ -117,7 +117,7 @@ def test_training_gives_each_frame_its_own_covariates_too() -> None:
     pixels = torch.tensor(float(frames[:, 1:].numel()))
 
     def loss(beside: Tensor) -> float:
-        return float(objective(torch.cat([frames, beside], 2), None, known, pixels, None, 1.0).detach())
+        return float(objective(torch.cat([frames, beside], 2), None, known, pixels, 1.0).detach())
 
     assert loss(10 * frames) < 1e-20
     assert loss(10 * frames.roll(1, 1)) > 0.01
