@@ -17,7 +17,7 @@ from framecast.devices import Launch
 from framecast.recipe.losses import count_observed
 from framecast.recipe.recipe import Recipe
 from framecast.training.start import new_fabric
-from framecast.training.trainer import TrainingState
+from framecast.training.state import TrainingState
 from framecast.transforms.patches import patchify
 
 sys.path.append(str(Path(__file__).parents[1]))

@@ -2,7 +2,7 @@
 
 from figures.canvas import Canvas
 
-from framecast.recipe.sampling import ReverseScheduledSampling, ScheduledSampling
+from framecast.recipe.scheduled_sampling import ReverseScheduledSampling, ScheduledSampling
 
 TOTAL, CONTEXT, FRAMES = 800, 5, 10
 ITERATIONS = {"begin": 1, "middle": 275, "end": TOTAL}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.types import Grid
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from framecast.analysis import schedules as module
 from framecast.analysis.schedules import Schedules, tabulate_schedules
 from framecast.recipe.learning_rate import Constant, OneCycle
-from framecast.recipe.sampling import Forced, Free, ReverseScheduledSampling, Sampling, ScheduledSampling
+from framecast.recipe.scheduled_sampling import Forced, Free, ReverseScheduledSampling, Sampling, ScheduledSampling
 
 
 def made(sampling: Sampling, **options) -> Schedules:

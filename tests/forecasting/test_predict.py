@@ -20,8 +20,8 @@ from framecast.forecasting.memory_plan import MemoryLimits
 from framecast.forecasting.predict import check_step, forecast_source
 from framecast.forecasting.predictor import PastFrames
 from framecast.models import ConvLSTM
+from framecast.recipe.data_as_trained import open_as_trained
 from framecast.recipe.recipe import Recipe
-from framecast.recipe.reuse import open_as_trained
 from framecast.transforms.normalize import Range
 from framecast.types import FrameSpec
 

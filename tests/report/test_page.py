@@ -21,7 +21,7 @@ from framecast.forecasting.model_folder import load
 from framecast.plotting.frames import to_colours
 from framecast.plotting.view import PlotView
 from framecast.recipe.recipe import Recipe
-from framecast.recipe.sampling import sampling_end
+from framecast.recipe.scheduled_sampling import sampling_end
 from framecast.report import write_report
 from framecast.report.frames import (
     BYTES,

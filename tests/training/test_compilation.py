@@ -64,7 +64,7 @@ from framecast.errors import UsageError
 from framecast.nn.network import Network
 from framecast.recipe.recipe import Recipe
 from framecast.training.start import new_fabric
-from framecast.training.trainer import TrainingState
+from framecast.training.state import TrainingState
 
 kernels.set_precision("highest")
 

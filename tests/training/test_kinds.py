@@ -16,11 +16,11 @@ from framecast.models import ConvLSTM
 from framecast.models.cost import count_cost
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.recipe import Recipe, TrainConfig, ValidateConfig
-from framecast.recipe.sampling import Free, ScheduledSampling
+from framecast.recipe.scheduled_sampling import Free, ScheduledSampling
 from framecast.training.loop import open_batches
 from framecast.training.objective import Objective
 from framecast.training.start import new_fabric, start
-from framecast.training.trainer import TrainingState
+from framecast.training.state import TrainingState
 from framecast.transforms.normalize import Range
 from framecast.types import FrameSpec
 

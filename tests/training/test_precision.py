@@ -10,7 +10,7 @@ from framecast.models import MIM, ConvLSTM, MemoryFlow, ModelConfig, PredRNN, Pr
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.recipe import Recipe, TrainConfig
 from framecast.training.start import new_fabric
-from framecast.training.trainer import TrainingState
+from framecast.training.state import TrainingState
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 HIDDEN = (4, 4)

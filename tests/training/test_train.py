@@ -13,11 +13,11 @@ from framecast.forecasting.model_folder import load
 from framecast.models import ConvLSTM, PredRNNV2
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.recipe import Recipe, TrainConfig, ValidateConfig
-from framecast.recipe.sampling import ReverseScheduledSampling
+from framecast.recipe.scheduled_sampling import ReverseScheduledSampling
 from framecast.runs.folder import RunFolder, read_events
 from framecast.training.ema import WeightAverage
 from framecast.training.start import new_fabric, resume, start
-from framecast.training.trainer import TrainingState
+from framecast.training.state import TrainingState
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 CPU = Launch("cpu")

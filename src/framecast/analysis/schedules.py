@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from framecast.analysis.trace import Counts, Floats, Names
 from framecast.plotting import panels
 from framecast.recipe.learning_rate import LearningRate
-from framecast.recipe.sampling import ReverseScheduledSampling, Sampling, ScheduledSampling, sampling_end
+from framecast.recipe.scheduled_sampling import ReverseScheduledSampling, Sampling, ScheduledSampling, sampling_end
 
 POINTS = 401
 """Number of iterations that are tabulated, at most."""

@@ -58,7 +58,7 @@ def predict(
     from framecast.forecasting.baselines import BASELINES
     from framecast.forecasting.predict import forecast_source
     from framecast.progress import show_progress
-    from framecast.recipe.reuse import open_as_trained
+    from framecast.recipe.data_as_trained import open_as_trained
 
     writers.check(out, gif, strip)
     device = resolve_device(network.device)

@@ -16,7 +16,7 @@ from framecast.evaluation.suite import EvaluationOptions
 from framecast.models import PredRNN
 from framecast.recipe.learning_rate import OneCycle
 from framecast.recipe.recipe import Recipe
-from framecast.recipe.sampling import ScheduledSampling
+from framecast.recipe.scheduled_sampling import ScheduledSampling
 from framecast.recipe.train_config import TrainConfig, ValidateConfig
 from framecast.report import write_report
 from framecast.training.start import start

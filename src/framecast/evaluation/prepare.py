@@ -25,9 +25,9 @@ from framecast.forecasting.predict import check_step, check_values
 from framecast.forecasting.predictor import Predictor
 from framecast.metrics import EVENT_METRICS, SCALE_METRICS, ChannelMetric, Metric, select_metrics
 from framecast.models import ModelConfig
+from framecast.recipe.data_as_trained import open_as_trained
 from framecast.recipe.parsing import parse_config
 from framecast.recipe.recipe import Recipe, recipe_of_run
-from framecast.recipe.reuse import open_as_trained
 from framecast.runs.folder import RunFolder, next_free_folder
 from framecast.types import FrameSpec
 

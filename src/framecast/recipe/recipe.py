@@ -23,7 +23,7 @@ from framecast.errors import UsageError
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.parsing import parse_config
-from framecast.recipe.sampling import Free, Sampling, ScheduledSampling
+from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSampling
 from framecast.recipe.train_config import FREE, Count, RecipeSection, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer

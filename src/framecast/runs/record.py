@@ -12,7 +12,7 @@ from framecast.forecasting.model_folder import describe
 from framecast.formatting import format_options
 from framecast.models.cost import Cost, count_cost
 from framecast.recipe.recipe import Recipe, read_run_recipe
-from framecast.recipe.sampling import sampling_end
+from framecast.recipe.scheduled_sampling import sampling_end
 from framecast.runs.folder import RunFolder, read_events
 
 Events = list[dict[str, Any]]

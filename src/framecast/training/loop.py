@@ -19,7 +19,7 @@ from framecast.progress import Progress
 from framecast.runs import checkpoint
 from framecast.runs.folder import RunFolder
 from framecast.training.log import TrainLog
-from framecast.training.trainer import TrainingState
+from framecast.training.state import TrainingState
 
 
 class TrainingOutcome(NamedTuple):

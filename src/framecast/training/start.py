@@ -21,7 +21,7 @@ from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.runs.folder import RunFolder, read_events
 from framecast.training.compilation import check_compile
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
-from framecast.training.trainer import TrainingState
+from framecast.training.state import TrainingState
 
 PRECISIONS: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
 

@@ -21,7 +21,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
 from framecast.forecast import Forecast
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.writers.cf_names import cf_variables
 from framecast.writers.georeference import axis_attributes, grid_mapping
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from framecast.errors import UsageError
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.types import Grid
 
 EVEN = 0.01

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from framecast.forecast import Forecast
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.types import Grid
 from framecast.writers.cf_names import cf_variables
 from framecast.writers.frame_files import frame_files

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from framecast.forecast import Forecast
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.plotting.animation import draw_pictures
 from framecast.writers.gif import describe_film, picture_rate
 

@@ -27,7 +27,7 @@ from framecast.nn.cell import Cell, Memory, Step
 from framecast.nn.network import Network, pixel_head
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.recipe import Recipe, TrainConfig, ValidateConfig
-from framecast.recipe.sampling import Sampling, ScheduledSampling
+from framecast.recipe.scheduled_sampling import Sampling, ScheduledSampling
 from framecast.training.objective import Objective
 from framecast.training.start import start
 from framecast.transforms.normalize import Range

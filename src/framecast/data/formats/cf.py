@@ -18,7 +18,7 @@ from framecast.data.formats.base import NUMBERS, FileHeader, ReaderOptions
 from framecast.data.formats.cf_axes import AXES, AxisTimes, GridAxes, find_axes, read_coordinate, read_times
 from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SERIES_LIMIT, SMALL, as_input_error
 from framecast.errors import InputError
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.types import Grid
 
 SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error
 from framecast.errors import InputError
-from framecast.optional import require
+from framecast.optional_imports import require
 
 AXES = "tyx"
 _KEYS = (("T", "t"), ("Y", "y"), ("X", "x"), ("latitude", "y"), ("longitude", "x"))

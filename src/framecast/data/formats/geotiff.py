@@ -16,7 +16,7 @@ from framecast.data.formats.base import FileHeader, ReaderOptions
 from framecast.data.formats.guards import as_input_error, check_frame
 from framecast.data.times import times_from_names
 from framecast.errors import InputError
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.types import Grid
 
 SUFFIXES = (".tif", ".tiff")

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from framecast.data.formats import mrms
 from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
-from framecast.data.formats.grib_sections import check_sections
+from framecast.data.formats.grib_guard import check_sections
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error, check_frame
 from framecast.errors import InputError
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.types import Grid
 
 SUFFIXES = (".grib2", ".grib", ".grb", ".grb2", ".grib2.gz", ".grb2.gz")

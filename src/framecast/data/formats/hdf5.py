@@ -13,7 +13,7 @@ import numpy as np
 from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
 from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SMALL, as_input_error
 from framecast.errors import InputError
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.types import Grid
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from framecast.data.formats.base import FileHeader, ReaderOptions, check_no_variable
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error, check_frame
 from framecast.errors import InputError
-from framecast.optional import require
+from framecast.optional_imports import require
 from framecast.types import Grid
 
 CONTAINERS = {

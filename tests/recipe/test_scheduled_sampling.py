@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from framecast.recipe.sampling import Forced, Free, ReverseScheduledSampling, Sampling, ScheduledSampling
+from framecast.recipe.scheduled_sampling import Forced, Free, ReverseScheduledSampling, Sampling, ScheduledSampling
 
 OFFICIAL = ScheduledSampling(rate=2e-5, stop=50_000)
 OFFICIAL_REVERSE = ReverseScheduledSampling(step_1=25_000, step_2=50_000, alpha=2_500)
