@@ -126,9 +126,9 @@ class DataConfig(BaseModel):
         fractions: parts of train, validation and test; a part of 0 leaves that split out. Labels override them.
         stride: frames between the starts of training windows in long sequences.
         crop: side, or (height, width), of the parts of frames that are trained and scored on, pixels; null for whole
-            frames. Training cuts them at random places, anew in each epoch; validation and test on a fixed grid.
+            frames. Training cuts them at random, anew in each epoch; validation and test on a fixed grid.
         crops: crops of each window of whole frames in an epoch; null for as many as fit side by side.
-        crop_weight: "uniform"; "wet", places with many pixels above crop_threshold more often; "changing", places that
+        crop_weight: "uniform"; "wet", areas with many pixels above crop_threshold more often; "changing", areas that
             change much. See `framecast.data.windows.crops.weigh_crop`.
         crop_threshold: above which a pixel is wet, raw units; null for 15 dBZ, 0.3 mm/h, else the middle of the range.
         targets: names or numbers of the channels that are forecast, scored and written; null for all that are no

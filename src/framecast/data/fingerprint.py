@@ -24,18 +24,18 @@ def fingerprint(path: Path) -> str:
     """
     try:
         if path.is_file():
-            return file_digest(path).hex()[:DIGITS]
+            return digest_file(path).hex()[:DIGITS]
         total = hashlib.sha256()
         for file in sorted(p for p in path.rglob("*") if p.is_file()):
             name = file.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
             # the length keeps name and contents apart: no two folders give one text
-            total.update(len(name).to_bytes(8, "little") + name + file_digest(file))
+            total.update(len(name).to_bytes(8, "little") + name + digest_file(file))
         return total.hexdigest()[:DIGITS]
     except OSError as error:
         raise InputError(str(path), got=str(error), expected="a file that can be read") from error
 
 
-def file_digest(path: Path) -> bytes:
+def digest_file(path: Path) -> bytes:
     """Compute the sha256 of a file, or of the size, beginning and end of a large one: 32 bytes."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size

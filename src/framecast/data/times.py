@@ -146,7 +146,7 @@ class Timeline(NamedTuple):
     runs: list[tuple[int, int]]
     """(first, length) of each stretch without a gap, as indices of `order`."""
     latest: list[int]
-    """Last run of each group of files, from which a forecast goes on; index of `runs`."""
+    """Last run of each group of files, which a forecast of the future continues; index of `runs`."""
     step_minutes: float | None
     duplicates: int
     """Frames that are left out, as another has their time."""

@@ -33,7 +33,7 @@ def canonical_units(units: str) -> tuple[str, float]:
     return text or "1", 1.0
 
 
-def reflectivity_relation(units: str, z_r: ZR, name: str) -> DBZ | None:
+def choose_z_r(units: str, z_r: ZR, name: str) -> DBZ | None:
     """Choose the relation that converts values to dBZ; None for values in dBZ.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 from framecast.data import MOVING_MNIST, DataConfig
 from framecast.data.config import FileConfig
 from framecast.data.formats.base import StoredArray
-from framecast.data.sources.channels import channel_fields
+from framecast.data.sources.channels import select_channels
 from framecast.data.sources.open import open_stored
 from framecast.errors import UsageError
 from framecast.recipe.parsing import parse_config
@@ -62,7 +62,7 @@ def _merge_fields(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None)
     names = (*OF_ANY_FILE, *(OF_THE_SAME_FILE if file is not None else ()))
     fields: dict[str, Any] = {name: getattr(trained, name) for name in names}
     channels = {"targets": trained.targets, "covariates": trained.covariates, "calendar": trained.calendar}
-    channels = channels if model is None else channel_fields(model)
+    channels = channels if model is None else select_channels(model)
     if any(channels.values()) and trained.variable is not None:
         fields["variable"] = trained.variable
     if file is not None:

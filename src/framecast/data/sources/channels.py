@@ -135,8 +135,8 @@ def resolve_roles(config: DataConfig, grid: Grid, count: int) -> ChannelRoles | 
     return ChannelRoles(tuple(targets), tuple(past), tuple(covariates), config.calendar, names)
 
 
-def channel_fields(spec: FrameSpec) -> dict[str, Any]:
-    """Fields of a DataConfig that select the channels of a model; empty where all channels are targets without names."""
+def select_channels(spec: FrameSpec) -> dict[str, Any]:
+    """Return fields of a DataConfig that select the channels of a model; empty where all channels are targets without names."""
     if not (spec.names or spec.covariates):
         return {}
     cycles = dict.fromkeys(channel.name.split("_")[0] for channel in spec.covariates if channel.calendar)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.fingerprint import DIGITS, file_digest
+from framecast.data.fingerprint import DIGITS, digest_file
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.times import (
@@ -154,7 +154,7 @@ def fingerprint_files(files: Sequence[Path], root: Path) -> str:
         name = path.relative_to(root if root.is_dir() else root.parent).as_posix().encode("utf-8", "surrogateescape")
         for part in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
             inner = part.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
-            total.update(len(name).to_bytes(8, "little") + name + inner + file_digest(part))
+            total.update(len(name).to_bytes(8, "little") + name + inner + digest_file(part))
     return total.hexdigest()[:DIGITS]
 
 

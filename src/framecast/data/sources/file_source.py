@@ -25,7 +25,7 @@ from framecast.data.sources.open import open_stored
 from framecast.data.sources.sequences import SequenceSelection, cut_pieces
 from framecast.data.sources.value_scan import ValueScan, is_code, scan_latest_values, scan_values, widen_range
 from framecast.data.times import Timeline
-from framecast.data.units import DBZ_UNITS, canonical_units, reflectivity_relation
+from framecast.data.units import DBZ_UNITS, canonical_units, choose_z_r
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
@@ -75,7 +75,7 @@ class FileSource:
         step = attributes.step_minutes if config.step_minutes is None else config.step_minutes
         self._selection = SequenceSelection(self._layout, self.timeline, attributes, step, name)
         self._scan = self._scan_values(stored.grain, config, last)
-        self._reflectivity = None if config.scale is None else reflectivity_relation(units, config.z_r, name)
+        self._reflectivity = None if config.scale is None else choose_z_r(units, config.z_r, name)
         if self._reflectivity is not None:
             a, b = self._reflectivity.coefficients
             self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {DBZ_RANGE[1]:g} dBZ")

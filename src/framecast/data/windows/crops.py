@@ -1,4 +1,4 @@
-"""Crops: parts of large frames at random places for training, and on a fixed grid for scores."""
+"""Crops: areas of large frames, at random for training and on a fixed grid for scores."""
 
 from __future__ import annotations
 
