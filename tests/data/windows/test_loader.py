@@ -217,6 +217,6 @@ def test_workers_compute_with_one_thread_and_no_subnormals(monkeypatch: pytest.M
         tiny = torch.full((), 2e-38) * 0.01
         return Batch(torch.tensor([torch.get_num_threads(), float(tiny)]).reshape(1, 1, 1, 1, 2), None, [0])
 
-    monkeypatch.setattr("framecast.data.windows.loader._Batches.__getitem__", seen)
+    monkeypatch.setattr("framecast.data.windows.loader._BatchDataset.__getitem__", seen)
     (batch,) = next(training_batches(DIGITS, seed=0, batch_size=1, workers=1))
     assert batch.frames.flatten().tolist() == [1, 0]

@@ -136,7 +136,7 @@ def resolve_roles(config: DataConfig, grid: Grid, count: int) -> ChannelRoles | 
 
 
 def select_channels(spec: FrameSpec) -> dict[str, Any]:
-    """Return fields of a DataConfig that select the channels of a model; empty where all channels are targets without names."""
+    """Return fields of a DataConfig that select the channels of a model; empty where all are targets without names."""
     if not (spec.names or spec.covariates):
         return {}
     cycles = dict.fromkeys(channel.name.split("_")[0] for channel in spec.covariates if channel.calendar)
