@@ -246,12 +246,12 @@ def test_large_arrays_are_sampled_and_may_have_missing_pixels(tmp_path: Path, mo
 @pytest.mark.parametrize("block", [1, 6, 50, 10_000])
 def test_blocks_cover_everything_once(shape, grain, block):
     seen = np.zeros(shape, int)
-    for key in scanning._blocks(shape, grain, None, block):
+    for key in scanning._cut_blocks(shape, grain, None, block):
         seen[key] += 1
     assert (seen == 1).all()
-    keys = list(scanning._blocks(shape, grain, 3, block))
+    keys = list(scanning._cut_blocks(shape, grain, 3, block))
     assert (
-        len({str(key) for key in keys}) == len(keys) <= max(3, len(list(scanning._blocks(shape, grain, None, block))))
+        len({str(key) for key in keys}) == len(keys) <= max(3, len(list(scanning._cut_blocks(shape, grain, None, block))))
     )
     assert all(seen[key].size for key in keys)
 
