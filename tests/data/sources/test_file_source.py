@@ -251,7 +251,9 @@ def test_blocks_cover_everything_once(shape, grain, block):
     assert (seen == 1).all()
     keys = list(scanning._cut_blocks(shape, grain, 3, block))
     assert (
-        len({str(key) for key in keys}) == len(keys) <= max(3, len(list(scanning._cut_blocks(shape, grain, None, block))))
+        len({str(key) for key in keys})
+        == len(keys)
+        <= max(3, len(list(scanning._cut_blocks(shape, grain, None, block))))
     )
     assert all(seen[key].size for key in keys)
 
