@@ -12,7 +12,7 @@ from framecast.data import DataSet
 from framecast.evaluation.evaluate import evaluate
 from framecast.evaluation.scoreboard import AUTO, Scoreboard
 from framecast.forecast import Forecast
-from framecast.forecasting.memory_plan import ANY, MemoryLimits
+from framecast.forecasting.memory_plan import NO_LIMITS, MemoryLimits
 from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import SCALES, Metric
 from framecast.plotting import animation
@@ -52,7 +52,7 @@ class EvaluationOptions(NamedTuple):
     """Whether each target is scored alone; targets of different units always are."""
     whole: bool = False
     """Whether whole frames are scored, also where training cut crops."""
-    room: MemoryLimits = ANY
+    room: MemoryLimits = NO_LIMITS
     """Tiles, for frames larger than those of the training."""
 
 
