@@ -1,4 +1,4 @@
-"""The shapes that everything speaks in, and the values that travel along the line of the data."""
+"""Shapes of tensors, and the values that all packages exchange: FrameSpec, Grid, Area, Window."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ Known = Bool[Tensor, "B S"]
 
 
 class Channel(BaseModel):
-    """A channel beside the targets, which has a scale of its own: its range becomes [0, 1]."""
+    """Input channel that is no target; it is scaled by its own range, from [low, high] to [0, 1]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    """As the file has it, or its number there."""
+    """Name in the file, or its number there."""
     low: float
+    """Lower end of the range, in the channel's units."""
     high: float
-    """Ends of its range, in its own units; low < high."""
+    """Upper end of the range, in the channel's units; above `low`."""
     calendar: bool = False
-    """Whether it is computed from the times."""
+    """Whether the values are computed from the times of the frames (hour, day of the year)."""
 
 
 class FrameSpec(BaseModel):
-    """What a frame is: the contract between data and model, which every saved model carries.
+    """Contract between data and model, which every saved model carries: channels, size, units, value range, step.
 
     The channels of data are the targets, then `past`, then `covariates`.
 
@@ -52,20 +53,20 @@ class FrameSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: int = Field(ge=1)
-    """How many are forecast: the targets, then those of `past`."""
+    """Channels that the network forecasts: the targets, then those of `past`."""
     height: int = Field(ge=1)
     width: int = Field(ge=1)
     units: str = "1"
     low: float = 0.0
-    """Lower end of the value range, in `units`. Scores are computed on values scaled from [low, high] to [0, 1]."""
+    """Lower end of the value range, in `units`: scores are computed on values scaled from [low, high] to [0, 1]."""
     high: float = 1.0
     """Upper end of the value range, in `units`."""
     ranges: tuple[tuple[float, float], ...] = ()
-    """Value range of each target, where they have different units; empty where all share the one above."""
+    """Value range of each target, where they have different units; empty where all share [low, high]."""
     step_minutes: float | None = None
     """Minutes between frames, where known."""
     names: tuple[str, ...] = ()
-    """Of the targets, where channels were chosen."""
+    """Names of the targets, where channels were chosen."""
     past: tuple[Channel, ...] = ()
     """Channels that are known in the past only and are no targets: the network forecasts them for its own use."""
     covariates: tuple[Channel, ...] = ()
@@ -73,26 +74,27 @@ class FrameSpec(BaseModel):
 
     @property
     def targets(self) -> int:
-        """How many channels are scored and written: the first ones."""
+        """Number of target channels, the first ones: those that are scored and written."""
         return self.channels - len(self.past)
 
 
 class Grid(BaseModel):
-    """Where pixels lie and what channels are: what a reader found beside the values, so that a writer can carry it over.
+    """Coordinates of the pixels, reference system, and names of the channels, from the reader of a file to the writer.
 
-    Unlike FrameSpec it belongs to data, never to a model: a model serves other places too. Empty where a file is silent.
+    Unlike FrameSpec it belongs to data, never to a model, which serves other regions too. Empty where the file says
+    nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     variables: tuple[str, ...] = ()
-    """Name of each channel, as the file has it (a variable, a quantity, a band)."""
+    """Name of each channel in the file (a variable, a quantity, a band)."""
     units: tuple[str, ...] = ()
     """Units of each channel, as the file spells them."""
     standard_names: tuple[str, ...] = ()
     """CF standard name of each channel; empty text where there is none."""
     long_names: tuple[str, ...] = ()
-    """What each channel is, in words, where the file says it; empty text where it does not."""
+    """CF long name of each channel; empty text where there is none."""
     y: tuple[float, ...] = ()
     """Centre of each row, in `axis_units`, in the order of the rows."""
     x: tuple[float, ...] = ()
@@ -108,22 +110,22 @@ class Grid(BaseModel):
     calendar: str = "standard"
     """CF calendar of the times."""
     time_origin: str | None = None
-    """Where numpy's times and those of a calendar that numpy does not have agree: YYYY-MM-DD hh:mm:ss in both."""
+    """Date from which times are counted in a calendar that numpy lacks, YYYY-MM-DD hh:mm:ss; None where numpy has it."""
     missing: str = "no pixel is marked as missing"
-    """What was taken as missing, in words."""
+    """Description of what was taken as missing."""
 
     def of(self, channels: Sequence[int]) -> Grid:
-        """The same with these channels only, by their numbers, in this order; what is not said of each is left out."""
-        said = {name: getattr(self, name) for name in ("variables", "units", "standard_names", "long_names")}
+        """Select channels by number, in this order; an attribute that does not cover all of them becomes empty."""
+        attributes = {name: getattr(self, name) for name in ("variables", "units", "standard_names", "long_names")}
         return self.model_copy(
             update={
-                name: tuple(of_each[c] for c in channels) if max(channels, default=0) < len(of_each) else ()
-                for name, of_each in said.items()
+                name: tuple(values[c] for c in channels) if max(channels, default=0) < len(values) else ()
+                for name, values in attributes.items()
             }
         )
 
     def coarse(self, factor: int) -> Grid:
-        """The same with blocks of factor x factor pixels as one; what is left over at the lower and right edge is cut."""
+        """Merge blocks of factor x factor pixels; rows and columns that fill no block, below and right, are cut."""
         if factor == 1:
             return self
         blocks = [
@@ -139,7 +141,7 @@ class Grid(BaseModel):
 
 
 class Area(NamedTuple):
-    """Rows top..top + height - 1 and columns left..left + width - 1 of a frame, pixels."""
+    """Rectangle of a frame, pixels: rows top..top + height - 1, columns left..left + width - 1."""
 
     top: int
     left: int
@@ -148,21 +150,21 @@ class Area(NamedTuple):
 
     @property
     def rows(self) -> slice:
-        """Its rows."""
+        """Rows, as an index of a frame."""
         return slice(self.top, self.top + self.height)
 
     @property
     def columns(self) -> slice:
-        """Its columns."""
+        """Columns, as an index of a frame."""
         return slice(self.left, self.left + self.width)
 
     def times(self, factor: int) -> Area:
-        """The same area in pixels that are `factor` times smaller."""
+        """Express the area in pixels that are `factor` times smaller."""
         return Area(*(factor * number for number in self))
 
 
 class Window(NamedTuple):
-    """Consecutive frames in raw units: where `data` ends and a forecast begins."""
+    """Consecutive frames of a data set, the input of training and of forecasts."""
 
     frames: NDArray[np.float32]
     """(T, C, H, W), raw units; missing pixels hold NaN. C counts the covariates too."""
@@ -172,12 +174,9 @@ class Window(NamedTuple):
     """Time of the first frame, where known."""
 
     def times(self, step_minutes: float | None) -> NDArray[Any] | None:
-        """(T,), time of each frame, milliseconds, UTC; None where unknown."""
+        """Compute the time of each frame, (T,), milliseconds, UTC; None where the start or the step is unknown."""
         if self.time is None or step_minutes is None:
             return None
-        return _after(self.time, np.arange(len(self.frames)), step_minutes)
-
-
-def _after(start: np.datetime64 | NDArray[Any], steps: NDArray[np.integer[Any]], minutes: float) -> NDArray[Any]:
-    """Times so many steps after another, milliseconds."""
-    return start.astype("datetime64[ms]") + np.rint(steps * minutes * 60_000).astype("timedelta64[ms]")
+        elapsed = np.rint(np.arange(len(self.frames)) * step_minutes * 60_000).astype("timedelta64[ms]")
+        times: NDArray[Any] = self.time.astype("datetime64[ms]") + elapsed
+        return times

@@ -149,7 +149,7 @@ past = [(torch.rand(1, 1, 1000, 1000), None)] * 2
 list(model.ahead([(torch.rand(1, 1, 64, 64), None)], 2))
 limit = int(sys.argv[1]) + peak_bytes() if sys.argv[1] != "0" else None
 how = plan(model, (1000, 1000), batch_size=1, frames=Frames(0, 24 * 1000**2), room=Room(limit))
-for _ in how.of(model).ahead(past, 3):
+for _ in how.apply(model).ahead(past, 3):
     pass
 print(how.tiles, how.layout is not None and how.layout.on_disk, how.need, peak_bytes(), limit or 0)
 """

@@ -1,4 +1,4 @@
-"""Charts of scores by lead time, as values: pages draw them as SVG, folders of an evaluation hold them as PNG."""
+"""Charts of scores by lead time, as values: pages draw them as SVG, the folder of an evaluation holds them as PNG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from framecast.metrics import DIRECTIONS, Estimate, Metric
 from framecast.plotting.chart import Chart, ChartLine
 
 SIGNS = {"less": "below 0 is better", "more": "above 0 is better", "one": ""}
-"""Meaning of the sign of a difference; that of scores which should be 1 has none."""
+"""Meaning of the sign of a difference, by `Metric.better`; scores that are best at 1 give it none."""
 
 
 def make_lead_time_chart(
@@ -25,10 +25,11 @@ def make_lead_time_chart(
     """
     step, unit = (1.0, "frames") if step_minutes is None else choose_time_unit(step_minutes)
     lines = []
-    for place, (name, estimate) in enumerate(estimates.items()):
+    for index, (name, estimate) in enumerate(estimates.items()):
         leads = [step * (lead + 1) for lead in range(len(estimate.by_lead))]
         low, high = zip(*estimate.by_lead_interval, strict=True)
-        lines.append(ChartLine(name, leads, estimate.by_lead, low, high, place + are_differences))
+        # a forecast has one style in both charts, and the first has no line among the differences
+        lines.append(ChartLine(name, leads, estimate.by_lead, low, high, index + are_differences))
     better = SIGNS[metric.better] if are_differences else DIRECTIONS[metric.better]
     title = f"{metric.name}: {better}" if better else metric.name
     level = 0.0 if are_differences else 1.0 if metric.better == "one" else None
@@ -36,7 +37,7 @@ def make_lead_time_chart(
 
 
 def choose_time_unit(step_minutes: float) -> tuple[float, str]:
-    """Convert the time between frames to seconds, minutes or hours, whichever suits; and the unit's name."""
+    """Choose seconds, minutes or hours for the time between frames; return it in that unit, and the unit's name."""
     if step_minutes < 1:
         return 60 * step_minutes, "seconds"
     return (step_minutes, "minutes") if step_minutes < 60 else (step_minutes / 60, "hours")

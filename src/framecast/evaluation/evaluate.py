@@ -1,4 +1,4 @@
-"""Score a predictor on a data set, by lead time, in constant memory."""
+"""Evaluation loop: scores of a predictor on a data set, by lead time, in constant memory."""
 
 from __future__ import annotations
 
@@ -16,22 +16,30 @@ from framecast.types import FrameSpec
 
 
 def to_unit_range(frames: Tensor, spec: FrameSpec) -> Tensor:
-    """Raw units to the scale of the scores, on which the value range is [0, 1]; float64, not clipped."""
-    frames = frames.cpu() if frames.device.type == "mps" else frames  # which has no float64
+    """Scale frames so that the value range [low, high] becomes [0, 1], the scale of all scores.
+
+    Args:
+        frames: any shape, raw units.
+        spec: value range, raw units.
+
+    Returns:
+        float64, not clipped.
+    """
+    frames = frames.cpu() if frames.device.type == "mps" else frames  # MPS has no float64
     return (frames.double() - spec.low) / (spec.high - spec.low)
 
 
 def scoring_mask(valid: Tensor, context: int) -> Tensor:
-    """Which pixels of the future count: those that were observed, then and in some frame of the context.
+    """Make the mask of the pixels that are scored: observed in the future, and in at least one frame of the context.
 
-    What nobody can know is missing in a forecast, and not scored.
+    Where no frame of the context was observed, forecasts are NaN.
 
     Args:
         valid: (B, J + K, C, H, W), False where missing.
         context: J.
 
     Returns:
-        (B, K, C, H, W).
+        (B, K, C, H, W), True where scored.
     """
     return valid[:, context:] & observed_in_context(valid[:, :context])
 
@@ -53,30 +61,29 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
     keep: bool = False,
 ) -> Scores:
-    """Score forecasts of every window of a split.
+    """Score forecasts of every window of a split; of several members the mean.
 
-    Truth and predictions are cut to the value range, or are not, as each metric says. Of several members the mean is
-    scored.
+    Each metric decides whether truth and predictions are clipped to the value range.
 
     Args:
-        predictor: what forecasts; it gets frames on the CPU, where their pixels can be checked without waiting for a
-            device, and may answer on any.
+        predictor: network or baseline; it gets frames on the CPU, where their pixels can be checked without waiting for
+            a device, and may return its forecast on any device.
         dataset: windows of `context` + `horizon` frames.
         split: "train", "val" or "test".
-        metrics: what to score.
-        context: J.
-        horizon: K.
+        metrics: metrics to compute.
+        context: J, frames of input.
+        horizon: K, lead times.
         batch_size: sequences at a time.
-        limit: how many windows; None for all.
-        device: where to compute.
-        rank: of this process; it scores every `world_size`-th window.
+        limit: number of windows, at most; None for all.
+        device: device of the metrics.
+        rank: index of this process, which scores every `world_size`-th window.
         world_size: number of processes.
-        all_reduce: sums a tensor over processes.
-        progress: called with the number of sequences done.
-        keep: whether to keep the statistics of each sequence, for intervals.
+        all_reduce: sum of a tensor over all processes; None for a single one.
+        progress: called with the number of sequences scored so far.
+        keep: whether to keep the statistics of each sequence, for confidence intervals.
 
     Returns:
-        the scores of all processes together.
+        scores of all processes together.
     """
     total = min(dataset.count(split), limit or dataset.count(split))
     scores = Scores(list(metrics), horizon, device, keep=total if keep else 0)
@@ -88,8 +95,8 @@ def evaluate(
             prediction = to_device(predictor.forecast(past, horizon).mean().frames[:, 0], device)
             future = None if valid is None else to_device(scoring_mask(valid, context)[:, :, :targets], device)
             truth = to_unit_range(to_device(frames[:, context:, :targets], device), dataset.spec)
-            places = [rank + world_size * place for place in range(done, done + len(frames))]
-            scores.update(to_unit_range(prediction, dataset.spec), truth, future, places if keep else None)
+            windows = [rank + world_size * number for number in range(done, done + len(frames))]
+            scores.update(to_unit_range(prediction, dataset.spec), truth, future, windows if keep else None)
             done += len(frames)
             if progress is not None:
                 progress(done)

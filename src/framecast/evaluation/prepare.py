@@ -1,4 +1,4 @@
-"""A model beside the baselines on a data set: what `framecast evaluate` does."""
+"""Preparation of an evaluation: model, baselines, data set, split and metrics, from a run and the user's options."""
 
 from __future__ import annotations
 
@@ -33,17 +33,18 @@ from framecast.types import FrameSpec
 
 __all__ = ["DEFAULT_OPTIONS", "EvaluationOptions", "EvaluationSuite", "evaluate_run", "prepare_suite"]
 
-WHOLE = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_threshold": None}
+UNCROPPED = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_threshold": None}
+"""Fields of a DataConfig whose windows are whole frames."""
 ALL = "all"
-"""In place of a split: every window of the data."""
+"""Name of a split that holds every window of the data."""
 THRESHOLDS = {"dBZ": (15.0, 25.0, 35.0), "mm/h": (0.1, 1.0, 5.0)}
-"""By units; events that are scored where no others are asked for, as far as they lie within the value range."""
+"""Default thresholds of events by units; those outside the value range are left out."""
 
 
 def evaluate_run(
     run: str,
     data: dict[str, Any],
-    question: EvaluationOptions = DEFAULT_OPTIONS,
+    options: EvaluationOptions = DEFAULT_OPTIONS,
     out: Path | None = None,
     device: str = "auto",
     precision: str | None = None,
@@ -56,55 +57,69 @@ def evaluate_run(
     Args:
         run: a run's folder, a model's folder, or the name of a baseline.
         data: fields of a DataConfig; without a source, the run's own data are used.
-        question: what is to be scored.
+        options: split, metrics, lengths and all else.
         out: a new folder; by default a numbered one in the run's.
-        device: where to compute.
-        precision: of the kernels, see `set_precision`; by default the run's.
-        model: the class of a network that is not framecast's own.
+        device: "auto", or a device of torch.
+        precision: precision of the kernels, as `set_precision` takes it; by default the run's.
+        model: configuration class of a network that is not framecast's.
         quiet: whether to show no progress.
 
     Returns:
         the scores, and the folder.
 
     Raises:
-        UsageError, InputError, CheckpointError: what cannot be used, and why.
+        UsageError: options that do not fit the data or the model, or `out` exists.
+        InputError: data that cannot be read or do not fit the model, or a split without windows.
+        CheckpointError: no model in the folder, or a damaged one.
     """
-    match = prepare_suite(run, data, question, device=device, precision=precision, model=model)
-    folder = files.check_new(out or next_free_folder(*_default_folder(run, match.asked)))
-    board = match.score(quiet=quiet)
-    match.write(board, folder)
+    suite = prepare_suite(run, data, options, device=device, precision=precision, model=model)
+    # before the scores, so that a folder that exists is refused at once
+    folder = files.check_new(out or next_free_folder(*_default_folder(run, suite.split_name)))
+    board = suite.score(quiet=quiet)
+    suite.write(board, folder)
     return board, folder
 
 
 def prepare_suite(
     run: str,
     data: dict[str, Any],
-    question: EvaluationOptions = DEFAULT_OPTIONS,
+    options: EvaluationOptions = DEFAULT_OPTIONS,
     *,
     source: Source | None = None,
     device: str = "auto",
     precision: str | None = None,
     model: type[ModelConfig] | None = None,
 ) -> EvaluationSuite:
-    """Bring a model, baselines and the windows together; arguments and errors as of `evaluate_run`.
+    """Load a model and make baselines, open the windows, and choose the metrics.
 
-    `source` are the run's own data, where they have been opened already.
+    Args:
+        run: a run's folder, a model's folder, or the name of a baseline.
+        data: fields of a DataConfig; without a source, the run's own data are used.
+        options: split, metrics, lengths and all else.
+        source: the run's own data, where they have been opened already.
+        device: "auto", or a device of torch.
+        precision: precision of the kernels, as `set_precision` takes it; by default the run's.
+        model: configuration class of a network that is not framecast's.
+
+    Raises:
+        UsageError: options that do not fit the data or the model.
+        InputError: data that cannot be read or do not fit the model, or a split without windows.
+        CheckpointError: no model in the folder, or a damaged one.
     """
     device = resolve_device(device)
-    others = _others(run, question.baselines)
+    baselines = _choose_baselines(run, options.baselines)
     forecaster = None if run in BASELINES else load(run, model=model)
     recipe = recipe_of_run(run, model)
     kernels.set_precision(precision or recipe.train.precision)
-    dataset, split, asked = open_evaluation_data(run, forecaster, recipe, data, question, source)
-    converted = question.in_dbz and dataset.spec.units != "dBZ"
-    dataset = dataset_in_dbz(dataset) if converted else dataset
+    dataset, split, split_name = open_evaluation_data(run, forecaster, recipe, data, options, source)
+    to_dbz = options.in_dbz and dataset.spec.units != "dBZ"
+    dataset = dataset_in_dbz(dataset) if to_dbz else dataset
     if forecaster is not None:
-        forecaster = with_tiles(forecaster, (dataset.spec.height, dataset.spec.width), question.room)
-    if question.baselines is None and _has_no_blank(dataset):
-        others = [name for name in others if name != "blank"]  # the coldest day on record is no empty picture
-    forecasts = _forecasts(run, forecaster, others, dataset, device, converted=converted)
-    chosen = _metrics(question, dataset)
-    return EvaluationSuite(forecasts, dataset, split, asked, chosen, question, device)
+        forecaster = with_tiles(forecaster, (dataset.spec.height, dataset.spec.width), options.room)
+    if options.baselines is None and not _has_empty_frames(dataset):
+        baselines = [name for name in baselines if name != "blank"]  # the coldest day on record is no empty picture
+    predictors = _make_predictors(run, forecaster, baselines, dataset, device, to_dbz=to_dbz)
+    return EvaluationSuite(predictors, dataset, split, split_name, _make_metrics(options, dataset), options, device)
 
 
 def open_evaluation_data(
@@ -112,49 +127,50 @@ def open_evaluation_data(
     forecaster: Forecaster | None,
     recipe: Recipe,
     data: dict[str, Any],
-    question: EvaluationOptions = DEFAULT_OPTIONS,
+    options: EvaluationOptions = DEFAULT_OPTIONS,
     source: Source | None = None,
 ) -> tuple[DataSet, str, str]:
-    """The windows that a run is to be tried on.
+    """Open the windows on which a run is evaluated.
 
     Args:
         run: a run's folder, a model's folder, or the name of a baseline.
-        forecaster: whose value range the data are put on; None for a baseline.
-        recipe: of the run.
+        forecaster: the model, whose value range the data get; None for a baseline.
+        recipe: recipe of the run.
         data: fields of a DataConfig; without a source, the run's own data are used.
-        question: split, lengths, and whether whole frames are asked for.
+        options: split, lengths, and whether to take whole frames.
         source: the data, where they have been opened already.
 
     Returns:
-        the data set, the split of it to use, and what that split is called: its name, or all.
+        the data set, its split to use, and the name of the split for the user: the split itself, or all.
 
     Raises:
-        UsageError, InputError: what cannot be used, and why.
+        UsageError: options that do not fit the data or the model.
+        InputError: data that cannot be read or do not fit the model, or a split without windows.
     """
     trained = None if forecaster is None else forecaster.context
-    lengths = question.context or trained or recipe.context_, question.horizon or recipe.horizon_
+    context, horizon = options.context or trained or recipe.context_, options.horizon or recipe.horizon_
     model = None if forecaster is None else forecaster.spec
     config, stored = _open_config(run, recipe, data, model)
-    config = config.model_copy(update=WHOLE) if question.whole else config
+    config = config.model_copy(update=UNCROPPED) if options.whole else config
     if source is None and config.source != MOVING_MNIST:
         source = open_source(config, stored)
+    # a file that the training never saw is all test data, unless its sequences are labelled with splits
     has_no_splits = source is not None and config.source != recipe.data.source and source.labels is None
-    asked = question.split or (ALL if has_no_splits else None)
-    if asked == ALL:
+    requested = options.split or (ALL if has_no_splits else None)
+    if requested == ALL:
         config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
     spec = None if source is None or model is None else _spec_as_trained(model, source.spec, config)
-    context, horizon = lengths
     dataset = open_data(config, context=context, horizon=horizon, seed=recipe.seed, source=source, spec=spec)
     if source is None and model is not None:
         check_values(model, dataset.spec)
-    split = "test" if asked == ALL else _split(asked, dataset)
-    return dataset, split, asked or split
+    split = "test" if requested == ALL else _choose_split(requested, dataset)
+    return dataset, split, requested or split
 
 
 def _open_config(
     run: str, recipe: Recipe, data: dict[str, Any], model: FrameSpec | None
 ) -> tuple[DataConfig, StoredArray | None]:
-    """The configuration of the run's own data, or of others as they were read in training: these are opened for it."""
+    """Make the configuration of the data: the run's own, or another file, which is opened to read it as in training."""
     has_data = RunFolder(run).recipe.is_file()
     if "source" not in data and not has_data:
         raise UsageError(
@@ -166,7 +182,7 @@ def _open_config(
 
 
 def _spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:
-    """The spec of data that the model was made for, on its value range unless another is asked for."""
+    """Put data on the value range of the model, unless the user gives one; refuse data that do not fit the model."""
     check_values(model, data)
     check_step(model, data, config.step_minutes)
     update: dict[str, Any] = {} if config.range is not None else {"low": model.low, "high": model.high}
@@ -175,8 +191,9 @@ def _spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> F
     return data.model_copy(update=update)
 
 
-def _split(asked: str | None, dataset: DataSet) -> str:
-    split = asked or next((name for name in ("test", "val") if dataset.count(name)), "val")
+def _choose_split(requested: str | None, dataset: DataSet) -> str:
+    """Choose the requested split, by default the first of test and val that has windows."""
+    split = requested or next((name for name in ("test", "val") if dataset.count(name)), "val")
     if not dataset.count(split):
         fix = "choose another --split, or change data.fractions"
         raise InputError(f"split {split}", got="no window", expected="at least one", fix=fix)
@@ -189,76 +206,81 @@ def _default_folder(run: str, split: str) -> tuple[Path, str]:
     return Path(run) / "evaluations", split
 
 
-def _others(run: str, asked: Sequence[str] | None) -> list[str]:
-    """Names of the baselines that stand beside."""
-    names = asked if asked is not None else () if run in BASELINES else USUAL
+def _choose_baselines(run: str, requested: Sequence[str] | None) -> list[str]:
+    """Choose the baselines to score with a run, each once."""
+    names = requested if requested is not None else () if run in BASELINES else USUAL
     for name in names:
         if name not in BASELINES:
             raise UsageError.unknown("baseline", name, BASELINES)
     return [name for name in dict.fromkeys(names) if name != run]
 
 
-def _metrics(question: EvaluationOptions, dataset: DataSet) -> list[Metric]:
-    """What is to be scored, of all targets together or of each alone."""
+def _make_metrics(options: EvaluationOptions, dataset: DataSet) -> list[Metric]:
+    """Make the metrics, of all targets together or of each channel alone."""
     spec, grid = dataset.spec, dataset.grid
     is_mixed = has_mixed_units(spec, grid)
-    if not is_mixed and (spec.targets == 1 or not question.by_channel):
-        return _asked(question, spec)
-    each = [target_spec(spec, grid, place) for place in range(spec.targets)]
-    found: list[Metric] = []
-    for place, own in enumerate(each):
-        asked = _of(question, own) if is_mixed else question
-        found += [ChannelMetric(metric, place, own, spec) for metric in _asked(asked, own)]
-    given: Sequence[float] = question.thresholds if is_mixed and question.thresholds else ()
-    lost = [one for one in given if not any(_within(own, [one]) for own in each)]
-    if lost or not found:
-        ranges = ", ".join(f"{own.names[0]} {own.low:g} to {own.high:g} {own.units}" for own in each)
-        got = f"{lost[0]:g}" if lost else "none, nor usual ones"
+    if not is_mixed and (spec.targets == 1 or not options.by_channel):
+        return _select_metrics(options, spec)
+    channels = [target_spec(spec, grid, index) for index in range(spec.targets)]
+    metrics: list[Metric] = []
+    for index, channel in enumerate(channels):
+        channel_options = _restrict_options(options, channel) if is_mixed else options
+        metrics += [ChannelMetric(metric, index, channel, spec) for metric in _select_metrics(channel_options, channel)]
+    requested: Sequence[float] = options.thresholds if is_mixed and options.thresholds else ()
+    unused = [value for value in requested if not any(_select_thresholds(channel, [value]) for channel in channels)]
+    if unused or not metrics:
+        ranges = ", ".join(
+            f"{channel.names[0]} {channel.low:g} to {channel.high:g} {channel.units}" for channel in channels
+        )
+        got = f"{unused[0]:g}" if unused else "none, nor usual ones"
         raise UsageError("thresholds", got=got, expected=f"values within the range of a channel: {ranges}")
-    return found
+    return metrics
 
 
-def _of(question: EvaluationOptions, own: FrameSpec) -> EvaluationOptions:
-    """What can be asked of one of several units: events where thresholds lie in its range."""
-    given: Sequence[float] = THRESHOLDS.get(own.units, ()) if question.thresholds is None else question.thresholds
-    thresholds = _within(own, given)
-    names = question.metrics and [
-        name for name in question.metrics if thresholds or name not in EVENT_METRICS | SCALE_METRICS
+def _restrict_options(options: EvaluationOptions, channel: FrameSpec) -> EvaluationOptions:
+    """Restrict options for several units to one channel: thresholds in its range, events only where there are any."""
+    requested: Sequence[float] = THRESHOLDS.get(channel.units, ()) if options.thresholds is None else options.thresholds
+    thresholds = _select_thresholds(channel, requested)
+    names = options.metrics and [
+        name for name in options.metrics if thresholds or name not in EVENT_METRICS | SCALE_METRICS
     ]
-    return question._replace(metrics=names, thresholds=thresholds)
+    return options._replace(metrics=names, thresholds=thresholds)
 
 
-def _within(own: FrameSpec, thresholds: Sequence[float]) -> tuple[float, ...]:
-    return tuple(threshold for threshold in thresholds if own.low < threshold <= own.high)
+def _select_thresholds(spec: FrameSpec, thresholds: Sequence[float]) -> tuple[float, ...]:
+    """Select the thresholds above the low end of the value range, which every pixel reaches, up to the high end."""
+    return tuple(threshold for threshold in thresholds if spec.low < threshold <= spec.high)
 
 
-def _asked(question: EvaluationOptions, spec: FrameSpec) -> list[Metric]:
-    """What was asked for; by default errors and similarity of pictures, and errors, events and spectra of grids."""
-    names = question.metrics
+def _select_metrics(options: EvaluationOptions, spec: FrameSpec) -> list[Metric]:
+    """Select the requested metrics; by default errors and similarity for pictures; errors, events, spectra for grids."""
+    names = options.metrics
     if names is None:
         names = ("framecast" if spec.units in PICTURE_UNITS else "grid",)
-    given = question.thresholds
-    thresholds = _within(spec, THRESHOLDS.get(spec.units, ())) if given is None else given
-    return select_metrics(names, spec=spec, thresholds=thresholds, scales=question.scales)
+    usual = _select_thresholds(spec, THRESHOLDS.get(spec.units, ()))
+    thresholds = usual if options.thresholds is None else options.thresholds
+    return select_metrics(names, spec=spec, thresholds=thresholds, scales=options.scales)
 
 
-def _has_no_blank(dataset: DataSet) -> bool:
-    """Whether the low end of the range is neither an empty picture nor no rain."""
+def _has_empty_frames(dataset: DataSet) -> bool:
+    """Whether a frame at the low end of the value range is an empty picture, or no rain."""
     spec = dataset.spec
-    return spec.units not in (*PICTURE_UNITS, *THRESHOLDS) or has_mixed_units(spec, dataset.grid)
+    return spec.units in (*PICTURE_UNITS, *THRESHOLDS) and not has_mixed_units(spec, dataset.grid)
 
 
-def _forecasts(
+def _make_predictors(
     run: str,
     forecaster: Forecaster | None,
-    others: Sequence[str],
+    baselines: Sequence[str],
     dataset: DataSet,
     device: str,
     *,
-    converted: bool,
+    to_dbz: bool,
 ) -> dict[str, Predictor]:
-    beside: dict[str, Predictor] = {name: BASELINES[name](dataset.spec) for name in others}
+    """Make the evaluated predictor, then the baselines, by name."""
+    others: dict[str, Predictor] = {name: BASELINES[name](dataset.spec) for name in baselines}
     if forecaster is None:
-        return {run: BASELINES[run](dataset.spec), **beside}
+        return {run: BASELINES[run](dataset.spec), **others}
     model = forecaster.to(device)
-    return {model.config.name: DBZPredictor(model) if converted else model, **beside}  # type: ignore[attr-defined]
+    # a network was trained on rain rates and converts; baselines forecast the reflectivity itself
+    return {model.config.name: DBZPredictor(model) if to_dbz else model, **others}  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Rain rates seen as radar reflectivity, so that light and heavy rain weigh alike in scores."""
+"""Radar reflectivity of rain rates, for scores on a logarithmic scale: data sets and predictors in dBZ."""
 
 from __future__ import annotations
 
@@ -20,18 +20,26 @@ from framecast.transforms.normalize import DBZ
 from framecast.types import Window
 
 _SCALE = DBZ(rain_rate=True)
+"""mm/h to 0..1, of which 1 is `_SCALE.high` dBZ."""
 
 
 def to_dbz(rates: Tensor) -> Tensor:
-    """Rain rates in mm/h to dBZ by Z = 200 R^1.6 (Marshall, Palmer 1948); 0 where that is below 0, at most 70."""
+    """Convert rain rates to reflectivity by Z = 200 R^1.6 (Marshall, Palmer 1948).
+
+    Args:
+        rates: any shape, mm/h.
+
+    Returns:
+        dBZ, clipped to 0 to 70.
+    """
     return _SCALE.normalize(rates) * _SCALE.high
 
 
 def dataset_in_dbz(dataset: DataSet) -> DataSet:
-    """A data set of rain rates as one of reflectivity from 0 to 70 dBZ; one that is in dBZ stays as it is.
+    """Convert a data set of rain rates to reflectivity, value range 0 to 70 dBZ; one in dBZ is returned unchanged.
 
     Raises:
-        UsageError: the data are neither.
+        UsageError: data in other units.
     """
     spec = dataset.spec
     if spec.units == DBZ_UNITS:
@@ -50,10 +58,12 @@ def dataset_in_dbz(dataset: DataSet) -> DataSet:
 
 @dataclass(frozen=True)
 class _DBZWindows:
-    """Windows of rain rates as windows of reflectivity."""
+    """Windows of rain rates, converted to reflectivity as they are read."""
 
     rates: Windows
+    """Windows in mm/h."""
     targets: int
+    """Number of target channels, those that are converted."""
 
     def read(self, split: str, epoch: int, index: int) -> Window:
         window = self.rates.read(split, epoch, index)
@@ -74,19 +84,25 @@ class _DBZWindows:
 
 
 class DBZPredictor:
-    """A predictor of rain rates, given and giving reflectivity.
+    """Predictor in dBZ, by one in mm/h: its input is converted to rain rates, its forecast to reflectivity.
 
     Args:
-        predictor: of mm/h.
+        predictor: predictor of rain rates, mm/h.
     """
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
     def forecast(self, past: PastFrames, horizon: int) -> Forecast:
-        """Predict frames in dBZ from frames in dBZ, see `Predictor`; below 0 dBZ there is no rain."""
+        """Predict frames in dBZ from frames in dBZ; 0 dBZ and less is no rain.
+
+        Raises:
+            InputError: frames that do not fit the predictor, or too few of them.
+            UsageError: a horizon below 1.
+        """
         rates, others = past.frames.split([past.spec.targets, past.frames.shape[2] - past.spec.targets], 2)
         rates = torch.cat([_SCALE.denormalize(rates / _SCALE.high), others], 2)
         in_rates = replace(past, frames=rates, spec=past.spec.model_copy(update={"units": RATE_UNITS}))
-        found = self.predictor.forecast(in_rates, horizon)
-        return past.make_forecast(to_dbz(found.frames), found.provenance.model)
+        forecast = self.predictor.forecast(in_rates, horizon)
+        # made anew from `past`, so that context, units and the fingerprint of the input are those in dBZ
+        return past.make_forecast(to_dbz(forecast.frames), forecast.provenance.model)

@@ -1,4 +1,4 @@
-"""Forecasts of the same windows: scored, drawn, shown."""
+"""Evaluation suite: predictors on the windows of one data set, their scores, and pictures of single forecasts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from framecast.data import DataSet
 from framecast.evaluation.evaluate import evaluate
 from framecast.evaluation.scoreboard import AUTO, Scoreboard
 from framecast.forecast import Forecast
-from framecast.forecasting.memory_plan import ANY, MemoryLimits
+from framecast.forecasting.memory_plan import NO_LIMITS, MemoryLimits
 from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import SCALES, Metric
 from framecast.plotting import animation
@@ -22,76 +22,91 @@ from framecast.types import Window
 
 
 class EvaluationOptions(NamedTuple):
-    """What is to be scored; None means as the run, or the data, have it."""
+    """Options of an evaluation; None stands for the default of the run's recipe, else of the data."""
 
     split: str | None = None
+    """train, val, test, or all windows; by default all of a file that the training never saw, else test, or val."""
     metrics: Sequence[str] | None = None
+    """Names of metrics or of protocols; the default depends on the units."""
     thresholds: Sequence[float] | None = None
+    """Thresholds of events, raw units; the default depends on the units."""
     context: int | str | None = None
+    """J, frames of input, or a time as in 50min."""
     horizon: int | str | None = None
+    """K, lead times, or a time as in 90min."""
     limit: int | None = None
+    """Number of windows, at most; None for all."""
     batch_size: int = 8
+    """Sequences at a time."""
     baselines: Sequence[str] | None = None
-    """What stands beside; none beside a baseline, unless said."""
+    """Baselines to score with the model; by default the usual ones, and none where a baseline itself is evaluated."""
     scales: Sequence[int] = SCALES
-    """Of fss, pixels."""
+    """Neighbourhoods of the fractions skill score, pixels."""
     in_dbz: bool = False
-    """Whether rain rates are turned into reflectivity before anything is scored."""
+    """Whether rain rates are converted to reflectivity before they are scored."""
     block: int | str = AUTO
-    """Windows that are drawn together for intervals, see `Scoreboard`."""
+    """Windows that the bootstrap draws together, see `Scoreboard`."""
     seed: int = 0
-    """Of the intervals."""
+    """Seed of the bootstrap."""
     by_channel: bool = False
     """Whether each target is scored alone; targets of different units always are."""
     whole: bool = False
     """Whether whole frames are scored, also where training cut crops."""
-    room: MemoryLimits = ANY
-    """Tiles, where frames are larger than the network was trained on."""
+    room: MemoryLimits = NO_LIMITS
+    """Tiles, for frames larger than those of the training."""
 
 
 DEFAULT_OPTIONS = EvaluationOptions()
 
 
 class EvaluationSuite(NamedTuple):
-    """Forecasts of the same windows, before they are scored."""
+    """Predictors, the windows that they forecast, and the metrics that score them."""
 
     forecasts: dict[str, Predictor]
-    """The first is the one in question."""
+    """Predictors by name; the evaluated model first, then baselines."""
     dataset: DataSet
     split: str
-    """Where the windows are in the data set."""
-    asked: str
-    """What the split is called: its name, or all."""
+    """Split of the data set that holds the windows."""
+    split_name: str
+    """Name of the split for the user: `split`, or all."""
     metrics: list[Metric]
-    question: EvaluationOptions
+    options: EvaluationOptions
     device: str
+    """Device of the metrics."""
 
     def score(self, *, quiet: bool = False) -> Scoreboard:
-        """Score all forecasts."""
-        total = min(self.dataset.count(self.split), self.question.limit or self.dataset.count(self.split))
+        """Score all predictors; show progress unless quiet."""
+        options, available = self.options, self.dataset.count(self.split)
+        total = min(available, options.limit or available)
         scores = {}
         with show_progress("scoring", total * len(self.forecasts), quiet=quiet) as show:
-            for number, (name, forecast) in enumerate(self.forecasts.items()):
+            for number, (name, predictor) in enumerate(self.forecasts.items()):
                 scores[name] = evaluate(
-                    forecast,
+                    predictor,
                     self.dataset,
                     self.split,
                     self.metrics,
                     context=self.dataset.context,
                     horizon=self.dataset.horizon,
-                    batch_size=self.question.batch_size,
-                    limit=self.question.limit,
+                    batch_size=options.batch_size,
+                    limit=options.limit,
                     device=self.device,
                     progress=lambda done, before=number * total: show.update(before + done),  # type: ignore[misc]
                     keep=True,
                 )
-        question = self.question
-        return Scoreboard(
-            scores, self.dataset, self.asked, self.dataset.context, self.dataset.horizon, question.block, question.seed
-        )
+        context, horizon = self.dataset.context, self.dataset.horizon
+        return Scoreboard(scores, self.dataset, self.split_name, context, horizon, options.block, options.seed)
 
     def window(self, name: str, index: int) -> tuple[Window, Forecast]:
-        """One window, its targets in raw units, and a forecast of it."""
+        """Read a window and forecast it.
+
+        Args:
+            name: name of the predictor.
+            index: index of the window in the split.
+
+        Returns:
+            the window, targets only, raw units, without its mask; and the forecast.
+        """
         spec, context = self.dataset.spec, self.dataset.context
         window = self.dataset.window(self.split, 0, index)
         times, valid = window.times(spec.step_minutes), window.valid
@@ -107,7 +122,7 @@ class EvaluationSuite(NamedTuple):
         return window._replace(frames=window.frames[:, : spec.targets], valid=None), forecast
 
     def write(self, board: Scoreboard, folder: Path) -> None:
-        """Write scores.json and pictures; the first window of the first forecast is drawn."""
+        """Write scores.json and scores.png, and a strip and a film of the first predictor's forecast of window 0."""
         board.write(folder / "scores.json")
         board.draw(folder / "scores.png")
         window, forecast = self.window(next(iter(self.forecasts)), 0)

@@ -1,1 +1,1 @@
-"""Predictors: networks in raw units and baselines; model folders on disk."""
+"""Forecasting: the Predictor protocol, networks and baselines behind it, memory plans, and models on disk."""

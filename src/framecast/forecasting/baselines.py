@@ -1,4 +1,4 @@
-"""Baselines, what a forecast must beat: persistence, mean, blank, the day before, extrapolation of the motion."""
+"""Baselines, which a model has to beat: persistence, mean, blank, the day before, extrapolation of the motion."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ from torch import Tensor
 from framecast.errors import InputError, UsageError
 from framecast.forecast import ModelOrigin
 from framecast.forecasting.predictor import TensorPredictor
-from framecast.forecasting.validation import Values, as_tensor
+from framecast.forecasting.validation import Values, as_tensor, check_horizon
 from framecast.types import Frames, FrameSpec, Valid
 
-DAY = 24 * 60
-"""Minutes."""
-TRACKED = 4
-"""Frames, the last ones, from which `extrapolation` takes the motion."""
+DAY_MINUTES = 24 * 60
+TRACKED_FRAMES = 4
+"""Number of the last frames from which `Extrapolation` estimates the motion."""
 USUAL_CONTEXT = 10
-"""Frames that a baseline is given of a file, unless it is said how many; as many as a recipe has by default."""
+"""Frames of input from a file, where the user names no number: the default context of a recipe."""
 
 Array = NDArray[np.float64]
 
 
 class Baseline(TensorPredictor):
-    """A forecast without a network.
+    """Predictor without a network, from the targets alone.
 
     Args:
-        spec: the frames, of which it sees the targets; `spec.low` stands for what is missing.
+        spec: channels, step and value range of the frames; missing pixels count as `spec.low`.
     """
 
     context: int | None = USUAL_CONTEXT
@@ -51,8 +50,8 @@ class Baseline(TensorPredictor):
         Args:
             frames: (B, J, C, H, W), raw units, any real dtype.
             horizon: K, how many frames to predict; any number.
-            valid: (B, J, C, H, W), False where a pixel is missing; without it none is.
-            covariates: not looked at.
+            valid: (B, J, C, H, W), False where a pixel is missing; None where none is.
+            covariates: ignored.
 
         Returns:
             (B, K, targets, H, W), raw units; an array if an array was given.
@@ -61,36 +60,36 @@ class Baseline(TensorPredictor):
             InputError: frames of another shape, or too few of them.
             UsageError: a horizon below 1.
         """
-        if horizon < 1:
-            raise UsageError("horizon", got=horizon, expected="at least 1")
+        check_horizon(horizon)
         if isinstance(frames, np.ndarray):
             return torch.as_tensor(self.predict(as_tensor(frames), horizon, valid)).cpu().numpy()
         if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] != self.spec.channels:
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
             raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected=expected)
         frames = frames if frames.is_floating_point() else frames.float()
-        cut = self.spec.targets
-        return self.future(frames[:, :, :cut], horizon, None if valid is None else torch.as_tensor(valid)[:, :, :cut])
+        targets = self.spec.targets
+        mask = None if valid is None else torch.as_tensor(valid)[:, :, :targets]
+        return self.predict_targets(frames[:, :, :targets], horizon, mask)
 
     @abstractmethod
-    def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
-        """The predicted frames, (B, K, C, H, W)."""
+    def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
+        """Predict (B, K, targets, H, W) from targets (B, J, targets, H, W), raw units, and their mask."""
 
 
-class _Still(Baseline):
-    """One frame for all lead times."""
+class _Constant(Baseline):
+    """Baseline that forecasts one frame for all lead times."""
 
-    def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
-        """The same frame at all lead times."""
-        return self.frame(frames, valid)[:, None].expand(-1, horizon, -1, -1, -1)
+    def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
+        """Repeat the frame at every lead time; without a copy."""
+        return self.make_frame(frames, valid)[:, None].expand(-1, horizon, -1, -1, -1)
 
     @abstractmethod
-    def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """That frame, (B, C, H, W)."""
+    def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
+        """Make the frame that is forecast, (B, targets, H, W), from the context (B, J, targets, H, W) and its mask."""
 
 
-class Persistence(_Still):
-    """The last frame stays.
+class Persistence(_Constant):
+    """Forecast of no change: the last frame at every lead time.
 
     Example:
         >>> import framecast, numpy as np
@@ -100,13 +99,13 @@ class Persistence(_Still):
         array([3., 3., 3.])
     """
 
-    def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """The last frame; `spec.low` where it is missing."""
+    def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
+        """Take the last frame; `spec.low` where it is missing."""
         return frames[:, -1] if valid is None else torch.where(valid[:, -1], frames[:, -1], self.spec.low)
 
 
-class Mean(_Still):
-    """The mean of all given frames stays.
+class Mean(_Constant):
+    """Mean of the context, pixel by pixel, at every lead time.
 
     Example:
         >>> import framecast, numpy as np
@@ -116,14 +115,14 @@ class Mean(_Still):
         array([2., 2., 2.])
     """
 
-    def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """The mean over time of values cut to the value range; missing pixels count as `spec.low`, for rain none."""
+    def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
+        """Average the context over time, clipped to the value range; missing pixels count as `spec.low`."""
         frames = frames if valid is None else torch.where(valid, frames, self.spec.low)
         return frames.clamp(self.spec.low, self.spec.high).mean(1)
 
 
-class Blank(_Still):
-    """Nothing: the low end of the value range everywhere.
+class Blank(_Constant):
+    """Forecast of nothing (no rain, an empty picture): the low end of the value range everywhere.
 
     Example:
         >>> import framecast, numpy as np
@@ -133,13 +132,13 @@ class Blank(_Still):
         array([0., 0., 0.])
     """
 
-    def frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """All `spec.low`."""
+    def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
+        """Fill a frame with `spec.low`."""
         return torch.full_like(frames[:, -1], self.spec.low)
 
 
 class Diurnal(Baseline):
-    """The day before repeats itself, hour by hour: what a forecast of temperature must beat.
+    """Repetition of the last day at the same time of day, the baseline for quantities with a daily cycle.
 
     Raises:
         UsageError: the time step is unknown, or does not divide a day.
@@ -155,40 +154,39 @@ class Diurnal(Baseline):
     def __init__(self, spec: FrameSpec) -> None:
         super().__init__(spec)
         step = spec.step_minutes
-        if step is None or DAY % step:
+        if step is None or DAY_MINUTES % step:
             got = "an unknown time step" if step is None else f"a time step of {step:g} minutes"
             fix = "name it with --step-minutes, or leave this baseline out"
             raise UsageError("baseline diurnal", got=got, expected="one that divides a day", fix=fix)
-        self._day = round(DAY / step)
+        self._day = round(DAY_MINUTES / step)  # frames in a day
         self.context = max(USUAL_CONTEXT, self._day)
 
-    def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
-        """The frames of the last day given, again and again; `spec.low` where one is missing.
+    def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
+        """Repeat the last day of the context; `spec.low` where a pixel is missing.
 
         Raises:
-            InputError: less than a day is given.
+            InputError: a context of less than a day.
         """
         if frames.shape[1] < self._day:
             got, fix = f"{frames.shape[1]} frames", "give more context, or leave this baseline out"
             raise InputError("baseline diurnal", got=got, expected=f"{self._day} or more, a day", fix=fix)
-        seen = frames if valid is None else torch.where(valid, frames, self.spec.low)
-        hours = torch.arange(horizon, device=frames.device) % self._day
-        return seen[:, -self._day :][:, hours]
+        filled = frames if valid is None else torch.where(valid, frames, self.spec.low)
+        time_of_day = torch.arange(horizon, device=frames.device) % self._day
+        return filled[:, -self._day :][:, time_of_day]
 
 
 @final
 class Extrapolation(Baseline):
-    """The last frame moves on: Lucas-Kanade motion and semi-Lagrangian advection.
+    """Advection of the last frame: Lucas-Kanade motion and semi-Lagrangian extrapolation.
 
-    The motion is that of the last four frames, at most, cut to the value range; where nothing can be tracked, none.
-    Channels move together, by the motion of their mean. Missing pixels are not tracked, and move as `spec.low`. What
-    comes in over the border of the frame is unknown: there stands the pixel's mean over the given frames, as `Mean` has
-    it.
+    The motion is estimated from the last four frames, at most, clipped to the value range; it is zero where nothing can
+    be tracked. Channels move together, by the motion of their mean. Missing pixels are not tracked, and move as
+    `spec.low`. Pixels reached from beyond the border of the frame are unknown: they get the forecast of `Mean`.
 
     Needs pysteps and OpenCV, the extra `radar`. Runs on the CPU.
 
     Raises:
-        UsageError: if they are not installed.
+        UsageError: pysteps or OpenCV is not installed.
 
     Source: Germann, Zawadzki 2002, Monthly Weather Review 130; pysteps (Pulkkinen et al. 2019, Geosci. Model Dev. 12).
 
@@ -205,42 +203,45 @@ class Extrapolation(Baseline):
 
     def __init__(self, spec: FrameSpec) -> None:
         super().__init__(spec)
-        self._advection = _advection()
+        self._advection = _import_advection()
 
-    def future(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
-        """Move the last frame of each sequence on.
+    def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
+        """Move the last frame of each sequence along its motion.
 
         Raises:
-            InputError: a single frame, which shows no motion.
+            InputError: a context of a single frame, which shows no motion.
         """
         if frames.shape[1] < 2:
             fix = "give more context, or leave this baseline out"
             raise InputError("baseline extrapolation", got="1 frame", expected="2 or more, to see motion", fix=fix)
-        mean = Mean(self.spec).frame(frames, valid).cpu().double().numpy()
+        mean = Mean(self.spec).make_frame(frames, valid).cpu().double().numpy()
         values = frames.cpu().double().clamp(self.spec.low, self.spec.high)
         tracked = values if valid is None else torch.where(valid.cpu(), values, torch.nan)
-        moved = np.stack([self._moved(one, horizon) for one in tracked.numpy()])
+        moved = np.stack([self._advect(sequence, horizon) for sequence in tracked.numpy()])
         filled = np.where(np.isnan(moved), mean[:, None], moved)
         return torch.from_numpy(filled).to(frames.dtype).to(frames.device)
 
-    def _moved(self, frames: Array, horizon: int) -> Array:
-        """One sequence (J, C, H, W), NaN where missing, to (K, C, H, W), NaN where unknown."""
+    def _advect(self, frames: Array, horizon: int) -> Array:
+        """Extrapolate one sequence (J, C, H, W), NaN where missing, to (K, C, H, W), NaN where unknown."""
         low = self.spec.low
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # where little can be tracked, that outliers cannot be told from it
-            motion = self._advection.motion(_trackable(frames[-TRACKED:], low))
+            warnings.simplefilter("ignore")  # where few features are tracked, that outliers cannot be found among them
+            motion = self._advection.estimate_motion(_average_channels(frames[-TRACKED_FRAMES:], low))
         last = np.where(np.isnan(frames[-1]), low, frames[-1])
         return np.stack([self._advection.extrapolate(channel, motion, horizon) for channel in last], axis=1)
 
 
 class _Advection(NamedTuple):
-    motion: Callable[[Array], Array]
+    """Functions of pysteps."""
+
+    estimate_motion: Callable[[Array], Array]
     """(T, H, W) to (2, H, W), pixels per frame in x and y."""
     extrapolate: Callable[..., Array]
+    """(H, W), motion, K to (K, H, W), NaN where unknown."""
 
 
-def _advection() -> _Advection:
-    """Those of pysteps, which is slow to import and prints where its configuration lies."""
+def _import_advection() -> _Advection:
+    """Import pysteps; late, as it is slow to import, and quietly, as it prints where its configuration lies."""
     try:
         with redirect_stdout(io.StringIO()):
             importlib.import_module("cv2")
@@ -252,13 +253,13 @@ def _advection() -> _Advection:
     return _Advection(motion.dense_lucaskanade, advection.extrapolate)
 
 
-def _trackable(frames: Array, low: float) -> Array:
-    """Mean over channels, (T, H, W), NaN where all are missing; a frame that is missing as a whole is all `low`."""
-    seen = np.isfinite(frames)
-    count = seen.sum(1)
-    mean = np.where(seen, frames, 0).sum(1) / np.maximum(count, 1)
-    nothing = count.sum((1, 2), keepdims=True) == 0
-    return np.where(count > 0, mean, np.where(nothing, low, np.nan))
+def _average_channels(frames: Array, low: float) -> Array:
+    """Average channels, (T, C, H, W) to (T, H, W); NaN where all are missing, but `low` in a frame without any value."""
+    observed = np.isfinite(frames)
+    count = observed.sum(1)
+    mean = np.where(observed, frames, 0).sum(1) / np.maximum(count, 1)
+    is_empty = count.sum((1, 2), keepdims=True) == 0
+    return np.where(count > 0, mean, np.where(is_empty, low, np.nan))
 
 
 BASELINES: dict[str, type[Baseline]] = {
@@ -269,4 +270,4 @@ BASELINES: dict[str, type[Baseline]] = {
     "extrapolation": Extrapolation,
 }
 USUAL = ("persistence", "mean", "blank")
-"""Those that need nothing installed, and stand beside a model where nothing else is asked for."""
+"""Baselines that every evaluation has by default; they need no further package."""

@@ -1,4 +1,4 @@
-"""The way of frames from raw units to what a network takes, and of what it gives back to raw units."""
+"""Frame codec: raw frames to the patches that a network takes, and its patches back to raw frames."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from framecast.transforms.patches import pad, patchify, unpatchify
 from framecast.types import FrameSpec
 
 UNIT = (0.0, 1.0)
+"""Range to which a normalizer maps the value range."""
 
 
-class GivenInput(NamedTuple):
-    """What a network gets of a stream's newest frame."""
+class EncodedFrame(NamedTuple):
+    """Newest frame of a stream as a network takes it."""
 
     patches: Tensor
     """(B, 1, P*P*C, H', W'), network units."""
     extra: Tensor | None
-    """(B, steps, P*P*E, H', W'), beside it and its own frames."""
+    """(B, steps, P*P*E, H', W'), covariates and mask of the steps from this frame on; None without any."""
     observed: Observed | None
-    """What was observed up to it."""
+    """Observations of the stream up to this frame; None where neither fill nor mask need them."""
 
 
 class FrameCodec(nn.Module):
-    """Encodes raw frames for a network, in patches, and decodes its own.
+    """Module that encodes raw frames as patches in network units, and decodes the network's patches.
 
     Args:
-        spec: what a frame is.
+        spec: channels, size, units and value range of the frames.
         normalizer: raw units to network units.
-        patch: P, pixels; sizes that it and the stride of the network do not divide are padded and cropped.
-        fill: what the network sees at missing pixels.
+        patch: P, pixels; sizes that P and the stride of the network do not divide are padded and cropped.
+        fill: value that stands for missing pixels.
         mask_channel: whether the network gets one more channel, 1 where all channels were observed.
-        value_range: what the network can answer, network units; None for any.
+        value_range: range of the network's output, as of its last activation, network units; None for any.
 
     Raises:
         UsageError: a value range for a normalizer that has none.
@@ -68,22 +69,31 @@ class FrameCodec(nn.Module):
 
     @property
     def extra_channels(self) -> int:
-        """How many of a frame the network is given beside its own: covariates and the mask."""
+        """Number of input channels that are not forecast: covariates and the mask."""
         return len(self.spec.covariates) + self.mask_channel
 
     def cells(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of the map of a frame of so many pixels, multiples of the network's stride."""
+        """Count the rows and columns of the map, in patches, of a frame in pixels: multiples of the network's stride."""
         edge = self.patch * self.network.stride
         return -(-height // edge) * self.network.stride, -(-width // edge) * self.network.stride
 
     def encode(self, frames: Tensor, valid: Tensor | None = None, before: Observed | None = None) -> Tensor:
-        """Raw frames (B, T, C, H, W) to patches in network units (B, T, P*P*C, H', W')."""
-        frames, valid = self._here(frames, valid)
+        """Encode raw frames as patches.
+
+        Args:
+            frames: (B, T, C, H, W), raw units, any device and dtype.
+            valid: (B, T, C, H, W), False where missing; None where nothing is.
+            before: observations before these frames, for the fill "last".
+
+        Returns:
+            (B, T, P*P*C, H', W'), network units, on the device and in the dtype of the weights.
+        """
+        frames, valid = self._to_weights(frames, valid)
         if valid is not None:
             frames = fill_missing(frames, valid, self.fill, channel_lows(frames, self.spec), before)
-        return self._patchified(self.normalize(frames))
+        return self._patchify(self.normalize(frames))
 
-    def _patchified(self, frames: Tensor) -> Tensor:
+    def _patchify(self, frames: Tensor) -> Tensor:
         return patchify(pad(frames, self.patch * self.network.stride), self.patch)
 
     def extra(
@@ -95,16 +105,19 @@ class FrameCodec(nn.Module):
         before: Observed | None = None,
         known: Tensor | None = None,
     ) -> Tensor | None:
-        """What the network is given beside its own frames, (B, steps, P*P*E, H', W'); None if it takes nothing.
+        """Encode the input channels that are not forecast: covariates and the mask.
 
         Args:
-            frames: (B, T, C, H, W).
+            frames: (B, T, C, H, W), raw units.
             valid: (B, T, C, H, W), False where missing; None where nothing is.
-            steps: of the rollout.
-            covariates: (B, steps, E, H, W), of the frames that are predicted, raw units, NaN where missing: the network
-                sees the low end of their range there.
-            before: what was observed before these frames.
-            known: (B, steps), which steps are fed true frames; by default while frames last.
+            steps: number of steps of the rollout.
+            covariates: (B, steps, E, H, W), of the frames that the steps predict, raw units, NaN where missing: the
+                network sees the low end of their range there.
+            before: observations before these frames.
+            known: (B, steps), True for steps that are fed true frames; by default while frames last.
+
+        Returns:
+            (B, steps, P*P*E, H', W'), network units; None for a network without such channels.
         """
         parts, weight = [], next(self.network.parameters())
         if covariates is not None:
@@ -116,38 +129,56 @@ class FrameCodec(nn.Module):
                 known = (torch.arange(steps) < frames.shape[1]).expand(len(frames), steps)
             mask = mask_channel(to_device(valid, weight.device), to_device(known, weight.device), before)
             parts.append(mask.to(weight.dtype))
-        return self._patchified(torch.cat(parts, 2)) if parts else None
+        return self._patchify(torch.cat(parts, 2)) if parts else None
 
     def normalize(self, frames: Tensor) -> Tensor:
-        """Raw frames (B, T, C, H, W) to network units: targets by the normalizer, the others from their own range."""
-        cut = self.spec.targets
-        if cut == self.spec.channels:
+        """Convert raw frames (B, T, C, H, W) to network units: targets by the normalizer, others by each one's range."""
+        count = self.spec.targets
+        if count == self.spec.channels:
             units = self.normalizer.normalize(frames)
         else:
-            targets = self.normalizer.normalize(frames[:, :, :cut])
-            units = torch.cat([targets, to_unit(frames[:, :, cut:], self.spec.past)], 2)
+            targets = self.normalizer.normalize(frames[:, :, :count])
+            units = torch.cat([targets, to_unit(frames[:, :, count:], self.spec.past)], 2)
         low, high = self.value_range
+        # skipped for [0, 1], as the arithmetic would round
         return units if (low, high) == UNIT else low + (high - low) * units
 
     def decode(self, patches: Tensor, size: tuple[int, int]) -> Tensor:
-        """Patches in network units to raw frames of the targets (B, T, targets, *size), of members (B, M, T, ...)."""
+        """Decode patches to raw frames of the targets.
+
+        Args:
+            patches: (B, T, P*P*C, H', W'), or of members (B, M, T, P*P*C, H', W'), network units.
+            size: (H, W), pixels; padding beyond it is cropped.
+
+        Returns:
+            (B, T, targets, H, W), or of members (B, M, T, targets, H, W), raw units.
+        """
         if patches.ndim == 6:
             return self.decode(patches.flatten(0, 1), size).unflatten(0, patches.shape[:2])
         frames = unpatchify(patches, self.patch)[:, :, : self.spec.targets, : size[0], : size[1]]
         low, high = self.value_range
         return self.normalizer.denormalize(frames if (low, high) == UNIT else (frames - low) / (high - low))
 
-    def _here(self, frames: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """In the place and the dtype of the weights."""
-        weight = next(self.network.parameters())
-        return to_device(frames, weight.device).to(weight.dtype), None if valid is None else to_device(
-            valid, weight.device
-        )
+    def decode_members(
+        self, patches: Tensor, size: tuple[int, int], noise: Tensor | None, members: int | None
+    ) -> Tensor:
+        """Decode patches; a network with noise whose `members` were not given has one, whose axis is dropped."""
+        frames = self.decode(patches, size)
+        return frames[:, 0] if noise is not None and members is None else frames
 
-    def observed(self, frames: Tensor, valid: Tensor | None, before: Observed | None) -> Observed | None:
-        """What was observed up to these frames, see `encode`; None where neither fill nor mask ask for it."""
+    def _to_weights(self, frames: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Move frames and mask to the device of the weights, frames to their dtype too."""
+        weight = next(self.network.parameters())
+        mask = None if valid is None else to_device(valid, weight.device)
+        return to_device(frames, weight.device).to(weight.dtype), mask
+
+    def track_observed(self, frames: Tensor, valid: Tensor | None, before: Observed | None) -> Observed | None:
+        """Update the observations of a stream by frames (B, T, C, H, W), raw units, and their mask.
+
+        None where neither fill nor mask need them.
+        """
         if self.fill != "last" and not self.mask_channel:
             return None
-        frames, mask = self._here(frames, valid)
+        frames, mask = self._to_weights(frames, valid)
         mask = torch.ones_like(frames, dtype=torch.bool) if mask is None else mask
         return update_observed(frames, mask, channel_lows(frames, self.spec), before)

@@ -1,4 +1,4 @@
-"""Frames of any size within a limit of memory: as a whole where that fits, else in the largest tiles that fit."""
+"""Memory plan of a forecast: the whole map where it fits into the limit, else the largest tiles that fit."""
 
 from __future__ import annotations
 
@@ -18,83 +18,83 @@ from framecast.nn.tiled_network import BLENDED, TileLayout, cover_with_tiles, me
 from framecast.types import FrameSpec
 
 SHARE = 0.8
-"""Of the free memory that a forecast may take where no limit is given."""
+"""Share of the free memory that a forecast may take where no limit is given."""
 HEAP = 1.5
-"""Memory taken from the system, over the bytes of the tensors alive: holes between blocks, copies inside libraries; as
-measured, see docs/tiles.md."""
+"""Memory taken from the system per byte of tensors alive: holes between blocks, copies inside libraries; measured, see
+docs/tiles.md."""
 SPARE = 32 * 2**20
 """Bytes that a process takes once: scratch of the kernels, code that was not in memory before."""
 READING = 24
 """Bytes that a value takes while it is read: as stored, in double precision, and its mask."""
 SAMPLE = 16
-"""Rows and columns of the map on which the need of a step is counted."""
+"""Rows and columns of the map on which the memory of a step is measured."""
 
 
 class MemoryLimits(NamedTuple):
-    """What a user said about memory and tiles; None leaves the choice to framecast."""
+    """The user's limits of memory and tiles; None leaves the choice to `plan_memory`."""
 
     memory: int | None = None
-    """The most that the process may hold, bytes; on a GPU, its tensors. By default most of what is free."""
+    """Bytes that the process may hold, on a GPU its tensors; by default the share `SHARE` of what is free."""
     tile: int | None = None
-    """Edge of a tile, pixels; 0 for none."""
+    """Edge of a tile, pixels; 0 for no tiles."""
     overlap: int | None = None
-    """Pixels that neighbours share."""
+    """Rows and columns that neighbouring tiles share, pixels."""
 
 
-ANY = MemoryLimits()
+NO_LIMITS = MemoryLimits()
 
 
 class StepMemory(NamedTuple):
-    """Of one sequence, bytes."""
+    """Memory of one time step, bytes per map cell and sequence."""
 
     state: float
-    """Of a cell of the map."""
+    """State that passes from step to step."""
     step: float
-    """That a step holds at most beside the state it began from, for a cell."""
+    """Peak within a step, without the state from which it began."""
 
 
 class FrameMemory(NamedTuple):
-    """What frames take where the network computes, bytes."""
+    """Memory of the frames on the device of the network, bytes."""
 
-    all: int
-    """As long as the forecast lasts."""
-    each: int
-    """For each sequence of a batch."""
+    total: int
+    """Frames of all sequences, for the whole forecast."""
+    per_sequence: int
+    """Work on one sequence of a batch."""
 
 
 class PeakMemory(NamedTuple):
-    """What ways to compute would take at their peak, bytes."""
+    """Estimate of the process's peak memory, bytes, for each way to compute a batch."""
 
     held: int
-    """By the process already."""
+    """Bytes that the process holds already."""
     frames: FrameMemory
     need: StepMemory
     area: int
     """Cells of the map."""
 
-    def _sum(self, batch: int, tensors: float) -> int:
-        return int(self.held + SPARE + self.frames.all + batch * (self.frames.each + HEAP * tensors))
+    def _add_up(self, batch: int, tensors: float) -> int:
+        return int(self.held + SPARE + self.frames.total + batch * (self.frames.per_sequence + HEAP * tensors))
 
-    def whole(self, batch: int) -> int:
-        """The map at once."""
-        return self._sum(batch, self.area * (self.need.state + self.need.step))
+    def estimate_whole(self, batch: int) -> int:
+        """Estimate the peak of computing the whole map at once."""
+        return self._add_up(batch, self.area * (self.need.state + self.need.step))
 
-    def tiled(self, batch: int, inside: int, *, on_disk: bool) -> int:
-        """In tiles of `inside` cells; the old and the new state of the map beside them, unless on disk."""
+    def estimate_tiled(self, batch: int, tile_area: int, *, on_disk: bool) -> int:
+        """Estimate the peak with tiles of so many cells; old and new state of the whole map count unless on disk."""
         state = 0 if on_disk else 2 * self.area * self.need.state
-        return self._sum(batch, state + inside * (self.need.state + self.need.step))
+        return self._add_up(batch, state + tile_area * (self.need.state + self.need.step))
 
-    def largest(self, batch: int, limit: int, *, on_disk: bool) -> int:
-        """Edge of the largest tile within a limit, cells; 0 for none."""
-        left = limit - self.tiled(batch, 0, on_disk=on_disk)
+    def find_largest_edge(self, batch: int, limit: int, *, on_disk: bool) -> int:
+        """Find the edge of the largest square tile within a limit, cells; 0 for none."""
+        left = limit - self.estimate_tiled(batch, 0, on_disk=on_disk)
         return int(max(left / (batch * HEAP * (self.need.state + self.need.step)), 0) ** 0.5)
 
 
 class MemoryPlan(NamedTuple):
-    """How a forecast is computed."""
+    """Way to compute a forecast on a map of `cells` (rows, columns): tiles, batch size, memory and its limit, bytes."""
 
     layout: TileLayout | None
-    """None for the whole map at once."""
+    """Tiles; None for the whole map at once."""
     batch_size: int
     cells: tuple[int, int]
     patch: int
@@ -102,20 +102,20 @@ class MemoryPlan(NamedTuple):
     """Estimated peak of the process, bytes."""
     limit: int
     idle_overlap: bool = False
-    """Whether an overlap was asked for that no tile has."""
+    """Whether the user gave an overlap, and there are no tiles."""
 
-    def of(self, forecaster: Forecaster) -> Forecaster:
-        """The forecaster that computes so."""
+    def apply(self, forecaster: Forecaster) -> Forecaster:
+        """Make the forecaster compute by this plan."""
         return forecaster if self.layout is None else forecaster.tiled(self.layout)
 
     @property
     def tiles(self) -> int:
-        """How many."""
+        """Number of tiles; 1 for the whole map."""
         layout = self.layout
         return 1 if layout is None else len(cover_with_tiles(self.cells, layout.tile, layout.overlap, layout.margin))
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, in pixels."""
+        """Plan as plain values; lengths in pixels."""
         layout = self.layout
         return {
             "tiles": self.tiles,
@@ -128,7 +128,7 @@ class MemoryPlan(NamedTuple):
         }
 
     def __str__(self) -> str:
-        """One line."""
+        """Plan as one line for the user."""
         memory = f"about {format_bytes(self.need)} of memory, limit {format_bytes(self.limit)}"
         if self.layout is None:
             idle = ", so that --overlap has no meaning" if self.idle_overlap else ""
@@ -141,91 +141,97 @@ class MemoryPlan(NamedTuple):
 
 
 def plan_memory(
-    forecaster: Forecaster, size: tuple[int, int], *, batch_size: int, frames: FrameMemory, room: MemoryLimits = ANY
+    forecaster: Forecaster,
+    size: tuple[int, int],
+    *,
+    batch_size: int,
+    frames: FrameMemory,
+    room: MemoryLimits = NO_LIMITS,
 ) -> MemoryPlan:
     """Choose how to compute: as a whole, else with fewer sequences at a time, else in tiles, else with the state on disk.
 
-    A network that sees all of its map, by layer norms say, is given tiles of the size that it was trained on, as it would
-    see other statistics on a larger map.
+    A network that sees all of its map, as by layer norms, gets tiles of the trained size: others change its statistics.
 
     Args:
-        forecaster: on its device.
+        forecaster: model on its device.
         size: (H, W) of a frame, pixels.
         batch_size: sequences at a time, at most.
-        frames: what the frames take.
-        room: what the user said.
+        frames: memory of the frames.
+        room: the user's limits.
 
     Raises:
-        UsageError: a tile or an overlap that cannot be, or too little memory.
+        UsageError: an impossible tile or overlap, or too little memory.
     """
     device = next(forecaster.parameters()).device
-    cut = choose_tiles(forecaster, size, room)
+    tiles = choose_tiles(forecaster, size, room)
     need, held = measure_step_memory(forecaster), held_bytes(device)
     limit = room.memory or int(held + SHARE * free_bytes(device))
-    budget = PeakMemory(held, frames, need, cut.cells[0] * cut.cells[1])
-    choices = list(_whole(batch_size, budget)) if cut.tile is None else []
-    choices += [] if room.tile == 0 else _tiled(batch_size, budget, limit, cut)
+    peak = PeakMemory(held, frames, need, tiles.cells[0] * tiles.cells[1])
+    batches = list_batch_sizes(batch_size) if tiles.tile is None else []
+    choices: list[Choice] = [(None, batch, peak.estimate_whole(batch)) for batch in batches]
+    choices += [] if room.tile == 0 else _list_tiled(batch_size, peak, limit, tiles)
     for layout, batch, total in choices:
+        # a user who refuses tiles and sets no limit gets the whole map, whatever memory is free
         if total <= limit or (room.tile == 0 and room.memory is None):
             idle = layout is None and room.overlap is not None
-            return MemoryPlan(layout, batch, cut.cells, forecaster.patch, total, limit, idle)
+            return MemoryPlan(layout, batch, tiles.cells, forecaster.patch, total, limit, idle)
     least = format_bytes(min(total for _, _, total in choices))
     fix = "allow more, give a smaller --tile or --overlap, or predict a part of the domain"
     kind = "of one size, " if forecaster.config.fixed_size else ""
-    fix = f"allow more: this network takes frames {kind}as a whole" if cut.is_fixed else fix
+    fix = f"allow more: this network takes frames {kind}as a whole" if tiles.is_fixed else fix
     raise UsageError("memory", got=f"a limit of {format_bytes(limit)}", expected=f"about {least} or more", fix=fix)
 
 
-def with_tiles(forecaster: Forecaster, size: tuple[int, int], room: MemoryLimits = ANY) -> Forecaster:
-    """The forecaster in tiles if they are asked for or the network needs them, whatever memory there is; see `plan`.
+def with_tiles(forecaster: Forecaster, size: tuple[int, int], room: MemoryLimits = NO_LIMITS) -> Forecaster:
+    """Make a forecaster compute in tiles if the user gives them or the network needs them; memory is not looked at.
 
     Raises:
-        UsageError: a tile or an overlap that cannot be; an overlap where there are no tiles.
+        UsageError: an impossible tile or overlap; an overlap without tiles.
     """
-    cut = choose_tiles(forecaster, size, room)
-    if cut.tile is not None:
-        return forecaster.tiled(cut.layout(0, on_disk=False))
+    tiles = choose_tiles(forecaster, size, room)
+    if tiles.tile is not None:
+        return forecaster.tiled(tiles.make_layout(0, on_disk=False))
     if room.overlap is not None:
-        raise _overlap_alone(room)
+        raise _make_overlap_error(room)
     return forecaster
 
 
 def choose_tiles(forecaster: Forecaster, size: tuple[int, int], room: MemoryLimits) -> TileChoice:
-    """Which tiles a user or the network asks for."""
+    """Choose the tiles that the user gives or the network needs."""
     cells, trained = forecaster.cells(*size), forecaster.cells(forecaster.spec.height, forecaster.spec.width)
     if room.tile == 0 and room.overlap is not None:
-        raise _overlap_alone(room)
+        raise _make_overlap_error(room)
     one_size = trained if forecaster.config.fixed_size else None
     network = forecaster.network
     if not (network.tileable and isinstance(network, Network)):
         if room.tile:
             raise UsageError("--tile", got=f"{room.tile} pixels", expected="0: this network is computed as a whole")
         return TileChoice(cells, None, None, None, is_fixed=True)
-    far = None if one_size else measure_reach(network, input_channels(forecaster))
+    reach = None if one_size else measure_reach(network, count_input_channels(forecaster))
     tile = None
-    if room.tile or (room.tile is None and far is None and (cells[0] > trained[0] or cells[1] > trained[1])):
+    if room.tile or (room.tile is None and reach is None and (cells[0] > trained[0] or cells[1] > trained[1])):
         tile = one_size or ((-(-room.tile // forecaster.patch),) * 2 if room.tile else trained)
-    return TileChoice(cells, tile, _overlap(room, forecaster.patch, far, tile), far, one_size is not None)
+    return TileChoice(cells, tile, _choose_overlap(room, forecaster.patch, reach, tile), reach, one_size is not None)
 
 
 class TileChoice(NamedTuple):
-    """What is known of the tiles before their memory is."""
+    """Tiles as far as user and network decide them; memory decides the rest. Lengths in cells; `reach` of a step."""
 
     cells: tuple[int, int]
-    """Of the map."""
+    """Rows and columns of the map."""
     tile: tuple[int, int] | None
-    """None for any."""
+    """Rows and columns of a tile; None where memory decides."""
     overlap: int | None
     """None for a quarter of a tile, whose size is not known yet."""
     reach: int | None
     is_fixed: bool
-    """Whether the network takes no other tiles: it knows one size, or has maps of several."""
+    """Whether the network takes no other tiles: it has one size, or maps of several."""
 
-    def layout(self, most: int, *, on_disk: bool) -> TileLayout:
-        """In tiles whose edges may be `most` cells; never so small that most of the work is done twice."""
-        overlap = max(most // 4, 1) if self.overlap is None else self.overlap
-        edge = max(2 * overlap, most, 1)
-        rows, columns = (_trimmed(length, edge, overlap) for length in self.cells)
+    def make_layout(self, max_edge: int, *, on_disk: bool) -> TileLayout:
+        """Make tiles of edges up to `max_edge`, but never so small that most of the work is done twice."""
+        overlap = max(max_edge // 4, 1) if self.overlap is None else self.overlap
+        edge = max(2 * overlap, max_edge, 1)
+        rows, columns = (_trim_edge(length, edge, overlap) for length in self.cells)
         return TileLayout(self.tile or (rows, columns), overlap, self.reach, on_disk)
 
 
@@ -233,88 +239,82 @@ Choice = tuple[TileLayout | None, int, int]
 """Layout, sequences at a time, and the estimated peak of the process, bytes."""
 
 
-def _whole(batch_size: int, budget: PeakMemory) -> Iterator[Choice]:
-    for batch in halvings(batch_size):
-        yield None, batch, budget.whole(batch)
-
-
-def _tiled(batch_size: int, budget: PeakMemory, limit: int, cut: TileChoice) -> Iterator[Choice]:
-    if cut.is_fixed and cut.tile is None:  # the map is as large as the only tile that there could be
+def _list_tiled(batch_size: int, peak: PeakMemory, limit: int, tiles: TileChoice) -> Iterator[Choice]:
+    if tiles.is_fixed and tiles.tile is None:  # the map is as large as the only tile that there could be
         return
-    for on_disk, batch in product((False, True), halvings(batch_size)):
-        layout = cut.layout(budget.largest(batch, limit, on_disk=on_disk), on_disk=on_disk)
-        inside = min(layout.tile[0], cut.cells[0]) * min(layout.tile[1], cut.cells[1])
-        yield layout, batch, budget.tiled(batch, inside, on_disk=on_disk)
+    for on_disk, batch in product((False, True), list_batch_sizes(batch_size)):
+        layout = tiles.make_layout(peak.find_largest_edge(batch, limit, on_disk=on_disk), on_disk=on_disk)
+        tile_area = min(layout.tile[0], tiles.cells[0]) * min(layout.tile[1], tiles.cells[1])
+        yield layout, batch, peak.estimate_tiled(batch, tile_area, on_disk=on_disk)
 
 
-def _trimmed(length: int, tile: int, overlap: int) -> int:
-    """The smallest tile of which no more are needed."""
+def _trim_edge(length: int, tile: int, overlap: int) -> int:
+    """Shrink the edge of a tile as far as no more tiles are needed to cover the length."""
     count = 1 if tile >= length else 1 + -(-(length - tile) // (tile - overlap))
     return -(-(length + (count - 1) * overlap) // count)
 
 
-def _overlap_alone(room: MemoryLimits) -> UsageError:
+def _make_overlap_error(room: MemoryLimits) -> UsageError:
     fix = "give --tile with it, or leave it out"
     return UsageError("--overlap", got=f"{room.overlap} pixels", expected="tiles, and there are none", fix=fix)
 
 
-def _overlap(room: MemoryLimits, patch: int, far: int | None, tile: tuple[int, int] | None) -> int | None:
-    """Cells; by default so many that tiles are exact, else a quarter of a tile, None while that is not known."""
+def _choose_overlap(room: MemoryLimits, patch: int, reach: int | None, tile: tuple[int, int] | None) -> int | None:
+    """Choose the overlap, cells: enough for exact tiles, else a quarter of a tile; None while its size is not known."""
     if room.overlap is not None:
         overlap = -(-room.overlap // patch)
-    elif far is None:
+    elif reach is None:
         return None if tile is None else min(tile) // 4
     else:
-        overlap = 2 * far + BLENDED if tile is None else min(2 * far + BLENDED, min(tile) // 2)
+        overlap = 2 * reach + BLENDED if tile is None else min(2 * reach + BLENDED, min(tile) // 2)
     if tile is not None and overlap >= min(tile):
         raise UsageError("--overlap", got=f"{room.overlap} pixels", expected=f"less than a tile, {patch * min(tile)}")
     return overlap
 
 
-def halvings(batch_size: int) -> list[int]:
-    """The batch size, half of it, and so on to 1."""
+def list_batch_sizes(batch_size: int) -> list[int]:
+    """List the batch size, half of it, and so on to 1."""
     return [batch_size >> times for times in range(batch_size.bit_length())]
 
 
 def measure_step_memory(forecaster: Forecaster) -> StepMemory:
-    """Count what a step needs, on a small map or the only one that fits; by taking one."""
+    """Measure the memory of a time step by taking one, on a small map or on the only one that the network takes."""
     network, spec, weight = forecaster.network, forecaster.spec, next(forecaster.parameters())
     size = (spec.height, spec.width) if forecaster.config.fixed_size else (SAMPLE * forecaster.patch,) * 2
     rows, columns = forecaster.cells(*size)
-    frame = weight.new_zeros(1, input_channels(forecaster), rows, columns)
+    frame = weight.new_zeros(1, count_input_channels(forecaster), rows, columns)
 
-    def move(state: Any) -> Advance:
-        moved = network.observe(frame, state)
-        return moved if moved.frame is not None else network.emit(None, moved.state)
+    def take_step(state: Any) -> Advance:
+        advance = network.observe(frame, state)
+        return advance if advance.frame is not None else network.emit(None, advance.state)
 
     with torch.inference_mode():
-        state = move(None).state
-        step = peak_tensor_bytes(lambda: move(state))
+        state = take_step(None).state
+        step = peak_tensor_bytes(lambda: take_step(state))
     area = rows * columns
     return StepMemory(sum(leaf.nbytes for leaf in tree_leaves(state)) / area, step / area)
 
 
 def measure_frame_memory(
-    forecaster: Forecaster, out: FrameSpec, sequences: int, context: int, horizon: int, at_once: int
+    forecaster: Forecaster, target_spec: FrameSpec, sequences: int, context: int, horizon: int, piece: int
 ) -> FrameMemory:
-    """Count what frames take: all targets in and out with their mask, and all contexts where there are covariates.
+    """Estimate the memory of the frames of a forecast, by counting values; 0 on a GPU, as frames stay on the host.
 
-    On a GPU nothing that counts there: they stay with the host.
-    For each sequence of a batch, what reading takes, so many frames at once, one frame in work, what was observed so
-    far, and covariates of all frames.
+    All `sequences` have `context` + `horizon` frames like `target_spec`; `piece` frames of each are read at a time.
     """
     if next(forecaster.parameters()).device.type != "cpu":
         return FrameMemory(0, 0)
-    pixels, covariates = out.height * out.width, len(forecaster.spec.covariates)
-    read = forecaster.spec.channels + covariates
-    kept = out.channels * (context + horizon) + (read * context if covariates else 0)
-    remembered = 64 if forecaster.mask_channel or forecaster.fill == "last" else 0
-    work = forecaster.spec.channels * (24 + remembered) + 16 * forecaster.extra_channels
+    pixels, covariates = target_spec.height * target_spec.width, len(forecaster.spec.covariates)
+    channels, targets = forecaster.spec.channels + covariates, target_spec.channels
+    # float32 of context and forecast, one byte of the mask; covariates need whole contexts before the first step
+    values = targets * (context + horizon) + (channels * context if covariates else 0)
+    observed = 64 if forecaster.mask_channel or forecaster.fill == "last" else 0
+    work = forecaster.spec.channels * (24 + observed) + 16 * forecaster.extra_channels
     work += 12 * covariates * (context + horizon)
-    reading = READING * read * (context if covariates else at_once)
-    return FrameMemory(pixels * sequences * (4 * kept + out.channels), pixels * (reading + work))
+    reading = READING * channels * (context if covariates else piece)
+    return FrameMemory(pixels * sequences * (4 * values + targets), pixels * (reading + work))
 
 
-def input_channels(forecaster: Forecaster) -> int:
-    """Of a patchified frame with all that enters the network beside it: covariates and the mask."""
+def count_input_channels(forecaster: Forecaster) -> int:
+    """Count the channels that enter the network: of a frame, its covariates and the mask, in patches."""
     return (forecaster.spec.channels + forecaster.extra_channels) * forecaster.patch**2

@@ -1,6 +1,6 @@
-"""The model that users load and share: weights in safetensors, everything else in JSON.
+"""Model folders, which users load and share: weights in safetensors, everything else in JSON.
 
-    model/model.json                 what it is, and which weights belong to it
+    model/model.json                      configuration, spec, normalizer, and the name and hash of the weights
     model/weights-1a2b3c4d.safetensors
 
 The JSON is written last and names the weights, so that the two never disagree.
@@ -28,20 +28,21 @@ from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec
 
 FORMAT = 1
-TRAINING = ("step", "source", "converted_from")
-"""What a ModelOrigin says of the entry "about"."""
+"""Version of model.json."""
+ORIGIN_KEYS = ("step", "source", "converted_from")
+"""Keys of the entry "about" that are fields of ModelOrigin."""
 
 
 def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, Any] | None = None) -> None:
-    """Write a Forecaster; an earlier one in the same folder is replaced as a whole.
+    """Write a Forecaster to a folder; a model that is in it is replaced as a whole.
 
     Args:
-        path: the model's folder: a new or empty one, or one that holds a model already.
-        forecaster: what to save.
-        about: where it comes from: step, scores, source.
+        path: a new or empty folder, or one that holds a model.
+        forecaster: the model.
+        about: facts about its training, plain values: step, scores, source.
 
     Raises:
-        UsageError: the folder holds something else.
+        UsageError: a folder that holds something else.
 
     Example:
         >>> import framecast
@@ -52,7 +53,7 @@ def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, A
         >>> framecast.save_forecaster("models/small", forecaster, {"trained_on": "nothing yet"})
     """
     folder = Path(path)
-    before = _weights_named(folder)
+    previous = _find_weights(folder)
     weights = {name: value.detach().cpu().contiguous() for name, value in forecaster.network.state_dict().items()}
     content = safetensors.torch.save(weights)
     final = folder / f"weights-{hashlib.sha256(content).hexdigest()[:8]}.safetensors"
@@ -71,12 +72,13 @@ def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, A
         "about": about or {},
     }
     files.write_text(folder / "model.json", json.dumps(json_safe(description), indent=2, allow_nan=False) + "\n")
-    if before not in (None, final.name):
-        (folder / str(before)).unlink(missing_ok=True)
+    if previous not in (None, final.name):
+        # only now: until model.json named the new weights, the old model was whole
+        (folder / str(previous)).unlink(missing_ok=True)
 
 
-def _weights_named(folder: Path) -> str | None:
-    """The weights of the model that is in a folder; None if it is empty or not there."""
+def _find_weights(folder: Path) -> str | None:
+    """Find the name of the weights of the model in a folder; None for a folder that is empty or does not exist."""
     if not folder.exists() or not any(folder.iterdir()):
         return None
     try:
@@ -84,7 +86,7 @@ def _weights_named(folder: Path) -> str | None:
     except (CheckpointError, KeyError) as error:
         fix = "choose another folder"
         raise UsageError(str(folder), got="a folder that holds something else than a model", fix=fix) from error
-    return name if Path(name).name == name else None
+    return name if Path(name).name == name else None  # a path elsewhere is not ours to delete
 
 
 def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecaster:
@@ -92,14 +94,14 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
 
     Args:
         path: a run's folder or a model's folder.
-        model: the class of a network that is not one of framecast's own. Names in files are looked up in the registry,
+        model: configuration class of a network that is not framecast's. Names in files are looked up in the registry,
             never imported.
 
     Returns:
         the Forecaster, in evaluation mode, on the CPU.
 
     Raises:
-        CheckpointError: nothing there, damaged, or of an unknown network.
+        CheckpointError: no model in the folder, a damaged one, or one of an unknown network.
 
     Example:
         >>> import framecast
@@ -114,13 +116,13 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
     folder = Path(path)
     if (folder / "model" / "model.json").is_file():
         folder = folder / "model"
-    about = describe(folder)
-    weights = folder / str(about.get("weights"))
+    description = describe(folder)
+    weights = folder / str(description.get("weights"))
     if weights.parent != folder or not weights.is_file():
         raise CheckpointError(str(weights), got="no such file", expected="the weights that model.json names")
-    if files.sha256(weights) != about.get("sha256"):
+    if files.sha256(weights) != description.get("sha256"):
         raise CheckpointError(str(weights), got="another sha256", expected="that of model.json", fix="copy it again")
-    forecaster = _built(about, folder, model)
+    forecaster = _build(description, folder, model)
     state = safetensors.torch.load_file(weights)
     expected = forecaster.network.state_dict()
     if state.keys() != expected.keys() or any(state[k].shape != expected[k].shape for k in expected):
@@ -133,13 +135,13 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """The content of model.json.
+    """Read model.json.
 
     Raises:
-        CheckpointError: it is not there or damaged.
+        CheckpointError: no such file, or a damaged one.
     """
     try:
-        about = json.loads((folder / "model.json").read_text())
+        description = json.loads((folder / "model.json").read_text())
     except OSError as error:
         fix = "train first, resume a run that was stopped before its first model, or give the folder of model.json"
         raise CheckpointError(
@@ -150,34 +152,36 @@ def describe(folder: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise CheckpointError(str(folder / "model.json"), got="damaged JSON", fix="copy it again") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise CheckpointError(str(folder / "model.json"), got="an unknown format", expected=f"format {FORMAT}")
-    return about
+    return description
 
 
-def _built(about: dict[str, Any], folder: Path, model: type[ModelConfig] | None) -> Forecaster:
-    name = about.get("model", {}).get("name")
+def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] | None) -> Forecaster:
+    """Build the Forecaster of a model.json, with fresh weights."""
+    name = description.get("model", {}).get("name")
     kind = model or MODELS.get(name)
     if kind is None:
         fix = "give its class: load(path, model=Class), or --model package.module:Class"
         raise CheckpointError(str(folder), got=f"network {name!r}", expected=f"one of {', '.join(MODELS)}", fix=fix)
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers as they are
             return Forecaster(
-                kind.model_validate(about["model"]),
-                FrameSpec.model_validate(about["spec"]),
-                TypeAdapter(Normalizer).validate_python(about["normalizer"]),
-                int(about["patch"]),
-                fill=about["fill"],
-                mask_channel=bool(about.get("mask_channel", False)),
-                context=about["context"],
-                origin=_origin(about),
+                kind.model_validate(description["model"]),
+                FrameSpec.model_validate(description["spec"]),
+                TypeAdapter(Normalizer).validate_python(description["normalizer"]),
+                int(description["patch"]),
+                fill=description["fill"],
+                mask_channel=bool(description.get("mask_channel", False)),
+                context=description["context"],
+                origin=_make_origin(description),
             )
     except (KeyError, ValidationError, FramecastError) as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(str(folder / "model.json"), got=f"a description that does not hold ({first})") from error
 
 
-def _origin(about: dict[str, Any]) -> ModelOrigin:
-    training = {name: str(about["about"][name]) for name in TRAINING if name in about.get("about", {})}
-    return ModelOrigin(str(about["model"].get("name", UNNAMED)), str(about.get("sha256", "")), **training)
+def _make_origin(description: dict[str, Any]) -> ModelOrigin:
+    about = description.get("about", {})
+    training = {name: str(about[name]) for name in ORIGIN_KEYS if name in about}
+    return ModelOrigin(str(description["model"].get("name", UNNAMED)), str(description.get("sha256", "")), **training)

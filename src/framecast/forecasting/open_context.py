@@ -1,4 +1,4 @@
-"""Open the frames that a forecast goes on from, without looking at the values of others."""
+"""Opening of a forecast's input: the last frames of each sequence, without a scan of the whole file."""
 
 from __future__ import annotations
 
@@ -14,19 +14,16 @@ from framecast.forecasting.predict import check_values
 def open_context(
     forecaster: Forecaster, config: DataConfig, stored: StoredArray | None = None, *, context: int | str | None = None
 ) -> FileSource:
-    """Open data for a forecast: values of the last frames of each sequence are looked at, of others none.
-
-    Frames of a calm hour can look like those of another scale. Where the last ones do not look like the model's, all are
-    looked at, and decide.
+    """Open data for a forecast, and scan only the last frames of each sequence for their value range.
 
     Args:
         forecaster: the model.
-        config: where the frames are.
-        stored: the array that they are in, where it has been opened already.
-        context: J, how many of the last frames are used, or how much time; by default as many as in training, or all.
+        config: file and reading options.
+        stored: array of the file, where it has been opened already.
+        context: J, number of the last frames to use, or their time as in 50min; by default that of the training, or all.
 
     Raises:
-        InputError: data that cannot be used, and why.
+        InputError: a file that cannot be read, or frames that do not fit the options.
         UsageError: a time that is no whole number of steps.
     """
     stored = stored or open_stored(config)
@@ -39,5 +36,6 @@ def open_context(
             check_values(forecaster.spec, source.spec)
             return source
         except InputError:
+            # a calm hour can look like data of another scale: the values of all frames decide
             pass
     return FileSource(config, stored)

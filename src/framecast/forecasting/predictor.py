@@ -1,4 +1,4 @@
-"""Predictor: the one protocol of all that forecasts, and what it is given."""
+"""Predictor protocol of networks, baselines, ensembles and exported models, and its input, PastFrames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from framecast.types import FrameSpec, Grid
 
 @dataclass(frozen=True, eq=False)
 class PastFrames:
-    """What is known when a forecast is made: B sequences of J frames, and what belongs to them.
+    """Input of a forecast: B sequences of J frames with their mask, times, covariates and grid.
 
     Example:
         >>> import framecast, numpy as np
@@ -34,15 +34,15 @@ class PastFrames:
     frames: Real[Tensor, "B J C H W"]
     """Raw units, any real dtype; any value where missing. The targets, then channels known in the past only."""
     spec: FrameSpec
-    """What the frames are."""
+    """Channels, size, units, value range and step."""
     valid: Bool[Tensor, "B J C H W"] | None = None
     """False where a pixel is missing; None where none is."""
     times: NDArray[Any] | None = None
     """(B, J), time of each frame, UTC; None where unknown."""
     covariates: Real[Tensor, "B S E H W"] | None = None
-    """Of the J frames and of those that are predicted, S = J + K, raw units, NaN where missing; None without any."""
+    """Covariates of the S = J + K frames of context and forecast, raw units, NaN where missing; None without any."""
     grid: Grid = field(default_factory=Grid)
-    """Where the pixels lie and what the channels are, where that is known."""
+    """Coordinates of the pixels and names of the channels, where known."""
 
     @classmethod
     def from_arrays(
@@ -55,13 +55,21 @@ class PastFrames:
         covariates: Values | None = None,
         grid: Grid | None = None,
     ) -> PastFrames:
-        """Take what NumPy or torch holds, in any order of bytes and axes; arguments as the fields.
+        """Make the input from arrays of NumPy, of any byte order and strides, or tensors.
+
+        Args:
+            frames: (B, J, C, H, W), raw units, any real dtype: the targets, then channels known in the past only.
+            spec: channels, size, units, value range and step.
+            valid: (B, J, C, H, W), False where a pixel is missing; None where none is.
+            times: (B, J), time of each frame, UTC; None where unknown.
+            covariates: (B, J + K, E, H, W), raw units, NaN where missing; None without any.
+            grid: coordinates of the pixels, where known.
 
         Raises:
             InputError: frames that are no real numbers.
         """
-        mask, beside = (None if part is None else as_tensor(part) for part in (valid, covariates))
-        return cls(as_tensor(frames), spec, mask, times, beside, grid or Grid())
+        mask, extra = (None if values is None else as_tensor(values) for values in (valid, covariates))
+        return cls(as_tensor(frames), spec, mask, times, extra, grid or Grid())
 
     @classmethod
     def from_windows(
@@ -73,27 +81,27 @@ class PastFrames:
         times: NDArray[Any] | None = None,
         grid: Grid | None = None,
     ) -> PastFrames:
-        """Take the first frames of windows, and the covariates of all of them.
+        """Make the input from windows of a data set: their first J frames, and the covariates of all T.
 
         Args:
-            frames: (B, T, C + E, H, W), raw units, as data give them: T - context are the future.
+            frames: (B, T, C + E, H, W), raw units, the covariates last; the T - J last frames are the future.
             valid: (B, T, C + E, H, W), False where missing, or None.
             context: J.
-            spec: what the channels are.
+            spec: channels, size, units, value range and step.
             times: (B, T), UTC, or None.
-            grid: of the data, where known.
+            grid: coordinates of the pixels, where known.
         """
         parts = divide_channels(frames, valid, spec)
         mask = None if parts.valid is None else parts.valid[:, :context]
-        known = None if times is None else times[:, :context]
-        return cls(parts.frames[:, :context], spec, mask, known, parts.covariates, grid or Grid())
+        past_times = None if times is None else times[:, :context]
+        return cls(parts.frames[:, :context], spec, mask, past_times, parts.covariates, grid or Grid())
 
     def make_forecast(self, predicted: Values, model: ModelOrigin) -> Forecast:
-        """The Forecast that predicted frames are: NaN where nobody can know.
+        """Make a Forecast from predicted frames; NaN where no frame of the context was observed.
 
         Args:
             predicted: (B, K, targets, H, W) of a deterministic model, or (B, M, K, targets, H, W), raw units.
-            model: what predicted them.
+            model: identity of the model that predicted them.
         """
         frames, targets = torch.as_tensor(predicted), self.spec.targets
         frames = frames[:, None] if frames.ndim == 5 else frames
@@ -111,7 +119,7 @@ class PastFrames:
 
 @runtime_checkable
 class Predictor(Protocol):
-    """All that forecasts: a network, a baseline, an ensemble, an exported model.
+    """Interface of whatever forecasts: a network, a baseline, an ensemble, an exported model.
 
     Example:
         >>> import framecast, numpy as np
@@ -123,9 +131,16 @@ class Predictor(Protocol):
     """
 
     def forecast(self, past: PastFrames, horizon: int) -> Forecast:
-        """Predict `horizon` frames of the targets that follow each sequence: M members (1 if deterministic) of K frames.
+        """Predict the frames of the targets that follow each sequence.
 
-        It may compute on any device, and leave its frames there. A sequence alone gives what it gives in a batch.
+        The forecast of a sequence does not depend on the others of its batch.
+
+        Args:
+            past: B sequences of J frames, on any device.
+            horizon: K, how many frames to predict; any number.
+
+        Returns:
+            M members (1 if deterministic) of K frames, on any device.
 
         Raises:
             InputError: frames that do not fit, or too few of them.
@@ -135,20 +150,35 @@ class Predictor(Protocol):
 
 
 class TensorPredictor(ABC):
-    """A predictor that is one function of tensors, `predict`; `forecast` is that function, answered by a Forecast."""
+    """Predictor whose forecast is one function of tensors, `predict`."""
 
     context: int | None = None
-    """How many frames it is given where nobody says how many; None for all that there are."""
+    """Frames of input from a file, where the user names no number; None for all frames of a sequence."""
 
     origin: ModelOrigin = ModelOrigin(UNNAMED)
-    """Its name, and where its weights come from."""
+    """Name of the model, and the weights where they were loaded from a folder."""
 
     @abstractmethod
     def predict(
         self, frames: Values, horizon: int, valid: Values | None = None, covariates: Values | None = None
     ) -> Values:
-        """Predict the frames that follow: (B, J, C, H, W) to (B, K, targets, H, W), raw units; see `PastFrames`."""
+        """Predict the frames that follow.
+
+        Args:
+            frames: (B, J, C, H, W), raw units.
+            horizon: K, how many frames to predict.
+            valid: (B, J, C, H, W), False where a pixel is missing; None where none is.
+            covariates: (B, J + K, E, H, W), raw units, NaN where missing; None without any.
+
+        Returns:
+            (B, K, targets, H, W), raw units.
+        """
 
     def forecast(self, past: PastFrames, horizon: int) -> Forecast:
-        """Predict, see `Predictor`."""
+        """Predict the K frames that follow each sequence, as a Forecast of one member.
+
+        Raises:
+            InputError: frames that do not fit, or too few of them.
+            UsageError: a horizon below 1.
+        """
         return past.make_forecast(self.predict(past.frames, horizon, past.valid, past.covariates), self.origin)

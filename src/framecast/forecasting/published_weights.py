@@ -1,4 +1,4 @@
-"""Published weights in: checkpoints of predrnn-pytorch and OpenSTL become Forecasters.
+"""Published weights: conversion of checkpoints of predrnn-pytorch and OpenSTL to Forecasters.
 
 Their parameter names are mapped to ours, gates that they keep in another order are permuted, and parameters that their
 forward pass never uses are left out.
@@ -61,13 +61,14 @@ IGFO, IGO = (0, 2, 1, 3), (0, 1, 2)
 
 
 class PublishedFamily(NamedTuple):
-    """How one published network is laid out."""
+    """Names and order of the parameters of one published network."""
 
     config: Callable[..., ModelConfig]
+    """Makes the configuration from hidden, kernel_size and layer_norm."""
     rename: Callable[[str], str | None]
     """Their name to ours; "" for a parameter that is never used; None for an unknown one."""
     order: Callable[[str], tuple[int, ...] | None]
-    """Our name to the permutation of its gates, where there is one."""
+    """Our name to the permutation of its gates; None where the order is equal."""
 
 
 def load_published(
@@ -86,12 +87,12 @@ def load_published(
     Args:
         path: the checkpoint; opened with `weights_only=True`, so that nothing in it is executed.
         source: "predrnn-pytorch" or "openstl".
-        model: the network's name here, for example "predrnn_v2".
-        patch: P of the training; the weights do not tell.
-        size: (H, W) of a frame; needed only where the weights do not tell, and nothing depends on it there.
-        context: how many frames it was trained to see, for information.
-        value_range: what the published class saw as [0, 1]; by default raw units are what it takes itself.
-        units: of the value range.
+        model: framecast's name of the network, for example "predrnn_v2".
+        patch: P of the training, pixels; it cannot be inferred from weights.
+        size: (H, W) of a frame, pixels; for information, as weights that depend on it imply it.
+        context: J of the training, for information.
+        value_range: raw values that were 0 and 1 to the published class; by default raw values are its input itself.
+        units: units of the value range.
 
     Returns:
         the Forecaster, in evaluation mode, in the dtype of the weights.
@@ -108,14 +109,14 @@ def load_published(
         >>> framecast.load_published("published.pth", source="openstl", model="convlstm", patch=2).config.hidden
         (4,)
     """
-    family = _family(source, model)
-    theirs = _read(Path(path))
+    family = _choose_family(source, model)
+    theirs = _read_weights(Path(path))
     ours, unknown = _translate(theirs, family)
     if unknown:
         raise CheckpointError(
-            f"{path}", got=f"unknown parameters {_listed(unknown)}", expected=f"those of {source} {model}"
+            f"{path}", got=f"unknown parameters {_enumerate(unknown)}", expected=f"those of {source} {model}"
         )
-    config, spec = _infer(family, ours, patch, size, path)
+    config, spec = _infer_config(family, ours, patch, size, path)
     low, high = value_range or (0.0, 1.0)
     spec = spec.model_copy(update={"low": low, "high": high, "units": units or spec.units})
     normalizer = Range(low=low, high=high) if value_range else Identity()
@@ -131,7 +132,7 @@ def _check_weights(forecaster: Forecaster, weights: Weights, path: str | Path, e
     missing, extra = sorted(parameters.keys() - weights.keys()), sorted(weights.keys() - parameters.keys())
     if missing or extra:
         raise CheckpointError(
-            f"{path}", got=f"missing {_listed(missing)}, too many {_listed(extra)}", expected=expected
+            f"{path}", got=f"missing {_enumerate(missing)}, too many {_enumerate(extra)}", expected=expected
         )
     for name, value in weights.items():
         if value.shape != parameters[name].shape:
@@ -141,7 +142,7 @@ def _check_weights(forecaster: Forecaster, weights: Weights, path: str | Path, e
             )
 
 
-def _family(source: str, model: str) -> PublishedFamily:
+def _choose_family(source: str, model: str) -> PublishedFamily:
     if source not in get_args(Source):
         raise UsageError("source", got=repr(source), expected=" or ".join(get_args(Source)))
     families = FAMILIES[source]
@@ -150,7 +151,8 @@ def _family(source: str, model: str) -> PublishedFamily:
     return families[model]
 
 
-def _read(path: Path) -> Weights:
+def _read_weights(path: Path) -> Weights:
+    """Read the weights of a checkpoint, out of the dictionaries and name prefixes in which trainers save them."""
     if not path.is_file():
         raise CheckpointError(str(path), got="no such file", expected="a checkpoint")
     try:
@@ -180,12 +182,14 @@ def _read(path: Path) -> Weights:
 
 
 def _translate(theirs: Weights, family: PublishedFamily) -> tuple[Weights, list[str]]:
+    """Rename and reorder their parameters; return the names of those that are unknown too."""
     ours: Weights = {}
     unknown = [name for name in theirs if family.rename(name) is None]
     for name, value in theirs.items():
         target = family.rename(name)
         if target:
-            ours[target] = _permuted(value, family.order(target))
+            ours[target] = _permute_gates(value, family.order(target))
+    # their peepholes: (2N, H, W) of input and forget gate, and (N, H, W) of the output gate; ours are (3, N, H, W)
     for owner in {name.removesuffix(".ct_weight") for name in ours if name.endswith(".ct_weight")}:
         input_and_forget, output = ours.pop(f"{owner}.ct_weight"), ours.pop(f"{owner}.oc_weight", None)
         if output is not None and len(input_and_forget) == 2 * len(output):
@@ -194,16 +198,17 @@ def _translate(theirs: Weights, family: PublishedFamily) -> tuple[Weights, list[
     return ours, unknown
 
 
-def _permuted(value: Tensor, order: tuple[int, ...] | None) -> Tensor:
+def _permute_gates(value: Tensor, order: tuple[int, ...] | None) -> Tensor:
     if order is None:
         return value
     blocks = value.chunk(len(order))
     return torch.cat([blocks[j] for j in order])
 
 
-def _infer(
+def _infer_config(
     family: PublishedFamily, ours: Weights, patch: int, size: tuple[int, int] | None, path: str | Path
 ) -> tuple[ModelConfig, FrameSpec]:
+    """Infer configuration and spec from the shapes of the weights."""
     try:
         bottom = next(name for name in ours if re.fullmatch(r"cells\.0\.(cell\.)?conv_x\.weight", name))
         prefix = bottom.removesuffix("conv_x.weight")
@@ -212,6 +217,7 @@ def _infer(
         raise CheckpointError(str(path), got="no bottom layer or head", expected="a complete network") from error
     if pixels % patch**2:
         raise UsageError("patch", got=patch, expected=f"one whose square divides the {pixels} channels of the head")
+    # hidden channels of each layer: rows of its 1x1 fusion, else a quarter of the gates of its recurrent convolution
     widths = {name: value.shape[0] for name, value in ours.items() if name.endswith("fusion.weight")}
     widths = widths or {n: v.shape[0] // 4 for n, v in ours.items() if n.endswith("conv_h.weight")}
     hidden = tuple(widths[name] for name in sorted(widths, key=lambda n: int(n.split(".")[1])))
@@ -224,28 +230,27 @@ def _infer(
     return config, FrameSpec(channels=pixels // patch**2, height=height, width=width)
 
 
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
+def _enumerate(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") if names else "none"
 
 
-def _part(rest: str, parts: dict[str, str], dead: Iterable[str] = ()) -> str | None:
-    """One layer's parameter: `conv_x.0.weight` is a convolution, `conv_x.1.*` its norm, `conv_last.weight` 1x1."""
-    head, _, tail = rest.partition(".")
-    if head in dead:
+def _rename_part(name: str, parts: dict[str, str], unused: Iterable[str] = ()) -> str | None:
+    """Rename a layer's parameter: `conv_x.0.weight` is a convolution, `conv_x.1.*` its norm, `conv_last.weight` 1x1."""
+    head, _, tail = name.partition(".")
+    if head in unused:
         return ""
-    if rest in PEEPHOLES:
-        return rest
+    if name in PEEPHOLES:
+        return name
     if head not in parts:
         return None
     tail = re.sub(r"^0\.", "", re.sub(r"^1\.", "norm.", tail))
     return f"{parts[head]}.{tail}" if tail in ("weight", "bias", "norm.weight", "norm.bias") else None
 
 
-def _layered(
-    pattern: str, parts: dict[str, str], dead: Iterable[str] = (), layer: Callable[[int], str] = "cells.{}.".format
+def _make_rename(
+    pattern: str, parts: dict[str, str], unused: Iterable[str] = (), layer: Callable[[int], str] = "cells.{}.".format
 ) -> Callable[[str], str | None]:
-    """Rename `pattern` with a layer number, and the head."""
+    """Make a function that renames the head, and parameters of `pattern` with a layer number."""
 
     def rename(name: str) -> str | None:
         if name == "conv_last.weight":
@@ -254,26 +259,28 @@ def _layered(
             return "regularizer.adapter.weight"
         if not (match := re.fullmatch(pattern + r"\.(\d+)\.(.+)", name)):
             return None
-        part = _part(match[2], parts, dead)
+        part = _rename_part(match[2], parts, unused)
         return layer(int(match[1])) + part if part else part
 
     return rename
 
 
 def _rename_predrnn_pp(name: str) -> str | None:
+    # the gradient highway is our cell 1, so that layers from 1 on move up
     highway = re.fullmatch(r"gradient_highway\.([xz])_concat\.(?:0\.|(1)\.)(weight|bias)", name)
     if highway:
         return f"cells.1.conv_{highway[1]}.{'norm.' if highway[2] else ''}{highway[3]}"
-    return _layered("cell_list", CAUSAL, dead=["conv_o"], layer=lambda number: f"cells.{number + (number > 0)}.")(name)
+    return _make_rename("cell_list", CAUSAL, unused=["conv_o"], layer=lambda n: f"cells.{n + (n > 0)}.")(name)
 
 
 def _rename_mim(name: str) -> str | None:
+    # their differencing layer n is part of our cell n + 1, of the same MIM block
     if name.startswith("stlstm_layer.0."):
-        return _layered("stlstm_layer", ST_LSTM, layer=lambda _: "cells.0.cell.")(name)
+        return _make_rename("stlstm_layer", ST_LSTM, layer=lambda _: "cells.0.cell.")(name)
     if name.startswith("stlstm_layer_diff."):
-        ours = _layered("stlstm_layer_diff", MIM_N, dead=["conv_last"], layer=lambda n: f"cells.{n + 1}.")(name)
+        ours = _make_rename("stlstm_layer_diff", MIM_N, unused=["conv_last"], layer=lambda n: f"cells.{n + 1}.")(name)
         return re.sub(r"\.(ct_weight|oc_weight)$", r".mim_n.\1", ours) if ours else ours
-    ours = _layered("stlstm_layer", MIM_BLOCK)(name)
+    ours = _make_rename("stlstm_layer", MIM_BLOCK)(name)
     return re.sub(r"\.(ct_weight|oc_weight)$", r".mim_s.\1", ours) if ours else ours
 
 
@@ -287,19 +294,19 @@ def _order_mim(name: str) -> tuple[int, ...] | None:
     return IGO if ".conv_t." in name else IGFO
 
 
-def _unordered(name: str) -> None:
+def _keep_order(name: str) -> None:
     return None
 
 
-_ST = _layered("cell_list", ST_LSTM)
-_V1, _V2 = PublishedFamily(PredRNN, _ST, _unordered), PublishedFamily(PredRNNV2, _ST, _unordered)
+_ST = _make_rename("cell_list", ST_LSTM)
+_V1, _V2 = PublishedFamily(PredRNN, _ST, _keep_order), PublishedFamily(PredRNNV2, _ST, _keep_order)
 FAMILIES: dict[str, dict[str, PublishedFamily]] = {
     "predrnn-pytorch": {"predrnn": _V1, "predrnn_v2": _V2},
     "openstl": {
         "convlstm": PublishedFamily(
             lambda **sizes: ConvLSTM(bias=False, **sizes),
-            _layered("cell_list", {"conv_x": "conv_x", "conv_h": "conv_h"}, dead=["conv_o", "conv_last"]),
-            _unordered,
+            _make_rename("cell_list", {"conv_x": "conv_x", "conv_h": "conv_h"}, unused=["conv_o", "conv_last"]),
+            _keep_order,
         ),
         "predrnn": _V1,
         "predrnn_v2": _V2,

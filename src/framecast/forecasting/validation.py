@@ -1,4 +1,4 @@
-"""Validate what a predictor is given: axes, channels, dtype, finite values, size of frames and covariates."""
+"""Validation of a predictor's input: axes, channels, dtype, finite values, size of frames and covariates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from framecast.errors import InputError
+from framecast.errors import InputError, UsageError
 from framecast.types import FrameSpec
 
 Values = Tensor | NDArray[Any]
@@ -17,10 +17,10 @@ Values = Tensor | NDArray[Any]
 
 
 def as_tensor(values: Values) -> Tensor:
-    """Return the values as torch takes them, whatever the order of their bytes and axes in NumPy.
+    """Convert an array to a tensor; byte orders and strides that torch refuses are copied, a tensor is returned as it is.
 
     Raises:
-        InputError: no real numbers.
+        InputError: values that are no real numbers.
     """
     if isinstance(values, Tensor):
         return values
@@ -29,41 +29,54 @@ def as_tensor(values: Values) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("=")))
 
 
-def check_covariates(given: Values | None, frames: Tensor, times: int, spec: FrameSpec) -> Tensor | None:
-    """Covariates of the right shape, or None where the model has none.
-
-    Args:
-        given: (B, times, E, H, W), or None.
-        frames: (B, T, C, H, W).
-        times: how many frames' covariates are needed.
-        spec: of the model.
+def check_horizon(horizon: int) -> None:
+    """Check that a forecast has a lead time.
 
     Raises:
-        InputError: another shape, or some for a model that has none.
+        UsageError: a horizon below 1.
+    """
+    if horizon < 1:
+        raise UsageError("horizon", got=horizon, expected="at least 1")
+
+
+def check_covariates(covariates: Values | None, frames: Tensor, steps: int, spec: FrameSpec) -> Tensor | None:
+    """Check the shape of covariates, and that they are given exactly where the model has any.
+
+    Args:
+        covariates: (B, steps, E, H, W), raw units, or None.
+        frames: (B, T, C, H, W).
+        steps: number of frames whose covariates are needed.
+        spec: contract of the model.
+
+    Returns:
+        the covariates as a tensor; None for a model that has none.
+
+    Raises:
+        InputError: another shape, none for a model that needs them, or some for one that has none.
     """
     names = ", ".join(channel.name for channel in spec.covariates)
-    shape = (len(frames), times, len(spec.covariates), *frames.shape[-2:])
-    if not names and given is None:
+    shape = (len(frames), steps, len(spec.covariates), *frames.shape[-2:])
+    if not names and covariates is None:
         return None
-    if not names or given is None:
-        got = "none" if given is None else "some"
+    if not names or covariates is None:
+        got = "none" if covariates is None else "some"
         raise InputError("covariates", got=got, expected=f"{names}, shape {shape}" if names else "none, as trained")
-    found = as_tensor(given)
-    if found.shape != shape:
-        raise InputError("covariates", got=f"shape {tuple(found.shape)}", expected=f"{shape}: {names}")
-    return found
+    tensor = as_tensor(covariates)
+    if tensor.shape != shape:
+        raise InputError("covariates", got=f"shape {tuple(tensor.shape)}", expected=f"{shape}: {names}")
+    return tensor
 
 
 def check_frames(frames: Tensor, valid: Tensor | None, spec: FrameSpec) -> None:
-    """Whether frames have the right axes and channels, and finite values where they are valid.
+    """Check the axes and channels of frames, and that values are finite where they are valid.
 
     Args:
         frames: (B, T, C, H, W), raw units.
         valid: (B, T, C, H, W), False where missing; or None.
-        spec: of the model.
+        spec: contract of the model.
 
     Raises:
-        InputError: they do not.
+        InputError: other axes, no frame, another number of channels, a mask of another shape, or NaN where valid.
     """
     if frames.ndim != 5:
         raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected="(batch, time, channel, height, width)")
@@ -84,10 +97,10 @@ def check_frames(frames: Tensor, valid: Tensor | None, spec: FrameSpec) -> None:
 
 
 def check_size(frames: Tensor, spec: FrameSpec) -> None:
-    """Whether frames have the size that a network of one size was built for.
+    """Check that frames have the size for which a network of one size was built.
 
     Raises:
-        InputError: another one.
+        InputError: another size.
     """
     if frames.shape[-2:] != (spec.height, spec.width):
         raise InputError(

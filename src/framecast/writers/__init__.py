@@ -1,8 +1,8 @@
-"""A forecast as a file: one file of code for each format, which the suffix of the path chooses.
+"""Writers of forecasts: the registry of file formats by suffix, checks before the forecast, and `write`.
 
-A format is a function `write(path, forecast) -> str`: it fills a new path, in the units of the forecast, with the
-provenance of the forecast, and says in a few words what is in it. Members stand side by side where the format can hold
-them (CF, arrays, a file for each frame); films and strips show their mean.
+A format is a function `write_format(path, forecast) -> str` in a module of its own: it fills a new path with values in
+the units of the forecast and with its provenance, and describes the content in a few words. Formats that can hold
+members store all of them (CF, arrays, a file for each frame); films and strips show their mean.
 """
 
 from __future__ import annotations
@@ -22,93 +22,93 @@ Write = Callable[[Path, Forecast], str]
 
 
 class OutputFormat(NamedTuple):
-    """How a path of one suffix is written."""
+    """Writer of one suffix, and the limits of its format."""
 
-    home: str
-    """Module and function, imported when such a path is written."""
+    writer: str
+    """`module:function` below framecast.writers; imported at the first use, as each needs libraries of its own."""
     folder: bool = False
     """Whether the path becomes a folder."""
-    one: bool = False
-    """Whether it shows one sequence only."""
-    check: str | None = None
-    """Module and function `check(grid)`, where not every grid can be written."""
+    single_sequence: bool = False
+    """Whether a file holds one sequence only."""
+    grid_check: str | None = None
+    """`module:function` of a check of the grid, for a format that cannot hold every grid."""
 
 
 FORMATS = {
-    ".nc": OutputFormat("cf:netcdf"),
-    ".zarr": OutputFormat("cf:zarr", folder=True),
-    ".npy": OutputFormat("numpy_files:npy"),
-    ".npz": OutputFormat("numpy_files:npz"),
-    ".tif": OutputFormat("geotiff:series", folder=True, check="geotiff:check"),
-    ".png": OutputFormat("png:series", folder=True),
-    ".gif": OutputFormat("gif:gif", one=True),
-    ".mp4": OutputFormat("mp4:film", one=True),
+    ".nc": OutputFormat("cf:write_netcdf"),
+    ".zarr": OutputFormat("cf:write_zarr", folder=True),
+    ".npy": OutputFormat("numpy_files:write_npy"),
+    ".npz": OutputFormat("numpy_files:write_npz"),
+    ".tif": OutputFormat("geotiff:write_geotiffs", folder=True, grid_check="geotiff:check_grid"),
+    ".png": OutputFormat("png:write_pngs", folder=True),
+    ".gif": OutputFormat("gif:write_gif", single_sequence=True),
+    ".mp4": OutputFormat("mp4:write_mp4", single_sequence=True),
 }
-"""By suffix. A new format is a function and a line here."""
+"""Formats by suffix. A new format is a function and a line here."""
 
 
 def check(paths: Sequence[Path], gif: Path | None = None, strip: Path | None = None) -> None:
-    """Whether a forecast can be written, before anything is computed.
+    """Check that a forecast can be written to these paths, before anything is computed.
 
     Args:
-        paths: of the forecast, suffixes as in FORMATS.
-        gif: of a film, GIF, or None.
-        strip: of a picture, PNG, or None.
+        paths: files or folders of the forecast, suffixes as in FORMATS.
+        gif: path of a film, GIF, or None.
+        strip: path of a strip of frames, PNG, or None.
 
     Raises:
         UsageError: a path twice, one that exists or cannot be written to, a folder that is not there, another suffix, or
             a format whose library is not installed.
     """
-    wanted = [(path, tuple(FORMATS)) for path in paths]
-    wanted += [(path, (suffix,)) for path, suffix in ((gif, ".gif"), (strip, ".png")) if path is not None]
-    seen: set[Path] = set()
-    for path, suffixes in wanted:
+    outputs = [(path, tuple(FORMATS)) for path in paths]
+    outputs += [(path, (suffix,)) for path, suffix in ((gif, ".gif"), (strip, ".png")) if path is not None]
+    previous: set[Path] = set()
+    for path, suffixes in outputs:
         if path.suffix not in suffixes:
             raise UsageError(str(path), got=f"suffix {path.suffix or 'none'}", expected=f"one of {', '.join(suffixes)}")
-        if path.absolute() in seen:
+        if path.absolute() in previous:
             raise UsageError(str(path), got="the same path twice", expected="each once")
         if not path.absolute().parent.is_dir():
             got = f"the folder {path.parent}, which is not there"
             raise UsageError(str(path), got=got, expected="a folder that exists", fix="make it first, or mend its name")
-        seen.add(files.check_new(path).absolute())
+        previous.add(files.check_new(path).absolute())
     for path in paths:
-        _found(FORMATS[path.suffix].home)
+        _import(FORMATS[path.suffix].writer)  # a library that is missing is missed now, not after the forecast
 
 
 def check_grid(paths: Sequence[Path], grid: Grid) -> None:
-    """Whether a forecast that lies there can be written, before anything is computed.
+    """Check that the formats of these paths can hold a grid, before anything is computed.
 
     Args:
-        paths: of the forecast, suffixes as in FORMATS.
-        grid: of the input.
+        paths: files or folders of the forecast, suffixes as in FORMATS.
+        grid: grid of the input.
 
     Raises:
-        UsageError: rows or columns that a format has no way to place.
+        UsageError: rows or columns that a format cannot georeference.
     """
     for path in paths:
-        check = FORMATS[path.suffix].check
-        if check is not None:
-            _found(check)(grid)
+        grid_check = FORMATS[path.suffix].grid_check
+        if grid_check is not None:
+            _import(grid_check)(grid)
 
 
 def write(path: Path, forecast: Forecast, *, sequence: int = 0) -> str:
-    """Write a forecast; what is there in the end is whole, and nothing that was there is touched.
+    """Write a forecast to a new path, as a whole or not at all; nothing that exists is touched.
 
     Args:
-        path: a new one, suffix as in FORMATS.
-        forecast: of all sequences.
-        sequence: which one a film shows.
+        path: new file or folder, suffix as in FORMATS.
+        forecast: all sequences.
+        sequence: index of the sequence that a film shows.
 
     Returns:
-        what was written, in a few words.
+        a few words about the content.
 
     Raises:
-        UsageError: the path exists, or the forecast is not of a kind that the format can hold.
+        UsageError: the path exists, or the format cannot hold this forecast.
     """
-    kind = FORMATS[path.suffix]
-    function: Write = _found(kind.home)
-    with files.staged(path, folder=kind.folder) as temporary:
-        return function(temporary, forecast.only(sequence) if kind.one else forecast)
+    output_format = FORMATS[path.suffix]
+    write_format: Write = _import(output_format.writer)
+    with files.staged(path, folder=output_format.folder) as temporary:
+        return write_format(temporary, forecast.only(sequence) if output_format.single_sequence else forecast)
 
 
 def write_all(
@@ -119,15 +119,30 @@ def write_all(
     strip: Path | None = None,
     sequence: int = 0,
 ) -> dict[str, str]:
-    """Write a forecast in several forms, with a film and a strip of one sequence if asked; path to what it holds."""
-    every = [*paths, *([] if gif is None else [gif])]
-    said = {str(path): write(path, forecast, sequence=sequence) for path in every}
+    """Write a forecast to several paths, with a film and a strip of one sequence where they are requested.
+
+    Args:
+        paths: new files or folders, suffixes as in FORMATS.
+        forecast: all sequences.
+        gif: path of a film, or None.
+        strip: path of a strip of frames, PNG, or None.
+        sequence: index of the sequence in the film and the strip.
+
+    Returns:
+        a few words about the content of each path but the strip.
+
+    Raises:
+        UsageError: a path exists, or its format cannot hold this forecast.
+    """
+    outputs = [*paths, *([] if gif is None else [gif])]
+    contents = {str(path): write(path, forecast, sequence=sequence) for path in outputs}
     if strip is not None:
         with files.staged(strip) as temporary:
             draw_strip(temporary, forecast.only(sequence))
-    return said
+    return contents
 
 
-def _found(home: str) -> Any:
-    module, name = home.split(":")
+def _import(function: str) -> Any:
+    """Import `module:function` of this package."""
+    module, name = function.split(":")
     return getattr(importlib.import_module(f"framecast.writers.{module}"), name)

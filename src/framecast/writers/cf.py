@@ -1,7 +1,7 @@
-"""NetCDF and Zarr by the CF conventions 1.11 (https://cfconventions.org), through xarray.
+"""NetCDF and Zarr files by the CF conventions 1.11 (https://cfconventions.org), through xarray.
 
-One sequence has the axes (time, y, x): valid times, with `lead_time` along them and one `forecast_reference_time`, that
-of the last frame that was used. Several sequences have (sequence, lead_time, y, x), each with its own times; frames
+One sequence has the axes (time, y, x): valid times, with `lead_time` along them and one `forecast_reference_time`, the
+time of the last input frame. Several sequences have (sequence, lead_time, y, x), each with its own times; frames
 without a date have (lead_time, y, x). Several members are one more axis, `realization`, before the times. A channel is
 a variable.
 """
@@ -22,105 +22,118 @@ from zarr.errors import ZarrUserWarning
 
 from framecast.forecast import Forecast
 from framecast.optional_imports import require
-from framecast.writers.cf_names import cf_variables
-from framecast.writers.georeference import axis_attributes, grid_mapping
+from framecast.writers.cf_names import list_cf_variables
+from framecast.writers.georeference import make_axis_attributes, make_grid_mapping
 
 CONVENTIONS = "CF-1.11"
 BLOCK = 1024
 """Rows and columns of a chunk, at most."""
-AT_ONCE = 4
-"""Chunks of a Zarr that are in work at the same time, each held twice: zarr's own choice is 10."""
+CONCURRENT_CHUNKS = 4
+"""Chunks of a Zarr that are compressed at the same time, each held in memory twice; zarr's default is 10."""
 EPOCH = "1970-01-01 00:00:00"
+"""Origin of times in a calendar that numpy has."""
 
 require("h5netcdf", "grids")
 xarray = require("xarray", "grids")
 
 
-def netcdf(path: Path, forecast: Forecast) -> str:
-    """Write NetCDF 4, packed without loss."""
-    data = dataset(forecast)
-    packed = {"zlib": True, "complevel": 4, "shuffle": True}
-    encoding = {name: {**packed, "chunksizes": _chunks(data[name])} for name in _frames(data)}
+def write_netcdf(path: Path, forecast: Forecast) -> str:
+    """Write NetCDF 4, compressed without loss."""
+    data = to_dataset(forecast)
+    compression = {"zlib": True, "complevel": 4, "shuffle": True}
+    encoding = {name: {**compression, "chunksizes": _choose_chunks(data[name])} for name in _list_channels(data)}
     data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
-    return _said(data)
+    return _describe(data)
 
 
-def zarr(path: Path, forecast: Forecast) -> str:
+def write_zarr(path: Path, forecast: Forecast) -> str:
     """Write a Zarr 3 group, each chunk with a checksum."""
-    data = dataset(forecast)
-    packed = [ZstdCodec(), Crc32cCodec()]
-    encoding = {name: {"chunks": _chunks(data[name]), "compressors": packed} for name in _frames(data)}
-    with config.set({"async.concurrency": AT_ONCE}), warnings.catch_warnings():
+    data = to_dataset(forecast)
+    codecs = [ZstdCodec(), Crc32cCodec()]
+    encoding = {name: {"chunks": _choose_chunks(data[name]), "compressors": codecs} for name in _list_channels(data)}
+    with config.set({"async.concurrency": CONCURRENT_CHUNKS}), warnings.catch_warnings():
         # Zarr 3 itself knows no gathered metadata yet, but xarray looks for them first, and warns where there are none
         warnings.simplefilter("ignore", ZarrUserWarning)
         data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=True)
-    return _said(data)
+    return _describe(data)
 
 
-def dataset(forecast: Forecast) -> Any:
-    """The forecast as an xarray.Dataset whose attributes are CF's; its values are those of the forecast, not a copy."""
-    several = [size > 1 for size in forecast.frames.shape[:2]]
-    along = "lead_time" if several[0] or forecast.times is None else "time"
-    outer = [name for name, kept in zip(("sequence", "realization"), several, strict=True) if kept]
-    axes = (*outer, along, forecast.grid.y_name, forecast.grid.x_name)
-    absent = tuple(axis for axis, kept in enumerate(several) if not kept)
-    crs = grid_mapping(forecast.grid)
+def to_dataset(forecast: Forecast) -> Any:
+    """Convert a forecast to an xarray.Dataset with CF attributes; the values are views of the forecast's, no copies."""
+    has_many = [size > 1 for size in forecast.frames.shape[:2]]  # sequences, members: an axis of length 1 is left out
+    time_axis = "lead_time" if has_many[0] or forecast.times is None else "time"
+    outer = [name for name, present in zip(("sequence", "realization"), has_many, strict=True) if present]
+    axes = (*outer, time_axis, forecast.grid.y_name, forecast.grid.x_name)
+    absent = tuple(axis for axis, present in enumerate(has_many) if not present)
+    crs = make_grid_mapping(forecast.grid)
     variables: dict[str, Any] = {}
-    for number, channel in enumerate(cf_variables(forecast)):
+    for number, channel in enumerate(list_cf_variables(forecast)):
         values = forecast.values[:, :, :, number].squeeze(absent)
-        said = {"long_name": channel.long_name, "units": channel.units}
-        said |= {"standard_name": channel.standard_name} if channel.standard_name else {}
-        said |= {"grid_mapping": "crs"} if crs else {}
-        variables[channel.name] = xarray.Variable(axes, values, said, {"_FillValue": np.float32(np.nan)})
+        attributes = {"long_name": channel.long_name, "units": channel.units}
+        attributes |= {"standard_name": channel.standard_name} if channel.standard_name else {}
+        attributes |= {"grid_mapping": "crs"} if crs else {}
+        variables[channel.name] = xarray.Variable(axes, values, attributes, {"_FillValue": np.float32(np.nan)})
     if crs:
+        # without this encoding xarray gives the grid mapping an attribute `coordinates` too
         variables["crs"] = xarray.Variable((), np.int32(0), crs, {"coordinates": None})
-    made = xarray.Dataset(variables, attrs=_provenance(forecast.provenance.as_dict()))
-    return made.assign_coords({**_realization(forecast), **_times(forecast, along), **_places(forecast)})
+    data = xarray.Dataset(variables, attrs=_make_global_attributes(forecast.provenance.as_dict()))
+    times = _make_time_coordinates(forecast, time_axis)
+    return data.assign_coords({**_make_member_coordinate(forecast), **times, **_make_grid_coordinates(forecast)})
 
 
-def _realization(forecast: Forecast) -> dict[str, Any]:
+def _make_member_coordinate(forecast: Forecast) -> dict[str, Any]:
     if forecast.members == 1:
         return {}
-    said = {"standard_name": "realization", "long_name": "member of the ensemble", "units": "1"}
-    return {"realization": _coordinate(("realization",), np.arange(forecast.members, dtype=np.int32), **said)}
+    attributes = {"standard_name": "realization", "long_name": "member of the ensemble", "units": "1"}
+    return {
+        "realization": _make_coordinate(("realization",), np.arange(forecast.members, dtype=np.int32), **attributes)
+    }
 
 
-def _places(forecast: Forecast) -> dict[str, Any]:
+def _make_grid_coordinates(forecast: Forecast) -> dict[str, Any]:
+    """Make the coordinates of rows and columns, as far as the grid has them."""
     grid = forecast.grid
     sides = (("y", grid.y_name, grid.y), ("x", grid.x_name, grid.x))
     sizes = dict(zip("yx", forecast.frames.shape[-2:], strict=True))
     return {
-        name: xarray.Variable(name, np.array(values), axis_attributes(grid, letter), {"_FillValue": None})
+        name: xarray.Variable(name, np.array(values), make_axis_attributes(grid, letter), {"_FillValue": None})
         for letter, name, values in sides
         if len(values) == sizes[letter]
     }
 
 
-def _times(forecast: Forecast, along: str) -> dict[str, Any]:
-    """Valid times, lead times and reference times."""
+def _make_time_coordinates(forecast: Forecast, time_axis: str) -> dict[str, Any]:
+    """Make the coordinates of valid times, lead times and reference times."""
     count, _, frames = forecast.frames.shape[:3]
-    unit, lead = _lead(forecast.spec.step_minutes, frames)
-    found = {"lead_time": _coordinate((along,), lead, long_name="time ahead of the last frame that was used", **unit)}
+    unit, lead = _convert_lead_times(forecast.spec.step_minutes, frames)
+    lead_name = "time ahead of the last frame that was used"
+    coordinates = {"lead_time": _make_coordinate((time_axis,), lead, long_name=lead_name, **unit)}
     if count > 1:
-        found["sequence"] = _coordinate(("sequence",), np.arange(count), long_name="sequence of the input", units="1")
+        sequences = _make_coordinate(("sequence",), np.arange(count), long_name="sequence of the input", units="1")
+        coordinates["sequence"] = sequences
     if forecast.times is None or forecast.reference_times is None:
-        return found
+        return coordinates
     grid = forecast.grid
-    moment = {"units": f"seconds since {grid.time_origin or EPOCH}", "calendar": grid.calendar}
-    valid, last = (_seconds(times, grid.time_origin or EPOCH) for times in (forecast.times, forecast.reference_times))
+    origin = grid.time_origin or EPOCH
+    moment = {"units": f"seconds since {origin}", "calendar": grid.calendar}
+    valid, last = (_to_seconds(times, origin) for times in (forecast.times, forecast.reference_times))
     reference = {"standard_name": "forecast_reference_time", "long_name": "time of the last frame that was used"}
     valid_time = {"standard_name": "time", "long_name": "valid time"}
     if count > 1:
-        found["time"] = _coordinate(("sequence", "lead_time"), valid, **valid_time, **moment)
-        found["forecast_reference_time"] = _coordinate(("sequence",), last, **reference, **moment)
+        coordinates["time"] = _make_coordinate(("sequence", "lead_time"), valid, **valid_time, **moment)
+        coordinates["forecast_reference_time"] = _make_coordinate(("sequence",), last, **reference, **moment)
     else:
-        found["time"] = _coordinate(("time",), valid[0], **valid_time, **moment, axis="T")
-        found["forecast_reference_time"] = _coordinate((), last[0], **reference, **moment)
-    return found
+        coordinates["time"] = _make_coordinate(("time",), valid[0], **valid_time, **moment, axis="T")
+        coordinates["forecast_reference_time"] = _make_coordinate((), last[0], **reference, **moment)
+    return coordinates
 
 
-def _lead(step: float | None, frames: int) -> tuple[dict[str, str], NDArray[Any]]:
-    """Lead times with their units: hours, minutes, else seconds; numbers of frames where no step is known."""
+def _convert_lead_times(step: float | None, frames: int) -> tuple[dict[str, str], NDArray[Any]]:
+    """Convert the lead times 1..frames of a step in minutes to CF attributes and values.
+
+    In hours where the step is a whole number of them, else in minutes, else in seconds; numbers of frames where no step
+    is known.
+    """
     numbers = np.arange(1, frames + 1)
     if step is None:
         return {"units": "1"}, numbers
@@ -128,47 +141,51 @@ def _lead(step: float | None, frames: int) -> tuple[dict[str, str], NDArray[Any]
         ((unit, step / minutes) for unit, minutes in (("hours", 60.0), ("minutes", 1.0)) if step % minutes == 0),
         ("seconds", step * 60),
     )
-    values = numbers * length
-    return {"units": unit, "standard_name": "forecast_period"}, _whole(values)
+    return {"units": unit, "standard_name": "forecast_period"}, _to_integers(numbers * length)
 
 
-def _seconds(times: NDArray[Any], origin: str) -> NDArray[Any]:
-    return _whole((times - np.datetime64(origin.replace(" ", "T"), "ms")) / np.timedelta64(1, "s"))
+def _to_seconds(times: NDArray[Any], origin: str) -> NDArray[Any]:
+    """Convert times to seconds since an origin."""
+    return _to_integers((times - np.datetime64(origin.replace(" ", "T"), "ms")) / np.timedelta64(1, "s"))
 
 
-def _whole(values: NDArray[np.floating[Any]]) -> NDArray[Any]:
-    """As integers if all are."""
+def _to_integers(values: NDArray[np.floating[Any]]) -> NDArray[Any]:
+    """Convert to integers if all values are whole, so that times compare exactly."""
     rounded = np.rint(values)
     return rounded.astype(np.int64) if np.allclose(values, rounded, rtol=0, atol=1e-6) else values
 
 
-def _coordinate(axes: tuple[str, ...], values: Any, **said: str) -> Any:
-    return xarray.Variable(axes, values, said, {"_FillValue": None})
+def _make_coordinate(axes: tuple[str, ...], values: Any, **attributes: str) -> Any:
+    # CF allows no missing values in coordinates, and xarray would name a fill value for floats
+    return xarray.Variable(axes, values, attributes, {"_FillValue": None})
 
 
-def _provenance(about: Mapping[str, str]) -> dict[str, str]:
+def _make_global_attributes(provenance: Mapping[str, str]) -> dict[str, str]:
+    """Make the attributes of the file; a provenance entry that bears a name of CF's becomes model_NAME."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    version = about.get("framecast_version", "")
-    said = {
+    version = provenance.get("framecast_version", "")
+    attributes = {
         "Conventions": CONVENTIONS,
         "title": "forecast by framecast",
-        "source": f"framecast {version}, {about.get('model', 'a model')}".replace("  ", " "),
+        "source": f"framecast {version}, {provenance.get('model', 'a model')}".replace("  ", " "),
         "history": f"{now} framecast predict",
     }
-    return said | {f"model_{name}" if name in said else name: text for name, text in about.items()}
+    return attributes | {f"model_{name}" if name in attributes else name: text for name, text in provenance.items()}
 
 
-def _frames(data: Any) -> list[str]:
+def _list_channels(data: Any) -> list[str]:
+    """List the variables that hold frames."""
     return [name for name in data.data_vars if name != "crs"]
 
 
-def _chunks(array: Any) -> tuple[int, ...]:
-    """One frame, or a block of it where it is large."""
+def _choose_chunks(array: Any) -> tuple[int, ...]:
+    """Choose the shape of a chunk: one frame, or a block of it where it is large."""
     return (*(1 for _ in array.shape[:-2]), *(min(BLOCK, size) for size in array.shape[-2:]))
 
 
-def _said(data: Any) -> str:
-    names = _frames(data)
+def _describe(data: Any) -> str:
+    """Describe names, axes and units of the variables, for the user."""
+    names = _list_channels(data)
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     first = data[names[0]]
     sizes = ", ".join(f"{name} {size}" for name, size in first.sizes.items())

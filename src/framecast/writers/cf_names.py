@@ -1,4 +1,4 @@
-"""What the channels of a forecast are called, and what their values are, in CF's words."""
+"""CF names, units and standard names of the channels of a forecast."""
 
 from __future__ import annotations
 
@@ -9,56 +9,61 @@ from framecast.data.units import DBZ_UNITS, RATE_UNITS, canonical_units, target_
 from framecast.forecast import Forecast
 
 UNNAMED = "forecast"
-"""A single channel without a name of its own."""
+"""Name of a single channel that the input names nothing."""
 REFLECTIVITY = "equivalent_reflectivity_factor"
-"""Standard name of dBZ."""
+"""CF standard name of values in dBZ."""
 
 
 class CFVariable(NamedTuple):
-    """One channel as a variable."""
+    """CF attributes of the variable that holds one channel."""
 
     name: str
-    """Letters, digits and underscores."""
+    """Letters, digits and underscores, a letter first."""
     long_name: str
+    """Description of the channel, for people."""
     units: str
-    """As udunits spells them where framecast knows them, else as the user does."""
+    """Units as udunits spells them where framecast knows them, else in the user's spelling."""
     standard_name: str
-    """Of CF; empty where there is none."""
+    """CF standard name; empty where there is none."""
 
 
-def cf_variables(forecast: Forecast) -> list[CFVariable]:
-    """Names and units of each channel, in order."""
+def list_cf_variables(forecast: Forecast) -> list[CFVariable]:
+    """List the CF variable of each target channel, in order; names are unique."""
     count = forecast.spec.targets
     grid, spec = forecast.grid, forecast.spec
     plain = [UNNAMED] if count == 1 else [f"{UNNAMED}_{number}" for number in range(1, count + 1)]
-    told = list(grid.variables) if len(grid.variables) == count else plain
-    canon = [canonical_units(one) for one in grid.units] if len(grid.units) == count else [(spec.units, 1.0)] * count
-    measured = target_units(spec, grid)
-    standard, words = (said if len(said) == count else ("",) * count for said in (grid.standard_names, grid.long_names))
-    found: list[CFVariable] = []
-    for number, name in enumerate(told):
-        (own, factor), unit = canon[number], measured[number]
-        to_dbz = unit == DBZ_UNITS != own
-        meaning = _standard("" if to_dbz else standard[number], unit)
+    names = list(grid.variables) if len(grid.variables) == count else plain
+    sources = (
+        [canonical_units(text) for text in grid.units] if len(grid.units) == count else [(spec.units, 1.0)] * count
+    )
+    targets = target_units(spec, grid)
+    standard_names, long_names = (
+        texts if len(texts) == count else ("",) * count for texts in (grid.standard_names, grid.long_names)
+    )
+    variables: list[CFVariable] = []
+    for number, name in enumerate(names):
+        (source_unit, factor), unit = sources[number], targets[number]
+        to_dbz = unit == DBZ_UNITS != source_unit
+        standard_name = _choose_standard_name("" if to_dbz else standard_names[number], unit)
         # a depth that was read as a rate is none any more, nor is a rate that was turned into reflectivity
-        is_other = factor != 1 or (to_dbz and own != "1")
-        name = meaning if is_other else name
-        variable = _variable(name)
-        if variable in {channel.name for channel in found}:
+        is_other_quantity = factor != 1 or (to_dbz and source_unit != "1")
+        name = standard_name if is_other_quantity else name
+        variable = _make_variable_name(name)
+        if variable in {channel.name for channel in variables}:
             variable += f"_{number + 1}"
-        long_name = name if is_other else words[number] or name
-        found.append(CFVariable(variable, long_name, "1" if unit == "grey level" else unit, meaning))
-    return found
+        long_name = name if is_other_quantity else long_names[number] or name
+        variables.append(CFVariable(variable, long_name, "1" if unit == "grey level" else unit, standard_name))
+    return variables
 
 
-def _variable(name: str) -> str:
-    """A name that CF allows."""
+def _make_variable_name(name: str) -> str:
+    """Replace what CF allows in no name of a variable: all but ASCII letters, digits and underscores."""
     text = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
     return text if text[:1].isalpha() else f"{UNNAMED}_{text}".rstrip("_")
 
 
-def _standard(name: str, units: str) -> str:
-    """The source's standard name; of rain, one that the units of a rate or of reflectivity fit."""
+def _choose_standard_name(name: str, units: str) -> str:
+    """Choose the source's standard name, but for rain one that fits units of a rate or of reflectivity."""
     if units == RATE_UNITS and not name.endswith("rate"):
         return "lwe_precipitation_rate" if name.startswith("lwe") else "rainfall_rate"
     return name or (REFLECTIVITY if units == DBZ_UNITS else "")

@@ -1,4 +1,4 @@
-"""A folder of GeoTIFFs, one for each lead time: float32, a band for each channel, NaN where missing, north up."""
+"""GeoTIFFs in a folder, one for each lead time: float32, a band for each channel, NaN where missing, north up."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import numpy as np
 from framecast.forecast import Forecast
 from framecast.optional_imports import require
 from framecast.types import Grid
-from framecast.writers.cf_names import cf_variables
-from framecast.writers.frame_files import frame_files
-from framecast.writers.georeference import describe_crs, read_crs, transform
+from framecast.writers.cf_names import list_cf_variables
+from framecast.writers.frame_files import list_frame_files
+from framecast.writers.georeference import describe_crs, make_transform, read_crs
 
 TILE = 256
-"""Rows and columns of a tile."""
+"""Rows and columns of a tile of the file, pixels."""
 
 rasterio = require("rasterio", "geo")
 
 
-def check(grid: Grid) -> None:
-    """Whether frames that lie there can be written.
+def check_grid(grid: Grid) -> None:
+    """Check that a GeoTIFF can hold a grid.
 
     Raises:
-        UsageError: rows or columns that no GeoTIFF can place.
+        UsageError: rows or columns that an affine transform cannot georeference.
     """
-    transform(grid, read_crs(grid))
+    make_transform(grid, read_crs(grid))
 
 
-def series(path: Path, forecast: Forecast) -> str:
-    """Write them; the tags of each tell its valid time, lead time and reference time, and where it comes from."""
+def write_geotiffs(path: Path, forecast: Forecast) -> str:
+    """Write GeoTIFFs into a folder; tags hold valid time, lead time, reference time and provenance."""
     grid = forecast.grid
-    crs, bands, about = read_crs(grid), cf_variables(forecast), forecast.provenance.as_dict()
+    crs, bands, provenance = read_crs(grid), list_cf_variables(forecast), forecast.provenance.as_dict()
     height, width = forecast.frames.shape[-2:]
     profile = {
         "driver": "GTiff",
@@ -41,20 +41,20 @@ def series(path: Path, forecast: Forecast) -> str:
         "height": height,
         "width": width,
         "crs": None if crs is None else rasterio.crs.CRS.from_wkt(crs.to_wkt()),
-        "transform": transform(grid, crs),
+        "transform": make_transform(grid, crs),
         "nodata": np.nan,
         "compress": "deflate",
-        "predictor": 3,
+        "predictor": 3,  # differences of floating point numbers along a row, which compress better
     }
     if min(height, width) >= TILE:
         profile |= {"tiled": True, "blockxsize": TILE, "blockysize": TILE}
     count = 0
-    with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+    with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):  # no .aux.xml files
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        for leaf in frame_files(path, forecast, ".tif"):
-            with rasterio.open(leaf.path, "w", **profile) as file:
-                file.write(leaf.frame[:, ::-1] if grid.is_south_up else leaf.frame)
-                file.update_tags(**leaf.said, **about)
+        for frame_file in list_frame_files(path, forecast, ".tif"):
+            with rasterio.open(frame_file.path, "w", **profile) as file:
+                file.write(frame_file.frame[:, ::-1] if grid.is_south_up else frame_file.frame)
+                file.update_tags(**frame_file.tags, **provenance)
                 file.descriptions = [band.name for band in bands]
                 file.units = [band.units for band in bands]
             count += 1
