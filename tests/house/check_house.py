@@ -1,19 +1,23 @@
-"""Rules of the house that no other tool holds: sizes and names. `make check` runs it on src."""
+"""Rules that no other tool holds: sizes, class names, first words of docstrings. `make check` runs it on src."""
 
 import ast
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 FILE_LINES, FUNCTION_LINES, FOLDER_FILES = 320, 60, 17
+LEANING = re.compile(r"(Of|The same)\b")
+"""A docstring that begins so leans on the line above it."""
+
 Modules = dict[Path, ast.Module]
 
 
 def find_faults(root: Path) -> list[str]:
     """All faults of the package below a folder, one line each."""
     modules = {path: ast.parse(path.read_text()) for path in sorted(root.rglob("*.py"))}
-    rules = (check_files, check_functions, check_folders, check_class_names)
+    rules = (check_files, check_functions, check_folders, check_class_names, check_docstrings)
     return [fault for rule in rules for fault in rule(modules)]
 
 
@@ -48,6 +52,20 @@ def check_class_names(modules: Modules) -> Iterator[str]:
     for name, folders in homes.items():
         if len(folders) > 1:
             yield f"class {name}: in {', '.join(map(str, sorted(folders)))}, expected one package"
+
+
+def check_docstrings(modules: Modules) -> Iterator[str]:
+    for path, tree in modules.items():
+        for line, text in find_docstrings(tree):
+            if match := LEANING.match(text):
+                yield f"{path}:{line}: a docstring that begins with {match.group()!r}; name the thing itself"
+
+
+def find_docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and text of each docstring, those that stand below an attribute or a constant too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value.lstrip()
 
 
 if __name__ == "__main__":

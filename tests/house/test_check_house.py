@@ -19,6 +19,11 @@ def test_the_house_keeps_its_rules() -> None:
         ({"deep.py": "def f():\n" + "    x = 1\n" * 60}, "deep.py:1 f: 61 lines"),
         ({f"f{number}.py": "" for number in range(18)}, "18 files, at most 17"),
         ({"a/x.py": "class Plan: ...\n", "b/y.py": "class Plan: ...\n"}, "class Plan: in "),
+        ({"of.py": '"""Of the channels."""\n'}, "of.py:1: a docstring that begins with 'Of'"),
+        (
+            {"same.py": 'class A:\n    b: int\n    """The same in words."""\n'},
+            "same.py:3: a docstring that begins with 'The same'",
+        ),
     ],
 )
 def test_a_fault_is_refused(tmp_path: Path, files: dict[str, str], fault: str) -> None:

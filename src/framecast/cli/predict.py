@@ -103,7 +103,7 @@ def _open_context(
     """Open the frames up to now; what makes their forecast impossible is an error before it is computed."""
     from framecast import writers
     from framecast.data import FileSource
-    from framecast.forecasting.open_context import open_context
+    from framecast.forecasting.context import open_context
     from framecast.forecasting.predict import check_step
 
     if forecaster is None:

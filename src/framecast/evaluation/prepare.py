@@ -23,7 +23,7 @@ from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
 from framecast.forecasting.predict import check_step, check_values
 from framecast.forecasting.predictor import Predictor
-from framecast.metrics import EVENT_METRICS, SCALE_METRICS, ChannelMetric, Metric, select_metrics
+from framecast.metrics import EVENT_METRICS, SCALE_METRICS, USUAL_THRESHOLDS, ChannelMetric, Metric, select_metrics
 from framecast.models import ModelConfig
 from framecast.recipe.data_as_trained import open_as_trained
 from framecast.recipe.parsing import parse_config
@@ -37,8 +37,6 @@ UNCROPPED = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_thresh
 """Fields of a DataConfig whose windows are whole frames."""
 ALL = "all"
 """Name of a split that holds every window of the data."""
-THRESHOLDS = {"dBZ": (15.0, 25.0, 35.0), "mm/h": (0.1, 1.0, 5.0)}
-"""Default thresholds of events by units; those outside the value range are left out."""
 
 
 def evaluate_run(
@@ -239,7 +237,9 @@ def _make_metrics(options: EvaluationOptions, dataset: DataSet) -> list[Metric]:
 
 def _restrict_options(options: EvaluationOptions, channel: FrameSpec) -> EvaluationOptions:
     """Restrict options for several units to one channel: thresholds in its range, events only where there are any."""
-    requested: Sequence[float] = THRESHOLDS.get(channel.units, ()) if options.thresholds is None else options.thresholds
+    requested: Sequence[float] = (
+        USUAL_THRESHOLDS.get(channel.units, ()) if options.thresholds is None else options.thresholds
+    )
     thresholds = _select_thresholds(channel, requested)
     names = options.metrics and [
         name for name in options.metrics if thresholds or name not in EVENT_METRICS | SCALE_METRICS
@@ -257,7 +257,7 @@ def _select_metrics(options: EvaluationOptions, spec: FrameSpec) -> list[Metric]
     names = options.metrics
     if names is None:
         names = ("framecast" if spec.units in PICTURE_UNITS else "grid",)
-    usual = _select_thresholds(spec, THRESHOLDS.get(spec.units, ()))
+    usual = _select_thresholds(spec, USUAL_THRESHOLDS.get(spec.units, ()))
     thresholds = usual if options.thresholds is None else options.thresholds
     return select_metrics(names, spec=spec, thresholds=thresholds, scales=options.scales)
 
@@ -265,7 +265,7 @@ def _select_metrics(options: EvaluationOptions, spec: FrameSpec) -> list[Metric]
 def _has_empty_frames(dataset: DataSet) -> bool:
     """Whether a frame at the low end of the value range is an empty picture, or no rain."""
     spec = dataset.spec
-    return spec.units in (*PICTURE_UNITS, *THRESHOLDS) and not has_mixed_units(spec, dataset.grid)
+    return spec.units in (*PICTURE_UNITS, *USUAL_THRESHOLDS) and not has_mixed_units(spec, dataset.grid)
 
 
 def _make_predictors(

@@ -23,7 +23,7 @@ their sums into scores. `Scores` adds them up over batches and processes; `selec
 from framecast.metrics.aggregation import Scores, lead_mean
 from framecast.metrics.base import DIRECTIONS, Metric
 from framecast.metrics.bootstrap import LEVEL, Resampled, bootstrap_interval, compute_skill, resample
-from framecast.metrics.categorical import CSI, FAR, HSS, POD, FrequencyBias
+from framecast.metrics.categorical import CSI, FAR, HSS, POD, USUAL_THRESHOLDS, FrequencyBias
 from framecast.metrics.fss import FSS
 from framecast.metrics.paired import Paired
 from framecast.metrics.per_channel import ChannelMetric
@@ -64,6 +64,7 @@ __all__ = [
     "SPEC_METRICS",
     "SSE",
     "SSIM",
+    "USUAL_THRESHOLDS",
     "ChannelMetric",
     "Estimate",
     "FrequencyBias",

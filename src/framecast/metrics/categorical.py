@@ -18,6 +18,8 @@ from framecast.metrics.base import Metric, Statistics, Sums, Values
 from framecast.metrics.reductions import count_observed, sum_pixels, zero_missing
 from framecast.types import Frames, Valid
 
+USUAL_THRESHOLDS = {"dBZ": (15.0, 25.0, 35.0), "mm/h": (0.1, 1.0, 5.0)}
+"""Thresholds of events by the units of a channel, where a user names none."""
 COUNTS = ("hits", "misses", "false_alarms", "correct_negatives")
 """The four statistics of every metric here, which share them at equal thresholds."""
 
