@@ -135,11 +135,11 @@ def test_an_overlap_of_no_tiles_is_no_silent_wish() -> None:
 
 CHILD = """
 import sys, torch
-from framecast.domain import Frames, Room, plan
-from framecast.forecaster import Forecaster
-from framecast.memory import peak_bytes
+from framecast.forecasting.forecaster import Forecaster
+from framecast.forecasting.memory_plan import FrameMemory, MemoryLimits, plan_memory
+from framecast.memory_usage import peak_bytes
 from framecast.models import ConvLSTM
-from framecast.normalize import Range
+from framecast.transforms.normalize import Range
 from framecast.types import FrameSpec
 
 torch.set_num_threads(1)
@@ -148,7 +148,8 @@ model = Forecaster(ConvLSTM(hidden=(32, 32), kernel_size=3), spec, Range(low=0, 
 past = [(torch.rand(1, 1, 1000, 1000), None)] * 2
 list(model.ahead([(torch.rand(1, 1, 64, 64), None)], 2))
 limit = int(sys.argv[1]) + peak_bytes() if sys.argv[1] != "0" else None
-how = plan(model, (1000, 1000), batch_size=1, frames=Frames(0, 24 * 1000**2), room=Room(limit))
+frames = FrameMemory(0, 24 * 1000**2)
+how = plan_memory(model, (1000, 1000), batch_size=1, frames=frames, room=MemoryLimits(limit))
 for _ in how.apply(model).ahead(past, 3):
     pass
 print(how.tiles, how.layout is not None and how.layout.on_disk, how.need, peak_bytes(), limit or 0)
