@@ -1,12 +1,11 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from framecast.data.durations import in_frames
 from framecast.errors import UsageError
 
 
-@settings(deadline=None)
 @given(frames=st.integers(1, 10_000), step=st.sampled_from([1 / 60, 0.5, 1.0, 5.0, 15.0, 60.0, 1440.0]))
 def test_times_are_frames_times_the_step(frames: int, step: float):
     for unit, minutes in (("s", 1 / 60), ("min", 1.0), ("h", 60.0), ("d", 1440.0)):

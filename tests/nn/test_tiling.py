@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from framecast.errors import UsageError
@@ -14,7 +14,6 @@ def axes(draw: st.DrawFn) -> tuple[int, int, int, int]:
     return length, tile, overlap, draw(st.integers(0, overlap // 2))
 
 
-@settings(deadline=None)
 @given(axes())
 def test_an_axis_is_covered_owned_once_and_weighted_to_one(axis: tuple[int, int, int, int]) -> None:
     length, tile, overlap, margin = axis
@@ -37,7 +36,6 @@ def test_an_axis_is_covered_owned_once_and_weighted_to_one(axis: tuple[int, int,
     assert (owners == 1).all()
 
 
-@settings(deadline=None)
 @given(axes(), axes())
 def test_weights_of_a_map_sum_to_one(y: tuple[int, int, int, int], x: tuple[int, int, int, int]) -> None:
     overlap = min(y[2], x[2])

@@ -36,7 +36,7 @@ def test_newest_is_loaded_and_old_ones_go(tmp_path: Path) -> None:
     assert checkpoint.load_newest(tmp_path / "none") is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), cut=st.booleans(), manifest=st.booleans())
 def test_any_damage_is_caught(tmp_path_factory, where: float, bit: int, cut: bool, manifest: bool) -> None:
     folder = tmp_path_factory.mktemp("checkpoints")

@@ -260,7 +260,7 @@ def test_other_calendars_are_carried_over(tmp_path: Path, calendar: str) -> None
     assert list(found) == dates[5:]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     sequences=st.integers(1, 3),
     frames=st.integers(1, 4),

@@ -254,7 +254,7 @@ def test_windows_have_targets_then_the_past_then_covariates(tmp_path: Path) -> N
     assert (frames[:, 5] == frames[:, 5, :1, :1]).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(order=st.permutations([0, 1, 2, 3]), targets=st.integers(1, 3), covariates=st.integers(0, 2))
 def test_any_channels_may_be_chosen(tmp_path_factory, order: list[int], targets: int, covariates: int) -> None:
     array = np.random.default_rng(0).random((5, 4, 3, 2), np.float32)

@@ -107,7 +107,7 @@ def test_large_data_say_that_not_all_was_looked_at(tmp_path: Path, monkeypatch: 
     assert list(source(tmp_path / "a.zarr", max_missing=0.99).lengths) == [17, 22]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(dims=st.sampled_from(["ntchw", "tnhwc", "whcnt", "tcnhw"]), block=st.sampled_from([1, 7, 60, 10_000]))
 def test_the_scan_counts_by_frame_and_channel_in_any_order_of_axes(dims: str, block: int) -> None:
     values = np.random.default_rng(0).random((2, 5, 3, 4, 6))

@@ -17,7 +17,7 @@ def contexts(source: FileSource, count: int) -> list[np.ndarray]:
     return [source.read(number, max(0, end - count), end).frames for number, end in ends]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     count=st.integers(1, 8),

@@ -66,14 +66,14 @@ def test_frames_are_those_of_the_data_set():
 
 
 @given(start=st.integers(0, 60), accumulate=st.integers(1, 3), batch_size=st.integers(1, 9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_resume_at_any_step(start: int, accumulate: int, batch_size: int):
     how = {"accumulate": accumulate, "batch_size": batch_size}
     same(steps(start + 2, **how)[start:], steps(2, start_step=start, **how))
 
 
 @given(batch_size=st.integers(1, 4), world=st.integers(1, 3), accumulate=st.integers(1, 3), start=st.integers(0, 9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_processes_and_micro_batches_divide_the_same_samples(batch_size: int, world: int, accumulate: int, start: int):
     whole = steps(3, batch_size=batch_size * world * accumulate, start_step=start)
     alone = steps(3, batch_size=batch_size, accumulate=accumulate * world, start_step=start)

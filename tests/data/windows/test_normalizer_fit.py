@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,7 +21,6 @@ from framecast.transforms.normalize import DBZ, Z_R, Log, Normalizer, Range, Sta
 NUMBERS = st.floats(-1e4, 1e4)
 
 
-@settings(deadline=None)
 @given(
     kind=st.sampled_from(["range", "ranges", "standard", "log"]),
     low=NUMBERS,
@@ -61,7 +60,6 @@ def test_log_by_hand():
     assert log.normalize(torch.tensor(10.0)).item() == pytest.approx(math.log(1 + 9 / 0.5) / math.log(1 + 99 / 0.5))
 
 
-@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 9), min_size=1, max_size=8),
     centre=st.sampled_from([0.0, 300.0, 1e5]),
