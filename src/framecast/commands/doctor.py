@@ -13,7 +13,7 @@ from framecast.devices import resolve_device
 
 EXTRAS = (
     *("tensorboard", "pysteps", "opencv-python-headless"),
-    *("av", "xarray", "h5py", "h5netcdf", "scipy", "cftime", "pyproj", "rasterio", "pygrib"),
+    *("av", "xarray", "cf_xarray", "h5py", "h5netcdf", "scipy", "cftime", "pyproj", "rasterio", "pygrib"),
 )
 
 
