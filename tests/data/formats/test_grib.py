@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from framecast.data import DataConfig, FileSource
-from framecast.data.formats.mrms import find_product
+from framecast.data.formats.grib.mrms import find_product
 from framecast.errors import InputError
 
 DATA = Path(__file__).parents[2] / "fixtures"

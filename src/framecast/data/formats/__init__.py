@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from framecast.data.formats import cf, fmi_pgm, geotiff, grib, hdf5, images, knmi_hdf5, numpy_files, odim_hdf5, video
+from framecast.data.formats import cf, fmi_pgm, geotiff, hdf5, images, knmi_hdf5, numpy_files, odim_hdf5, video
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
+from framecast.data.formats.grib import reader as grib
 from framecast.data.formats.zarr import is_zarr
 
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.formats import mrms
 from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
-from framecast.data.formats.grib_guard import check_sections
+from framecast.data.formats.grib import mrms
+from framecast.data.formats.grib.guard import check_sections
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error, check_frame
 from framecast.errors import InputError
 from framecast.optional_imports import require
