@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+FloatArray = NDArray[np.floating[Any]]
+"""Numbers of any shape, in single or double precision."""
 Hidden = Float[Tensor, "B N H W"]
 """N feature maps of one frame."""
 Frame = Float[Tensor, "B C H W"]

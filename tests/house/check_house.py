@@ -43,15 +43,24 @@ def check_folders(modules: Modules) -> Iterator[str]:
 
 
 def check_class_names(modules: Modules) -> Iterator[str]:
-    """One name means one thing: no class of one package is called as one of another."""
+    """One name means one thing: no class or type of one package is called as one of another."""
     homes = defaultdict(set)
     for path, tree in modules.items():
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                homes[node.name].add(path.parent)
+        if path.parent.name == "cli":  # its types are options, which are called as what they set
+            continue
+        for name in find_types(tree):
+            homes[name].add(path.parent)
     for name, folders in homes.items():
         if len(folders) > 1:
             yield f"class {name}: in {', '.join(map(str, sorted(folders)))}, expected one package"
+
+
+def find_types(tree: ast.Module) -> Iterator[str]:
+    """Public classes of a module, and aliases of types, whose names are written as those of classes."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else ()
+        names = [node.name] if isinstance(node, ast.ClassDef) else [t.id for t in targets if isinstance(t, ast.Name)]
+        yield from (name for name in names if re.fullmatch(r"[A-Z]+[a-z]\w*", name))
 
 
 def check_docstrings(modules: Modules) -> Iterator[str]:

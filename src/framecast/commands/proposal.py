@@ -27,7 +27,7 @@ CROP = 128
 MEMORY = 0.5
 """Share of the free memory that a proposed training may take."""
 
-Setting = tuple[str, list[int] | None, int, int, int | None]
+NetworkSize = tuple[str, list[int] | None, int, int, int | None]
 """Model, hidden channels (None for its default), batch size, shrink, side of crops (None for whole frames)."""
 
 
@@ -79,9 +79,9 @@ def propose_training(source: FileSource, recipe: Recipe, *, enough: bool) -> Pro
     return offer
 
 
-def _list_settings(spec: FrameSpec) -> list[Setting]:
+def _list_settings(spec: FrameSpec) -> list[NetworkSize]:
     """List settings from large to small: crops of large measurements, coarser pixels of pictures."""
-    sizes: list[Setting] = [("predrnn", None, 8, 1, None), ("predrnn", None, 2, 1, None)]
+    sizes: list[NetworkSize] = [("predrnn", None, 8, 1, None), ("predrnn", None, 2, 1, None)]
     if min(spec.height, spec.width) >= 2 * CROP and spec.units not in PICTURE_UNITS:
         sizes += [("predrnn", None, 4, 1, CROP), ("predrnn", [32, 32], 2, 1, CROP), ("convlstm", [16, 16], 2, 1, CROP)]
         return [*sizes, ("convlstm", [16, 16], 1, 1, CROP // 2)]

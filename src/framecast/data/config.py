@@ -32,7 +32,7 @@ def _check_order(frames: tuple[Any, Any]) -> tuple[Any, Any]:
     return frames
 
 
-Frames = Annotated[tuple[NotNegative, NotNegative] | tuple[datetime, datetime], AfterValidator(_check_order)]
+FrameRange = Annotated[tuple[NotNegative, NotNegative] | tuple[datetime, datetime], AfterValidator(_check_order)]
 
 
 class MovingMNISTConfig(BaseModel):
@@ -88,7 +88,7 @@ class FileConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Annotated[str, Field(min_length=1)]
-    frames: Frames | None = None
+    frames: FrameRange | None = None
     split: Literal["train", "val", "test"] | None = None
     variable: str | None = None
     units: str | None = None
@@ -154,7 +154,7 @@ class DataConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Annotated[str, Field(min_length=1)] | tuple[FileConfig, ...] = MOVING_MNIST
-    frames: Frames | None = None
+    frames: FrameRange | None = None
     dims: str | None = None
     variable: str | None = None
     times: str | None = None

@@ -22,7 +22,7 @@ from framecast.evaluation.tables import ARROWS, print_by_lead, print_means, prin
 from framecast.files import json_safe
 from framecast.formatting import format_count
 from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, ChannelMetric, Metric, Scores, Summary, summarise
-from framecast.metrics.bootstrap import Block, count_blocks
+from framecast.metrics.bootstrap import BlockLengths, count_blocks
 from framecast.types import FrameSpec
 
 REFERENCES = ("persistence", "extrapolation")
@@ -58,7 +58,7 @@ class Scoreboard:
     seed: int = 0
 
     @cached_property
-    def groups(self) -> Block:
+    def groups(self) -> BlockLengths:
         """Windows that are drawn together, as `resample` takes them."""
         if isinstance(self.block, int):
             return self.block

@@ -168,7 +168,7 @@ def plan_memory(
     limit = room.memory or int(held + SHARE * free_bytes(device))
     peak = PeakMemory(held, frames, need, tiles.cells[0] * tiles.cells[1])
     batches = list_batch_sizes(batch_size) if tiles.tile is None else []
-    choices: list[Choice] = [(None, batch, peak.estimate_whole(batch)) for batch in batches]
+    choices: list[TilingOption] = [(None, batch, peak.estimate_whole(batch)) for batch in batches]
     choices += [] if room.tile == 0 else _list_tiled(batch_size, peak, limit, tiles)
     for layout, batch, total in choices:
         # a user who refuses tiles and sets no limit gets the whole map, whatever memory is free
@@ -235,11 +235,11 @@ class TileChoice(NamedTuple):
         return TileLayout(self.tile or (rows, columns), overlap, self.reach, on_disk)
 
 
-Choice = tuple[TileLayout | None, int, int]
+TilingOption = tuple[TileLayout | None, int, int]
 """Layout, sequences at a time, and the estimated peak of the process, bytes."""
 
 
-def _list_tiled(batch_size: int, peak: PeakMemory, limit: int, tiles: TileChoice) -> Iterator[Choice]:
+def _list_tiled(batch_size: int, peak: PeakMemory, limit: int, tiles: TileChoice) -> Iterator[TilingOption]:
     if tiles.is_fixed and tiles.tile is None:  # the map is as large as the only tile that there could be
         return
     for on_disk, batch in product((False, True), list_batch_sizes(batch_size)):

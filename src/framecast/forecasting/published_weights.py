@@ -22,7 +22,7 @@ from framecast.nn.norm import Norm
 from framecast.transforms.normalize import Identity, Range
 from framecast.types import FrameSpec
 
-Source = Literal["predrnn-pytorch", "openstl"]
+CodeBase = Literal["predrnn-pytorch", "openstl"]
 Weights = dict[str, Tensor]
 # What torch.load raises on files that are no checkpoints, or damaged ones.
 _UNREADABLE = (
@@ -143,8 +143,8 @@ def _check_weights(forecaster: Forecaster, weights: Weights, path: str | Path, e
 
 
 def _choose_family(source: str, model: str) -> PublishedFamily:
-    if source not in get_args(Source):
-        raise UsageError("source", got=repr(source), expected=" or ".join(get_args(Source)))
+    if source not in get_args(CodeBase):
+        raise UsageError("source", got=repr(source), expected=" or ".join(get_args(CodeBase)))
     families = FAMILIES[source]
     if model not in families:
         raise UsageError("model", got=repr(model), expected=f"one of {', '.join(families)} for {source}")

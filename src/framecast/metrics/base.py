@@ -14,7 +14,7 @@ Statistics = Float64[Tensor, "B T S"]
 """S additive numbers of each sequence and lead time."""
 Sums = Float64[Tensor, "T S"]
 """Statistics summed over sequences: S numbers of each lead time."""
-Values = Float64[Tensor, " T"]
+ScoreValues = Float64[Tensor, " T"]
 """A score by lead time."""
 
 
@@ -65,7 +65,7 @@ class Metric(ABC):
         """
 
     @abstractmethod
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Turn (K, S) sums over all sequences into (K,) scores; NaN where the score is undefined.
 
         Each row is closed by itself, so that the sums of many resamplings can be closed at once.

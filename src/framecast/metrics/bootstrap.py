@@ -28,18 +28,18 @@ class Resampled(NamedTuple):
     """Mean over lead times."""
 
 
-Block = int | Sequence[int]
+BlockLengths = int | Sequence[int]
 """Sequences that are drawn together: a number of consecutive ones, or those with equal numbers, one for each sequence."""
 PIECE = 2**22
 """Resampled sums that are formed at once; it bounds the memory."""
 
 
-def count_blocks(sequences: int, block: Block) -> int:
+def count_blocks(sequences: int, block: BlockLengths) -> int:
     """Count the blocks; the last of equal length may be shorter."""
     return int(_number_blocks(sequences, block).max()) + 1
 
 
-def _number_blocks(sequences: int, block: Block) -> Tensor:
+def _number_blocks(sequences: int, block: BlockLengths) -> Tensor:
     """Number the block of each sequence, 0 first."""
     if isinstance(block, int):
         return torch.arange(sequences) // block
@@ -48,7 +48,7 @@ def _number_blocks(sequences: int, block: Block) -> Tensor:
     return torch.unique(torch.tensor(block), return_inverse=True)[1]
 
 
-def resample(scores: Scores, *, block: Block = 1, draws: int = DRAWS, seed: int = 0) -> dict[str, Resampled]:
+def resample(scores: Scores, *, block: BlockLengths = 1, draws: int = DRAWS, seed: int = 0) -> dict[str, Resampled]:
     """Score resamplings of the sequences: blocks of them drawn with replacement, as many as there are.
 
     Every draw adds up the statistics of its sequences and closes them, just as the score itself is formed. Forecasts

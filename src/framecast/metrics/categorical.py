@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from framecast.errors import UsageError
-from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.base import Metric, ScoreValues, Statistics, Sums
 from framecast.metrics.reductions import count_observed, sum_pixels, zero_missing
 from framecast.types import Frames, Valid
 
@@ -69,7 +69,7 @@ class CSI(Metric):
         """Hits, misses, false alarms and correct negatives of the frame."""
         return _count_outcomes(prediction, truth, valid, self.threshold)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Hits over everything but the correct negatives."""
         hits, misses, false_alarms, _ = sums.unbind(-1)
         return hits / (hits + misses + false_alarms)
@@ -106,7 +106,7 @@ class POD(Metric):
         """Hits, misses, false alarms and correct negatives of the frame."""
         return _count_outcomes(prediction, truth, valid, self.threshold)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Hits over the observed events."""
         hits, misses, _, _ = sums.unbind(-1)
         return hits / (hits + misses)
@@ -143,7 +143,7 @@ class FAR(Metric):
         """Hits, misses, false alarms and correct negatives of the frame."""
         return _count_outcomes(prediction, truth, valid, self.threshold)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """False alarms over the predicted events."""
         hits, _, false_alarms, _ = sums.unbind(-1)
         return false_alarms / (hits + false_alarms)
@@ -181,7 +181,7 @@ class HSS(Metric):
         """Hits, misses, false alarms and correct negatives of the frame."""
         return _count_outcomes(prediction, truth, valid, self.threshold)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Skill over chance."""
         h, m, f, n = sums.unbind(-1)
         return 2 * (h * n - m * f) / ((h + m) * (m + n) + (h + f) * (f + n))
@@ -219,7 +219,7 @@ class FrequencyBias(Metric):
         """Hits, misses, false alarms and correct negatives of the frame."""
         return _count_outcomes(prediction, truth, valid, self.threshold)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Predicted events over observed ones."""
         hits, misses, false_alarms, _ = sums.unbind(-1)
         return (hits + false_alarms) / (hits + misses)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from framecast.errors import UsageError
-from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.base import Metric, ScoreValues, Statistics, Sums
 from framecast.metrics.categorical import mark_events, name_at_threshold, scale_threshold
 from framecast.metrics.reductions import sum_pixels
 from framecast.types import Frames, Valid
@@ -66,7 +66,7 @@ class FSS(Metric):
         o = share * _sum_windows(mark_events(truth, self.threshold, valid), self.scale)
         return torch.stack([sum_pixels(p * p), sum_pixels(p * o), sum_pixels(o * o)], dim=-1)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """One minus the error of the shares over the largest that it could be."""
         predicted, both, observed = sums.unbind(-1)
         return 1 - (predicted - 2 * both + observed) / (predicted + observed)

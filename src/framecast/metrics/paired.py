@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from framecast.metrics.aggregation import Scores
-from framecast.metrics.bootstrap import Block, Resampled
+from framecast.metrics.bootstrap import BlockLengths, Resampled
 from framecast.metrics.summary import DrawnScore, Estimate, draw_scores, estimate
 
 Entries = Mapping[str, Sequence[Scores]]
@@ -29,7 +29,7 @@ class Paired:
         UsageError: scores made without `keep`.
     """
 
-    def __init__(self, entries: Entries, *, block: Block = 1, seed: int = 0) -> None:
+    def __init__(self, entries: Entries, *, block: BlockLengths = 1, seed: int = 0) -> None:
         self.entries = entries
         self._averages = {
             name: _average([draw_scores(scores, block=block, seed=seed) for scores in trainings])

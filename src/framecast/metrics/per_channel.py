@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.base import Metric, ScoreValues, Statistics, Sums
 from framecast.metrics.reductions import count_observed
 from framecast.types import Frames, FrameSpec, Valid
 
@@ -49,7 +49,7 @@ class ChannelMetric(Metric):
         raw = (frames.double() * self._span + self._low).float().double()
         return (raw - self.spec.low) / (self.spec.high - self.spec.low)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Close the sums of the metric; the pixel count plays no part."""
         return self.metric.close(self.drop_pixels(sums))
 

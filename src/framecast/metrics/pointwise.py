@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.base import Metric, ScoreValues, Statistics, Sums
 from framecast.metrics.reductions import (
     GREY_LEVELS,
     clip_to_range,
@@ -63,7 +63,7 @@ class MSE(Metric):
         """Sum of (y - x)^2, number of observed pixels."""
         return _pool_pixels(_subtract(prediction, truth, valid, clip=self.clip).square(), valid)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Divide the sum by the count."""
         return divide_sums(sums)
 
@@ -94,7 +94,7 @@ class SSE(Metric):
         """Sum of (y - x)^2 over the frame, number of frames."""
         return _sum_each_frame(_subtract(prediction, truth, valid, clip=self.clip).square(), valid)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Divide the sum by the count."""
         return divide_sums(sums)
 
@@ -120,7 +120,7 @@ class MAE(Metric):
         """Sum of |y - x|, number of observed pixels."""
         return _pool_pixels(_subtract(prediction, truth, valid, clip=self.clip).abs(), valid)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Divide the sum by the count."""
         return self.factor * divide_sums(sums)
 
@@ -144,7 +144,7 @@ class FMAE(Metric):
         """Sum of |y - x| over the frame, number of frames."""
         return _sum_each_frame(_subtract(prediction, truth, valid, clip=False).abs(), valid)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Divide the sum by the count."""
         return divide_sums(sums)
 
@@ -173,7 +173,7 @@ class RMSE(Metric):
         """Sum of (y - x)^2, number of observed pixels."""
         return _pool_pixels(_subtract(prediction, truth, valid, clip=self.clip).square(), valid)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Root of the sum over the count."""
         return self.factor * divide_sums(sums).sqrt()
 
@@ -216,6 +216,6 @@ class PSNR(Metric):
         mse = sum_pixels(difference.square()) / count
         return stack_frame_scores(-10.0 * mse.clamp_min(LEAST_ERROR).log10(), count)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Divide the sum by the count."""
         return divide_sums(sums)

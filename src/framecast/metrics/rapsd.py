@@ -9,11 +9,11 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from framecast.errors import InputError, UsageError
-from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.base import Metric, ScoreValues, Statistics, Sums
 from framecast.metrics.reductions import clip_to_range, count_observed, zero_missing
 from framecast.types import Frames, Valid
 
-Spectra = Float64[Tensor, "T R"]
+PowerSpectra = Float64[Tensor, "T R"]
 """Power by lead time and wavenumber."""
 
 LEAST_POWER = 1e-10
@@ -79,12 +79,12 @@ class RAPSD(Metric):
         powers = [self._average_rings(clip_to_range(zero_missing(frames, valid))) for frames in (prediction, truth)]
         return torch.cat([torch.where(scored, power, 0.0) for power in powers] + [scored.double()], dim=-1)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Root mean square of the ratio of the spectra in dB."""
         predicted, observed = (power[:, 1:].clamp_min(LEAST_POWER) for power in self.spectra(sums))
         return (10 * (predicted / observed).log10()).square().mean(dim=-1).sqrt()
 
-    def spectra(self, sums: Sums) -> tuple[Spectra, Spectra]:
+    def spectra(self, sums: Sums) -> tuple[PowerSpectra, PowerSpectra]:
         """Mean spectrum of the predictions and of the truths by lead time, (K, R) range², k = 0 first."""
         return sums[:, : self.rings] / sums[:, -1:], sums[:, self.rings : -1] / sums[:, -1:]
 

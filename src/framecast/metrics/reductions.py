@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from framecast.metrics.base import Statistics, Sums, Values
+from framecast.metrics.base import ScoreValues, Statistics, Sums
 from framecast.types import Frames, Valid
 
 FrameValues = Float64[Tensor, "B T"]
@@ -62,6 +62,6 @@ def stack_frame_scores(scores: FrameValues, count: FrameValues) -> Statistics:
     return torch.stack([torch.where(scored, scores, 0.0), scored.double()], dim=-1)
 
 
-def divide_sums(sums: Sums) -> Values:
+def divide_sums(sums: Sums) -> ScoreValues:
     """Divide the first sum by the second, as a mean is closed; 0/0 is NaN."""
     return sums[:, 0] / sums[:, 1]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from framecast.errors import InputError
-from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.base import Metric, ScoreValues, Statistics, Sums
 from framecast.metrics.pointwise import LEAST_ERROR
 from framecast.metrics.reductions import (
     GREY_LEVELS,
@@ -86,7 +86,7 @@ class Sharpness(Metric):
         greatest = torch.where(counted, laplacian, 0.0).amax(dim=(2, 3, 4))
         return stack_frame_scores(greatest, sum_pixels(counted.double()))
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Divide the sum by the count."""
         return divide_sums(sums)
 
@@ -120,6 +120,6 @@ class SharpnessDifference(Metric):
         mean = sum_pixels(difference) / count
         return stack_frame_scores(-10.0 * mean.clamp_min(LEAST_ERROR).log10(), count)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Divide the sum by the count."""
         return divide_sums(sums)

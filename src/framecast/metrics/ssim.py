@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from framecast.errors import InputError, UsageError
-from framecast.metrics.base import Metric, Statistics, Sums, Values
+from framecast.metrics.base import Metric, ScoreValues, Statistics, Sums
 from framecast.metrics.reductions import (
     clip_to_range,
     count_observed,
@@ -27,7 +27,7 @@ UNIFORM_WINDOW = 7
 GAUSSIAN_WINDOW, SIGMA = 11, 1.5
 
 FloatFrames = Float64[Tensor, "B T C H W"]
-Windows = Float64[Tensor, "B T C h w"]
+WindowMap = Float64[Tensor, "B T C h w"]
 
 
 class _Variant(NamedTuple):
@@ -63,13 +63,13 @@ def _filter_axis(values: Float64[Tensor, "*shape"], taps: list[float], dim: int)
     return total
 
 
-def _average_windows(values: FloatFrames, taps: list[float]) -> Windows:
+def _average_windows(values: FloatFrames, taps: list[float]) -> WindowMap:
     """Average over every window that lies inside the frame."""
     # Sums of shifted frames: as fast as a convolution in float64, and no back end can round them to fewer bits.
     return _filter_axis(_filter_axis(values, taps, dim=-2), taps, dim=-1)
 
 
-def _compare_windows(y: FloatFrames, x: FloatFrames, *, data_range: float, gaussian: bool) -> Windows:
+def _compare_windows(y: FloatFrames, x: FloatFrames, *, data_range: float, gaussian: bool) -> WindowMap:
     """SSIM of each window: (2 mu_x mu_y + c1)(2 s_xy + c2) / ((mu_x^2 + mu_y^2 + c1)(s_x^2 + s_y^2 + c2))."""
     taps = _make_taps(gaussian=gaussian)
     pixels = len(taps) ** 2
@@ -83,7 +83,7 @@ def _compare_windows(y: FloatFrames, x: FloatFrames, *, data_range: float, gauss
     return luminance * (2 * covariance + c2) / (variances + c2)
 
 
-def _mark_observed_windows(valid: Valid, size: int) -> Windows:
+def _mark_observed_windows(valid: Valid, size: int) -> WindowMap:
     """Mark the windows that are fully observed by 1, the others by 0."""
     missing = max_pool2d((~valid).flatten(0, 1).float(), size, stride=1)
     return 1.0 - missing.unflatten(0, valid.shape[:2]).double()
@@ -143,6 +143,6 @@ class SSIM(Metric):
             scores = torch.where(windows > 0, scores, 0.0)
         return stack_frame_scores(sum_pixels(scores) / count, count)
 
-    def close(self, sums: Sums) -> Values:
+    def close(self, sums: Sums) -> ScoreValues:
         """Divide the sum by the count."""
         return divide_sums(sums)

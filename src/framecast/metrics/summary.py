@@ -11,7 +11,7 @@ from torch import Tensor
 
 from framecast.metrics.aggregation import Scores
 from framecast.metrics.base import Metric
-from framecast.metrics.bootstrap import Block, Resampled, bootstrap_interval, compute_skill, resample
+from framecast.metrics.bootstrap import BlockLengths, Resampled, bootstrap_interval, compute_skill, resample
 from framecast.metrics.per_channel import ChannelMetric
 
 Ends = tuple[float, float]
@@ -56,7 +56,7 @@ class Summary(NamedTuple):
 
 
 def summarise(
-    scores: Mapping[str, Scores], references: Sequence[str], *, block: Block = 1, seed: int = 0
+    scores: Mapping[str, Scores], references: Sequence[str], *, block: BlockLengths = 1, seed: int = 0
 ) -> dict[str, dict[str, Summary]]:
     """Summarise forecasts that were scored by the same metrics on the same sequences.
 
@@ -108,7 +108,7 @@ class DrawnScore(NamedTuple):
     resampled: Resampled
 
 
-def draw_scores(scores: Scores, *, block: Block, seed: int) -> dict[str, DrawnScore]:
+def draw_scores(scores: Scores, *, block: BlockLengths, seed: int) -> dict[str, DrawnScore]:
     """Score the sequences and their resamplings, by metric; arguments are those of `resample`."""
     by_lead, mean = scores.by_lead(), scores.mean()
     return {

@@ -19,9 +19,8 @@ from framecast.forecast import Forecast
 from framecast.plotting.colours import colour_scale
 from framecast.plotting.frames import to_colours
 from framecast.plotting.view import is_plain, view_forecast
-from framecast.types import FrameSpec
+from framecast.types import FloatArray, FrameSpec
 
-Array = NDArray[np.floating[Any]]
 Pictures = Iterator[NDArray[np.uint8]]
 """Pictures (H', W', 3), all of one size."""
 SMALL, LARGE = 256, 720
@@ -40,7 +39,7 @@ LAST = 1000
 """Milliseconds for which the last picture is held before a GIF begins anew."""
 
 
-def draw_pictures(forecast: Forecast, truth: Array | None = None) -> Pictures:
+def draw_pictures(forecast: Forecast, truth: FloatArray | None = None) -> Pictures:
     """Draw the truth (if any) beside the prediction, the input first on both sides.
 
     Args:

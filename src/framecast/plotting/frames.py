@@ -23,16 +23,15 @@ from framecast.forecast import Forecast
 from framecast.plotting.colours import colour_scale
 from framecast.plotting.figure import COLOURS, new_figure, save_figure
 from framecast.plotting.view import is_plain, is_rgb, view_forecast
-from framecast.types import FrameSpec
+from framecast.types import FloatArray, FrameSpec
 
-Array = NDArray[np.floating[Any]]
 MISSING = (0.55, 0.55, 0.6)
 """Blue-grey of missing pixels, RGB from 0 to 1."""
 STRIP_COLUMNS = 20
 """Most frames in a row of a strip."""
 
 
-def to_colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
+def to_colours(frame: FloatArray, spec: FrameSpec) -> NDArray[np.uint8]:
     """Colour one frame (C, H, W), raw units, by its units, as a picture (H, W, 3); missing pixels are blue-grey."""
     frame = _select_shown(frame, spec)
     missing: NDArray[np.bool_] = np.asarray(np.isnan(frame).any(axis=0))
@@ -46,20 +45,20 @@ def to_colours(frame: Array, spec: FrameSpec) -> NDArray[np.uint8]:
     return (picture * 255).round().astype(np.uint8)
 
 
-def to_error_colours(prediction: Array, truth: Array, spec: FrameSpec) -> NDArray[np.uint8]:
+def to_error_colours(prediction: FloatArray, truth: FloatArray, spec: FrameSpec) -> NDArray[np.uint8]:
     """Colour the error of one frame (C, H, W), both clipped to the value range, as a picture (H, W, 3), red too high."""
     y, x = (_select_shown(f, spec).clip(spec.low, spec.high) / (spec.high - spec.low) for f in (prediction, truth))
     return to_diverging_colours(y - x)
 
 
-def to_diverging_colours(error: Array) -> NDArray[np.uint8]:
+def to_diverging_colours(error: FloatArray) -> NDArray[np.uint8]:
     """Colour an error (C, H, W) from -1 to 1, the mean over channels, as (H, W, 3): blue too low, red too high."""
     missing: NDArray[np.bool_] = np.asarray(np.isnan(error).any(axis=0))
     picture = colormaps["RdBu_r"](np.clip(np.nan_to_num(error).mean(0) / 2 + 0.5, 0, 1))[..., :3]
     return (np.where(missing[..., None], MISSING, picture) * 255).round().astype(np.uint8)
 
 
-def draw_strip(path: Path, forecast: Forecast, truth: Array | None = None) -> None:
+def draw_strip(path: Path, forecast: Forecast, truth: FloatArray | None = None) -> None:
     """Draw rows of frames, evenly thinned where they are many: input, prediction; with a truth also truth and error.
 
     Args:
@@ -155,7 +154,7 @@ def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: 
         bar.ax.tick_params(labelsize=6, length=2, pad=1)
 
 
-def _select_shown(frames: Array, spec: FrameSpec) -> Array:
+def _select_shown(frames: FloatArray, spec: FrameSpec) -> FloatArray:
     """Select the channels that are shown, of frames (..., C, H, W)."""
     return frames[..., : 3 if is_rgb(spec) else 1, :, :]
 
@@ -167,11 +166,11 @@ def _thin(count: int) -> list[int]:
 
 def draw_survey(
     path: Path,
-    frames: Sequence[Array],
+    frames: Sequence[FloatArray],
     titles: Sequence[str],
     spec: FrameSpec,
-    histogram: tuple[Array, NDArray[np.integer[Any]]],
-    course: tuple[Array, Array],
+    histogram: tuple[FloatArray, NDArray[np.integer[Any]]],
+    course: tuple[FloatArray, FloatArray],
     breaks: Sequence[int],
     title: str = "",
     units: str | None = None,

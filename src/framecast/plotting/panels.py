@@ -17,7 +17,6 @@ from PIL import Image, ImageDraw
 from framecast import files
 from framecast.plotting.figure import COLOURS, add_legend, line_style, new_figure, save_figure
 
-Array = NDArray[Any]
 _EVERY = 10
 """Approximate number of markers on a line."""
 
@@ -26,8 +25,8 @@ class PanelLine(NamedTuple):
     """Line of a panel; one without a name is not in the legend."""
 
     name: str
-    x: Array
-    y: Array
+    x: NDArray[Any]
+    y: NDArray[Any]
     colour: int
     """Number of the colour and of the marker, from 0."""
     dashes: str = "-"
@@ -56,7 +55,7 @@ class Field(NamedTuple):
     title: str
     x: str
     y: str
-    counts: Array
+    counts: NDArray[Any]
     """(rows, columns), the first row at the bottom."""
     extent: tuple[float, float, float, float]
     """Left, right, bottom, top."""
@@ -66,7 +65,7 @@ class Scatter(NamedTuple):
     """Points of several groups; the axes have no meaning, and no labels."""
 
     title: str
-    groups: Mapping[str, Array]
+    groups: Mapping[str, NDArray[Any]]
     """Points (P, 2) by name of the group."""
 
 
@@ -76,7 +75,7 @@ class Mask(NamedTuple):
     title: str
     x: str
     y: str
-    values: Array
+    values: NDArray[Any]
     """(rows, columns), bool."""
     mark: float
     """Column after which a dotted line stands."""
@@ -90,7 +89,7 @@ Drawing = Panel | Field | Scatter | Mask
 class PanelFilm(NamedTuple):
     """Maps through time."""
 
-    maps: Array
+    maps: NDArray[Any]
     """(T, H, W), not negative."""
     largest: float
     """Value of the lightest colour; 0 is the darkest."""

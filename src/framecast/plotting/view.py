@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
 from framecast.forecast import Forecast
-from framecast.types import FrameSpec, Grid
-
-Array = NDArray[np.floating[Any]]
+from framecast.types import FloatArray, FrameSpec, Grid
 
 
 class PlotView(NamedTuple):
@@ -24,13 +21,13 @@ class PlotView(NamedTuple):
     channel: str
     """The shown channel in words, where others are left out; else empty."""
 
-    def of(self, frames: Array) -> Array:
+    def of(self, frames: FloatArray) -> FloatArray:
         """View frames (..., C, H, W), targets first, as a plot shows them: targets only, north up; not a copy."""
         frames = frames[..., : self.spec.targets, :, :]
         return frames[..., ::-1, :] if self.is_south_up else frames
 
 
-def choose_view(spec: FrameSpec, grid: Grid, *frames: Array) -> PlotView:
+def choose_view(spec: FrameSpec, grid: Grid, *frames: FloatArray) -> PlotView:
     """Choose how a plot shows frames.
 
     Where several channels are no colours, the first is shown. A value range that covers channels of several units would
@@ -51,7 +48,7 @@ def choose_view(spec: FrameSpec, grid: Grid, *frames: Array) -> PlotView:
     return PlotView(first, grid.is_south_up, f"{first.names[0]}, the first of {spec.targets} channels")
 
 
-def view_forecast(forecast: Forecast, *others: Array) -> PlotView:
+def view_forecast(forecast: Forecast, *others: FloatArray) -> PlotView:
     """Choose how a plot shows a forecast, its context, and other frames of its targets, (..., C, H, W), raw units."""
     return choose_view(forecast.spec, forecast.grid, forecast.past_values, forecast.values, *others)
 
@@ -66,7 +63,7 @@ def is_plain(spec: FrameSpec) -> bool:
     return is_rgb(spec) or spec.units == "grey level"
 
 
-def _find_range(frames: list[Array], spec: FrameSpec) -> tuple[float, float]:
+def _find_range(frames: list[FloatArray], spec: FrameSpec) -> tuple[float, float]:
     """Find a value range that holds all values that are not missing; its ends differ in any case."""
     lows, highs = ([reduce(part, axis=None) for part in frames] for reduce in (np.fmin.reduce, np.fmax.reduce))
     # fmin and fmax ignore NaN.

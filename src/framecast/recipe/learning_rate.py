@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+from framecast.data.config import Count
 
 
 class _LearningRate(BaseModel):
@@ -41,7 +40,7 @@ class StepDecay(_LearningRate):
 
     kind: Literal["step"] = "step"
     every: Count
-    gamma: Positive = 0.1
+    gamma: PositiveFloat = 0.1
 
     def factor(self, iteration: int, total: int) -> float:
         """Compute gamma^floor((i - 1) / every)."""
@@ -52,7 +51,7 @@ class Exponential(_LearningRate):
     """Exponential decay: the rate falls by `gamma` within every `every` iterations, smoothly."""
 
     kind: Literal["exponential"] = "exponential"
-    gamma: Positive = 0.9
+    gamma: PositiveFloat = 0.9
     every: Count = 1000
 
     def factor(self, iteration: int, total: int) -> float:
@@ -83,8 +82,8 @@ class OneCycle(_LearningRate):
 
     kind: Literal["one_cycle"] = "one_cycle"
     rise: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    div: Positive = 25.0
-    final_div: Positive = 1e4
+    div: PositiveFloat = 25.0
+    final_div: PositiveFloat = 1e4
 
     def factor(self, iteration: int, total: int) -> float:
         """Compute half a cosine up over the share `rise` of the training, then half a cosine down."""

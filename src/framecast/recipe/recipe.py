@@ -17,6 +17,7 @@ import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from framecast.data import DataConfig, DataSet
+from framecast.data.config import Count
 from framecast.data.durations import Duration, in_frames
 from framecast.data.windows.normalizer_fit import Choice
 from framecast.errors import UsageError
@@ -24,7 +25,7 @@ from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.parsing import parse_config
 from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSampling
-from framecast.recipe.train_config import FREE, Count, RecipeSection, TrainConfig, ValidateConfig
+from framecast.recipe.train_config import FREE, RecipeSection, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from framecast.data.config import Count
 from framecast.recipe.learning_rate import Constant, LearningRate
 
-Count = Annotated[int, Field(ge=1)]
 FREE = (
     "workers",
     "accumulate",

@@ -23,9 +23,8 @@ from framecast.plotting.colours import colour_scale
 from framecast.plotting.frames import to_colours, to_diverging_colours, to_error_colours
 from framecast.plotting.view import PlotView, choose_view, is_rgb
 from framecast.report.blocks import FilmStrip, Player, PlayerSequence, Section, Text
-from framecast.types import FrameSpec
+from framecast.types import FloatArray, FrameSpec
 
-Array = NDArray[np.float32]
 SIDES = (256, 192, 128, 96, 64, 48)
 """Longest side of a frame on the page, pixels; the first that fits is taken."""
 BYTES = 5_500_000
@@ -41,9 +40,9 @@ class ShownSequence(NamedTuple):
     number: int
     """Number in the split, from 1."""
     title: str
-    frames: Array
+    frames: FloatArray
     """(J + K, C, H, W), NaN where missing."""
-    forecasts: dict[str, Array]
+    forecasts: dict[str, FloatArray]
     """(K, C, H, W) by the name of the forecast."""
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from framecast.data.formats import cf, fmi_pgm, geotiff, hdf5, images, knmi_hdf5, numpy_files, odim_hdf5, video
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
-from framecast.data.formats.grib import reader as grib
+from framecast.data.formats.grib.reader import SUFFIXES as GRIB_SUFFIXES
+from framecast.data.formats.grib.reader import GRIBReader
 from framecast.data.formats.zarr import is_zarr
 
 
@@ -38,7 +39,7 @@ READERS = (
     FileFormat("HDF5", hdf5.SUFFIXES, knmi_hdf5.KNMIReader, knmi_hdf5.is_knmi),
     FileFormat("HDF5", hdf5.SUFFIXES, cf.CFReader, cf.is_netcdf4),
     FileFormat("NetCDF", cf.SUFFIXES, cf.CFReader),
-    FileFormat("GRIB", grib.SUFFIXES, grib.GRIBReader),
+    FileFormat("GRIB", GRIB_SUFFIXES, GRIBReader),
     FileFormat("zarr", (), cf.CFReader),
 )
 ARRAYS = {"arrays": (".npy", ".npz"), "HDF5": hdf5.SUFFIXES}

@@ -13,9 +13,7 @@ from framecast.data.config import Cycle, DataConfig
 from framecast.data.sources.channels import compute_calendar
 from framecast.data.sources.file_source import FileSource
 from framecast.errors import InputError, UsageError
-from framecast.types import Channel, FrameSpec, Window
-
-Array = NDArray[np.float32]
+from framecast.types import Channel, FloatArray, FrameSpec, Window
 
 
 class FutureCovariates:
@@ -58,7 +56,7 @@ class FutureCovariates:
         carried = [channel.name for channel in self._stored if channel not in self._file_channels]
         self.notes = [f"covariates: {', '.join(carried)}, constant over the context, stay as they are"] * bool(carried)
 
-    def of(self, number: int, first: np.datetime64 | None) -> Array:
+    def of(self, number: int, first: np.datetime64 | None) -> FloatArray:
         """Assemble the covariates of a sequence, over its context and its horizon.
 
         Args:
@@ -112,7 +110,7 @@ class FutureCovariates:
                 raise
             return _open_channels(file, varying), varying
 
-    def _read_frames(self, number: int, times: NDArray[Any] | None) -> Array:
+    def _read_frames(self, number: int, times: NDArray[Any] | None) -> FloatArray:
         """Read the horizon from the file, (K, its channels, H, W): frames of these times, else the first K frames."""
         source = self._source
         assert source is not None
