@@ -6,8 +6,8 @@ from click.testing import CliRunner
 
 from framecast.cli import app
 
-COMPUTING = {"demo", "train", "resume", "evaluate", "report", "race", "study", "predict", "bench"}
-OTHERS = {"models", "doctor", "inspect", "data", "compare", "convert"}
+COMPUTING = {"demo", "train", "resume", "evaluate", "report", "compare", "race", "study", "predict", "bench"}
+OTHERS = {"models", "doctor", "inspect", "data", "convert"}
 
 
 @pytest.fixture

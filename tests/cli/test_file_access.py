@@ -72,6 +72,21 @@ def test_training(tmp_path: Path, access: Counter[str]) -> None:
     assert once(access)
 
 
+def test_a_resumed_training(tmp_path: Path, access: Counter[str]) -> None:
+    framecast("train", "convlstm", "--data", folder(tmp_path / "a", 1000), "--out", tmp_path / "run", *TINY)
+    access.clear()
+    framecast("resume", tmp_path / "run", "--quiet")
+    assert once(access)
+
+
+def test_a_comparison_of_runs_on_the_same_data(run: Path, tmp_path: Path, access: Counter[str]) -> None:
+    words = ["--data", run.parent / "trained", "--units", "K", "--missing", 0, "--seed", 1]
+    framecast("train", "convlstm", *words, "--out", tmp_path / "other", *TINY)
+    access.clear()
+    framecast("compare", run, tmp_path / "other", "--limit", 2, "--out", tmp_path / "page", "--quiet")
+    assert once(access)
+
+
 def test_evaluation_on_other_data(run: Path, tmp_path: Path, access: Counter[str]) -> None:
     framecast("evaluate", run, "--data", folder(tmp_path / "a", 500), "--limit", 2, "--out", tmp_path / "scores")
     assert once(access)
@@ -105,3 +120,30 @@ def test_calm_frames_are_no_fault_where_the_whole_is_on_the_scale(run: Path, tmp
 def test_another_scale_is_refused(run: Path, tmp_path: Path) -> None:
     error = framecast("predict", run, folder(tmp_path / "a", 60_000), "--out", tmp_path / "a.npy", code=3).stderr
     assert "expected the model's scale" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "frames"),
+    [
+        (["--range", "0,1000"], 10),
+        (["--units", "dBZ"], 10),
+        (["--range", "0,1000", "--context", 3], 3),
+        ([], FRAMES),
+        (["--units", "K"], FRAMES),
+    ],
+)
+def test_a_baseline_reads_all_frames_only_for_a_range_that_is_not_known(
+    words: list[object], frames: int, tmp_path: Path, access: Counter[str]
+) -> None:
+    data = folder(tmp_path / "a", 1000)
+    framecast("predict", "mean", data, "--horizon", 2, "--out", tmp_path / "a.npy", *words)
+    assert once(access)
+    assert len(read(access)) == frames
+
+
+def test_the_day_before_takes_a_day(tmp_path: Path, access: Counter[str]) -> None:
+    data, words = folder(tmp_path / "a", 1000), ["--range", "0,1000", "--step-minutes", 120]
+    for number, path in enumerate(sorted(data.iterdir())):
+        path.rename(data / f"{number:02}.png")
+    framecast("predict", "diurnal", data, "--horizon", 2, "--out", tmp_path / "a.npy", *words)
+    assert len(read(access)) == 12

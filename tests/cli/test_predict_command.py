@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.fixtures.commands import framecast as framecast_command
 
 import framecast.forecasting.predict
 from framecast import kernels
@@ -83,3 +84,13 @@ def test_a_baseline_in_the_place_of_a_run(tmp_path: Path, capsys) -> None:
     assert predict("mean", tmp_path / "x.npz", "--out", tmp_path / "no.npy", "--tile", 4) == 2
     assert "--tile" in capsys.readouterr().err
     assert predict("persistance", tmp_path / "x.npz", "--out", tmp_path / "no.npy") == 4
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "model.json"])
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_baseline_whose_name_a_folder_has_is_refused(command: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "mean").mkdir()
+    (tmp_path / "mean" / name).write_text("{}")
+    words = ["x.npy"] if command == "predict" else ["--data", "x.npy"]
+    done = framecast_command(command, "mean", *words, "--out", "y.npy", cwd=tmp_path, code=2)
+    assert "say ./mean for the run" in done.stderr

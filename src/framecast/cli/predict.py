@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from framecast.data import DataConfig, FileSource
     from framecast.data.formats.base import StoredArray
     from framecast.forecast import Forecast
+    from framecast.forecasting.baselines import Baseline
     from framecast.forecasting.forecaster import Forecaster
     from framecast.forecasting.predictor import Predictor
     from framecast.recipe.recipe import Recipe
@@ -68,8 +69,8 @@ def predict(
     future = None if covariates is None else config.model_copy(update={"source": str(covariates)})
     keywords: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": device, "covariates": future}
     keywords["room"] = options.make_memory_limits(max_memory, tile, overlap)
-    source = _open_context(forecaster, config, stored, context, out)
-    predictor: Predictor = BASELINES[run](source.spec) if forecaster is None else forecaster
+    source = _open_context(forecaster or BASELINES[run], config, stored, context, out)
+    predictor: Predictor = forecaster or BASELINES[run](source.spec)
     _check_sequence(sequence, count := len(source.latest))
     for note in () if output.as_json else source.notes:
         print(note, flush=True)
@@ -83,18 +84,18 @@ def predict(
 def _load(run: str, network: ModelOptions) -> tuple[Forecaster | None, Recipe]:
     """Load the model of a run, None for a baseline, and its recipe; set the precision of this process."""
     from framecast import kernels
-    from framecast.forecasting.baselines import BASELINES
+    from framecast.forecasting.context import is_baseline
     from framecast.forecasting.model_folder import load
-    from framecast.recipe.recipe import recipe_of_run
+    from framecast.recipe.recipe import Recipe, recipe_of_run
 
     kind = network.kind
-    forecaster, recipe = None if run in BASELINES else load(run, model=kind), recipe_of_run(run, kind)
+    forecaster, recipe = (None, Recipe()) if is_baseline(run) else (load(run, model=kind), recipe_of_run(run, kind))
     kernels.set_precision(network.precision or recipe.train.precision)
     return forecaster, recipe
 
 
 def _open_context(
-    forecaster: Forecaster | None,
+    model: Forecaster | type[Baseline],
     config: DataConfig,
     stored: StoredArray | None,
     context: int | str | None,
@@ -102,15 +103,14 @@ def _open_context(
 ) -> FileSource:
     """Open the frames up to now; what makes their forecast impossible is an error before it is computed."""
     from framecast import writers
-    from framecast.data import FileSource
-    from framecast.forecasting.context import open_context
+    from framecast.forecasting.context import open_baseline_context, open_context
     from framecast.forecasting.predict import check_step
 
-    if forecaster is None:
-        source = FileSource(config, stored)
+    if isinstance(model, type):
+        source = open_baseline_context(model, config, stored, context=context)
     else:
-        source = open_context(forecaster, config, stored, context=context)
-        check_step(forecaster.spec, source.spec, config.step_minutes)
+        source = open_context(model, config, stored, context=context)
+        check_step(model.spec, source.spec, config.step_minutes)
     writers.check_grid(out, source.grid)
     return source
 

@@ -13,6 +13,7 @@ from framecast.cli.option_groups import DataOptions, OutputOptions, expand_group
 if TYPE_CHECKING:
     from framecast.data.sources.base import Source
     from framecast.devices import Launch
+    from framecast.recipe.recipe import Recipe
     from framecast.training.loop import TrainingOutcome
 
 RUNS = Path("runs")
@@ -58,8 +59,6 @@ def train(
     output: OutputOptions,
 ) -> None:
     """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
-    from framecast.data import MOVING_MNIST
-    from framecast.data.sources.multi_file_source import open_source
     from framecast.recipe.recipe import foreign_name, read_recipe
     from framecast.runs.folder import next_free_folder
     from framecast.training.start import start
@@ -71,7 +70,7 @@ def train(
     launch = options.read_launch(device)
     path = out or next_free_folder(RUNS, Path(recipe).stem.replace(":", "-"))
     # Opened here, for the training and for the page after it.
-    source = None if config.data.source == MOVING_MNIST else open_source(config.data)
+    source = _open_files(config)
     outcome = start(config, path, launch, source=source, quiet=output.silent)
     _report(path, outcome, launch, foreign_name(config), output, source)
 
@@ -94,11 +93,23 @@ def resume(
     output: OutputOptions,
 ) -> None:
     """Go on with a run that was stopped, from its newest valid checkpoint, to the same bits."""
+    from framecast.recipe.recipe import read_run_recipe
+    from framecast.runs.folder import RunFolder
     from framecast.training.start import resume as resume_run
 
     launch = options.read_launch(device)
-    outcome = resume_run(run, launch, overrides=overrides or (), model=model, quiet=output.silent)
-    _report(run, outcome, launch, model, output)
+    # Opened here, for the training and for the page after it.
+    source = _open_files(read_run_recipe(RunFolder(run).opened().recipe, overrides or (), model))
+    outcome = resume_run(run, launch, overrides=overrides or (), model=model, source=source, quiet=output.silent)
+    _report(run, outcome, launch, model, output, source)
+
+
+def _open_files(recipe: Recipe) -> Source | None:
+    """Open the files of a recipe; None for generated data."""
+    from framecast.data import MOVING_MNIST
+    from framecast.data.sources.multi_file_source import open_source
+
+    return None if recipe.data.source == MOVING_MNIST else open_source(recipe.data)
 
 
 def _report(
@@ -107,7 +118,7 @@ def _report(
     launch: Launch,
     model: str | None,
     output: OutputOptions,
-    source: Source | None = None,
+    source: Source | None,
 ) -> None:
     """Write the page of a run, in the first process, and print the commands that may come next."""
     if launch.rank:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from framecast.data import MOVING_MNIST
+from framecast.data.sources.base import Source
+from framecast.data.sources.multi_file_source import open_source
 from framecast.errors import InputError, UsageError
-from framecast.evaluation.prepare import prepare_suite
+from framecast.evaluation.prepare import UNCROPPED, prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.evaluation.tables import format_interval, mark_significant
@@ -131,9 +134,10 @@ def compare_runs(
     records = _name_runs([read_record(run, models) for run in runs])
     _check_same(records)
     suites: list[EvaluationSuite] = []
-    for record in records.values():
+    sources = _open_sources(records.values(), whole=options.whole)
+    for record, source in zip(records.values(), sources, strict=True):
         run, kind = str(record.folder.path), foreign(record.recipe)
-        suites.append(prepare_suite(run, {}, options, device=device, precision="auto", model=kind))
+        suites.append(prepare_suite(run, {}, options, source=source, device=device, precision="auto", model=kind))
         options = options._replace(baselines=())  # with the first run, the baselines are in
     first = next(iter(records.values()))
     now, then = suites[0].dataset.fingerprint, first.data["fingerprint"]
@@ -146,6 +150,14 @@ def compare_runs(
     return Comparison(
         records, _group_runs(records), suite, suite.score(quiet=quiet), budget or _describe_budget(records)
     )
+
+
+def _open_sources(records: Iterable[Record], *, whole: bool) -> list[Source | None]:
+    """Open the data of each run, once for all runs that read them alike; None for generated data."""
+    configs = [record.recipe.data.model_copy(update=UNCROPPED if whole else None) for record in records]
+    files = {config.model_dump_json(): config for config in configs if config.source != MOVING_MNIST}
+    sources = {key: open_source(config) for key, config in files.items()}
+    return [sources.get(config.model_dump_json()) for config in configs]
 
 
 def _name_runs(records: Sequence[Record]) -> dict[str, Record]:

@@ -18,6 +18,7 @@ from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.forecasting.baselines import BASELINES, USUAL
+from framecast.forecasting.context import is_baseline
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
@@ -106,8 +107,7 @@ def prepare_suite(
     """
     device = resolve_device(device)
     baselines = _choose_baselines(run, options.baselines)
-    forecaster = None if run in BASELINES else load(run, model=model)
-    recipe = recipe_of_run(run, model)
+    forecaster, recipe = (None, Recipe()) if is_baseline(run) else (load(run, model=model), recipe_of_run(run, model))
     kernels.set_precision(precision or recipe.train.precision)
     dataset, split, split_name = open_evaluation_data(run, forecaster, recipe, data, options, source)
     to_dbz = options.in_dbz and dataset.spec.units != "dBZ"

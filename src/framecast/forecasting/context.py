@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from framecast.data import DataConfig, FileSource
 from framecast.data.durations import in_frames
 from framecast.data.formats.base import StoredArray
 from framecast.data.sources.open import open_stored
-from framecast.errors import InputError
+from framecast.data.units import DBZ_UNITS, canonical_units
+from framecast.errors import InputError, UsageError
+from framecast.forecasting.baselines import BASELINES, Baseline
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.predict import check_values
+from framecast.types import FrameSpec
+
+MARKS = ("recipe.yaml", "model.json")
+"""Files of which a run's or a model's folder has one."""
+
+
+def is_baseline(run: str) -> bool:
+    """Whether what a command is given names a baseline, not a folder.
+
+    Raises:
+        UsageError: it names both a baseline and the folder of a run or a model.
+    """
+    if run not in BASELINES:
+        return False
+    if any((Path(run) / name).exists() for name in MARKS):
+        fix = f"say ./{run} for the run, or call the baseline from another directory"
+        raise UsageError("run", got=f"{run}, a baseline and a folder", expected="one of them", fix=fix)
+    return True
 
 
 def open_context(
@@ -27,8 +49,7 @@ def open_context(
         UsageError: a time that is no whole number of steps.
     """
     stored = stored or open_stored(config)
-    steps = (config.step_minutes, stored.attributes.step_minutes, forecaster.spec.step_minutes)
-    step = next((minutes for minutes in steps if minutes is not None), None)
+    step = _find_step(config, stored, forecaster.spec.step_minutes)
     last = forecaster.context if context is None else in_frames(context, step, "context")
     if last is not None:
         try:
@@ -39,3 +60,40 @@ def open_context(
             # a calm hour can look like data of another scale: the values of all frames decide
             pass
     return FileSource(config, stored)
+
+
+def open_baseline_context(
+    baseline: type[Baseline], config: DataConfig, stored: StoredArray | None = None, *, context: int | str | None = None
+) -> FileSource:
+    """Open data for the forecast of a baseline; scan only the last frames where the value range is known without them.
+
+    Args:
+        baseline: class of the baseline.
+        config: file and reading options.
+        stored: array of the file, where it has been opened already.
+        context: J, number of the last frames to use, or their time as in 50min; by default that of the baseline.
+
+    Raises:
+        InputError: a file that cannot be read.
+        UsageError: a time that is no whole number of steps, or a baseline that cannot be used with the step.
+    """
+    stored = stored or open_stored(config)
+    if not _is_range_known(config, stored):
+        return FileSource(config, stored)
+    step = _find_step(config, stored)
+    usual = baseline(FrameSpec(channels=1, height=1, width=1, step_minutes=step)).context
+    return FileSource(config, stored, last=usual if context is None else in_frames(context, step, "context"))
+
+
+def _find_step(config: DataConfig, stored: StoredArray, trained: float | None = None) -> float | None:
+    """Find the minutes between frames: by the user's word, else the file's, else the training's."""
+    steps = (config.step_minutes, stored.attributes.step_minutes, trained)
+    return next((minutes for minutes in steps if minutes is not None), None)
+
+
+def _is_range_known(config: DataConfig, stored: StoredArray) -> bool:
+    """Whether one value range, the user's or that of dBZ, serves all channels, whatever their values are."""
+    stated = stored.attributes.units
+    in_file = [*stored.grid.units, *([stated] if stated else [])] or [""]
+    names = {canonical_units(unit)[0] for unit in (in_file if config.units is None else [config.units])}
+    return len(names) == 1 and (config.range is not None or config.scale is not None or names == {DBZ_UNITS})

@@ -83,6 +83,7 @@ def resume(
     *,
     overrides: Sequence[str] = (),
     model: str | None = None,
+    source: Source | None = None,
     quiet: bool = False,
 ) -> TrainingOutcome:
     """Resume a run from its newest valid checkpoint; from the start if there is none yet.
@@ -92,6 +93,7 @@ def resume(
         place: device and processes; another number of processes trains on the same sequences in the same order.
         overrides: `key=value` of recipe keys that do not change the numbers, for example train.workers=2.
         model: `package.module:Class` of a network outside framecast, which is imported only if named here too.
+        source: the opened data of the run, if they have been opened already.
         quiet: plain lines instead of a progress bar.
 
     Raises:
@@ -113,7 +115,7 @@ def resume(
     folder = RunFolder(path).opened()
     recipe = _resolve_paths(read_run_recipe(folder.recipe, overrides, model))
     with _lock(folder, place):
-        return _run(_make_trainer(recipe, _open(recipe), new_fabric(recipe, place)), folder, quiet)
+        return _run(_make_trainer(recipe, _open(recipe, source), new_fabric(recipe, place)), folder, quiet)
 
 
 def measure_pace(recipe: Recipe, place: Launch = SINGLE_PROCESS, seconds: float = 0.0) -> float:
