@@ -206,3 +206,86 @@ def test_several_runs_are_no_channels(tmp_path: Path):
         InputError, match=r"axes time \(2\), step \(6\), latitude \(4\), longitude \(5\), expected time"
     ):
         FileSource(DataConfig(source=str(tmp_path / "a.nc")))
+
+
+SINCE = "hours since 2024-05-01"
+START = {"standard_name": "forecast_reference_time", "units": SINCE}
+VALID = list(np.datetime64("2024-05-01T03", "ms") + np.arange(6) * np.timedelta64(1, "h"))
+
+
+def write(path: Path, dims: tuple[str, ...], listed: str = "", **coordinates: tuple) -> FileSource:
+    """Write a grid whose attribute `coordinates` lists only what is given, and open it."""
+    data = grid(dims, coordinates).reset_coords([key for key in coordinates if key not in dims])
+    if listed:
+        data["zeta"].attrs["coordinates"] = listed
+    data.to_netcdf(path, engine="h5netcdf")
+    return FileSource(DataConfig(source=str(path)))
+
+
+LEADS = {
+    "hours": (np.arange(6.0), {"units": "hours"}),
+    "minutes": (60 * np.arange(6), {"units": "minutes"}),
+    "days": (np.arange(6) / 24, {"units": "days"}),
+    "timedelta": (np.arange(6) * np.timedelta64(3600, "s"), {}),
+}
+STARTS = {
+    "one start": {"start": ((), 3.0, START)},
+    "one time": {"time": ((), 3.0, {"units": SINCE})},
+    "a start for each lead time": {"start": ("lead", np.full(6, 3.0), START)},
+    "a start in days": {"start": ((), 0.125, {**START, "units": "days since 2024-05-01"})},
+}
+
+
+@pytest.mark.parametrize("lead", LEADS)
+@pytest.mark.parametrize("start", STARTS)
+def test_starts_and_lead_times_give_valid_times(tmp_path: Path, lead: str, start: str):
+    values, units = LEADS[lead]
+    leads = ("lead", values, {"standard_name": "forecast_period", **units})
+    source = write(tmp_path / "a.nc", ("lead", "lat", "lon"), lead=leads, **STARTS[start])
+    assert (source.lengths, source.spec.step_minutes) == ([6], 60)
+    assert list(source.frame_times(0)) == VALID
+
+
+def test_starts_and_lead_times_in_a_calendar_of_30_days(tmp_path: Path):
+    start = {**START, "units": "days since 2024-02-29", "calendar": "360_day"}
+    leads = ("lead", np.arange(6.0), {"standard_name": "forecast_period", "units": "days"})
+    source = write(tmp_path / "a.nc", ("lead", "lat", "lon"), lead=leads, start=((), 0.0, start))
+    assert (source.lengths, source.spec.step_minutes, source.grid.calendar) == ([6], 1440, "360_day")
+
+
+@pytest.mark.parametrize("units", [None, "lunations"])
+def test_starts_alone_do_not_date_lead_times(tmp_path: Path, units: str | None):
+    attributes = {"standard_name": "forecast_period"} | ({"units": units} if units else {})
+    leads, starts = ("lead", np.arange(6.0), attributes), ("lead", np.full(6, 3.0), START)
+    source = write(tmp_path / "a.nc", ("lead", "lat", "lon"), lead=leads, start=starts)
+    assert source.lengths == [6]
+    assert source.frame_times(0) is None
+
+
+def test_runs_with_one_lead_time_are_dated_by_it(tmp_path: Path):
+    period = ((), 3.0, {"standard_name": "forecast_period", "units": "hours"})
+    source = write(tmp_path / "a.nc", ("time", "lat", "lon"), time=("time", np.arange(6.0), START), step=period)
+    assert list(source.frame_times(0)) == VALID
+
+
+ABSOLUTE = ("time", 20240501 + np.arange(6.0) / 24, {"units": "day as %Y%m%d.%f", "standard_name": "time", "axis": "T"})
+PLAIN, NUMBERED = ("time", np.arange(6.0)), ("record", np.arange(6.0))
+
+
+@pytest.mark.parametrize("listed", ["", "made"])
+@pytest.mark.parametrize(("dim", "own"), [("time", ABSOLUTE), ("time", PLAIN), ("record", None)])
+def test_times_of_something_else_neither_date_nor_sort_frames(tmp_path: Path, dim: str, own: tuple | None, listed: str):
+    made = (dim, np.array([9.0, 7, 8, 6, 5, 10]), {"units": SINCE} if dim == "time" else START)
+    source = write(tmp_path / "a.nc", (dim, "lat", "lon"), listed, **{dim: own} if own else {}, made=made)
+    np.testing.assert_array_equal(source.read(0, 0, 6).frames[:, 0], FRAMES)
+    assert source.frame_times(0) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "attributes", "listed"),
+    [("dates", {"standard_name": "time"}, ""), ("valid_time", {}, ""), ("dates", {}, "dates")],
+)
+def test_times_along_the_axis_that_date_frames(tmp_path: Path, key: str, attributes: dict, listed: str):
+    dates = ("record", 3 + np.arange(6.0), {"units": SINCE, **attributes})
+    source = write(tmp_path / "a.nc", ("record", "lat", "lon"), listed, record=NUMBERED, **{key: dates})
+    assert list(source.frame_times(0)) == VALID

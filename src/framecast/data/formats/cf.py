@@ -225,7 +225,7 @@ def _describe(dataset: _Dataset, variables: list[str], axes: _Axes, name: str, o
         raise InputError(name, got=got, expected=f"at most {SERIES_LIMIT} frames of {FRAME_LIMIT} values")
     dtype = np.result_type(*(data[key].dtype for key in variables))
     _check_packed(data, variables, name)
-    times = read_times(data, axes.t, count, name, origin)
+    times = read_times(data, first, axes.t, name, origin)
     grid = _read_grid(data, variables, axes, levels, times, name)
     curvilinear = sorted(key for key in dataset.axes.positions if {axes.y, axes.x} <= set(data[key].dims))
     notes = times.notes

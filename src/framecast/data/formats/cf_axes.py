@@ -18,7 +18,7 @@ from framecast.optional_imports import require
 AXES = "tyx"
 _KEYS = (("T", "t"), ("Y", "y"), ("X", "x"), ("latitude", "y"), ("longitude", "x"))
 """cf_xarray's names of axes and coordinates; where a variable is both, the axis counts."""
-_TIMES = ("forecast_reference_time", "forecast_period")
+_REFERENCE, _PERIOD = _TIMES = ("forecast_reference_time", "forecast_period")
 """Standard names of times that CF does not take for the axis T: frames follow one another along them, too."""
 _UNITS = {
     **dict.fromkeys(("degrees_north", "degree_north", "degree_n", "degrees_n"), "y"),
@@ -32,6 +32,16 @@ _NAMES = {
     **dict.fromkeys(("x", "xc", "nx", "nlon", "lon", "longitude", "column", "columns", "i", "ni", "easting"), "x"),
     **dict.fromkeys(("rlon", "west_east"), "x"),
 }
+_MILLISECONDS = {
+    **dict.fromkeys(("d", "day", "days"), 86_400_000.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3_600_000.0),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60_000.0),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1000.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1.0),
+    **dict.fromkeys(("microsecond", "microseconds"), 1e-3),
+    **dict.fromkeys(("nanosecond", "nanoseconds"), 1e-6),
+}
+"""Milliseconds of each unit of a duration."""
 
 
 class GridAxes(NamedTuple):
@@ -128,43 +138,129 @@ class AxisTimes(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_times(data: Any, dim: str | None, count: int, name: str, origin: str | None = None) -> AxisTimes:
+def read_times(data: Any, field: Any, dim: str | None, name: str, origin: str | None = None) -> AxisTimes:
     """Read the times of frames.
 
-    Times for which frames are valid come before those at which forecasts were started. Dates of calendars that numpy
-    does not have keep their distances, from the first of the month of the first frame on.
+    Times for which frames are valid come first, then the start of a forecast plus lead times, then the starts alone.
+    Dates of calendars that numpy does not have keep their distances, from the first of the month of the first frame on.
 
     Args:
         data: an xarray.Dataset.
+        field: the variable whose frames they are.
         dim: the dimension; None where frames have none.
-        count: frames; a coordinate of another number of times is not theirs.
         name: the file, for errors.
         origin: from where to count such dates instead, so that those of several files agree: `AxisTimes.origin`.
 
     Raises:
         InputError: times that cannot be read.
     """
-    key = _find_times(data, dim, count)
-    array = None if key is None else data.variables[key]
-    if array is None or array.size > SERIES_LIMIT or array.dtype.kind not in "fiu":
+    count = field.sizes[dim] if dim else 1
+    if count > SERIES_LIMIT or _is_unreadable(data.variables.get(dim)):
         return AxisTimes(None)
-    if array.size != count:
-        return AxisTimes(None, notes=(f"times: {key} has {array.size} for {count} frames, and is not used",))
-    units, calendar = str(array.attrs["units"]), str(array.attrs.get("calendar", "standard")).lower()
-    raw = np.asarray(array.values).reshape(-1)
-    if raw.dtype.kind == "f" and not np.isfinite(raw).all():
-        raise InputError(f"{name}: {key}", got="a time that is missing", expected="a time for each frame")
+    fitting = {str(key): array for key, array in data.variables.items() if array.size in (1, count)}
+    fitting = {key: array for key, array in fitting.items() if array.dtype.kind in "fium"}
+    key, lead = _find_valid_times(fitting, field, dim, count), None
+    if key is None:
+        key, lead = _find_forecast(fitting, dim, count)
+    if key is None:
+        other = next((key for key in ("time", "valid_time") if _is_dated(data.variables.get(key))), None)
+        size = 0 if other is None else data.variables[other].size
+        return AxisTimes(
+            None, notes=(f"times: {other} has {size} for {count} frames, and is not used",) if size else ()
+        )
+    units, calendar = str(fitting[key].attrs["units"]), str(fitting[key].attrs.get("calendar", "standard")).lower()
     with as_input_error(f"{name}: {key}", f"times in {units}"):
+        raw = _read_finite(fitting[key], f"{name}: {key}")
+        if lead is not None:
+            unit, _, start = units.partition(" since ")
+            raw = _to_milliseconds(raw, unit) + _read_lead_times(fitting[lead], f"{name}: {lead}")
+            units = f"milliseconds since {start}"
         return _decode_times(raw, units, calendar, origin)
 
 
-def _find_times(data: Any, dim: str | None, count: int) -> str | None:
-    """Choose the coordinate that dates the frames; None if there is none."""
-    along = [str(key) for key, array in data.variables.items() if array.dims == (dim,) and str(key) != dim]
-    keys = [key for key in (dim, "time", "valid_time", *along) if key in data.variables]
-    dated = [key for key in keys if " since " in str(data.variables[key].attrs.get("units", ""))]
-    dated.sort(key=lambda key: data.variables[key].attrs.get("standard_name") == "forecast_reference_time")
-    return next((key for key in dated if data.variables[key].size == count), dated[0] if dated else None)
+def _read_units(array: Any) -> str:
+    return str(array.attrs.get("units", "")).strip()
+
+
+def _is_named(array: Any, standard_name: str) -> bool:
+    return array is not None and str(array.attrs.get("standard_name", "")) == standard_name
+
+
+def _is_dated(array: Any) -> bool:
+    return array is not None and " since " in _read_units(array)
+
+
+def _is_time(array: Any) -> bool:
+    """Whether a coordinate says that it is the time, whatever its units are."""
+    return _is_named(array, "time") or str(array.attrs.get("axis", "")).lower() == "t"
+
+
+def _is_unreadable(array: Any) -> bool:
+    """Whether a coordinate is the time in units that are neither dates nor durations, as CDO's `day as %Y%m%d.%f`."""
+    if array is None or not _is_time(array) or _is_dated(array):
+        return False
+    return _read_units(array).lower() not in ("", "1", *_MILLISECONDS)
+
+
+def _find_valid_times(fitting: dict[str, Any], field: Any, dim: str | None, count: int) -> str | None:
+    """Choose the coordinate with the times for which frames are valid; None if there is none."""
+    own = fitting.get(str(dim))
+    listed = str(field.encoding.get("coordinates", field.attrs.get("coordinates", ""))).split()
+    if own is not None and (_is_time(own) or _NAMES.get(str(dim).lower()) == "t"):
+        listed = []  # the dimension has a time already; of another only its name or standard name says that it is one
+    along = [key for key, array in fitting.items() if array.dims == (dim,) and key != dim]
+    along = [key for key in along if _is_named(fitting[key], "time") or key in listed]
+    # on an axis of lead times one `time` for all is when the forecast was started
+    is_start = _is_named(own, _PERIOD) and "time" in fitting and fitting["time"].dims != (dim,)
+    times = [] if is_start and not _is_named(fitting["time"], "time") else ["time"]
+    for key in (dim, *times, "valid_time", *along):
+        array = fitting.get(str(key))
+        if array is not None and _is_dated(array) and array.size == count and not _is_named(array, _REFERENCE):
+            return str(key)
+    return None
+
+
+def _find_forecast(fitting: dict[str, Any], dim: str | None, count: int) -> tuple[str | None, str | None]:
+    """Choose the coordinates of starts and lead times; starts alone date frames unless these are of several leads."""
+    near = {key: array for key, array in fitting.items() if array.size == 1 or array.dims == (dim,)}
+    leads = [key for key, array in near.items() if _is_named(array, _PERIOD) and _is_duration(array)]
+    lead = next(iter(sorted(leads, key=lambda key: key != dim)), None)
+    starts = [key for key, array in near.items() if _is_dated(array) and _is_named(array, _REFERENCE)]
+    if lead is not None and near[lead].dims == (dim,) and _is_dated(near.get("time")):
+        starts.append("time")
+    starts.sort(key=lambda key: key != dim)
+    for key in starts if lead is not None else []:
+        if (
+            count in (near[key].size, near[str(lead)].size)
+            and _read_units(near[key]).split()[0].lower() in _MILLISECONDS
+        ):
+            return key, lead
+    if _is_named(fitting.get(str(dim)), _PERIOD):
+        return None, None
+    return next((key for key in starts if key in (dim, "time") and near[key].size == count), None), None
+
+
+def _is_duration(array: Any) -> bool:
+    return array.dtype.kind == "m" or _read_units(array).lower() in _MILLISECONDS
+
+
+def _read_finite(array: Any, name: str) -> NDArray[Any]:
+    raw = np.asarray(array.values).reshape(-1)
+    if (raw.dtype.kind == "f" and not np.isfinite(raw).all()) or (raw.dtype.kind == "m" and np.isnat(raw).any()):
+        raise InputError(name, got="a time that is missing", expected="a time for each frame")
+    return raw
+
+
+def _read_lead_times(array: Any, name: str) -> NDArray[np.int64]:
+    """Read lead times in milliseconds."""
+    raw = _read_finite(array, name)
+    if raw.dtype.kind == "m":
+        return raw.astype("timedelta64[ms]").astype(np.int64)
+    return _to_milliseconds(raw, _read_units(array))
+
+
+def _to_milliseconds(raw: NDArray[Any], unit: str) -> NDArray[np.int64]:
+    return np.round(raw.astype(np.float64) * _MILLISECONDS[unit.strip().lower()]).astype(np.int64)
 
 
 def _decode_times(raw: NDArray[Any], units: str, calendar: str, origin: str | None) -> AxisTimes:
