@@ -68,6 +68,21 @@ def test_what_appears_meanwhile_survives(
 
 
 @pytest.mark.parametrize("folder", [False, True])
+def test_a_name_is_free_again_where_the_rename_fails(
+    tmp_path: Path, folder: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    no_links(monkeypatch, errno.EPERM)
+    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(OSError, match="No space"), files.staged(tmp_path / "new", folder=folder) as temporary:
+        fill(temporary, folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", [False, True])
 def test_an_empty_folder_that_appears_meanwhile_is_not_replaced(tmp_path: Path, folder: bool) -> None:
     path = tmp_path / "new"
     (tmp_path / "finished").mkdir() if folder else (tmp_path / "finished").touch()

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -96,7 +96,7 @@ def _take_name(finished: Path, path: Path) -> None:
         finished.rename(path)  # refuses to overwrite
     elif finished.is_dir():
         path.mkdir()  # refuses if anything is there; a rename replaces an empty folder
-        finished.rename(path)
+        _fill_name(finished, path, path.rmdir)
     else:
         try:
             os.link(finished, path)
@@ -104,7 +104,17 @@ def _take_name(finished: Path, path: Path) -> None:
             raise
         except OSError:  # a file system without hard links
             path.touch(exist_ok=False)
-            finished.replace(path)
+            _fill_name(finished, path, path.unlink)
+
+
+def _fill_name(finished: Path, path: Path, release: Callable[[], object]) -> None:
+    """Rename over the empty file or folder that holds the name; where that fails, `release` the name."""
+    try:
+        finished.replace(path)
+    except OSError:
+        with suppress(OSError):  # another process has put something in the folder: it stays
+            release()
+        raise
 
 
 def write_text(path: Path, text: str) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from framecast.errors import UsageError
 from framecast.types import FrameSpec, Grid
 
 FINGERPRINT_DIGITS = 16
@@ -136,14 +137,24 @@ class Forecast:
         return first + np.rint(np.arange(self.frames.shape[2]) * step).astype("timedelta64[ms]")
 
     def only(self, sequence: int) -> Forecast:
-        """Select one sequence, N = 1; the provenance remains that of all N."""
+        """Select one sequence, N = 1; the provenance remains that of all N.
+
+        Raises:
+            UsageError: no sequence has this number.
+        """
+        _check_number("sequence", sequence, len(self.frames))
         rows = slice(sequence, sequence + 1)
         times = None if self.context_times is None else self.context_times[rows]
         parts = {name: getattr(self, name)[rows] for name in ("frames", "mask", "context")}
         return replace(self, **parts, context_times=times)
 
     def member(self, number: int) -> Forecast:
-        """Select one member, M = 1."""
+        """Select one member, M = 1.
+
+        Raises:
+            UsageError: no member has this number.
+        """
+        _check_number("member", number, self.members)
         return replace(self, frames=self.frames[:, number : number + 1])
 
     def mean(self) -> Forecast:
@@ -175,6 +186,11 @@ def join_sequences(forecasts: Sequence[Forecast]) -> Forecast:
     times = np.concatenate(dated) if len(dated) == len(forecasts) else None
     provenance = Provenance(first.provenance.model, context)
     return replace(first, frames=frames, mask=mask, context=context, provenance=provenance, context_times=times)
+
+
+def _check_number(what: str, number: int, count: int) -> None:
+    if not 0 <= number < count:
+        raise UsageError(what, got=number, expected=f"0 to {count - 1}", fix="count from 0")
 
 
 def _on_host(tensor: Tensor) -> NDArray[np.float32]:

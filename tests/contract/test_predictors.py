@@ -184,6 +184,41 @@ def test_no_horizon_and_other_channels_are_refused(name: str) -> None:
         KINDS[name].forecast(replace(past, frames=more[0], valid=more[1]), HORIZON)
 
 
+@pytest.mark.parametrize("name", [*BASELINES, "network"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_has_to_be_marked(name: str, value: float) -> None:
+    past = past_of(name)
+    frames = torch.where(past.valid, past.frames, value)
+    assert KINDS[name].forecast(replace(past, frames=frames), HORIZON).frames[0].isfinite().all()
+    with pytest.raises(InputError, match=r"frames: got \d+ NaN or infinite pixels, .* mark them in valid="):
+        KINDS[name].forecast(replace(past, frames=frames, valid=None), HORIZON)
+
+
+@pytest.mark.parametrize("unit", ["h", "ns"])
+def test_times_are_stored_in_milliseconds(unit: str) -> None:
+    past = past_of("persistence")
+    given = replace(past, times=past.times.astype(f"datetime64[{unit}]"))
+    assert given.times.dtype == KINDS["persistence"].forecast(given, 1).context_times.dtype == "datetime64[ms]"
+    np.testing.assert_array_equal(given.times, past.times)
+
+
+def test_times_that_do_not_fit_are_refused() -> None:
+    past = past_of("persistence")
+    with pytest.raises(InputError, match=r"times: got shape \(3, 2\), expected \(3, 6\)"):
+        replace(past, times=past.times[:, :2])
+    with pytest.raises(InputError, match="times: got dtype int64, expected datetime64"):
+        replace(past, times=past.times.astype(np.int64))
+
+
+@pytest.mark.parametrize("number", [-1, 3, 7])
+def test_no_part_of_a_forecast_has_another_number(number: int) -> None:
+    whole = KINDS["ensemble"].forecast(past_of("ensemble"), HORIZON)
+    with pytest.raises(UsageError, match=f"sequence: got {number}, expected 0 to 2"):
+        whole.only(number)
+    with pytest.raises(UsageError, match=f"member: got {number}, expected 0 to 2"):
+        whole.member(number)
+
+
 def test_parts_of_a_forecast() -> None:
     whole = KINDS["ensemble"].forecast(past_of("ensemble"), HORIZON)
     second = whole.only(1)

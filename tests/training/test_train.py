@@ -215,8 +215,9 @@ def test_what_decides_no_number_may_change_at_resume(tmp_path: Path) -> None:
     before = (tmp_path / "run" / "events.jsonl").read_bytes()
     resume(tmp_path / "run", CPU, overrides=["train.workers=1"], quiet=True)
     assert (tmp_path / "run" / "events.jsonl").read_bytes() == before
-    with pytest.raises(CheckpointError, match="recipe has changed"):
-        resume(tmp_path / "run", CPU, overrides=["train.lr=1.0"], quiet=True)
+    for override in ("train.lr=1.0", "train.compile=true"):
+        with pytest.raises(CheckpointError, match="recipe has changed"):
+            resume(tmp_path / "run", CPU, overrides=[override], quiet=True)
 
 
 def test_places_that_cannot_be() -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from framecast.errors import InputError, UsageError
 from framecast.forecast import ModelOrigin
 from framecast.forecasting.predictor import TensorPredictor
-from framecast.forecasting.validation import Values, as_tensor, check_horizon
+from framecast.forecasting.validation import Values, as_tensor, check_finite, check_horizon
 from framecast.types import Frames, FrameSpec, Valid
 
 DAY_MINUTES = 24 * 60
@@ -57,7 +57,7 @@ class Baseline(TensorPredictor):
             (B, K, targets, H, W), raw units; an array if an array was given.
 
         Raises:
-            InputError: frames of another shape, or too few of them.
+            InputError: frames of another shape, too few of them, or NaN or infinity where valid.
             UsageError: a horizon below 1.
         """
         check_horizon(horizon)
@@ -67,9 +67,10 @@ class Baseline(TensorPredictor):
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
             raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected=expected)
         frames = frames if frames.is_floating_point() else frames.float()
-        targets = self.spec.targets
-        mask = None if valid is None else torch.as_tensor(valid)[:, :, :targets]
-        return self.predict_targets(frames[:, :, :targets], horizon, mask)
+        targets = frames[:, :, : self.spec.targets]
+        mask = None if valid is None else torch.as_tensor(valid)[:, :, : self.spec.targets]
+        check_finite(targets, mask)
+        return self.predict_targets(targets, horizon, mask)
 
     @abstractmethod
     def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:

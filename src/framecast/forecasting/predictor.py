@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Real
 from numpy.typing import NDArray
 from torch import Tensor
 
 from framecast.devices import to_device
+from framecast.errors import InputError
 from framecast.forecast import UNNAMED, Forecast, ModelOrigin, Provenance
 from framecast.forecasting.validation import Values, as_tensor
 from framecast.transforms.channels import divide_channels
@@ -22,6 +24,9 @@ from framecast.types import FrameSpec, Grid
 @dataclass(frozen=True, eq=False)
 class PastFrames:
     """Input of a forecast: B sequences of J frames with their mask, times, covariates and grid.
+
+    Raises:
+        InputError: times of another shape than (B, J), or that are no dates.
 
     Example:
         >>> import framecast, numpy as np
@@ -38,11 +43,15 @@ class PastFrames:
     valid: Bool[Tensor, "B J C H W"] | None = None
     """False where a pixel is missing; None where none is."""
     times: NDArray[Any] | None = None
-    """(B, J), time of each frame, UTC; None where unknown."""
+    """(B, J), time of each frame, UTC, stored in milliseconds; None where unknown."""
     covariates: Real[Tensor, "B S E H W"] | None = None
     """Covariates of the S = J + K frames of context and forecast, raw units, NaN where missing; None without any."""
     grid: Grid = field(default_factory=Grid)
     """Coordinates of the pixels and names of the channels, where known."""
+
+    def __post_init__(self) -> None:
+        if self.times is not None:
+            object.__setattr__(self, "times", _convert_times(self.times, tuple(self.frames.shape[:2])))
 
     @classmethod
     def from_arrays(
@@ -66,7 +75,7 @@ class PastFrames:
             grid: coordinates of the pixels, where known.
 
         Raises:
-            InputError: frames that are no real numbers.
+            InputError: frames that are no real numbers, or times that do not fit.
         """
         mask, extra = (None if values is None else as_tensor(values) for values in (valid, covariates))
         return cls(as_tensor(frames), spec, mask, times, extra, grid or Grid())
@@ -115,6 +124,17 @@ class PastFrames:
         spec = self.spec.model_copy(update={"channels": targets, "past": (), "covariates": ()})
         provenance = Provenance(model, context)
         return Forecast(frames, mask, context, spec, provenance, self.grid, self.times)
+
+
+def _convert_times(times: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Convert times to milliseconds, after a check of their shape (B, J)."""
+    if times.shape != shape:
+        raise InputError("times", got=f"shape {times.shape}", expected=f"{shape}, one for each frame")
+    if not np.issubdtype(times.dtype, np.datetime64):
+        raise InputError(
+            "times", got=f"dtype {times.dtype}", expected="datetime64", fix="times.astype('datetime64[ms]')"
+        )
+    return times.astype("datetime64[ms]", copy=False)
 
 
 @runtime_checkable

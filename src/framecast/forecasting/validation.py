@@ -88,6 +88,15 @@ def check_frames(frames: Tensor, valid: Tensor | None, spec: FrameSpec) -> None:
         raise InputError(
             "valid", got=f"shape {tuple(valid.shape)}", expected=f"that of the frames, {tuple(frames.shape)}"
         )
+    check_finite(frames, valid)
+
+
+def check_finite(frames: Tensor, valid: Tensor | None) -> None:
+    """Check that the values of frames are finite where they are valid.
+
+    Raises:
+        InputError: NaN or infinity where valid.
+    """
     observed = frames if valid is None else torch.where(valid.to(frames.device), frames, 0)
     if frames.is_floating_point() and not torch.isfinite(observed).all():
         bad = int((~torch.isfinite(observed)).sum())

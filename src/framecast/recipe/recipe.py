@@ -118,6 +118,8 @@ class Recipe(RecipeSection):
         content = self.model_dump(mode="json", by_alias=True)
         for key in FREE:
             del content["train"][key]
+        if not self.train.compile:  # recipes from before the key keep their digest
+            del content["train"]["compile"]
         # the fingerprint of the data counts, not their path; of several files also the options of each
         source = content["data"].pop("source")
         if not isinstance(source, str):

@@ -14,7 +14,6 @@ FREE = (
     "workers",
     "accumulate",
     "memory",
-    "compile",
     "log_every",
     "checkpoint_every",
     "checkpoint_minutes",
@@ -48,8 +47,8 @@ class TrainConfig(RecipeSection):
         precision: rounding of fp32: "highest"; "high", fast kernels or TF32; "auto", "high" on a CPU, "highest" on a GPU.
         memory: "fast"; "low" keeps states only and computes gates again in the backward pass: less memory, same bits.
         compile: whether `torch.compile` makes kernels of the network's step in time (on CUDA replayed as graphs): fewer
-            launches, after minutes of compiling. Sums are rounded otherwise, as they are on another device. Only
-            torch's own convolutions are compiled: on a CPU the fast kernels then stand aside.
+            launches, after minutes of compiling. Sums are rounded otherwise, so a run is resumed with the value that it
+            began with. Only torch's own convolutions are compiled: on a CPU the fast kernels then stand aside.
         workers: processes that prepare batches; they change no number.
         log_every: iterations between lines of events.jsonl.
         checkpoint_every: iterations between checkpoints.
