@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Colours of lines by Okabe and Ito, safe for colour-blind eyes."""
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """Markers of lines, which differ without their colours too."""
+
+NOTE_LETTERS = 18
+"""Letters of a note that fit into an inch."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -41,9 +45,12 @@ def add_legend(figure: Figure, axes: Sequence[Axes], note: str = "") -> None:
     if labels:
         handles = [named[label] for label in labels]
         figure.legend(handles, labels, loc="upper center", ncols=min(per_row, len(labels)), frameon=False, fontsize=8)
-    if note:
-        figure.text(0.01, 0.008, note, fontsize=7, color="0.3")
-    figure.tight_layout(rect=(0, 0.2 / height if note else 0, 1, 1 - (0.1 + 0.22 * lines) / height))
+    rows = textwrap.wrap(note, int(width * NOTE_LETTERS))
+    if rows:
+        figure.text(0.01, 0.008, "\n".join(rows), fontsize=7, color="0.3", va="bottom")
+    figure.tight_layout(
+        rect=(0, (0.08 + 0.12 * len(rows)) / height if rows else 0, 1, 1 - (0.1 + 0.22 * lines) / height)
+    )
 
 
 def save_figure(figure: Figure, path: Path) -> None:
