@@ -174,6 +174,8 @@ class Window(NamedTuple):
     """(T, C, H, W), True where observed; None where nothing is missing."""
     time: np.datetime64 | None = None
     """Time of the first frame, where known."""
+    motion: NDArray[np.float32] | None = None
+    """(J, 2, H, W), motion at each frame of the context, pixels per frame in x and y, where a base needs it."""
 
     def times(self, step_minutes: float | None) -> NDArray[Any] | None:
         """Compute the time of each frame, (T,), milliseconds, UTC; None where the start or the step is unknown."""

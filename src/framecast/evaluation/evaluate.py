@@ -91,7 +91,7 @@ def evaluate(
     with torch.inference_mode():
         for batch in evaluation_batches(dataset, split, batch_size, rank=rank, world_size=world_size, limit=limit):
             frames, valid = batch.frames, batch.valid
-            past = PastFrames.from_windows(frames, valid, context, dataset.spec, batch.times, dataset.grid)
+            past = PastFrames.from_windows(frames, valid, context, dataset.spec, batch.times, dataset.grid, batch.motion)
             prediction = to_device(predictor.forecast(past, horizon).mean().frames[:, 0], device)
             future = None if valid is None else to_device(scoring_mask(valid, context)[:, :, :targets], device)
             truth = to_unit_range(to_device(frames[:, context:, :targets], device), dataset.spec)

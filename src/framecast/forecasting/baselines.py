@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-import io
-import warnings
 from abc import abstractmethod
-from collections.abc import Callable
-from contextlib import redirect_stdout
-from typing import Any, NamedTuple, final
+from itertools import islice
+from typing import final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from framecast.errors import InputError, UsageError
 from framecast.forecast import ModelOrigin
 from framecast.forecasting.predictor import TensorPredictor
 from framecast.forecasting.validation import Values, as_tensor, check_finite, check_horizon
+from framecast.motion import TRACKED_FRAMES, advect, average_channels, estimate_batch, trace_back
 from framecast.types import Frames, FrameSpec, Valid
 
 DAY_MINUTES = 24 * 60
-TRACKED_FRAMES = 4
-"""Number of the last frames from which `Extrapolation` estimates the motion."""
 USUAL_CONTEXT = 10
 """Frames of input from a file, where the user names no number: the default context of a recipe."""
-
-Array = NDArray[np.float64]
 
 
 class Baseline(TensorPredictor):
@@ -184,12 +176,9 @@ class Extrapolation(Baseline):
     be tracked. Channels move together, by the motion of their mean. Missing pixels are not tracked, and move as
     `spec.low`. Pixels reached from beyond the border of the frame are unknown: they get the forecast of `Mean`.
 
-    Needs pysteps and OpenCV, the extra `radar`. Runs on the CPU.
+    Features are tracked by OpenCV, the extra `radar`; without it, blocks are correlated, which is less exact.
 
-    Raises:
-        UsageError: pysteps or OpenCV is not installed.
-
-    Source: Germann, Zawadzki 2002, Monthly Weather Review 130; pysteps (Pulkkinen et al. 2019, Geosci. Model Dev. 12).
+    Source: Germann, Zawadzki 2002, Monthly Weather Review 130; `framecast.motion`.
 
     Example:
         >>> import framecast, numpy as np
@@ -202,10 +191,6 @@ class Extrapolation(Baseline):
         [25, 29]
     """
 
-    def __init__(self, spec: FrameSpec) -> None:
-        super().__init__(spec)
-        self._advection = _import_advection()
-
     def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
         """Move the last frame of each sequence along its motion.
 
@@ -215,52 +200,15 @@ class Extrapolation(Baseline):
         if frames.shape[1] < 2:
             fix = "give more context, or leave this baseline out"
             raise InputError("baseline extrapolation", got="1 frame", expected="2 or more, to see motion", fix=fix)
-        mean = Mean(self.spec).make_frame(frames, valid).cpu().double().numpy()
-        values = frames.cpu().double().clamp(self.spec.low, self.spec.high)
-        tracked = values if valid is None else torch.where(valid.cpu(), values, torch.nan)
-        moved = np.stack([self._advect(sequence, horizon) for sequence in tracked.numpy()])
-        filled = np.where(np.isnan(moved), mean[:, None], moved)
-        return torch.from_numpy(filled).to(frames.dtype).to(frames.device)
-
-    def _advect(self, frames: Array, horizon: int) -> Array:
-        """Extrapolate one sequence (J, C, H, W), NaN where missing, to (K, C, H, W), NaN where unknown."""
-        low = self.spec.low
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # where few features are tracked, that outliers cannot be found among them
-            motion = self._advection.estimate_motion(_average_channels(frames[-TRACKED_FRAMES:], low))
-        last = np.where(np.isnan(frames[-1]), low, frames[-1])
-        return np.stack([self._advection.extrapolate(channel, motion, horizon) for channel in last], axis=1)
-
-
-class _Advection(NamedTuple):
-    """Functions of pysteps."""
-
-    estimate_motion: Callable[[Array], Array]
-    """(T, H, W) to (2, H, W), pixels per frame in x and y."""
-    extrapolate: Callable[..., Array]
-    """(H, W), motion, K to (K, H, W), NaN where unknown."""
-
-
-def _import_advection() -> _Advection:
-    """Import pysteps; late, as it is slow to import, and quietly, as it prints where its configuration lies."""
-    try:
-        with redirect_stdout(io.StringIO()):
-            importlib.import_module("cv2")
-            motion: Any = importlib.import_module("pysteps.motion.lucaskanade")
-            advection: Any = importlib.import_module("pysteps.extrapolation.semilagrangian")
-    except ImportError as error:
-        got, fix = f"no package {error.name}", "pip install framecast[radar]"
-        raise UsageError("baseline extrapolation", got=got, expected="pysteps and OpenCV", fix=fix) from error
-    return _Advection(motion.dense_lucaskanade, advection.extrapolate)
-
-
-def _average_channels(frames: Array, low: float) -> Array:
-    """Average channels, (T, C, H, W) to (T, H, W); NaN where all are missing, but `low` in a frame without any value."""
-    observed = np.isfinite(frames)
-    count = observed.sum(1)
-    mean = np.where(observed, frames, 0).sum(1) / np.maximum(count, 1)
-    is_empty = count.sum((1, 2), keepdims=True) == 0
-    return np.where(count > 0, mean, np.where(is_empty, low, np.nan))
+        values = frames.to(torch.promote_types(frames.dtype, torch.float32)).clamp(self.spec.low, self.spec.high)
+        seen = torch.ones_like(values, dtype=torch.bool) if valid is None else valid
+        filled = torch.where(seen, values, self.spec.low)
+        recent = slice(-TRACKED_FRAMES, None)
+        motion = estimate_batch(average_channels(values[:, recent], seen[:, recent])).to(values.dtype)
+        mean = Mean(self.spec).make_frame(frames, valid).to(values.dtype)
+        paths = islice(trace_back(motion), horizon)
+        moved = [torch.where(path.inside, advect(filled[:, -1], path), mean) for path in paths]
+        return torch.stack(moved, 1).to(frames.dtype)
 
 
 BASELINES: dict[str, type[Baseline]] = {

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from framecast.errors import InputError, UsageError
-from framecast.forecast import UNNAMED, ModelOrigin
+from framecast.forecast import UNNAMED, Forecast, ModelOrigin
 from framecast.forecasting.frame_codec import EncodedFrame, FrameCodec
-from framecast.forecasting.predictor import TensorPredictor
+from framecast.forecasting.predictor import PastFrames, TensorPredictor
 from framecast.forecasting.validation import (
     Values,
     as_tensor,
@@ -21,7 +21,8 @@ from framecast.forecasting.validation import (
     check_horizon,
     check_size,
 )
-from framecast.models import ModelConfig, build_network
+from framecast.bases import NO_BASE, BaseConfig, Head, build_against_base, make_encoder
+from framecast.models import ModelConfig
 from framecast.nn.network import Advance, Aux, Network, SequenceNetwork
 from framecast.nn.rollout import draw_noise, observe, rollout
 from framecast.nn.tiled_network import TiledNetwork, TileLayout, check_tile
@@ -37,6 +38,8 @@ class StreamState(NamedTuple):
     """State of the network, and its newest prediction."""
     observed: Observed | None
     """Observations so far; None where neither fill nor mask need them."""
+    base: Any = None
+    """State of the base; None without one."""
 
 
 class PredictedFrame(NamedTuple):
@@ -58,7 +61,9 @@ class Forecaster(FrameCodec, TensorPredictor):
         patch: P, pixels; sizes that P and the stride of the network do not divide are padded and cropped.
         fill: value that stands for missing pixels.
         mask_channel: whether the network gets one more channel, 1 where all channels were observed.
-        context: J of the training; a training of a network that does not feed back needs it.
+        context: J of the training; a training of a network that does not feed back, or with a base, needs it.
+        base: forecast that the network stands on; none by default, as in the papers.
+        head: how the network betters its base: "change", a change that it adds; "mix", fields of the base that it mixes.
         network: network of this configuration; None to build it with fresh weights.
         origin: name and source of the weights; None for weights that are in no folder.
 
@@ -85,6 +90,8 @@ class Forecaster(FrameCodec, TensorPredictor):
         fill: Fill = "low",
         mask_channel: bool = False,
         context: int | None = None,
+        base: BaseConfig = NO_BASE,
+        head: Head = "change",
         network: SequenceNetwork | None = None,
         origin: ModelOrigin | None = None,
     ) -> None:
@@ -93,7 +100,12 @@ class Forecaster(FrameCodec, TensorPredictor):
         self.config, self.context = config, context
         self.origin = origin or ModelOrigin(str(getattr(config, "name", UNNAMED)))
         size = spec.channels * patch**2, -(-spec.height // patch), -(-spec.width // patch)
-        self.network = network or build_network(config, *size, self.extra_channels * patch**2)
+        self.base_config, self.head = base, head
+        self.base = make_encoder(base, head, spec, normalizer, patch)
+        extra = self.extra_channels * patch**2
+        self.network = network or build_against_base(config, *size, extra, self.base)
+        if self.base is not None:
+            self.base.bind(self.network)
 
     def tiled(self, layout: TileLayout) -> Forecaster:
         """Make a forecaster that shares the weights and computes in tiles; a network of one size takes larger frames so.
@@ -105,9 +117,28 @@ class Forecaster(FrameCodec, TensorPredictor):
             expected = "a network whose maps all have the size of the frame"
             raise UsageError("tiles", got=type(self.config).__name__, expected=expected, fix="compute the whole")
         # the cells at a seam, compared in raw units, come as one row of the map, of which no column is cropped
-        network = TiledNetwork(self.network, layout, lambda patches: self.decode(patches, (self.patch, 2**62)))
-        settings = {name: getattr(self, name) for name in ("patch", "fill", "mask_channel", "context", "origin")}
-        return Forecaster(self.config, self.spec, self.normalizer, **settings, network=network).train(self.training)
+        # what a network with a base gives in tiles are no frames yet: those are made of the whole map, without a seam
+        network = TiledNetwork(
+            self.network,
+            layout,
+            lambda patches: patches if self.base else self.decode(patches, (self.patch, 2**62)),
+        )
+        return self._copy(network=network)
+
+    def at_pace(self, pace: float) -> Forecaster:
+        """Make a forecaster that shares the weights, for frames whose step is `pace` times that of the training."""
+        copy = self._copy(network=self.network)
+        copy.pace = pace
+        return copy
+
+    def _copy(self, network: SequenceNetwork) -> Forecaster:
+        names = ("patch", "fill", "mask_channel", "context", "head", "origin")
+        settings = {name: getattr(self, name) for name in names}
+        copy = Forecaster(
+            self.config, self.spec, self.normalizer, **settings, base=self.base_config, network=network
+        ).train(self.training)
+        copy.pace = self.pace
+        return copy
 
     def train(self, mode: bool = True) -> Forecaster:
         """Set training or evaluation mode; weights that train are no longer those of a folder."""
@@ -123,6 +154,7 @@ class Forecaster(FrameCodec, TensorPredictor):
         *,
         members: int | None = None,
         seed: int = 0,
+        motion: Tensor | None = None,
     ) -> Values:
         """Predict the frames that follow.
 
@@ -134,6 +166,7 @@ class Forecaster(FrameCodec, TensorPredictor):
                 those of the frame that it predicts, so that those of the first frame have no effect.
             members: M, for a network that is driven by noise; None for the first member alone.
             seed: seed of the noise, which depends on seed, lead time and member only.
+            motion: (B, J, 2, H, W), at each frame, pixels per frame, for a base that needs it; None to estimate it.
 
         Returns:
             (B, K, targets, H, W), (B, M, K, targets, H, W) if `members` is given; raw units; an array for an array.
@@ -154,8 +187,21 @@ class Forecaster(FrameCodec, TensorPredictor):
             patches, steps = self.encode(frames, mask), context + horizon - 1
             extra = self.extra(frames, mask, steps, None if checked is None else checked[:, 1:])
             noise = self._draw_noise(patches, range(horizon), members, seed)
-            predicted = rollout(self.network, patches, steps, extra=extra, drive=noise).frames[..., -horizon:, :, :, :]
+            run = self.run_base(frames, mask, motion=motion)
+            base = None if run is None else run.steps(of_context=self.network.feeds_back)
+            result = rollout(self.network, patches, steps, extra=extra, drive=noise, base=base)
+            predicted = result.frames[..., -horizon:, :, :, :]
             return self.decode_members(predicted, (size[0], size[1]), noise, members)
+
+    def forecast(self, past: PastFrames, horizon: int) -> Forecast:
+        """Predict the K frames that follow each sequence, as a Forecast of one member.
+
+        Raises:
+            InputError: frames that do not fit, or too few of them.
+            UsageError: a horizon below 1.
+        """
+        predicted = self.predict(past.frames, horizon, past.valid, past.covariates, motion=past.motion)
+        return past.make_forecast(predicted, self.origin)
 
     def ahead(
         self,
@@ -182,18 +228,22 @@ class Forecaster(FrameCodec, TensorPredictor):
         check_horizon(horizon)
         remaining = (frame[:, None] for frame in (() if covariates is None else covariates))
         next(remaining, None)  # those of the first frame: no step predicts it
-        last, stream, frames, mask, patches = None, None, torch.empty(0), None, torch.empty(0)
+        last, stream, frames, mask, patches, run = None, None, torch.empty(0), None, torch.empty(0), None
         for frame, valid in past:
             frames, mask = frame[:, None], None if valid is None else valid[:, None]
             encoded = self._encode_frame(frames, stream, 1, mask, next(remaining, None))
             with torch.inference_mode():
                 patches = encoded.patches
                 extra = None if encoded.extra is None else encoded.extra[:, 0]
-                last = observe(self.network, patches[:, 0], None if stream is None else stream.network, extra=extra)
-            stream = StreamState(last, encoded.observed)
+                run = encoded.base
+                base = None if run is None else run.observed[0]
+                state = None if stream is None else stream.network
+                last = observe(self.network, patches[:, 0], state, extra=extra, base=base)
+            stream = StreamState(last, encoded.observed, None if run is None else run.state)
         if last is None or stream is None:
             raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
         size, unknown = (frames.shape[-2], frames.shape[-1]), torch.zeros(len(frames), 1, dtype=torch.bool)
+        base = None if run is None else run.ahead if last.frame is not None else run.steps(of_context=False)
         for lead in range(horizon):
             noise = self._draw_noise(patches, range(lead, lead + 1), members, seed)
             # a network that steps predicts the first lead time as it observes the last frame; others begin here
@@ -201,7 +251,8 @@ class Forecaster(FrameCodec, TensorPredictor):
                 covariate = check_covariates(next(remaining, None), frames, 1, self.spec)
                 extra = self.extra(frames, mask, 1, covariate, stream.observed, unknown)
                 with torch.inference_mode():
-                    last = rollout(self.network, patches[:, :0], 1, state=last, extra=extra, drive=noise).state
+                    ahead = rollout(self.network, patches[:, :0], 1, state=last, extra=extra, drive=noise, base=base)
+                    last = ahead.state
             yield PredictedFrame(self._decode_newest(last, size, noise, members), last.aux)
 
     def _decode_newest(self, last: Advance, size: tuple[int, int], noise: Tensor | None, members: int | None) -> Tensor:
@@ -296,9 +347,13 @@ class Forecaster(FrameCodec, TensorPredictor):
         with torch.inference_mode():
             noise = self._draw_noise(encoded.patches, range(horizon), members, seed)
             before = None if state is None else state.network
-            result = rollout(self.network, encoded.patches, horizon, state=before, extra=encoded.extra, drive=noise)
+            run = encoded.base
+            base = None if run is None else run.steps(of_context=self.network.feeds_back)
+            result = rollout(
+                self.network, encoded.patches, horizon, state=before, extra=encoded.extra, drive=noise, base=base
+            )
             frames = self.decode_members(result.frames, (frame.shape[-2], frame.shape[-1]), noise, members)
-            return frames, StreamState(result.state, encoded.observed)
+            return frames, StreamState(result.state, encoded.observed, None if run is None else run.state)
 
     def _encode_frame(
         self, frames: Tensor, state: StreamState | None, steps: int, valid: Tensor | None, covariates: Tensor | None
@@ -309,7 +364,8 @@ class Forecaster(FrameCodec, TensorPredictor):
         before = None if state is None else state.observed
         with torch.inference_mode():
             patches, extra = self.encode(frames, valid, before), self.extra(frames, valid, steps, covariates, before)
-            return EncodedFrame(patches, extra, self.track_observed(frames, valid, before))
+            run = self.run_base(frames, valid, before, state=None if state is None else state.base)
+            return EncodedFrame(patches, extra, self.track_observed(frames, valid, before), run)
 
     def check(self, frames: Tensor, valid: Tensor | None) -> None:
         """Refuse by an InputError frames, (B, T, C, H, W) in raw units, that do not fit the model's contract."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from framecast.bases.encoding import BaseEncoder, BaseRun
 from framecast.devices import to_device
 from framecast.errors import UsageError
+from framecast.motion import average_channels
 from framecast.nn.network import SequenceNetwork
 from framecast.transforms.channels import channel_lows, to_unit
 from framecast.transforms.missing import Fill, Observed, fill_missing, mask_channel, update_observed
@@ -29,6 +33,8 @@ class EncodedFrame(NamedTuple):
     """(B, steps, P*P*E, H', W'), covariates and mask of the steps from this frame on; None without any."""
     observed: Observed | None
     """Observations of the stream up to this frame; None where neither fill nor mask need them."""
+    base: BaseRun | None
+    """What the base says after this frame; None without one."""
 
 
 class FrameCodec(nn.Module):
@@ -66,6 +72,10 @@ class FrameCodec(nn.Module):
         self.spec, self.normalizer, self.patch = spec, normalizer, patch
         self.fill, self.mask_channel = fill, mask_channel
         self.value_range = value_range or UNIT
+        self.base: BaseEncoder | None = None
+        """Base that the network forecasts against; None without one."""
+        self.pace = 1.0
+        """Time between frames, steps of the training."""
 
     @property
     def extra_channels(self) -> int:
@@ -88,10 +98,41 @@ class FrameCodec(nn.Module):
         Returns:
             (B, T, P*P*C, H', W'), network units, on the device and in the dtype of the weights.
         """
+        return self._patchify(self._fill_and_normalize(frames, valid, before))
+
+    def _fill_and_normalize(self, frames: Tensor, valid: Tensor | None, before: Observed | None) -> Tensor:
         frames, valid = self._to_weights(frames, valid)
         if valid is not None:
             frames = fill_missing(frames, valid, self.fill, channel_lows(frames, self.spec), before)
-        return self._patchify(self.normalize(frames))
+        return self.normalize(frames)
+
+    def run_base(
+        self,
+        frames: Tensor,
+        valid: Tensor | None = None,
+        before: Observed | None = None,
+        *,
+        pace: Tensor | None = None,
+        motion: Tensor | None = None,
+        state: Any = None,
+    ) -> BaseRun | None:
+        """Let the base observe raw frames; None for a network that forecasts without one.
+
+        Args:
+            frames: (B, J, C, H, W), raw units, any device and dtype.
+            valid: (B, J, C, H, W), False where missing; None where nothing is.
+            before: observations before these frames, for the fill "last".
+            pace: (B,), time between frames, steps of the training; `self.pace` by default.
+            motion: (B, J, 2, H, W), at each frame, pixels per frame; None to estimate it from the frames.
+            state: of the base, after the frames before.
+        """
+        if self.base is None:
+            return None
+        units = self._fill_and_normalize(frames, valid, before)
+        seen = torch.ones_like(units, dtype=torch.bool) if valid is None else to_device(valid, units.device)
+        pace = units.new_full((len(units),), self.pace) if pace is None else to_device(pace, units.device)
+        motion = None if motion is None else to_device(motion, units.device).to(units.dtype)
+        return self.base.run(units, seen, pace, motion, state)
 
     def _patchify(self, frames: Tensor) -> Tensor:
         return patchify(pad(frames, self.patch * self.network.stride), self.patch)
@@ -130,6 +171,14 @@ class FrameCodec(nn.Module):
             mask = mask_channel(to_device(valid, weight.device), to_device(known, weight.device), before)
             parts.append(mask.to(weight.dtype))
         return self._patchify(torch.cat(parts, 2)) if parts else None
+
+    def to_tracked(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Convert raw frames (T, C, H, W), NaN where missing, to the maps (T, H, W) that a base tracks."""
+        values = torch.from_numpy(frames[:, : self.spec.channels])
+        seen = torch.isfinite(values)
+        units = self.normalize(torch.where(seen, values, channel_lows(values, self.spec))[None])
+        tracked = average_channels(units[:, :, : self.spec.targets], seen[None, :, : self.spec.targets])
+        return tracked[0].numpy()
 
     def normalize(self, frames: Tensor) -> Tensor:
         """Convert raw frames (B, T, C, H, W) to network units: targets by the normalizer, others by each one's range."""

@@ -316,5 +316,6 @@ def measure_frame_memory(
 
 
 def count_input_channels(forecaster: Forecaster) -> int:
-    """Count the channels that enter the network: of a frame, its covariates and the mask, in patches."""
-    return (forecaster.spec.channels + forecaster.extra_channels) * forecaster.patch**2
+    """Count the channels that enter the network: of a frame, its covariates and the mask, in patches, and of the base."""
+    base = 0 if forecaster.base is None or not forecaster.network.feeds_back else forecaster.base.inputs
+    return (forecaster.spec.channels + forecaster.extra_channels) * forecaster.patch**2 + base

@@ -23,6 +23,7 @@ from framecast.errors import CheckpointError, FramecastError, UsageError
 from framecast.files import json_safe
 from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.forecaster import Forecaster
+from framecast.bases.config import BaseConfig
 from framecast.models import MODELS, ModelConfig
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec
@@ -67,6 +68,8 @@ def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, A
         "fill": forecaster.fill,
         "mask_channel": forecaster.mask_channel,
         "context": forecaster.context,
+        "base": forecaster.base_config.model_dump(mode="json"),
+        "head": forecaster.head,
         "weights": final.name,
         "sha256": digest,
         "about": about or {},
@@ -174,6 +177,8 @@ def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] |
                 fill=description["fill"],
                 mask_channel=bool(description.get("mask_channel", False)),
                 context=description["context"],
+                base=TypeAdapter(BaseConfig).validate_python(description.get("base", "none")),
+                head=description.get("head", "change"),
                 origin=_make_origin(description),
             )
     except (KeyError, ValidationError, FramecastError) as error:

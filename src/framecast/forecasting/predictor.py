@@ -48,6 +48,8 @@ class PastFrames:
     """Covariates of the S = J + K frames of context and forecast, raw units, NaN where missing; None without any."""
     grid: Grid = field(default_factory=Grid)
     """Coordinates of the pixels and names of the channels, where known."""
+    motion: Real[Tensor, "B J 2 H W"] | None = None
+    """Motion at each frame, pixels per frame in x and y, where it was estimated on larger frames; None where not."""
 
     def __post_init__(self) -> None:
         if self.times is not None:
@@ -89,6 +91,7 @@ class PastFrames:
         spec: FrameSpec,
         times: NDArray[Any] | None = None,
         grid: Grid | None = None,
+        motion: Tensor | None = None,
     ) -> PastFrames:
         """Make the input from windows of a data set: their first J frames, and the covariates of all T.
 
@@ -99,11 +102,12 @@ class PastFrames:
             spec: channels, size, units, value range and step.
             times: (B, T), UTC, or None.
             grid: coordinates of the pixels, where known.
+            motion: (B, J, 2, H, W), see `motion`, or None.
         """
         parts = divide_channels(frames, valid, spec)
         mask = None if parts.valid is None else parts.valid[:, :context]
         past_times = None if times is None else times[:, :context]
-        return cls(parts.frames[:, :context], spec, mask, past_times, parts.covariates, grid or Grid())
+        return cls(parts.frames[:, :context], spec, mask, past_times, parts.covariates, grid or Grid(), motion)
 
     def make_forecast(self, predicted: Values, model: ModelOrigin) -> Forecast:
         """Make a Forecast from predicted frames; NaN where no frame of the context was observed.

@@ -51,6 +51,8 @@ class SequenceNetwork(nn.Module, ABC):
         """Rows and columns of what enters are multiples of it."""
         self.regularizer: nn.Module | None = None
         """Turns the reports of a rollout, a list of `Aux`, into a loss, with weights of its own; None for none."""
+        self.base_head: nn.Module | None = None
+        """Combines what the head gives with the forecast of a base, see `attach_base`; None for a network without one."""
 
     @abstractmethod
     def init_state(self, frame: Frame) -> Any:

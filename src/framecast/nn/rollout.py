@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from framecast.devices import to_device
 from framecast.errors import InputError
 from framecast.kernels import checkpointed, rollout_scope
+from framecast.nn.base_head import BaseStep
 from framecast.nn.network import Advance, Aux, SequenceNetwork
 from framecast.types import Frame, Frames, Known
 
@@ -40,6 +41,7 @@ def rollout(
     *,
     extra: Tensor | None = None,
     drive: Tensor | None = None,
+    base: Iterator[BaseStep] | None = None,
     aux: bool = False,
 ) -> Rollout:
     """Run a network through time: it observes true frames where known, and emits frames where there are none.
@@ -58,6 +60,7 @@ def rollout(
             network units. Only for a network that feeds back.
         drive: (B, M, K, *drive_shape), noise of M members for the K steps from the last true frame on, see `draw_noise`;
             None for none.
+        base: one item for each step that predicts a frame, for a network that forecasts against a base.
         aux: whether to collect the reports of the cells.
 
     Raises:
@@ -79,12 +82,16 @@ def rollout(
                     assert last.frame is not None
                     # No branch on the mask: sequences of a batch differ, and a branch would make the host wait.
                     frame = torch.where(mask[:, t], frame, last.frame)
-                last = checkpointed(network.observe, _append_extra(frame, extra, t), last.state)
+                given = next(base) if base is not None and network.feeds_back else None
+                last = checkpointed(network.observe, _append_inputs(frame, extra, given, t), last.state)
+                last = _apply_base(network, last, given)
                 reports += [last.aux] if aux else []
             # A network that predicts nothing while it observes emits its first frame right after the last true one.
             if t >= available or (t == available - 1 and last.frame is None):
                 noise = None if drive is None else drive[:, :, t - max(available - 1, 0)].flatten(0, 1)
-                last = checkpointed(network.emit, _append_extra(last.frame, extra, t), last.state, noise)
+                given = None if base is None else next(base)
+                entering = _append_inputs(last.frame, extra, given if network.feeds_back else None, t)
+                last = _apply_base(network, checkpointed(network.emit, entering, last.state, noise), given)
                 reports += [last.aux] if aux else []
             if last.frame is not None:
                 predictions.append(last.frame)
@@ -94,7 +101,12 @@ def rollout(
 
 
 def observe(
-    network: SequenceNetwork, frame: Frame, state: Advance | None = None, *, extra: Tensor | None = None
+    network: SequenceNetwork,
+    frame: Frame,
+    state: Advance | None = None,
+    *,
+    extra: Tensor | None = None,
+    base: BaseStep | None = None,
 ) -> Advance:
     """Let a network take one true frame; only a network that feeds back predicts a frame by it.
 
@@ -103,10 +115,11 @@ def observe(
         frame: (B, C, H, W), network units.
         state: after the frames before; None for the start of a sequence.
         extra: (B, E, H, W), channels after those of the frame, which are not predicted.
+        base: of the step that predicts the next frame, for a network that feeds back and forecasts against a base.
     """
-    entering = frame if extra is None else torch.cat([frame, extra], 1)
+    entering = _append_inputs(frame, None if extra is None else extra[:, None], base, 0)
     with rollout_scope():
-        return network.observe(entering, None if state is None else state.state)
+        return _apply_base(network, network.observe(entering, None if state is None else state.state), base)
 
 
 def draw_noise(
@@ -134,8 +147,21 @@ def draw_noise(
     return to_device(noise.to(like.dtype), like.device)
 
 
-def _append_extra(frame: Tensor | None, extra: Tensor | None, t: int) -> Any:
-    return frame if extra is None or frame is None else torch.cat([frame, extra[:, t]], 1)
+def _append_inputs(frame: Tensor | None, extra: Tensor | None, base: BaseStep | None, t: int) -> Any:
+    """Append to a frame the channels of this step that are not predicted, and those of the base."""
+    if frame is None or (extra is None and base is None):
+        return frame
+    further = [*([] if extra is None else [extra[:, t]]), *([] if base is None else [base.inputs])]
+    rows = [part.repeat_interleave(len(frame) // len(part), 0) if len(part) != len(frame) else part for part in further]
+    return torch.cat([frame, *rows], 1)
+
+
+def _apply_base(network: SequenceNetwork, last: Advance, base: BaseStep | None) -> Advance:
+    """Combine the newest prediction with the base's forecast."""
+    if base is None or last.frame is None:
+        return last
+    assert network.base_head is not None
+    return last._replace(frame=network.base_head(last.frame, base))
 
 
 def _check(

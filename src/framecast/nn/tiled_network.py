@@ -124,7 +124,7 @@ class TiledNetwork(Network):
 
     def __init__(self, network: Network, layout: TileLayout, units: Callable[[Tensor], Tensor]) -> None:
         super().__init__(cast("list[Cell]", list(network.cells)), network.head, network.regularizer)
-        self.layout, self.units = layout, units
+        self.layout, self.units, self.base_head = layout, units, network.base_head
 
     def cover(self, height: int, width: int) -> tuple[CoveredTile, ...]:
         """Cover a map of height x width cells with tiles."""

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from framecast.recipe.loss_terms import LossTerm
 from framecast.types import Frames, Valid
 
 
@@ -22,6 +23,8 @@ class LossConfig(BaseModel):
         kind: "mse", mean squared error; "l1l2", mean absolute plus mean squared error (PredRNN 2017).
         reduction: "mean" over all pixels; "tensorflow", the form of the official TensorFlow codes:
             half the sum of squares, plus (l1l2) the sum of absolute errors, not divided by anything.
+        context: whether predictions of the context's frames count too, where the network makes some.
+        terms: further terms, each with its weight.
         decoupling: weight beta of PredRNN-V2's decoupling loss, in its mean form.
     """
 
@@ -30,6 +33,8 @@ class LossConfig(BaseModel):
     kind: Literal["mse", "l1l2"] = "mse"
     reduction: Literal["mean", "tensorflow"] = "mean"
     decoupling: Annotated[float, Field(ge=0)] = 0.0
+    context: bool = True
+    terms: tuple[LossTerm, ...] = ()
 
 
 def count_observed(truth: Frames, valid: Valid | None) -> int:

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
+from framecast.bases.config import NO_BASE, BaseConfig, Head
 from framecast.data import DataConfig, DataSet
 from framecast.data.config import Count
 from framecast.data.durations import Duration, in_frames
@@ -29,6 +30,9 @@ from framecast.recipe.train_config import FREE, RecipeSection, TrainConfig, Vali
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
 
+_LATER_LOSS_KEYS = ("context", "terms")
+"""Keys of the loss that older recipes lack: at their defaults they are no part of a recipe's identity."""
+
 
 class Recipe(RecipeSection):
     """Recipe of a training: network, data, loss and schedules.
@@ -40,6 +44,8 @@ class Recipe(RecipeSection):
         horizon: K, frames out, or a time.
         normalize: map from raw units to the network's: a kind whose numbers come from the data, or one of
             `framecast.transforms.normalize`; the recipe of a run holds the fitted numbers.
+        base: forecast that the network stands on and learns to better; none by default, as in the papers.
+        head: how it betters the base: "change", a change that it adds; "mix", fields of the base that it mixes.
         fill: values that the network gets at missing pixels.
         mask_channel: whether the network gets one more channel, 1 where all channels were observed.
         sampling: schedule of the true frames that the network is fed in training; by default scheduled sampling, free for
@@ -62,6 +68,8 @@ class Recipe(RecipeSection):
     context_: Duration = Field(default=10, alias="context")
     horizon_: Duration = Field(default=10, alias="horizon")
     normalize: Choice | Normalizer = "auto"
+    base: BaseConfig = NO_BASE
+    head: Head = "change"
     fill: Fill = "low"
     mask_channel: bool = False
     sampling: Sampling = Field(default_factory=lambda fields: _default_sampling(fields.get("model")))
@@ -120,6 +128,11 @@ class Recipe(RecipeSection):
             del content["train"][key]
         if not self.train.compile:  # recipes from before the key keep their digest
             del content["train"]["compile"]
+        if self.base == NO_BASE:
+            del content["base"], content["head"]
+        for key in _LATER_LOSS_KEYS:
+            if content["loss"][key] == LossConfig.model_fields[key].get_default():
+                del content["loss"][key]
         # the fingerprint of the data counts, not their path; of several files also the options of each
         source = content["data"].pop("source")
         if not isinstance(source, str):

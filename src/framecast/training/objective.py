@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
 from framecast.errors import UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.kernels import rollout_scope
+from framecast.nn.base_head import BaseStep
 from framecast.nn.rollout import rollout
 from framecast.recipe.losses import LossConfig, reconstruction_loss
 from framecast.transforms.channels import divide_channels
 from framecast.transforms.patches import unpatchify
 from framecast.types import Frames, Known, Valid
 
-Inputs = tuple[Frames, Valid | None, Known, Tensor, Tensor | None]
-"""A micro-batch as `Objective.forward` takes it: frames, mask, steps with true frames, number of pixels; and noise."""
+Inputs = tuple[Frames, Valid | None, Known, Tensor, Tensor | None, Tensor | None]
+"""A micro-batch as `Objective.forward` takes it: frames, mask, steps with true frames, number of pixels; motion; noise."""
 
 
 class Objective(nn.Module):
@@ -55,6 +58,7 @@ class Objective(nn.Module):
         known: Known,
         pixels: Tensor,
         share: float,
+        motion: Tensor | None = None,
         drive: Tensor | None = None,
     ) -> Tensor:
         """Compute the share of these sequences in the loss of the whole batch.
@@ -65,6 +69,7 @@ class Objective(nn.Module):
             known: (B, T-1), which steps are fed true frames; ignored for a network that does not feed back.
             pixels: number of observed pixels of the whole batch, in the frames that are predicted.
             share: number of these sequences over that of the whole batch.
+            motion: (B, J, 2, H, W), at each frame of the context, pixels per frame, or None.
             drive: (B, 1, K, ...), noise of one member; None for a network that takes none.
 
         Returns:
@@ -76,13 +81,22 @@ class Objective(nn.Module):
         patches = forecaster.encode(frames, valid)
         covariates = None if covariates is None else covariates[:, 1:]  # those of the frame that a step predicts
         extra = forecaster.extra(frames, valid, steps, covariates, known=known)
+        base = self._run_base(frames, valid, motion)
         patches, mask = (patches, known) if self.context is None else (patches[:, : self.context], None)
-        result = rollout(network, patches, steps, mask, extra=extra, drive=drive, aux=self.loss.decoupling > 0)
+        aux = self.loss.decoupling > 0
+        result = rollout(network, patches, steps, mask, extra=extra, drive=drive, base=base, aux=aux)
         predicted = result.frames if drive is None else result.frames[:, 0]
         prediction = unpatchify(predicted, forecaster.patch)[..., :height, :width]
+        if not self.loss.context:
+            assert forecaster.context is not None
+            prediction = prediction[:, -(frames.shape[1] - forecaster.context) :]
         last = slice(-prediction.shape[1] - 1, None)  # the frame before the first predicted one has no say in the loss
         truth, valid = forecaster.normalize(frames)[:, last], None if valid is None else valid[:, last]
         loss = reconstruction_loss(self.loss, prediction, truth, valid, pixels)
+        for term in self.loss.terms:
+            mask = None if valid is None else valid[:, 1:]
+            each = term.compute(prediction, truth[:, 1:], mask, forecaster.normalizer)
+            loss = loss + share * term.weight * each.mean()
         if (penalty := network.penalty()) is not None:
             loss = loss + share * penalty
         if self.loss.decoupling:
@@ -90,6 +104,13 @@ class Objective(nn.Module):
             with rollout_scope():  # its weight is used at all steps, and prepared once
                 loss = loss + share * self.loss.decoupling * network.regularizer(result.aux)
         return loss
+
+    def _run_base(self, frames: Frames, valid: Valid | None, motion: Tensor | None) -> Iterator[BaseStep] | None:
+        """Let the base observe the context; None for a network without one."""
+        context = self.forecaster.context
+        past = None if valid is None else valid[:, :context]
+        run = self.forecaster.run_base(frames[:, :context], past, motion=motion)
+        return None if run is None else run.steps(of_context=self.forecaster.network.feeds_back)
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:

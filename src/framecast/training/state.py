@@ -53,8 +53,9 @@ class TrainingState:
         with torch.random.fork_rng(devices=[]):  # the caller's generator stays where it was
             torch.manual_seed(recipe.seed)
             self.forecaster = new_forecaster(recipe, dataset)
+        self.dataset = dataset = add_motion(dataset, self.forecaster, recipe)
         objective = Objective(self.forecaster, recipe.loss)
-        self._first = (objective.context or 1) - 1
+        self._first = (objective.context or (1 if recipe.loss.context else recipe.context)) - 1
         self.parameters = trainable(objective)
         config = recipe.train
         fused = config.dtype != "fp16" and fabric.device.type in ("cpu", "cuda")
@@ -141,10 +142,10 @@ class TrainingState:
         Returns:
             the share in the loss, a scalar on the device.
         """
-        *batch, noise = inputs
+        *batch, motion, noise = inputs
         compiled = explain_compiler() if self.recipe.train.compile else nullcontext()
         with compiled, self.fabric.no_backward_sync(self.objective, enabled=more):
-            loss: Tensor = self.objective(*batch, share, noise)
+            loss: Tensor = self.objective(*batch, share, motion, noise)
             # Processes average their gradients; the loss is a sum of shares.
             self.fabric.backward(loss * self.fabric.world_size)
         return loss.detach()
@@ -165,7 +166,9 @@ class TrainingState:
         valid = None if batch.valid is None else to_device(batch.valid, device)
         count = torch.tensor(pixels, dtype=torch.float32)
         noise = self._draw_noise(batch)
-        return to_device(batch.frames, device), valid, to_device(known, device), to_device(count, device), noise
+        motion = None if batch.motion is None else to_device(batch.motion, device)
+        frames, known, count = (to_device(part, device) for part in (batch.frames, known, count))
+        return frames, valid, known, count, motion, noise
 
     def _draw_noise(self, batch: Batch) -> Tensor | None:
         """Draw the noise of one member, a function of seed, iteration and sequence; None for a network without noise."""
@@ -306,7 +309,23 @@ def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
         fill=recipe.fill,
         mask_channel=recipe.mask_channel,
         context=recipe.context,
+        base=recipe.base,
+        head=recipe.head,
     )
+
+
+def add_motion(dataset: DataSet, forecaster: Forecaster, recipe: Recipe) -> DataSet:
+    """Let windows bring the motion of whole frames, where the base needs it.
+
+    Raises:
+        UsageError: a training backward in time, whose motion would be that of frames to come.
+    """
+    if forecaster.base is None or not forecaster.base.base.tracks:
+        return dataset
+    if recipe.train.time_reversal != "off":
+        expected = "off, with a base that tracks motion"
+        raise UsageError("train.time_reversal", got=recipe.train.time_reversal, expected=expected)
+    return dataset.with_motion(forecaster.to_tracked, forecaster.normalizer.model_dump_json())
 
 
 def _reverse(batch: Batch) -> Batch:

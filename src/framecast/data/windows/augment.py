@@ -34,4 +34,27 @@ def augment(window: Window, kinds: Sequence[str], seed: int, epoch: int, index: 
             values = np.flip(values, axes)
         return np.rot90(values, turns, (-2, -1)) if "turn" in kinds else values
 
-    return Window(change(window.frames), None if window.valid is None else change(window.valid), window.time)
+    valid = None if window.valid is None else change(window.valid)
+    motion = window.motion
+    if motion is not None:
+        motion = change_vectors(motion, axes if "flip" in kinds else (), turns if "turn" in kinds else 0)
+    return Window(change(window.frames), valid, window.time, motion)
+
+
+def change_vectors(vectors: NDArray[np.float32], axes: Sequence[int], turns: int) -> NDArray[np.float32]:
+    """Flip and turn a field of vectors: the places as of any field, and the vectors at them too.
+
+    Args:
+        vectors: (..., 2, H, W), components to the right and down.
+        axes: -2 for up-down, -1 for left-right.
+        turns: quarter turns counter-clockwise, after the flips.
+    """
+    x, y = vectors[..., 0, :, :], vectors[..., 1, :, :]
+    if -1 in axes:
+        x = -x
+    if -2 in axes:
+        y = -y
+    for _ in range(turns % 4):
+        x, y = y, -x
+    flipped = np.flip(np.stack([x, y], -3), axes)
+    return np.ascontiguousarray(np.rot90(flipped, turns, (-2, -1)))

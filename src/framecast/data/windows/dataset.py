@@ -15,10 +15,11 @@ from framecast.data.random import check_seed
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.windows.crops import Crops, make_crops
+from framecast.data.windows.motion import Convert
 from framecast.data.windows.normalizer_fit import Choice, fit_normalizer
 from framecast.data.windows.split_blocks import group_events
 from framecast.data.windows.splits import describe_split, record_split, split_windows
-from framecast.data.windows.windows import CropWindows, FrameWindows, GeneratedWindows, Windows
+from framecast.data.windows.windows import CropWindows, FrameWindows, GeneratedWindows
 from framecast.errors import UsageError
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec, Grid, Window
@@ -57,7 +58,7 @@ class DataSet:
     fingerprint: str
     has_missing: bool
     augment: tuple[str, ...]
-    windows: Windows
+    windows: FrameWindows | CropWindows | GeneratedWindows
     record: dict[str, Any]
     grid: Grid = field(default_factory=Grid)
 
@@ -93,6 +94,19 @@ class DataSet:
                 f"window of {split}", got=f"epoch {epoch}, index {index}", expected=f"0 <= index < {self.count(split)}"
             )
         return self.windows.read(split, epoch, index)
+
+    def with_motion(self, convert: Convert, key: str) -> DataSet:
+        """Return a copy whose windows bring the motion at the frames of their context.
+
+        Generated sequences are whole frames: a base estimates the motion of theirs itself.
+
+        Args:
+            convert: the maps that are tracked, from frames in raw units.
+            key: text that changes when `convert` does.
+        """
+        if isinstance(self.windows, GeneratedWindows):
+            return self
+        return replace(self, windows=self.windows.with_motion(self.context, convert, key))
 
     def normalizer(self, choice: Choice | Normalizer = "auto") -> Normalizer:
         """Fit the map from raw units to a network's; this may read all frames of training.

@@ -36,6 +36,8 @@ class Batch(NamedTuple):
     """Index of each window in its split."""
     times: NDArray[Any] | None = None
     """(B, T), time of each frame, UTC; None where unknown, and in training, where frames may run backward."""
+    motion: Float[Tensor, "B J 2 H W"] | None = None
+    """Motion at each frame of the context, pixels per frame in x and y; None where no base needs it."""
 
 
 def training_batches(
@@ -162,11 +164,13 @@ class _BatchDataset(Dataset[Batch]):
         windows = [self._read_window(epoch, index) for epoch, index in keys]
         frames = np.stack([window.frames for window in windows])
         indices, times = [index for _, index in keys], self._stack_times(windows)
+        fields = [window.motion for window in windows if window.motion is not None]
+        motion = torch.from_numpy(np.stack(fields)) if fields else None
         if not self.dataset.has_missing:
-            return Batch(torch.from_numpy(frames), None, indices, times)
+            return Batch(torch.from_numpy(frames), None, indices, times, motion)
         valid = np.stack([_find_valid(window) for window in windows])
         frames[~valid] = self.dataset.spec.low  # NaN would reach gradients even through a mask of 0
-        return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices, times)
+        return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices, times, motion)
 
     def _stack_times(self, windows: list[Window]) -> NDArray[Any] | None:
         if self.seed is not None:

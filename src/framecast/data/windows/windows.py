@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -13,6 +14,7 @@ from framecast.data.config import SPLITS
 from framecast.data.moving_mnist import MovingMNIST
 from framecast.data.sources.base import Source
 from framecast.data.windows.crops import Crops
+from framecast.data.windows.motion import Convert, MotionReader, cache_folder
 from framecast.data.windows.splits import Split
 from framecast.types import Window
 
@@ -63,6 +65,13 @@ class FrameWindows:
 
     def __init__(self, source: Source, split: Split, frames: int, events: Sequence[int]) -> None:
         self._source, self._split, self._frames, self._events = source, split, frames, events
+        self._motion: MotionReader | None = None
+
+    def with_motion(self, context: int, convert: Convert, key: str) -> FrameWindows:
+        """Return windows that bring the motion at the frames of their context, see `MotionReader`."""
+        windows = copy(self)
+        windows._motion = MotionReader(self._source, context, convert, key, cache_folder())
+        return windows
 
     def count(self, split: str) -> int:
         """Count the windows of a split."""
@@ -71,7 +80,8 @@ class FrameWindows:
     def read(self, split: str, epoch: int, index: int) -> Window:
         """Read one window; no epoch changes it."""
         sequence, start = self._split.windows[split][index]
-        return self._source.read(sequence, start, start + self._frames)
+        window = self._source.read(sequence, start, start + self._frames)
+        return window if self._motion is None else window._replace(motion=self._motion.read(sequence, start))
 
     def event(self, split: str, index: int) -> int:
         """Find the number of the event of the window's sequence."""
@@ -111,6 +121,13 @@ class CropWindows:
         sizes = {name: [len(self.grids[sequence]) for sequence, _ in split.windows[name]] for name in SPLITS[1:]}
         sizes["train"] = [crops.count(sequence) for sequence, _ in split.windows["train"]]
         self._ends = {name: np.cumsum(sizes[name], dtype=np.int64) for name in SPLITS}
+        self._motion: MotionReader | None = None
+
+    def with_motion(self, context: int, convert: Convert, key: str) -> CropWindows:
+        """Return windows that bring the motion of whole frames, cut like them, see `MotionReader`."""
+        windows = copy(self)
+        windows._motion = MotionReader(self._source, context, convert, key, cache_folder())
+        return windows
 
     def count(self, split: str) -> int:
         """Count the crops of a split."""
@@ -125,7 +142,8 @@ class CropWindows:
             area = self._crops.draw_area(sequence, start, stop, epoch, index)
         else:
             area = self.grids[sequence][index - (int(self._ends[split][number - 1]) if number else 0)]
-        return self._source.read(sequence, start, stop, area)
+        window = self._source.read(sequence, start, stop, area)
+        return window if self._motion is None else window._replace(motion=self._motion.read(sequence, start, area))
 
     def event(self, split: str, index: int) -> int:
         """Find the number of the event of the crop's sequence."""

@@ -1,0 +1,31 @@
+"""Bases: forecasts that a network stands on and learns to better: the last frame, the mean, the extrapolated frame."""
+
+from framecast.bases.base import Base, BaseFields
+from framecast.bases.config import (
+    NO_BASE,
+    BaseConfig,
+    ExtrapolationBase,
+    Head,
+    MeanBase,
+    NoBase,
+    PersistenceBase,
+    SeasonalBase,
+)
+from framecast.bases.encoding import BaseEncoder, BaseRun, build_against_base, make_encoder
+
+__all__ = [
+    "NO_BASE",
+    "Base",
+    "BaseConfig",
+    "BaseEncoder",
+    "BaseFields",
+    "BaseRun",
+    "ExtrapolationBase",
+    "Head",
+    "MeanBase",
+    "NoBase",
+    "PersistenceBase",
+    "SeasonalBase",
+    "build_against_base",
+    "make_encoder",
+]

@@ -1,0 +1,82 @@
+"""Base that moves the last frame along the motion of the last four, as radar nowcasts do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from framecast.bases.base import Base, BaseFields, RunningMean
+from framecast.bases.constant import smooth_trends
+from framecast.motion import TRACKED_FRAMES, Path, advect, average_channels, estimate_batch, trace_back
+
+
+class Track(NamedTuple):
+    """Last frames, and the motion at the newest."""
+
+    frames: tuple[Tensor, ...]
+    """The last frames, up to `TRACKED_FRAMES`, the newest last, (B, C, H, W) each."""
+    seen: tuple[Tensor, ...]
+    """Their masks, False where missing."""
+    motion: Tensor
+    """(B, 2, H, W), pixels per frame in x and y."""
+    mean: RunningMean
+
+
+class Extrapolation(Base):
+    """Base that moves the last frame along its motion; what flows in is the mean of the context.
+
+    Its changes are growth and decay: the newest frame less earlier ones, moved to it; smoothed, and moved on to the lead
+    time (Lagrangian tendencies).
+
+    Args:
+        targets: number of the first channels, whose mean is tracked; all move together.
+    """
+
+    changes = 3
+    tracks = True
+
+    def __init__(self, targets: int) -> None:
+        super().__init__()
+        self.targets = targets
+
+    @torch.no_grad()
+    def observe(self, frame: Tensor, seen: Tensor, state: Track | None, motion: Tensor | None = None) -> Track:
+        """Keep the frame, and find the motion at it."""
+        frames = ((frame,) if state is None else (*state.frames, frame))[-TRACKED_FRAMES:]
+        masks = ((seen,) if state is None else (*state.seen, seen))[-TRACKED_FRAMES:]
+        if motion is None:
+            motion = estimate_batch(average_channels(*(torch.stack(p, 1)[:, :, : self.targets] for p in (frames, masks)))).to(frame.dtype)
+        return Track(frames, masks, motion, RunningMean.update(None if state is None else state.mean, frame))
+
+    @torch.no_grad()
+    def look_ahead(self, state: Track) -> Iterator[BaseFields]:
+        """Move the last frame on, step by step."""
+        last, mean = state.frames[-1], state.mean.mean
+        seen = state.seen[-1].all(1, keepdim=True).to(last.dtype)
+        paths: list[Path] = []
+        trace = trace_back(state.motion)
+        differences = []
+        for earlier in state.frames[-2::-1]:
+            paths.append(next(trace))
+            path = paths[-1]
+            differences.append(torch.where(path.inside, last - advect(earlier, path), 0))
+        rates = smooth_trends(differences, last)
+        for lead in count(1):
+            if len(paths) < lead:
+                paths.append(next(trace))
+            yield self._move(last, seen, mean, rates, paths[lead - 1], lead)
+
+    def _move(
+        self, last: Tensor, seen: Tensor, mean: Tensor, rates: Tensor, path: Path, lead: int
+    ) -> BaseFields:
+        """Move the last frame, its mask and the rates of change along a path."""
+        channels = last.shape[1]
+        moved = advect(torch.cat([last, seen, rates.flatten(1, 2)], 1), path)
+        frame, mask, tendencies = moved.split((channels, 1, moved.shape[1] - channels - 1), 1)
+        frame = torch.where(path.inside, frame, mean)
+        changes = torch.where(path.inside, tendencies, 0).unflatten(1, rates.shape[1:3]) * lead
+        return BaseFields(frame, path.inside & (mask > 0.5), mean, changes, frame)
