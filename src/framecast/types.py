@@ -176,6 +176,8 @@ class Window(NamedTuple):
     """Time of the first frame, where known."""
     motion: NDArray[np.float32] | None = None
     """(J, 2, H, W), motion at each frame of the context, pixels per frame in x and y, where a base needs it."""
+    pace: int = 1
+    """Number of frames of the source from one frame to the next."""
 
     def times(self, step_minutes: float | None) -> NDArray[Any] | None:
         """Compute the time of each frame, (T,), milliseconds, UTC; None where the start or the step is unknown."""

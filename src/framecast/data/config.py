@@ -125,6 +125,8 @@ class DataConfig(BaseModel):
             their times are known, or where they are pieces of one recording.
         fractions: parts of train, validation and test; a part of 0 leaves that split out. Labels override them.
         stride: frames between the starts of training windows in long sequences.
+        every: training windows take each, every second, ... frame, as in [1, 2, 3]: a network with a base then learns
+            other time steps than that of the data.
         crop: side, or (height, width), of the parts of frames that are trained and scored on, pixels; null for whole
             frames. Training cuts them at random, anew in each epoch; validation and test on a fixed grid.
         crops: crops of each window of whole frames in an epoch; null for as many as fit side by side.
@@ -170,6 +172,7 @@ class DataConfig(BaseModel):
     gap: Gap = 0
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
     stride: Count = 1
+    every: Annotated[tuple[Count, ...], Field(min_length=1)] = (1,)
     crop: Count | tuple[Count, Count] | None = None
     crops: Count | None = None
     crop_weight: Weight = "uniform"
@@ -227,7 +230,7 @@ class DataConfig(BaseModel):
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
         irrelevant = [name for name in names if getattr(self, name) is not None]
         irrelevant += [name for name in ("covariates", "calendar") if getattr(self, name)]
-        defaults: dict[str, object] = {"colour": "auto", "shrink": 1, "gap": 0, "split_by": "auto", "stride": 1}
+        defaults: dict[str, object] = {"colour": "auto", "shrink": 1, "gap": 0, "split_by": "auto", "stride": 1, "every": (1,)}
         defaults["fractions"] = DataConfig.model_fields["fractions"].default
         irrelevant += [name for name, value in defaults.items() if getattr(self, name) != value]
         if self.source == MOVING_MNIST and irrelevant:

@@ -134,6 +134,8 @@ class Recipe(RecipeSection):
             if content["loss"][key] == LossConfig.model_fields[key].get_default():
                 del content["loss"][key]
         # the fingerprint of the data counts, not their path; of several files also the options of each
+        if self.data.every == (1,):
+            del content["data"]["every"]
         source = content["data"].pop("source")
         if not isinstance(source, str):
             content["data"]["files"] = [{**file, "path": None} for file in source]

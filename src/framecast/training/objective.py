@@ -17,8 +17,8 @@ from framecast.transforms.channels import divide_channels
 from framecast.transforms.patches import unpatchify
 from framecast.types import Frames, Known, Valid
 
-Inputs = tuple[Frames, Valid | None, Known, Tensor, Tensor | None, Tensor | None]
-"""A micro-batch as `Objective.forward` takes it: frames, mask, steps with true frames, number of pixels; motion; noise."""
+Inputs = tuple[Frames, Valid | None, Known, Tensor, Tensor | None, Tensor | None, Tensor | None]
+"""A micro-batch as `Objective.forward` takes it: frames, mask, steps with true frames, number of pixels; motion; pace; noise."""
 
 
 class Objective(nn.Module):
@@ -59,6 +59,7 @@ class Objective(nn.Module):
         pixels: Tensor,
         share: float,
         motion: Tensor | None = None,
+        pace: Tensor | None = None,
         drive: Tensor | None = None,
     ) -> Tensor:
         """Compute the share of these sequences in the loss of the whole batch.
@@ -70,6 +71,7 @@ class Objective(nn.Module):
             pixels: number of observed pixels of the whole batch, in the frames that are predicted.
             share: number of these sequences over that of the whole batch.
             motion: (B, J, 2, H, W), at each frame of the context, pixels per frame, or None.
+            pace: (B,), frames of the source from one frame to the next; None for 1.
             drive: (B, 1, K, ...), noise of one member; None for a network that takes none.
 
         Returns:
@@ -81,7 +83,7 @@ class Objective(nn.Module):
         patches = forecaster.encode(frames, valid)
         covariates = None if covariates is None else covariates[:, 1:]  # those of the frame that a step predicts
         extra = forecaster.extra(frames, valid, steps, covariates, known=known)
-        base = self._run_base(frames, valid, motion)
+        base = self._run_base(frames, valid, motion, pace)
         patches, mask = (patches, known) if self.context is None else (patches[:, : self.context], None)
         aux = self.loss.decoupling > 0
         result = rollout(network, patches, steps, mask, extra=extra, drive=drive, base=base, aux=aux)
@@ -105,11 +107,13 @@ class Objective(nn.Module):
                 loss = loss + share * self.loss.decoupling * network.regularizer(result.aux)
         return loss
 
-    def _run_base(self, frames: Frames, valid: Valid | None, motion: Tensor | None) -> Iterator[BaseStep] | None:
+    def _run_base(
+        self, frames: Frames, valid: Valid | None, motion: Tensor | None, pace: Tensor | None
+    ) -> Iterator[BaseStep] | None:
         """Let the base observe the context; None for a network without one."""
         context = self.forecaster.context
         past = None if valid is None else valid[:, :context]
-        run = self.forecaster.run_base(frames[:, :context], past, motion=motion)
+        run = self.forecaster.run_base(frames[:, :context], past, motion=motion, pace=pace)
         return None if run is None else run.steps(of_context=self.forecaster.network.feeds_back)
 
 

@@ -142,10 +142,10 @@ class TrainingState:
         Returns:
             the share in the loss, a scalar on the device.
         """
-        *batch, motion, noise = inputs
+        *batch, motion, pace, noise = inputs
         compiled = explain_compiler() if self.recipe.train.compile else nullcontext()
         with compiled, self.fabric.no_backward_sync(self.objective, enabled=more):
-            loss: Tensor = self.objective(*batch, share, motion, noise)
+            loss: Tensor = self.objective(*batch, share, motion, pace, noise)
             # Processes average their gradients; the loss is a sum of shares.
             self.fabric.backward(loss * self.fabric.world_size)
         return loss.detach()
@@ -168,7 +168,8 @@ class TrainingState:
         noise = self._draw_noise(batch)
         motion = None if batch.motion is None else to_device(batch.motion, device)
         frames, known, count = (to_device(part, device) for part in (batch.frames, known, count))
-        return frames, valid, known, count, motion, noise
+        pace = None if batch.pace is None else to_device(batch.pace, device)
+        return frames, valid, known, count, motion, pace, noise
 
     def _draw_noise(self, batch: Batch) -> Tensor | None:
         """Draw the noise of one member, a function of seed, iteration and sequence; None for a network without noise."""

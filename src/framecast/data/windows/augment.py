@@ -38,7 +38,7 @@ def augment(window: Window, kinds: Sequence[str], seed: int, epoch: int, index: 
     motion = window.motion
     if motion is not None:
         motion = change_vectors(motion, axes if "flip" in kinds else (), turns if "turn" in kinds else 0)
-    return Window(change(window.frames), valid, window.time, motion)
+    return Window(change(window.frames), valid, window.time, motion, window.pace)
 
 
 def change_vectors(vectors: NDArray[np.float32], axes: Sequence[int], turns: int) -> NDArray[np.float32]:

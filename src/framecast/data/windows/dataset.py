@@ -188,11 +188,11 @@ def _open_stored(source: Source, spec: FrameSpec, config: DataConfig, lengths: L
         fingerprint=source.fingerprint(),
         has_missing=source.has_missing,
         augment=config.augment,
-        windows=FrameWindows(source, split, frames, events),
+        windows=FrameWindows(source, split, frames, events, config.every),
         record=record_split(split, source),
         grid=source.grid,
     )
-    return whole if crops is None else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops))
+    return whole if crops is None else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops, config.every))
 
 
 def _number_events(source: Source, config: DataConfig) -> list[int]:

@@ -38,6 +38,8 @@ class Batch(NamedTuple):
     """(B, T), time of each frame, UTC; None where unknown, and in training, where frames may run backward."""
     motion: Float[Tensor, "B J 2 H W"] | None = None
     """Motion at each frame of the context, pixels per frame in x and y; None where no base needs it."""
+    pace: Float[Tensor, " B"] | None = None
+    """Frames of the source from one frame to the next; None where it is 1 throughout."""
 
 
 def training_batches(
@@ -166,11 +168,13 @@ class _BatchDataset(Dataset[Batch]):
         indices, times = [index for _, index in keys], self._stack_times(windows)
         fields = [window.motion for window in windows if window.motion is not None]
         motion = torch.from_numpy(np.stack(fields)) if fields else None
+        paces = [window.pace for window in windows]
+        pace = torch.tensor(paces, dtype=torch.float32) if set(paces) != {1} else None
         if not self.dataset.has_missing:
-            return Batch(torch.from_numpy(frames), None, indices, times, motion)
+            return Batch(torch.from_numpy(frames), None, indices, times, motion, pace)
         valid = np.stack([_find_valid(window) for window in windows])
         frames[~valid] = self.dataset.spec.low  # NaN would reach gradients even through a mask of 0
-        return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices, times, motion)
+        return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices, times, motion, pace)
 
     def _stack_times(self, windows: list[Window]) -> NDArray[Any] | None:
         if self.seed is not None:

@@ -17,6 +17,7 @@ from framecast import files
 from framecast.data.sources.base import Source
 from framecast.motion import TRACKED_FRAMES, estimate_motion, expand_motion
 from framecast.types import Area
+from framecast.data.windows.starts import WindowStart
 
 VERSION = 1
 """Version of the estimation: motion on disk of another one is not used."""
@@ -41,27 +42,28 @@ class MotionReader:
         text = f"{source.fingerprint()} {key} {VERSION} {TRACKED_FRAMES}"
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._folder = None if folder is None else folder / name
-        self._kept: dict[tuple[int, int, int], NDArray[np.float32]] = {}
+        self._kept: dict[tuple[int, int, int, int], NDArray[np.float32]] = {}
 
-    def read(self, sequence: int, start: int, area: Area | None = None) -> NDArray[np.float32]:
-        """Read the motion at the J frames from `start` on, (J, 2, H, W), pixels per frame in x and y."""
-        height, width = self._source.sizes[sequence]
+    def read(self, at: WindowStart, area: Area | None = None) -> NDArray[np.float32]:
+        """Read the motion at the first J frames of a window, (J, 2, H, W), pixels per frame of the window in x and y."""
+        height, width = self._source.sizes[at.sequence]
         area = area or Area(0, 0, height, width)
         fields = []
-        for frame in range(start, start + self._context):
-            nodes = torch.from_numpy(self._find(sequence, max(start, frame - TRACKED_FRAMES + 1), frame))
+        for number in range(self._context):
+            tracked = min(number + 1, TRACKED_FRAMES)
+            nodes = torch.from_numpy(self._find(at.sequence, at.first + number * at.every, tracked, at.every))
             fields.append(expand_motion(nodes[None], height, width)[0, :, area.rows, area.columns].numpy())
         return np.stack(fields)
 
-    def _find(self, sequence: int, first: int, last: int) -> NDArray[np.float32]:
-        """Find the motion at frame `last` from the frames since `first`, on the nodes of its grid."""
-        key = sequence, first, last
+    def _find(self, sequence: int, last: int, tracked: int, every: int) -> NDArray[np.float32]:
+        """Find the motion at frame `last`, from so many frames up to there, on the nodes of its grid."""
+        key = sequence, last, tracked, every
         if key not in self._kept:
-            path = None if self._folder is None else self._folder / "{}-{}-{}.npy".format(*key)
+            path = None if self._folder is None else self._folder / "{}-{}-{}-{}.npy".format(*key)
             nodes = _load(path)
             if nodes is None:
-                frames = self._convert(self._source.read(sequence, first, last + 1).frames)
-                nodes = estimate_motion(frames)
+                frames = self._source.read(sequence, last - (tracked - 1) * every, last + 1).frames[::every]
+                nodes = estimate_motion(self._convert(frames))
                 if path is not None:
                     with suppress(OSError):  # a full or read-only disk costs time only
                         files.write(path, _saver(nodes))

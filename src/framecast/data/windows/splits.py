@@ -83,6 +83,8 @@ class Split(NamedTuple):
     """Frames that windows may use."""
     gap: int
     """Least number of frames between frames of different splits."""
+    stride: int = 1
+    """Frames between the starts of training windows."""
 
 
 def split_windows(
@@ -113,7 +115,7 @@ def split_windows(
     blocks, how = _divide(source, config, frames, gap)
     blocks = _enforce_gap(source, blocks, gap, frames)
     strides = {"train": stride or config.stride, "val": eval_stride or frames, "test": eval_stride or frames}
-    windows = {name: _list_starts(blocks[name], frames, strides[name]) for name in SPLITS}
+    windows = {name: list_block_starts(blocks[name], frames, strides[name]) for name in SPLITS}
     short = sum(length < frames for length in source.lengths)
     counts = ", ".join(f"{len(windows[name])} {name}" for name in SPLITS)
     how = f"split {how}: {counts} windows of {frames} frames"
@@ -121,7 +123,7 @@ def split_windows(
     how += " within each sequence, as times are not known" if gap and is_within_recordings(source, blocks) else ""
     how += f"; {short} of {len(source.lengths)} sequences are too short and left out" if short else ""
     content = json.dumps([source.fingerprint(), frames, windows], sort_keys=True)
-    return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS], blocks, gap)
+    return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS], blocks, gap, strides["train"])
 
 
 def _enforce_gap(source: Source, blocks: Blocks, gap: int, frames: int) -> Blocks:
@@ -137,7 +139,8 @@ def _enforce_gap(source: Source, blocks: Blocks, gap: int, frames: int) -> Block
     return trimmed
 
 
-def _list_starts(blocks: list[SplitBlock], frames: int, stride: int) -> list[tuple[int, int]]:
+def list_block_starts(blocks: list[SplitBlock], frames: int, stride: int) -> list[tuple[int, int]]:
+    """List (sequence, first frame) of windows of so many frames within blocks."""
     return [(b.sequence, start) for b in blocks for start in range(b.begin, b.end - frames + 1, stride)]
 
 

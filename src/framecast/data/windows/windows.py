@@ -16,6 +16,7 @@ from framecast.data.sources.base import Source
 from framecast.data.windows.crops import Crops
 from framecast.data.windows.motion import Convert, MotionReader, cache_folder
 from framecast.data.windows.splits import Split
+from framecast.data.windows.starts import list_starts, read_every
 from framecast.types import Window
 
 PIECE = 16
@@ -63,8 +64,11 @@ class FrameWindows:
         events: number of the event of each sequence.
     """
 
-    def __init__(self, source: Source, split: Split, frames: int, events: Sequence[int]) -> None:
+    def __init__(
+        self, source: Source, split: Split, frames: int, events: Sequence[int], every: Sequence[int] = (1,)
+    ) -> None:
         self._source, self._split, self._frames, self._events = source, split, frames, events
+        self.starts = list_starts(split, frames, every)
         self._motion: MotionReader | None = None
 
     def with_motion(self, context: int, convert: Convert, key: str) -> FrameWindows:
@@ -75,17 +79,17 @@ class FrameWindows:
 
     def count(self, split: str) -> int:
         """Count the windows of a split."""
-        return len(self._split.windows[split])
+        return len(self.starts[split])
 
     def read(self, split: str, epoch: int, index: int) -> Window:
         """Read one window; no epoch changes it."""
-        sequence, start = self._split.windows[split][index]
-        window = self._source.read(sequence, start, start + self._frames)
-        return window if self._motion is None else window._replace(motion=self._motion.read(sequence, start))
+        at = self.starts[split][index]
+        window = read_every(self._source, at, self._frames)
+        return window if self._motion is None else window._replace(motion=self._motion.read(at))
 
     def event(self, split: str, index: int) -> int:
         """Find the number of the event of the window's sequence."""
-        return self._events[self._split.windows[split][index][0]]
+        return self._events[self.starts[split][index].sequence]
 
     def training_frames(self) -> Iterator[NDArray[np.float32]]:
         """Iterate over the frames of the blocks of the split train, at most `PIECE` at a time."""
@@ -112,14 +116,23 @@ class CropWindows:
         crops: choice of their areas.
     """
 
-    def __init__(self, source: Source, split: Split, frames: int, events: Sequence[int], crops: Crops) -> None:
-        self._source, self._split, self._frames, self._crops = source, split, frames, crops
-        self._whole = FrameWindows(source, split, frames, events)
+    def __init__(
+        self,
+        source: Source,
+        split: Split,
+        frames: int,
+        events: Sequence[int],
+        crops: Crops,
+        every: Sequence[int] = (1,),
+    ) -> None:
+        self._source, self._frames, self._crops = source, frames, crops
+        self._whole = FrameWindows(source, split, frames, events, every)
+        self._starts = self._whole.starts
         scored = {start for name in SPLITS[1:] for start in split.windows[name]}
         first_starts = dict(sorted(scored, reverse=True))  # of equal keys the last one stays: the earliest start
         self.grids = {sequence: crops.make_grid(sequence, start) for sequence, start in first_starts.items()}
         sizes = {name: [len(self.grids[sequence]) for sequence, _ in split.windows[name]] for name in SPLITS[1:]}
-        sizes["train"] = [crops.count(sequence) for sequence, _ in split.windows["train"]]
+        sizes["train"] = [crops.count(at.sequence) for at in self._starts["train"]]
         self._ends = {name: np.cumsum(sizes[name], dtype=np.int64) for name in SPLITS}
         self._motion: MotionReader | None = None
 
@@ -136,14 +149,14 @@ class CropWindows:
     def read(self, split: str, epoch: int, index: int) -> Window:
         """Read one crop: in training of an area drawn anew in each epoch, else of one on a fixed grid."""
         number = self._find_window(split, index)
-        sequence, start = self._split.windows[split][number]
-        stop = start + self._frames
+        at = self._starts[split][number]
         if split == "train":
-            area = self._crops.draw_area(sequence, start, stop, epoch, index)
+            stop = at.first + (self._frames - 1) * at.every + 1
+            area = self._crops.draw_area(at.sequence, at.first, stop, epoch, index)
         else:
-            area = self.grids[sequence][index - (int(self._ends[split][number - 1]) if number else 0)]
-        window = self._source.read(sequence, start, stop, area)
-        return window if self._motion is None else window._replace(motion=self._motion.read(sequence, start, area))
+            area = self.grids[at.sequence][index - (int(self._ends[split][number - 1]) if number else 0)]
+        window = read_every(self._source, at, self._frames, area)
+        return window if self._motion is None else window._replace(motion=self._motion.read(at, area))
 
     def event(self, split: str, index: int) -> int:
         """Find the number of the event of the crop's sequence."""
