@@ -12,6 +12,7 @@ from framecast.bases.config import (
     SeasonalBase,
 )
 from framecast.bases.encoding import BaseEncoder, BaseRun, build_against_base, make_encoder
+from framecast.bases.matching import match_values
 
 __all__ = [
     "NO_BASE",
@@ -28,4 +29,5 @@ __all__ = [
     "SeasonalBase",
     "build_against_base",
     "make_encoder",
+    "match_values",
 ]

@@ -41,9 +41,21 @@ class BaseRun(NamedTuple):
     state: Any
     """State of the base, to observe more."""
 
-    def steps(self, *, of_context: bool) -> Iterator[BaseStep]:
-        """Iterate over the steps of a rollout: those of lead times, and before them those within the context."""
-        return chain(self.observed if of_context else self.observed[-1:], self.ahead)
+    def steps(self, *, of_context: bool, leads: list[BaseStep] | None = None) -> Iterator[BaseStep]:
+        """Iterate over the steps of a rollout: those of lead times, and before them those within the context.
+
+        Args:
+            of_context: whether the rollout predicts frames of the context.
+            leads: filled with the steps of lead times as they are used; None to keep none.
+        """
+        ahead = chain(self.observed[-1:], self.ahead)
+        return chain(self.observed[:-1] if of_context else (), ahead if leads is None else _keep(ahead, leads))
+
+
+def _keep(steps: Iterator[BaseStep], kept: list[BaseStep]) -> Iterator[BaseStep]:
+    for step in steps:
+        kept.append(step)
+        yield step
 
 
 class BaseEncoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from framecast.forecasting.validation import (
 )
 from framecast.bases import NO_BASE, BaseConfig, Head, build_against_base, make_encoder
 from framecast.models import ModelConfig
+from framecast.nn.base_head import BaseStep
 from framecast.nn.network import Advance, Aux, Network, SequenceNetwork
 from framecast.nn.rollout import draw_noise, observe, rollout
 from framecast.nn.tiled_network import TiledNetwork, TileLayout, check_tile
@@ -49,6 +51,13 @@ class PredictedFrame(NamedTuple):
     """(B, targets, H, W), raw units; (B, M, targets, H, W) of members."""
     aux: Aux
     """Report of the network's step, as of the seams of its tiles."""
+
+
+def _remember(steps: Iterator[BaseStep], newest: list[BaseStep]) -> Iterator[BaseStep]:
+    """Iterate over steps, and keep the newest one in a list."""
+    for step in steps:
+        newest[:] = [step]
+        yield step
 
 
 class Forecaster(FrameCodec, TensorPredictor):
@@ -131,13 +140,19 @@ class Forecaster(FrameCodec, TensorPredictor):
         copy.pace = pace
         return copy
 
+    def with_matching(self, matched: bool) -> Forecaster:
+        """Make a forecaster that shares the weights, whose forecasts take the values of the base by rank, or do not."""
+        copy = self._copy(network=self.network)
+        copy.matched = matched and self.base is not None
+        return copy
+
     def _copy(self, network: SequenceNetwork) -> Forecaster:
         names = ("patch", "fill", "mask_channel", "context", "head", "origin")
         settings = {name: getattr(self, name) for name in names}
         copy = Forecaster(
             self.config, self.spec, self.normalizer, **settings, base=self.base_config, network=network
         ).train(self.training)
-        copy.pace = self.pace
+        copy.pace, copy.matched = self.pace, self.matched
         return copy
 
     def train(self, mode: bool = True) -> Forecaster:
@@ -187,11 +202,18 @@ class Forecaster(FrameCodec, TensorPredictor):
             patches, steps = self.encode(frames, mask), context + horizon - 1
             extra = self.extra(frames, mask, steps, None if checked is None else checked[:, 1:])
             noise = self._draw_noise(patches, range(horizon), members, seed)
-            run = self.run_base(frames, mask, motion=motion)
-            base = None if run is None else run.steps(of_context=self.network.feeds_back)
+            run, leads = self.run_base(frames, mask, motion=motion), list[BaseStep]()
+            base = None if run is None else run.steps(of_context=self.network.feeds_back, leads=leads)
             result = rollout(self.network, patches, steps, extra=extra, drive=noise, base=base)
             predicted = result.frames[..., -horizon:, :, :, :]
-            return self.decode_members(predicted, (size[0], size[1]), noise, members)
+            return self._finish(self.decode_members(predicted, (size[0], size[1]), noise, members), leads)
+
+    def _finish(self, frames: Tensor, leads: list[BaseStep]) -> Tensor:
+        """Match frames (B, [M,] K, targets, H, W), raw units, to the base where that is asked for."""
+        if not self.matched or not leads:
+            return frames
+        by_lead = zip(frames.unbind(-4), leads, strict=True)
+        return torch.stack([self.match(frame, step) for frame, step in by_lead], -4)
 
     def forecast(self, past: PastFrames, horizon: int) -> Forecast:
         """Predict the K frames that follow each sequence, as a Forecast of one member.
@@ -243,7 +265,9 @@ class Forecaster(FrameCodec, TensorPredictor):
         if last is None or stream is None:
             raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
         size, unknown = (frames.shape[-2], frames.shape[-1]), torch.zeros(len(frames), 1, dtype=torch.bool)
-        base = None if run is None else run.ahead if last.frame is not None else run.steps(of_context=False)
+        leads = [] if run is None else run.observed[-1:]
+        steps = None if run is None else chain([] if last.frame is not None else leads, run.ahead)
+        base = None if steps is None else _remember(steps, leads)
         for lead in range(horizon):
             noise = self._draw_noise(patches, range(lead, lead + 1), members, seed)
             # a network that steps predicts the first lead time as it observes the last frame; others begin here
@@ -253,7 +277,8 @@ class Forecaster(FrameCodec, TensorPredictor):
                 with torch.inference_mode():
                     ahead = rollout(self.network, patches[:, :0], 1, state=last, extra=extra, drive=noise, base=base)
                     last = ahead.state
-            yield PredictedFrame(self._decode_newest(last, size, noise, members), last.aux)
+            frame = self._decode_newest(last, size, noise, members)
+            yield PredictedFrame(self.match(frame, leads[0]) if self.matched and leads else frame, last.aux)
 
     def _decode_newest(self, last: Advance, size: tuple[int, int], noise: Tensor | None, members: int | None) -> Tensor:
         """Decode the newest prediction to (B, targets, H, W), of members (B, M, targets, H, W)."""
@@ -347,13 +372,14 @@ class Forecaster(FrameCodec, TensorPredictor):
         with torch.inference_mode():
             noise = self._draw_noise(encoded.patches, range(horizon), members, seed)
             before = None if state is None else state.network
-            run = encoded.base
-            base = None if run is None else run.steps(of_context=self.network.feeds_back)
+            run, leads = encoded.base, list[BaseStep]()
+            base = None if run is None else run.steps(of_context=self.network.feeds_back, leads=leads)
             result = rollout(
                 self.network, encoded.patches, horizon, state=before, extra=encoded.extra, drive=noise, base=base
             )
             frames = self.decode_members(result.frames, (frame.shape[-2], frame.shape[-1]), noise, members)
-            return frames, StreamState(result.state, encoded.observed, None if run is None else run.state)
+            state = StreamState(result.state, encoded.observed, None if run is None else run.state)
+            return self._finish(frames, leads), state
 
     def _encode_frame(
         self, frames: Tensor, state: StreamState | None, steps: int, valid: Tensor | None, covariates: Tensor | None

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from framecast.bases.encoding import BaseEncoder, BaseRun
+from framecast.bases.matching import match_values
 from framecast.devices import to_device
 from framecast.errors import UsageError
 from framecast.motion import average_channels
+from framecast.nn.base_head import BaseStep
 from framecast.nn.network import SequenceNetwork
 from framecast.transforms.channels import channel_lows, to_unit
 from framecast.transforms.missing import Fill, Observed, fill_missing, mask_channel, update_observed
@@ -76,6 +78,8 @@ class FrameCodec(nn.Module):
         """Base that the network forecasts against; None without one."""
         self.pace = 1.0
         """Time between frames, steps of the training."""
+        self.matched = False
+        """Whether forecasts take the values of the base by rank, see `match_values`."""
 
     @property
     def extra_channels(self) -> int:
@@ -207,6 +211,15 @@ class FrameCodec(nn.Module):
         frames = unpatchify(patches, self.patch)[:, :, : self.spec.targets, : size[0], : size[1]]
         low, high = self.value_range
         return self.normalizer.denormalize(frames if (low, high) == UNIT else (frames - low) / (high - low))
+
+    def match(self, frames: Tensor, step: BaseStep) -> Tensor:
+        """Give the frames of one lead time, (B, [M,] targets, H, W), raw units, the values of the base by rank."""
+        height, width = frames.shape[-2:]
+        values = self.normalizer.denormalize(step.values[None, :, : self.spec.targets, :height, :width])[0]
+        known = step.known[..., :height, :width]
+        if frames.ndim == 4:
+            return match_values(frames, values, known)
+        return torch.stack([match_values(member, values, known) for member in frames.unbind(1)], 1)
 
     def decode_members(
         self, patches: Tensor, size: tuple[int, int], noise: Tensor | None, members: int | None
