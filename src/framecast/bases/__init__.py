@@ -4,14 +4,17 @@ from framecast.bases.base import Base, BaseFields
 from framecast.bases.config import (
     NO_BASE,
     BaseConfig,
+    CalibratedBase,
     ExtrapolationBase,
     Head,
+    LinearBase,
     MeanBase,
     NoBase,
     PersistenceBase,
     SeasonalBase,
 )
 from framecast.bases.encoding import BaseEncoder, BaseRun, build_against_base, make_encoder
+from framecast.bases.fitted import Fitted
 from framecast.bases.matching import match_values
 
 __all__ = [
@@ -21,8 +24,11 @@ __all__ = [
     "BaseEncoder",
     "BaseFields",
     "BaseRun",
+    "CalibratedBase",
     "ExtrapolationBase",
+    "Fitted",
     "Head",
+    "LinearBase",
     "MeanBase",
     "NoBase",
     "PersistenceBase",

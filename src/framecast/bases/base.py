@@ -49,8 +49,13 @@ class Base(nn.Module, ABC):
         """
 
     @abstractmethod
-    def look_ahead(self, state: Any) -> Iterator[BaseFields]:
-        """Forecast the lead times 1, 2, ... from the newest frame, without end."""
+    def look_ahead(self, state: Any, pace: Tensor | None = None) -> Iterator[BaseFields]:
+        """Forecast the lead times 1, 2, ... from the newest frame, without end.
+
+        Args:
+            state: after the newest frame.
+            pace: (B,), time between frames, steps of the training; None for 1.
+        """
 
 
 def smooth(maps: Tensor, radius: int) -> Tensor:

@@ -9,7 +9,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from framecast.bases.base import Base
 from framecast.bases.constant import Mean, Persistence
 from framecast.bases.extrapolation import Extrapolation
+from framecast.bases.fitted import Fitted
 from framecast.bases.seasonal import Seasonal
+from framecast.data.config import Count
 from framecast.data.durations import Duration, in_frames
 from framecast.types import FrameSpec
 
@@ -17,11 +19,19 @@ Head = Literal["change", "mix"]
 """How a network betters its base: by a change that it adds, or by mixing fields that the base gives."""
 
 
+USUAL_LEADS = 10
+"""Lead times that are fitted where no training says how many."""
+
+
 class _Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def make(self, spec: FrameSpec) -> Base:
-        """Make the base for frames of this contract.
+    def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
+        """Make the base.
+
+        Args:
+            spec: contract of the frames.
+            floor: least value of a frame, network units; None for none.
 
         Raises:
             UsageError: a base that these frames cannot have.
@@ -41,7 +51,7 @@ class PersistenceBase(_Config):
 
     kind: Literal["persistence"] = "persistence"
 
-    def make(self, spec: FrameSpec) -> Base:
+    def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
         """Make the base."""
         return Persistence()
 
@@ -51,7 +61,7 @@ class MeanBase(_Config):
 
     kind: Literal["mean"] = "mean"
 
-    def make(self, spec: FrameSpec) -> Base:
+    def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
         """Make the base."""
         return Mean()
 
@@ -66,7 +76,7 @@ class SeasonalBase(_Config):
     kind: Literal["seasonal"] = "seasonal"
     period: Duration = "24h"
 
-    def make(self, spec: FrameSpec) -> Base:
+    def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
         """Make the base.
 
         Raises:
@@ -80,9 +90,55 @@ class ExtrapolationBase(_Config):
 
     kind: Literal["extrapolation"] = "extrapolation"
 
-    def make(self, spec: FrameSpec) -> Base:
+    def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
         """Make the base."""
         return Extrapolation(spec.targets)
+
+
+class _FittedConfig(_Config):
+    leads: Count | None = None
+
+    @property
+    def fitted_leads(self) -> int:
+        """Number of lead times with weights of their own."""
+        return self.leads or USUAL_LEADS
+
+
+class LinearBase(_FittedConfig):
+    """Base that is fitted to the training split: least squares on the last frame, its blurs, the mean and the trend.
+
+    Args:
+        leads: lead times that are fitted; by default the horizon of the training.
+        period: frames, or a time as in 24h, after which values come again: then on the values one period earlier, too.
+    """
+
+    kind: Literal["linear"] = "linear"
+    period: Duration | None = None
+
+    def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
+        """Make the base, not fitted yet.
+
+        Raises:
+            UsageError: a period that is no whole number of steps.
+        """
+        inner: Base = Persistence()
+        if self.period is not None:
+            inner = Seasonal(in_frames(self.period, spec.step_minutes, "base.period"))
+        return Fitted(inner, spec.channels, self.fitted_leads, floor)
+
+
+class CalibratedBase(_FittedConfig):
+    """Base that is fitted to the training split: least squares on the extrapolated frame, its blurs, the mean, growth.
+
+    Args:
+        leads: lead times that are fitted; by default the horizon of the training.
+    """
+
+    kind: Literal["calibrated"] = "calibrated"
+
+    def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
+        """Make the base, not fitted yet."""
+        return Fitted(Extrapolation(spec.targets), spec.channels, self.fitted_leads, floor)
 
 
 def _name_kind(value: Any) -> Any:
@@ -91,7 +147,7 @@ def _name_kind(value: Any) -> Any:
 
 
 BaseConfig = Annotated[
-    NoBase | PersistenceBase | MeanBase | SeasonalBase | ExtrapolationBase,
+    NoBase | PersistenceBase | MeanBase | SeasonalBase | ExtrapolationBase | LinearBase | CalibratedBase,
     Field(discriminator="kind"),
     BeforeValidator(_name_kind),
 ]

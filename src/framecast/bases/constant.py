@@ -33,7 +33,7 @@ class Persistence(Base):
             return History((frame,), RunningMean.update(None, frame))
         return History((*state.frames, frame)[-HISTORY - 1 :], RunningMean.update(state.mean, frame))
 
-    def look_ahead(self, state: History) -> Iterator[BaseFields]:
+    def look_ahead(self, state: History, pace: Tensor | None = None) -> Iterator[BaseFields]:
         """Repeat the last frame."""
         last, known, mean = state.frames[-1], all_known(state.frames[-1]), state.mean.mean
         rates = smooth_trends([last - earlier for earlier in state.frames[-2::-1]], last)
@@ -47,7 +47,7 @@ class Mean(Persistence):
 
     changes = 4
 
-    def look_ahead(self, state: History) -> Iterator[BaseFields]:
+    def look_ahead(self, state: History, pace: Tensor | None = None) -> Iterator[BaseFields]:
         """Repeat the mean."""
         for fields in super().look_ahead(state):
             away = fields.forecast - fields.mean

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from framecast.bases.base import Base, BaseFields, smooth
 from framecast.bases.config import BaseConfig, Head, NoBase
+from framecast.bases.fitted import Fitted
 from framecast.errors import UsageError
 from framecast.data.units import DBZ_UNITS, RATE_UNITS
 from framecast.models import ModelConfig, build_network
@@ -81,14 +82,18 @@ class BaseEncoder:
 
     @property
     def inputs(self) -> int:
-        """Number of channels that enter the network: forecast, mean, whether it is known, changes, lead time."""
-        return 2 * self.channels * self.patch**2 + 1 + self.base.changes * self.channels + 1
+        """Number of channels that enter the network: forecast, mean, what is known, changes, lead time.
+
+        Of a fitted base also the field that it corrects.
+        """
+        maps = 2 + isinstance(self.base, Fitted)
+        return maps * self.channels * self.patch**2 + 1 + self.base.changes * self.channels + 1
 
     def make_head(self) -> BaseHead:
         """Make the head that comes after the network's own."""
         if self.kind == "change":
             return ChangeHead(self.base, self.patch, self.channels)
-        fields = 1 + len(RADII) + 2 + (self.floor is not None)
+        fields = 1 + isinstance(self.base, Fitted) + len(RADII) + 2 + (self.floor is not None)
         return MixHead(
             self.base, self.patch, self.channels, fields=fields, changes=self.base.changes, floor=self.floor
         )
@@ -102,21 +107,22 @@ class BaseEncoder:
             pace: (B,), time between frames, steps of the training.
         """
         batch = len(fields.forecast)
-        forecast, mean, known, changes = (
-            self._pad(part)
-            for part in (fields.forecast, fields.mean, fields.known.to(fields.mean.dtype), fields.changes.flatten(1, 2))
-        )
+        mask = fields.known.to(fields.mean.dtype)
+        parts = fields.forecast, fields.values, fields.mean, mask, fields.changes.flatten(1, 2)
+        forecast, values, mean, known, changes = (self._pad(part) for part in parts)
         time = lead * pace.to(forecast.dtype)
-        patches = patchify(torch.stack([forecast, mean], 1), self.patch).flatten(1, 2)
+        maps = [forecast, mean, *([values] if isinstance(self.base, Fitted) else [])]
+        patches = patchify(torch.stack(maps, 1), self.patch).flatten(1, 2)
         pooled = F.avg_pool2d(torch.cat([known, CHANGE_SCALE * changes], 1), self.patch)
         clock = (time / LEAD_SCALE)[:, None, None, None].expand(-1, 1, *patches.shape[-2:])
         unflattened = changes.unflatten(1, (self.base.changes, self.channels))
-        mixed = self._list_fields(forecast, mean) if self.kind == "mix" else forecast.new_zeros(batch, 0)
+        mixed = self._list_fields(forecast, values, mean) if self.kind == "mix" else forecast.new_zeros(batch, 0)
         inputs = torch.cat([patches, pooled, clock], 1)
-        return BaseStep(forecast, inputs, mixed, unflattened, time, self._pad(fields.values), known > 0.5)
+        return BaseStep(forecast, inputs, mixed, unflattened, time, values, known > 0.5)
 
-    def _list_fields(self, forecast: Tensor, mean: Tensor) -> Tensor:
-        fields = [forecast, *(smooth(forecast, radius) for radius in RADII), mean, smooth(mean, MEAN_RADIUS)]
+    def _list_fields(self, forecast: Tensor, values: Tensor, mean: Tensor) -> Tensor:
+        fields = [forecast, *([values] if isinstance(self.base, Fitted) else [])]
+        fields += [*(smooth(values, radius) for radius in RADII), mean, smooth(mean, MEAN_RADIUS)]
         if self.floor is not None:
             fields.append(torch.full_like(forecast, self.floor))
         return torch.stack(fields, 1)
@@ -140,7 +146,7 @@ class BaseEncoder:
         observed: list[BaseStep] = []
         for t in range(frames.shape[1]):
             state = self.base.observe(frames[:, t], seen[:, t], state, None if motion is None else motion[:, t])
-            ahead = self.base.look_ahead(state)
+            ahead = self.base.look_ahead(state, pace)
             observed.append(self.encode(next(ahead), 1, pace))
         return BaseRun(observed, self._encode_ahead(ahead, pace), state)
 
@@ -170,7 +176,7 @@ def make_encoder(
         return None
     # rain and its reflectivity end at zero, which is no rain; the low end of other ranges is a value as any other
     floor = 0.0 if normalizer.to_unit_range and spec.units in (DBZ_UNITS, RATE_UNITS) else None
-    return BaseEncoder(config.make(spec), head, patch=patch, channels=spec.channels, floor=floor)
+    return BaseEncoder(config.make(spec, floor), head, patch=patch, channels=spec.channels, floor=floor)
 
 
 def build_against_base(

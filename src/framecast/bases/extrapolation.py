@@ -53,7 +53,7 @@ class Extrapolation(Base):
         return Track(frames, masks, motion, RunningMean.update(None if state is None else state.mean, frame))
 
     @torch.no_grad()
-    def look_ahead(self, state: Track) -> Iterator[BaseFields]:
+    def look_ahead(self, state: Track, pace: Tensor | None = None) -> Iterator[BaseFields]:
         """Move the last frame on, step by step."""
         last, mean = state.frames[-1], state.mean.mean
         seen = state.seen[-1].all(1, keepdim=True).to(last.dtype)

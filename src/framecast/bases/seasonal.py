@@ -42,7 +42,7 @@ class Seasonal(Base):
         kept = max(self.period, HISTORY) + 1
         return Season((*state.frames, frame)[-kept:], RunningMean.update(state.mean, frame))
 
-    def look_ahead(self, state: Season) -> Iterator[BaseFields]:
+    def look_ahead(self, state: Season, pace: Tensor | None = None) -> Iterator[BaseFields]:
         """Repeat the last period."""
         frames, last, known = state.frames, state.frames[-1], all_known(state.frames[-1])
         trends = smooth_trends([last - earlier for earlier in frames[-2::-1]], last)

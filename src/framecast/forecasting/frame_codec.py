@@ -102,9 +102,10 @@ class FrameCodec(nn.Module):
         Returns:
             (B, T, P*P*C, H', W'), network units, on the device and in the dtype of the weights.
         """
-        return self._patchify(self._fill_and_normalize(frames, valid, before))
+        return self._patchify(self.to_units(frames, valid, before))
 
-    def _fill_and_normalize(self, frames: Tensor, valid: Tensor | None, before: Observed | None) -> Tensor:
+    def to_units(self, frames: Tensor, valid: Tensor | None = None, before: Observed | None = None) -> Tensor:
+        """Fill the missing pixels of raw frames (B, T, C, H, W), and convert all to network units."""
         frames, valid = self._to_weights(frames, valid)
         if valid is not None:
             frames = fill_missing(frames, valid, self.fill, channel_lows(frames, self.spec), before)
@@ -132,7 +133,7 @@ class FrameCodec(nn.Module):
         """
         if self.base is None:
             return None
-        units = self._fill_and_normalize(frames, valid, before)
+        units = self.to_units(frames, valid, before)
         seen = torch.ones_like(units, dtype=torch.bool) if valid is None else to_device(valid, units.device)
         pace = units.new_full((len(units),), self.pace) if pace is None else to_device(pace, units.device)
         motion = None if motion is None else to_device(motion, units.device).to(units.dtype)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from framecast.bases.config import NO_BASE, BaseConfig, Head
+from framecast.bases.config import NO_BASE, BaseConfig, CalibratedBase, Head, LinearBase
 from framecast.data import DataConfig, DataSet
 from framecast.data.config import Count
 from framecast.data.durations import Duration, in_frames
@@ -119,6 +119,8 @@ class Recipe(RecipeSection):
         normalizer = dataset.normalizer(self.normalize)
         if getattr(normalizer, "channels", None) is not None:
             update["normalize"] = normalizer
+        if isinstance(self.base, LinearBase | CalibratedBase) and self.base.leads is None:
+            update["base"] = self.base.model_copy(update={"leads": dataset.horizon})
         return self.model_copy(update=update)
 
     def identity(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import torch
 from framecast.data import Batch, training_batches
 from framecast.errors import CheckpointError, Stopped
 from framecast.progress import Progress
+from framecast.forecasting.base_fit import fit_base
 from framecast.runs import checkpoint
 from framecast.runs.folder import RunFolder
 from framecast.training.log import TrainLog
@@ -67,6 +68,8 @@ def _resume(trainer: TrainingState, folder: RunFolder, identity: dict[str, str],
     """Restore the newest checkpoint; return the bytes of the event log up to it, and whether to validate first."""
     loaded = checkpoint.load_newest(folder.checkpoints)
     if loaded is None:
+        if fit_base(trainer.forecaster, trainer.dataset):
+            show.say("base: fitted to the training split")
         return 0, False
     for skipped in loaded.skipped:
         show.say(f"skipped checkpoint {skipped}")

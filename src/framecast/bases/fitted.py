@@ -1,0 +1,114 @@
+"""Base that corrects another one by least squares: for each lead time weights of its fields, blurred, and of its changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from framecast.bases.base import Base, BaseFields, smooth
+
+RADII = (1, 3, 7, 15)
+"""Radii of the squares over which the base's forecast is averaged, pixels."""
+MEAN_RADIUS = 7
+"""Radius of the squares over which the mean of the context is averaged, pixels."""
+RIDGE = 1e-5
+"""Penalty of the squared weights, relative to the number of pixels: fields that say the same share a weight."""
+
+
+class Fitted(Base):
+    """Base that is a linear correction of another one, fitted to training data.
+
+    Where the other base knows, the features are its forecast, means of it over several areas, the mean of the context and
+    the changes; elsewhere the mean of the context and broad means of the forecast. Each lead time and channel has its own
+    weights; between lead times, as for other time steps, they are interpolated, down to the other base itself at 0.
+
+    Args:
+        inner: the other base.
+        channels: C.
+        horizon: K, lead times that are fitted; beyond, the weights of the last one serve.
+        floor: least value of a frame, network units; None for none.
+    """
+
+    weights: Tensor
+
+    def __init__(self, inner: Base, channels: int, horizon: int, floor: float | None) -> None:
+        super().__init__()
+        self.inner, self.floor = inner, floor
+        self.changes, self.tracks = inner.changes, inner.tracks
+        self.features = 2 * (len(RADII) + 4) - 1 + inner.changes
+        identity = torch.zeros(horizon + 1, channels, self.features)
+        identity[:, :, 0] = 1.0
+        # where the other base does not know, it gives the mean of the context, or what it gives everywhere
+        identity[:, :, len(RADII) + 4] = 1.0
+        self.register_buffer("weights", identity)
+
+    def observe(self, frame: Tensor, seen: Tensor, state: Any, motion: Tensor | None = None) -> Any:
+        """Let the other base observe."""
+        return self.inner.observe(frame, seen, state, motion)
+
+    def look_ahead(self, state: Any, pace: Tensor | None = None) -> Iterator[BaseFields]:
+        """Correct the forecasts of the other base."""
+        for lead, fields in zip(count(1), self.inner.look_ahead(state), strict=False):
+            like = fields.forecast
+            time = torch.full((len(like),), float(lead), device=like.device) if pace is None else lead * pace
+            weights = self._interpolate(time.to(like.dtype))
+            frame = (self.list_features(fields) * weights[..., None, None]).sum(2)
+            yield fields._replace(forecast=frame if self.floor is None else frame.clamp_min(self.floor))
+
+    def _interpolate(self, time: Tensor) -> Tensor:
+        """Interpolate the weights at lead times, steps of the training: (B, C, F)."""
+        time = time.clamp(0, len(self.weights) - 1)
+        below = time.floor().long().clamp_max(len(self.weights) - 2)
+        share = (time - below)[:, None, None]
+        return torch.lerp(self.weights[below], self.weights[below + 1], share.to(self.weights.dtype))
+
+    def list_features(self, fields: BaseFields) -> Tensor:
+        """List the features of one lead time, (B, C, F, H, W)."""
+        known = fields.known.to(fields.forecast.dtype)
+        blurred = [smooth(fields.forecast, radius) for radius in RADII]
+        mean, broad = fields.mean, smooth(fields.mean, MEAN_RADIUS)
+        one = torch.ones_like(fields.mean)
+        inside = [fields.forecast, *blurred, mean, broad, one]
+        outside = [fields.forecast, mean, broad, *blurred[1:], one]
+        parts = [part * known for part in inside] + [part * (1 - known) for part in outside]
+        changes = (fields.changes * known[:, None]).unbind(1)
+        return torch.stack([*parts, *changes], 2)
+
+    @torch.no_grad()
+    def fit(self, windows: Iterator[tuple[Tensor, Tensor, Tensor | None]], context: int) -> None:
+        """Fit the weights.
+
+        Args:
+            windows: frames (B, J + K, C, H, W), network units, missing pixels filled; their mask, False where missing; and
+                the motion at the J frames of the context, (B, J, 2, H, W), or None.
+            context: J.
+        """
+        horizon, channels, size = len(self.weights) - 1, self.weights.shape[1], self.features
+        normal = torch.zeros(horizon, channels, size, size, dtype=torch.float64)
+        target = torch.zeros(horizon, channels, size, dtype=torch.float64)
+        pixels = 0
+        for frames, seen, motion in windows:
+            state: Any = None
+            for t in range(context):
+                given = None if motion is None else motion[:, t]
+                state = self.inner.observe(frames[:, t], seen[:, t], state, given)
+            ahead = self.inner.look_ahead(state)
+            for lead in range(horizon):
+                features = self.list_features(next(ahead)).double()
+                truth, mask = frames[:, context + lead].double(), seen[:, context + lead]
+                for channel in range(channels):
+                    rows = features[:, channel].movedim(1, -1)[mask[:, channel]]
+                    normal[lead, channel] += rows.T @ rows
+                    target[lead, channel] += rows.T @ truth[:, channel][mask[:, channel]]
+                pixels += int(mask.sum())
+        scale = max(1.0, pixels / (horizon * channels))
+        # towards the other base, not towards zero: a feature that never varies keeps its weight
+        start = self.weights[1:].double().cpu()
+        ridge = RIDGE * scale * torch.eye(size, dtype=torch.float64)
+        right = target - (normal @ start[..., None])[..., 0]
+        change = torch.linalg.solve(normal + ridge, right[..., None])[..., 0]
+        self.weights[1:] = (start + change).to(self.weights)
