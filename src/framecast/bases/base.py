@@ -66,10 +66,13 @@ def smooth(maps: Tensor, radius: int) -> Tensor:
 def _smooth_last(maps: Tensor, radius: int) -> Tensor:
     """Average along the last axis, by differences of cumulated sums: the width costs nothing."""
     size = maps.shape[-1]
-    sums = F.pad(maps.cumsum(-1), (1, 0))
+    radius = min(radius, size - 1)
+    sums = maps.cumsum(-1)
+    # beyond the ends the sum stays what it is there
+    padded = torch.cat([F.pad(sums, (radius + 1, 0)), sums[..., -1:].expand(*sums.shape[:-1], radius)], -1)
     centre = torch.arange(size, device=maps.device)
-    first, last = (centre - radius).clamp_min(0), (centre + radius + 1).clamp_max(size)
-    return (sums[..., last] - sums[..., first]) / (last - first)
+    count = (centre + radius + 1).clamp_max(size) - (centre - radius).clamp_min(0)
+    return (padded[..., 2 * radius + 1 :] - padded[..., :size]) / count
 
 
 class RunningMean(NamedTuple):
