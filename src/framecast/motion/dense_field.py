@@ -48,7 +48,7 @@ def interpolate(vectors: Vectors, height: int, width: int) -> NDArray[np.float32
     places, velocities = _thin(*_remove_outliers(*vectors))
     if not len(places):
         return np.zeros((2, *shape), np.float32)
-    rows, columns = np.mgrid[: shape[0], : shape[1]] * SPACING
+    rows, columns = np.mgrid[: shape[0], : shape[1]] * float(SPACING)
     nodes = np.stack([columns.ravel(), rows.ravel()], 1)
     field = np.empty((len(nodes), 2))
     for first in range(0, len(nodes), 4096):

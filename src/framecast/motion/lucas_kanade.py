@@ -37,7 +37,7 @@ def track(frames: Array, seen: NDArray[np.bool_], cv2: Any) -> Vectors:
 def _as_bytes(frames: Array, seen: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Scale the observed values of all frames to 0..255; missing pixels become 0."""
     low, high = (frames[seen].min(), frames[seen].max()) if seen.any() else (0.0, 0.0)
-    scaled = (frames - low) * (255 / max(high - low, np.finfo(np.float32).tiny))
+    scaled = (frames - low) * (255 / (high - low) if high > low else 0.0)
     return np.where(seen, scaled.clip(0, 255).round(), 0).astype(np.uint8)
 
 
