@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+LONGEST_PART = 1000
+"""Letters of a name or value in an error, at most: what a damaged or hostile file holds may be of any length."""
+_CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
 class FramecastError(Exception):
     """Base of all errors that framecast raises on purpose; `exit_code` is what the command line returns.
 
-    One line of text: a name in a damaged file may hold anything, and what cannot be printed is escaped.
+    One line of text, of bounded length: a name in a damaged file may hold anything, so that what cannot be printed is
+    escaped, and what is long is shortened.
 
     Args:
         what: the thing that is wrong, named as the user knows it (an argument, a file, a key).
@@ -26,10 +32,10 @@ class FramecastError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, got: object = None, expected: object = None, fix: str | None = None) -> None:
-        parts = [] if got is None else [f"got {got}"]
-        parts += [] if expected is None else [f"expected {expected}"]
-        text = f"{what}: {', '.join(parts)}" if parts else what
-        super().__init__(_escape(f"{text}; {fix}" if fix else text))
+        parts = [] if got is None else [f"got {shorten(got)}"]
+        parts += [] if expected is None else [f"expected {shorten(expected)}"]
+        text = f"{shorten(what)}: {', '.join(parts)}" if parts else shorten(what)
+        super().__init__(_escape(f"{text}; {shorten(fix)}" if fix else text))
 
     @classmethod
     def unknown(
@@ -45,9 +51,38 @@ class FramecastError(Exception):
             fix: action where no known name is near.
         """
         names = list(known)
-        near = get_close_matches(got.lower(), names, 1)
+        near = get_close_matches(got[:LONGEST_PART].lower(), names, 1)
         fix = f"did you mean {near[0]}?" if near else fix
         return cls(what, got=repr(got), expected=expected or f"one of {', '.join(names)}", fix=fix)
+
+
+def shorten(value: object, *, quoted: bool = False) -> str:
+    """Write a value for an error in `LONGEST_PART` letters at most, cut between words; containers by their first items.
+
+    Args:
+        value: any; of a long or deeply nested container only the beginning is looked at.
+        quoted: whether a text gets quotation marks.
+    """
+    brief = isinstance(value, _CONTAINERS) or (quoted and isinstance(value, str))
+    try:
+        text = _BRIEF.repr(value) if brief else str(value)
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        text = "a number of thousands of digits"
+    if len(text) <= LONGEST_PART:
+        return text
+    start = text[: LONGEST_PART - 4]
+    words, space, _ = start.rpartition(" ")
+    return f"{words if space and 2 * len(words) > len(start) else start} ..."
+
+
+def _make_brief() -> reprlib.Repr:
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxstring, brief.maxother, brief.maxlong = 4, 200, 200, 100
+    brief.maxlist = brief.maxtuple = brief.maxdict = brief.maxset = brief.maxfrozenset = 16
+    return brief
+
+
+_BRIEF = _make_brief()
 
 
 def _escape(text: str) -> str:

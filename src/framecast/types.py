@@ -28,7 +28,7 @@ Known = Bool[Tensor, "B S"]
 class Channel(BaseModel):
     """Input channel that is no target; it is scaled by its own range, from [low, high] to [0, 1]."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     """Name in the file, or its number there."""
@@ -52,7 +52,7 @@ class FrameSpec(BaseModel):
         2
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     channels: int = Field(ge=1)
     """Channels that the network forecasts: the targets, then those of `past`."""
@@ -87,7 +87,7 @@ class Grid(BaseModel):
     nothing.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     variables: tuple[str, ...] = ()
     """Name of each channel in the file (a variable, a quantity, a band)."""

@@ -67,7 +67,8 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def main() -> None:
     """Run the command of sys.argv; foreseen errors become one line and an exit code."""
-    sys.path.append(os.getcwd())  # for package.module:Class of the user, found there last
+    # No process that is started from here finds modules in the current folder, which may be a stranger's.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         app()
     except FramecastError as error:

@@ -83,7 +83,15 @@ Covariates = Annotated[
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", metavar="package.module:Class", help="Class of a network that is not framecast's own."),
+    typer.Option(
+        "--model",
+        metavar="package.module:Class",
+        help="Class of a network that is not framecast's own; without it none is imported that a file names.",
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="package.module:Class", help="The same for several networks; repeatable."),
 ]
 
 

@@ -18,10 +18,6 @@ Split = Annotated[str | None, typer.Option(help="train, val or test. [default: t
 Baseline = Annotated[str | None, typer.Option(help="What stands beside, as for evaluate; or none.")]
 Metrics = Annotated[str | None, typer.Option(help="Metrics or a protocol, as for evaluate.")]
 Thresholds = Annotated[str | None, typer.Option(help="Of events (csi, fss, ...), raw units, e.g. 15,25,35.")]
-Own = Annotated[
-    list[str] | None,
-    typer.Option("--model", metavar="package.module:Class", help="Network that is not framecast's own; repeatable."),
-]
 Limit = Annotated[int | None, typer.Option(help="Windows to score. [default: as many as a validation]", min=1)]
 
 
@@ -73,7 +69,7 @@ def compare(
     thresholds: Thresholds = None,
     limit: Annotated[int | None, typer.Option(help="Windows to score. [default: all]", min=1)] = None,
     block: options.Block = "auto",
-    model: Own = None,
+    model: options.Models = None,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:
@@ -102,6 +98,7 @@ def race(
         Path | None, typer.Option("--out", help="New folder, or that of this race, to go on. [default: runs/race-N]")
     ] = None,
     overrides: options.Set = None,
+    model: options.Models = None,
     reading: ReadingOptions,
     device: options.Device = "auto",
     output: OutputOptions,
@@ -113,7 +110,7 @@ def race(
 
     values = tuple((f"data.{key}", value) for key, value in reading.fields(data).items())
     names = tuple(options.parse_words(models))
-    race_options = RaceOptions(names, read_budget(budget), seeds, tuple(overrides or ()), values)
+    race_options = RaceOptions(names, read_budget(budget), seeds, tuple(overrides or ()), values, tuple(model or ()))
     folder = out or next_free_folder(Path("runs"), "race")
     comparison, page = run_race(race_options, folder, device=device, quiet=output.silent)
     _print_comparison(comparison, page, as_json=output.as_json)

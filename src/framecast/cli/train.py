@@ -54,6 +54,7 @@ def train(
     context: options.Context = None,
     horizon: options.Horizon = None,
     overrides: options.Set = None,
+    model: options.Model = None,
     reading: DataOptions,
     device: options.Device = "auto",
     output: OutputOptions,
@@ -66,7 +67,8 @@ def train(
     values: dict[str, Any] = {"train.steps": steps, "seed": seed}
     values |= {f"data.{key}": value for key, value in reading.fields(data).items()}
     values |= {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}
-    config = read_recipe(recipe, overrides or (), {key: value for key, value in values.items() if value is not None})
+    values = {key: value for key, value in values.items() if value is not None}
+    config = read_recipe(recipe, overrides or (), values, model=model)
     launch = options.read_launch(device)
     path = out or next_free_folder(RUNS, Path(recipe).stem.replace(":", "-"))
     # Opened here, for the training and for the page after it.
@@ -85,10 +87,7 @@ def resume(
             "--set", metavar="KEY=VALUE", help="What decides no number, e.g. train.workers=2; data.source=PATH."
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="package.module:Class", help="A network of your own, as the run names it."),
-    ] = None,
+    model: options.Model = None,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from framecast import files
 from framecast.devices import Launch
+from framecast.documents import parse_json, read_document
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.comparison import Comparison, compare_runs
 from framecast.recipe.recipe import Recipe, foreign_name, read_recipe
@@ -47,6 +48,8 @@ class RaceOptions(NamedTuple):
     """`key=value` for the recipes of all networks."""
     values: tuple[tuple[str, Any], ...] = ()
     """(key, value) for the recipes of all networks, applied after the overrides."""
+    trusted: tuple[str, ...] = ()
+    """`package.module:Class` of networks outside framecast that recipes may name."""
 
     def make_recipe(self, model: str, seed: int, steps: int) -> Recipe:
         """Make the recipe of one training.
@@ -59,7 +62,8 @@ class RaceOptions(NamedTuple):
         overridden = {override.partition("=")[0].strip() for override in self.overrides}
         intervals = {"validate.every": -(-steps // VALIDATIONS), "train.log_every": min(10, max(1, steps // 100))}
         values = dict(self.values) | {key: value for key, value in intervals.items() if key not in overridden}
-        return read_recipe(model, self.overrides, {**values, "train.steps": steps, "seed": seed})
+        values |= {"train.steps": steps, "seed": seed}
+        return read_recipe(model, self.overrides, values, model=self.trusted)
 
 
 def read_budget(text: str) -> Budget:
@@ -146,6 +150,7 @@ def _name_model(model: str) -> str:
 def _find_steps(options: RaceOptions, folder: Path, device: str, *, quiet: bool) -> dict[str, int]:
     """Iterations of each network: those in the race's file, else measured and written to it, so that a race can go on."""
     fields = json.loads(json.dumps(options._asdict()))
+    del fields["trusted"]  # asked of each command anew: a file cannot say whom the user trusts
     path = folder / RACE_FILE
     if path.is_file():
         return _read_steps(path, fields)
@@ -163,7 +168,7 @@ def _find_steps(options: RaceOptions, folder: Path, device: str, *, quiet: bool)
 def _read_steps(path: Path, fields: Mapping[str, Any]) -> dict[str, int]:
     """Iterations in the file of a race, which must be a race of the same options."""
     try:
-        content = json.loads(path.read_text())
+        content = read_document(path, parse_json)
         old_fields, steps = content["question"], content["steps"]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(

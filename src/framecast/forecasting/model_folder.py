@@ -13,16 +13,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from pydantic import TypeAdapter, ValidationError
 
 from framecast import files
+from framecast.documents import parse_json, read_document
 from framecast.errors import CheckpointError, FramecastError, UsageError
 from framecast.files import json_safe
 from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.forecaster import Forecaster
+from framecast.forecasting.weight_files import check_safetensors
 from framecast.models import MODELS, ModelConfig
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec
@@ -122,15 +123,9 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
         raise CheckpointError(str(weights), got="no such file", expected="the weights that model.json names")
     if files.sha256(weights) != description.get("sha256"):
         raise CheckpointError(str(weights), got="another sha256", expected="that of model.json", fix="copy it again")
-    forecaster = _build(description, folder, model)
-    state = safetensors.torch.load_file(weights)
-    expected = forecaster.network.state_dict()
-    if state.keys() != expected.keys() or any(state[k].shape != expected[k].shape for k in expected):
-        wrong = sorted(state.keys() ^ expected.keys()) or sorted(
-            k for k in expected if state[k].shape != expected[k].shape
-        )
-        raise CheckpointError(str(weights), got=f"parameters that do not fit: {', '.join(wrong[:8])}")
-    forecaster.to(next(iter(state.values())).dtype).network.load_state_dict(state)
+    dtype = check_safetensors(weights, lambda: _build(description, folder, model))
+    forecaster = _build(description, folder, model).to(dtype)
+    forecaster.network.load_state_dict(safetensors.torch.load_file(weights))
     return forecaster.eval()
 
 
@@ -141,7 +136,7 @@ def describe(folder: Path) -> dict[str, Any]:
         CheckpointError: no such file, or a damaged one.
     """
     try:
-        description = json.loads((folder / "model.json").read_text())
+        description = read_document(folder / "model.json", parse_json)
     except OSError as error:
         fix = "train first, resume a run that was stopped before its first model, or give the folder of model.json"
         raise CheckpointError(
@@ -151,7 +146,8 @@ def describe(folder: Path) -> dict[str, Any]:
             fix=fix,
         ) from error
     except ValueError as error:
-        raise CheckpointError(str(folder / "model.json"), got="damaged JSON", fix="copy it again") from error
+        got = f"damaged JSON ({error})"
+        raise CheckpointError(str(folder / "model.json"), got=got, fix="copy it again") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise CheckpointError(str(folder / "model.json"), got="an unknown format", expected=f"format {FORMAT}")
     return description

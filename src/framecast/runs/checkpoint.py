@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from framecast import files
+from framecast.documents import parse_json, read_document
 from framecast.errors import CheckpointError
+from framecast.forecasting.weight_files import UNREADABLE, read_torch_file
 
 Content = dict[str, Any]
 """Tensors, numbers, strings, and lists and dictionaries of them."""
@@ -68,9 +69,9 @@ def load_newest(folder: Path) -> LoadedCheckpoint | None:
         fault = _find_fault(path)
         if fault is None:
             try:
-                return LoadedCheckpoint(torch.load(path, map_location="cpu", weights_only=True), path, skipped)
-            except (pickle.UnpicklingError, RuntimeError) as error:
-                fault = str(error).splitlines()[0]
+                return LoadedCheckpoint(read_torch_file(path), path, skipped)
+            except UNREADABLE as error:
+                fault = next(iter(str(error).splitlines()), type(error).__name__)
         skipped.append(f"{path.name}: {fault}")
     if not skipped and len(uncommitted := sorted(folder.glob("step-*.pt"))) > 1:  # one is a save cut short
         skipped = [f"{path.name}: its manifest is missing" for path in uncommitted]
@@ -88,7 +89,7 @@ def _find_fault(path: Path) -> str | None:
     """Find the reason not to trust a checkpoint; None where its size and sha256 are right."""
     manifest = path.with_suffix(".json")
     try:
-        fields = json.loads(manifest.read_text())
+        fields = read_document(manifest, parse_json)
         size, digest = int(fields["size"]), str(fields["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return "its manifest is missing or damaged"

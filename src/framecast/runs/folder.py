@@ -22,6 +22,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from framecast import files
+from framecast.documents import parse_json
 from framecast.errors import RunInUse, UsageError
 from framecast.files import json_safe
 
@@ -146,7 +147,7 @@ def read_events(path: Path, event: str) -> list[dict[str, Any]]:
     events = []
     for line in path.read_bytes().splitlines():
         try:
-            fields = json.loads(line)
+            fields = parse_json(line)
         except ValueError:
             continue
         if isinstance(fields, dict) and fields.get("event") == event:

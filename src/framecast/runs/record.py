@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from framecast.documents import parse_json, read_document
 from framecast.errors import CheckpointError, InputError
 from framecast.forecasting.model_folder import describe
 from framecast.formatting import format_options
@@ -88,7 +88,7 @@ def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> R
     folder = RunFolder(path).opened()
     recipe = read_run_recipe(folder.recipe, model=model)
     try:
-        data = json.loads(folder.data.read_text())
+        data = read_document(folder.data, parse_json)
     except (OSError, ValueError) as error:
         raise InputError(str(folder.data), got=str(error), expected="what the run wrote", fix="train again") from error
     try:
