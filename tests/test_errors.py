@@ -35,7 +35,7 @@ LONG: dict[str, object] = {
     "letters": "x" * 10**7,
     "words": "word " * 10**6,
     "list": list(range(10**6)),
-    "dictionary": dict.fromkeys(range(99), "y" * 10 ** 5),
+    "dictionary": dict.fromkeys(range(99), "y" * 10**5),
     "number": 1 << 100_000,
     "not printable": "\x1b" * 5000,
 }

@@ -17,7 +17,7 @@ from framecast import files, kernels
 from framecast.analysis import decoupling, differences, frequency, gradients, memory, saturation, schedules
 from framecast.data import DataSet, evaluation_batches
 from framecast.data.windows.loader import Batch
-from framecast.devices import resolve_device
+from framecast.devices import move_module, resolve_device
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.prepare import open_evaluation_data
 from framecast.evaluation.suite import EvaluationOptions
@@ -260,7 +260,7 @@ def _open_subject(
     windows = EvaluationOptions(split=options.split, context=options.context, horizon=options.horizon)
     dataset, split, _ = open_evaluation_data(run, forecaster, recipe, data, windows)
     run_recipe = recipe if RunFolder(run).recipe.is_file() else None
-    return Subject(name, forecaster.to(device), dataset, split, run_recipe, options)
+    return Subject(name, move_module(forecaster, device), dataset, split, run_recipe, options)
 
 
 def _has_registered_network(run: str) -> bool:

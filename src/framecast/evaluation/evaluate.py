@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from framecast.data import DataSet, evaluation_batches
-from framecast.devices import to_device
+from framecast.devices import to_device, to_float64
 from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import Metric, Scores
 from framecast.transforms.missing import observed_in_context
@@ -25,8 +25,7 @@ def to_unit_range(frames: Tensor, spec: FrameSpec) -> Tensor:
     Returns:
         float64, not clipped.
     """
-    frames = frames.cpu() if frames.device.type == "mps" else frames  # MPS has no float64
-    return (frames.double() - spec.low) / (spec.high - spec.low)
+    return (to_float64(frames) - spec.low) / (spec.high - spec.low)
 
 
 def scoring_mask(valid: Tensor, context: int) -> Tensor:

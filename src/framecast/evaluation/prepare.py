@@ -12,7 +12,7 @@ from framecast.data.formats.base import StoredArray
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
-from framecast.devices import resolve_device
+from framecast.devices import move_module, resolve_device
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
@@ -281,6 +281,6 @@ def _make_predictors(
     others: dict[str, Predictor] = {name: BASELINES[name](dataset.spec) for name in baselines}
     if forecaster is None:
         return {run: BASELINES[run](dataset.spec), **others}
-    model = forecaster.to(device)
+    model = move_module(forecaster, device)
     # a network was trained on rain rates and converts; baselines forecast the reflectivity itself
     return {model.config.name: DBZPredictor(model) if to_dbz else model, **others}  # type: ignore[attr-defined]

@@ -156,7 +156,7 @@ def describe(folder: Path) -> dict[str, Any]:
 def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] | None) -> Forecaster:
     """Build the Forecaster of a model.json, with fresh weights."""
     name = description.get("model", {}).get("name")
-    kind = model or MODELS.get(name)
+    kind = model or MODELS.get(str(name))
     if kind is None:
         fix = "give its class: load(path, model=Class), or --model package.module:Class"
         raise CheckpointError(str(folder), got=f"network {name!r}", expected=f"one of {', '.join(MODELS)}", fix=fix)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from framecast.data import DataConfig, FileSource, FutureCovariates
 from framecast.data.durations import in_frames
+from framecast.devices import move_module
 from framecast.errors import InputError, UsageError
 from framecast.forecast import Forecast, Provenance, join_sequences
 from framecast.forecasting.forecaster import Forecaster
@@ -69,7 +70,7 @@ def forecast_source(
     latest, step = source.latest, spec.step_minutes
     horizon = in_frames(horizon, step, "horizon")
     used = _choose_context(predictor.context, source, context, step)
-    forecaster = predictor.to(device)
+    forecaster = move_module(predictor, device)
     future = _open_covariates(forecaster.spec, source, used, horizon, step, covariates)
     size, batch_size = (spec.height, spec.width), min(batch_size, len(latest))
     piece = min(used, max(1, PIECE // (READING * source.spec.channels * size[0] * size[1])))  # frames of a read

@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from framecast.data import Batch, DataSet
-from framecast.devices import to_device
+from framecast.devices import has_float64, restore_optimizer, to_device
 from framecast.errors import NonFiniteLoss, UsageError
 from framecast.evaluation.evaluate import evaluate
 from framecast.forecasting.forecaster import Forecaster
@@ -185,7 +185,7 @@ class TrainingState:
         """Reduce a number over all processes, to its sum or maximum."""
         if self.fabric.world_size == 1:
             return value
-        exact = torch.float32 if self.fabric.device.type == "mps" else torch.float64
+        exact = torch.float64 if has_float64(self.fabric.device) else torch.float32
         number = torch.tensor(value, dtype=exact, device=self.fabric.device)
         return float(self.fabric.all_reduce(number, reduce_op=operation))  # type: ignore[arg-type]
 
@@ -270,10 +270,7 @@ class TrainingState:
         """Restore a state that `state` returned."""
         self.step, self.best, self.worse = state["step"], state["best"], state["worse"]
         self.forecaster.network.load_state_dict(state["network"])
-        fused = self.optimizer.param_groups[0]["fused"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:
-            group["fused"] = fused  # depends on the device, which may be another than that of the checkpoint
+        restore_optimizer(self.optimizer.optimizer, state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
