@@ -80,16 +80,9 @@ def test_a_class_that_the_command_names_is_trained_and_raced(tmp_path: Path) -> 
     own = ["--model", "own_cells:Net", "--quiet"]
     framecast("train", "own.yaml", *own, "--steps", 2, "--out", "run", cwd=tmp_path)
     framecast("resume", "run", *own, cwd=tmp_path)
-    sizes = [
-        "--set",
-        "patch=8",
-        "--set",
-        "context=3",
-        "--set",
-        "horizon=2",
-        "--set",
-        "data.moving_mnist={size: 32, digits: 1, validation: 2, test: 2}",
-    ]
-    words = ["race", "--models", "own.yaml,convlstm", "--budget", "2steps", "--set", "model.hidden=[2]", *sizes, *own]
+    digits = "data.moving_mnist={size: 32, digits: 1, validation: 2, test: 2}"
+    settings = ["model.hidden=[2]", "patch=8", "context=3", "horizon=2", digits]
+    words = ["race", "--models", "own.yaml,convlstm", "--budget", "2steps"]
+    words += [word for setting in settings for word in ("--set", setting)] + own
     framecast(*words, "--out", "race", cwd=tmp_path)
     del sys.modules["own_cells"]
