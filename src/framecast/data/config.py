@@ -143,6 +143,8 @@ class DataConfig(BaseModel):
             (4 GiB of an array, 1.25 GiB of files); with a share all are, whatever it takes.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
             turns, square frames or crops only).
+        unpack_limit: the most bytes that are unpacked at once: a chunk, a member of an .npz, a frame; null for a quarter
+            of the memory that is free. It guards against files that are made to fill the memory.
         moving_mnist: the generator's settings, used where source is "moving-mnist".
 
     Example:
@@ -179,6 +181,7 @@ class DataConfig(BaseModel):
     calendar: tuple[Cycle, ...] = ()
     max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
+    unpack_limit: Count | None = None
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 
     @field_validator("source", mode="before")

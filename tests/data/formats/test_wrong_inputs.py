@@ -136,7 +136,7 @@ def test_limits_hold_before_anything_is_read(tmp_path: Path):
     with pytest.raises(InputError, match="expected 1 to 68719476736"):
         FileSource(DataConfig(source=str(tmp_path / "a.npy")))
     with pytest.raises(InputError, match="at most 100"):
-        open_stored(DataConfig(source=str(tmp_path / "a.npz")), content_limit=100)
+        open_stored(DataConfig(source=str(tmp_path / "a.npz"), unpack_limit=100))
     np.save(tmp_path / "b.npy", GOOD)
     with pytest.raises(InputError, match="expected 1 to 100"):
         open_stored(DataConfig(source=str(tmp_path / "b.npy")), mapped_limit=100)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from framecast.data.fingerprint import DIGITS, digest_file
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
+from framecast.data.missing_values import MissingValues
 from framecast.data.times import (
     ALIKE,
     Timeline,
@@ -97,10 +98,11 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
     notes = [summary, *notes, *first.notes, *time_notes, *timeline.notes]
+    missing = None if first.missing is None else MissingValues((first.missing,))
     return StoredArray(
         array=FrameStack(reader, files, indices[timeline.order], first),
         grain=(grain, *first.shape),
-        attributes=FileAttributes("tchw", missing=first.missing, units=first.units, step_minutes=timeline.step_minutes),
+        attributes=FileAttributes("tchw", missing=missing, units=first.units, step_minutes=timeline.step_minutes),
         clips=clips,
         own_layout=False,
         notes=notes,

@@ -17,13 +17,14 @@ from framecast.data.config import DataConfig
 from framecast.data.decode import coarsen
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.formats.base import StoredArray
+from framecast.data.missing_values import MissingValues
 from framecast.data.sources.channels import compute_calendar, make_calendar_channels, resolve_roles, resolve_units
 from framecast.data.sources.file_series import fingerprint_files
 from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
 from framecast.data.sources.open import open_stored
 from framecast.data.sources.sequences import SequenceSelection, cut_pieces
-from framecast.data.sources.value_scan import ValueScan, is_code, scan_latest_values, scan_values, widen_range
+from framecast.data.sources.value_scan import ValueScan, scan_latest_values, scan_values, widen_range
 from framecast.data.times import Timeline
 from framecast.data.units import DBZ_UNITS, canonical_units, choose_z_r
 from framecast.errors import InputError
@@ -70,7 +71,10 @@ class FileSource:
         self._roles = resolve_roles(config, stored.grid, self._layout.size("c"))
         self._targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
         self._factors: NDArray[np.float32] | None = None
-        self._missing = attributes.missing if config.missing is None else config.missing
+        self._missing = attributes.missing
+        if config.missing is not None:
+            # in place of the file's codes; its valid range holds all the same
+            self._missing = (attributes.missing or MissingValues())._replace(codes=(config.missing,))
         units = self._calibrate(config.units, stored)
         step = attributes.step_minutes if config.step_minutes is None else config.step_minutes
         self._selection = SequenceSelection(self._layout, self.timeline, attributes, step, name)
@@ -161,7 +165,8 @@ class FileSource:
         stored = self._layout.read(self._array, sequence, start, stop, fine)
         frames = self._decode(stored)
         if self.has_missing:
-            frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
+            marked = np.False_ if self._missing is None else self._missing.find(stored)
+            frames[~np.isfinite(frames) | marked] = np.nan
         if self._factors is not None:
             order = list(range(len(self._factors))) if self._roles is None else self._roles.order
             frames = frames[:, order] * self._factors[order][:, None, None]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.formats.base import ArrayLike
+from framecast.data.missing_values import MissingValues
 from framecast.data.sources.layout import ArrayLayout
 from framecast.data.sources.sequences import Piece, are_frames_missing
 from framecast.errors import InputError
@@ -30,9 +31,9 @@ class ValueScan(NamedTuple):
     high: float
     """Range of the valid values; low > high where there are none."""
     coded: int
-    """Values equal to the missing code."""
+    """Values that are marked as missing."""
     not_finite: int
-    """NaN and infinite values that are not the missing code."""
+    """NaN and infinite values that are not marked."""
     scanned: int
     """Values that were scanned."""
     extent: Literal["whole", "sample", "latest"]
@@ -54,18 +55,18 @@ class ValueScan(NamedTuple):
             self.extent
         ]
 
-    def describe_missing(self, code: float | None) -> list[str]:
+    def describe_missing(self, marks: MissingValues | None) -> list[str]:
         """Describe how many values are missing, one note for each reason.
 
         Args:
-            code: stored value of missing pixels; None where there is none.
+            marks: of missing pixels among stored values; None where there are none.
         """
         part, shares = self.part and f" {self.part}", []
-        for count, words in ((self.not_finite, "are NaN or infinite"), (self.coded, f"hold the code {code or 0:g}")):
+        for count, words in ((self.not_finite, "are NaN or infinite"), (self.coded, f"hold the {marks}")):
             if count:
                 shares.append(f"missing: {count} values ({100 * count / self.scanned:.3g} %) {words}{part}")
-        is_unused = self.whole and not self.coded and code is not None
-        return [*shares, f"missing: no value holds the code {code:g}"] if is_unused else shares
+        is_unused = self.whole and not self.coded and marks is not None
+        return [*shares, f"missing: no value holds the {marks}"] if is_unused else shares
 
 
 def widen_range(low: float, high: float) -> tuple[float, float]:
@@ -76,7 +77,7 @@ def widen_range(low: float, high: float) -> tuple[float, float]:
 def scan_values(
     array: ArrayLike,
     grain: tuple[int, ...],
-    missing: float | None,
+    missing: MissingValues | None,
     dims: str,
     channels: Sequence[int] | None = None,
     *,
@@ -89,7 +90,7 @@ def scan_values(
     Args:
         array: stored values.
         grain: lengths along each axis of the pieces that are read at once.
-        missing: stored value of missing pixels.
+        missing: marks of missing pixels among the stored values, if there are any.
         dims: the array's axes, letters of n t c h w.
         channels: channels whose missing values count for `lost`; None for all.
         whole: size up to which all values are scanned, bytes; None for WHOLE.
@@ -111,7 +112,7 @@ def scan_latest_values(
     layout: ArrayLayout,
     groups: Iterable[Sequence[Piece]],
     count: int,
-    missing: float | None,
+    missing: MissingValues | None,
     channels: Sequence[int] | None,
     max_missing: float | None,
 ) -> ValueScan:
@@ -125,7 +126,7 @@ def scan_latest_values(
         layout: axes and sequences of the array.
         groups: pieces of sequences that follow one another in time.
         count: frames of each group, at least 1.
-        missing: stored value of missing pixels.
+        missing: marks of missing pixels among the stored values, if there are any.
         channels: channels whose missing values count for `lost`; None for all.
         max_missing: share of missing values above which a frame counts as missing; None for frames without any value.
 
@@ -140,19 +141,19 @@ def scan_latest_values(
 def _scan_blocks(
     array: ArrayLike,
     blocks: Iterable[tuple[slice, ...]],
-    missing: float | None,
+    missing: MissingValues | None,
     tally: _FrameTally,
     extent: Literal["whole", "sample", "latest"],
 ) -> ValueScan:
     coded = not_finite = scanned = 0
     for key in blocks:
         values = np.asarray(array[key])
-        is_coded = is_code(values, missing)
+        is_coded = np.zeros((), np.bool_) if missing is None else missing.find(values)
         is_not_finite = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros((), np.bool_)
         lost = is_coded | is_not_finite
         tally.add(key, values, lost if lost.any() else None)
         coded += int(is_coded.sum())
-        not_finite += int((is_not_finite & ~is_coded).sum())  # the code may itself be NaN
+        not_finite += int((is_not_finite & ~is_coded).sum())  # a code may itself be NaN
         scanned += values.size
     low, high = min(low for low, _ in tally.ranges), max(high for _, high in tally.ranges)
     return ValueScan(low, high, coded, not_finite, scanned, extent, tally.ranges, tally.compute_shares())
@@ -208,19 +209,6 @@ class _FrameTally:
     def are_missing(self, row: int, frames: NDArray[np.int64], max_missing: float | None) -> NDArray[np.bool_]:
         """Whether frames of a row of the array are missing as a whole, as far as they have been counted."""
         return are_frames_missing(self.lost[row, frames] / self.values_per_frame, max_missing)
-
-
-def is_code(values: NDArray[Any], missing: float | None) -> NDArray[np.bool_]:
-    """Compare stored values with the missing code; one False, of no axes, where no value can be the code."""
-    if missing is None:
-        return np.zeros((), np.bool_)
-    if math.isnan(missing):
-        return np.isnan(values)
-    if values.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            # rounded as the values are: the code -9999.9 in double precision equals no float32
-            return values == values.dtype.type(missing)
-    return values == int(missing) if missing.is_integer() else np.zeros((), np.bool_)
 
 
 def _cut_blocks(
