@@ -122,7 +122,7 @@ def make_memory_limits(max_memory: str | None, tile: int | None, overlap: int | 
     return MemoryLimits(None if max_memory is None else parse_bytes(max_memory), tile, overlap)
 
 
-def parse_bytes(text: str) -> int:
+def parse_bytes(text: str, option: str = "--max-memory") -> int:
     """Parse a size in memory to bytes: 2GB, 512MiB, 1.5g, 800000000."""
     from pydantic import ByteSize, Field, TypeAdapter, ValidationError
 
@@ -131,7 +131,7 @@ def parse_bytes(text: str) -> int:
     try:
         return TypeAdapter(Annotated[ByteSize, Field(gt=0)]).validate_python(match and f"{match[1]}b")
     except ValidationError as error:
-        raise UsageError("--max-memory", got=text, expected="a size, for example 2GB or 1500MiB") from error
+        raise UsageError(option, got=text, expected="a size, for example 2GB or 1500MiB") from error
 
 
 def parse_words(text: str) -> list[str]:

@@ -225,7 +225,7 @@ class DataConfig(BaseModel):
     @model_validator(mode="after")
     def _check_relevance(self) -> DataConfig:
         names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
-        names += ["targets", "max_missing"]
+        names += ["targets", "max_missing", "unpack_limit"]
         if self.scale is None and self.z_r != "marshall-palmer":
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
         irrelevant = [name for name in names if getattr(self, name) is not None]

@@ -67,6 +67,11 @@ class MissingValues(NamedTuple):
         return " or ".join([*parts, f"{outside} {' to '.join(ends)}"] if ends else parts)
 
 
+def replace_codes(marks: MissingValues | None, code: float | None) -> MissingValues | None:
+    """Put a code of the user in place of those of a file, whose valid range holds all the same; None changes nothing."""
+    return marks if code is None else (marks or MissingValues())._replace(codes=(code,))
+
+
 def read_missing(
     raw: Mapping[str, Any], dtype: np.dtype[Any], scale: float, offset: float, name: str
 ) -> MissingValues | None:

@@ -39,7 +39,8 @@ def as_tensor(values: Values, name: str = "frames") -> Tensor:
         raise InputError(name, got=got, expected="an array or a tensor of real numbers")
     if isinstance(values, np.ma.MaskedArray):
         is_masked = np.ma.is_masked(values)
-        values = values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan) if is_masked else values.data
+        floats = values.astype(np.result_type(values.dtype, np.float32))
+        values = np.ma.filled(floats, np.nan) if is_masked else values.data
     return torch.from_numpy(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("=")))
 
 
@@ -53,7 +54,7 @@ def as_frames(frames: Values, valid: Values | None) -> tuple[Tensor, Tensor | No
     Raises:
         InputError: frames that are no real numbers, or a mask that is no booleans of their shape.
     """
-    tensor = as_tensor(frames.filled(0) if isinstance(frames, np.ma.MaskedArray) else frames)
+    tensor = as_tensor(np.ma.filled(frames, 0) if isinstance(frames, np.ma.MaskedArray) else frames)
     mask = None if valid is None else as_tensor(valid, "valid")
     if mask is not None and mask.dtype != torch.bool:
         fix = "mark what was observed, as in valid=np.isfinite(frames)"

@@ -25,7 +25,7 @@ class CFDataset(NamedTuple):
     data: Any
     """xarray.Dataset, times as they are stored, the other values decoded by xarray: coordinates are read from it."""
     stored: Any
-    """The same with all values as they are stored: frames are read from it."""
+    """xarray.Dataset with all values as they are stored: frames are read from it."""
     axes: GridAxes
     path: Path
     unpack_limit: int | None
@@ -106,7 +106,7 @@ def open_dataset(path: Path, unpack_limit: int | None) -> CFDataset:
     if path.is_dir():
         from framecast.data.formats.zarr.store import open_node, open_store
 
-        store = open_store(path, unpack_limit)
+        store: Any = open_store(path, unpack_limit)
         group = open_node(store)
         fills = read_fill_values(group)
         _check_axes(group, path)

@@ -147,7 +147,7 @@ def _check_chunk(array: Any, corner: tuple[int, ...], codecs: Sequence[str], dec
 def _list_corners(shape: tuple[int, ...], chunks: tuple[int, ...], key: Any) -> Iterator[tuple[int, ...]]:
     """List where the chunks begin that a part of an array lies in."""
     parts = [*(key if isinstance(key, tuple) else (key,)), *[slice(None)] * len(shape)]
-    starts = []
+    starts: list[Sequence[int]] = []
     for part, size, step in zip(parts, shape, chunks, strict=False):
         if isinstance(part, slice):
             first, last, _ = part.indices(size)

@@ -57,16 +57,14 @@ def check_packed(codecs: Sequence[str], packed: bytes, declared: int, name: str)
     Raises:
         InputError: they become more, cannot be unpacked, or were packed by an unknown codec.
     """
-    for number, codec in enumerate(codecs):
-        if codec in _PLAIN:
-            continue
-        if codec not in _BOUNDED:
-            known = ", ".join(sorted(_BOUNDED))
-            raise InputError(
-                name, got=f"codec {codec}"[:80], expected=f"one of {known}", fix="store it with one of them"
-            )
-        is_last = all(other in _PLAIN for other in codecs[number + 1 :])
-        packed = _BOUNDED[codec](packed, declared, not is_last, name)
+    packers = [codec for codec in codecs if codec not in _PLAIN]
+    unknown = [codec for codec in packers if codec not in _BOUNDED]
+    if unknown or len(packers) > 1:
+        known = ", ".join(sorted(_BOUNDED))
+        got = f"codec {unknown[0]}"[:80] if unknown else f"codecs {' and '.join(packers)}"[:80]
+        raise InputError(name, got=got, expected=f"one of {known}", fix="store it with one of them")
+    for codec in packers:
+        _BOUNDED[codec](packed, declared, name)
 
 
 def _refuse(size: str, declared: int, name: str) -> InputError:
@@ -74,73 +72,50 @@ def _refuse(size: str, declared: int, name: str) -> InputError:
     return InputError(name, got=f"a piece that unpacks to {size} bytes", expected=f"at most {declared}", fix=fix)
 
 
-def _count(parts: Callable[[bytes], tuple[bytes, bytes]], packed: bytes, declared: int, keep: bool, name: str) -> bytes:
-    """Unpack piece by piece, until nothing is left or more came out than was declared; return what came out."""
-    kept, size = [], 0
-    while packed:
-        out, rest = parts(packed)
-        size += len(out)
-        if size > declared:
-            raise _refuse(f"more than {declared}", declared, name)
-        if keep:
-            kept.append(out)
-        if not out and len(rest) == len(packed):
-            break
-        packed = rest
-    return b"".join(kept)
+_Check = Callable[[bytes, int, str], None]
+"""Check of packed bytes, the bytes that they are to become, and the name of the piece."""
 
 
-def _inflate(window: int) -> Callable[[bytes, int, bool, str], bytes]:
-    def unpack(packed: bytes, declared: int, keep: bool, name: str) -> bytes:
-        if not keep and DEFLATE_RATIO * len(packed) <= max(SMALL, declared):
-            return b""  # it cannot become much, whatever it says
-        decoder = zlib.decompressobj(window)
-
-        def parts(data: bytes) -> tuple[bytes, bytes]:
-            nonlocal decoder
-            out = decoder.decompress(data, PIECE)
-            if not decoder.eof:
-                return out, decoder.unconsumed_tail
-            rest = decoder.unused_data if window > zlib.MAX_WBITS else b""  # gzip may have several members
-            decoder = zlib.decompressobj(window)
-            return out, rest
-
-        return _count(parts, packed, declared, keep, name)
-
-    return unpack
-
-
-def _unpack_stream(make: Callable[[], Any]) -> Callable[[bytes, int, bool, str], bytes]:
-    def unpack(packed: bytes, declared: int, keep: bool, name: str) -> bytes:
-        decoder = make()
-        out, size = [], 0
-        while not decoder.eof and (packed or not decoder.needs_input):
-            part = decoder.decompress(packed, PIECE)
-            packed, size = b"", size + len(part)
+def _count_inflated(window: int) -> _Check:
+    def check(packed: bytes, declared: int, name: str) -> None:
+        if DEFLATE_RATIO * len(packed) <= max(SMALL, declared):
+            return  # it cannot become much, whatever it says
+        decoder, size = zlib.decompressobj(window), 0
+        while packed:
+            size += len(decoder.decompress(packed, PIECE))
             if size > declared:
                 raise _refuse(f"more than {declared}", declared, name)
-            out += [part] if keep else []
+            rest = decoder.unconsumed_tail
+            if decoder.eof:
+                rest = decoder.unused_data if window > zlib.MAX_WBITS else b""  # gzip may have several members
+                decoder = zlib.decompressobj(window)
+            packed = rest
+
+    return check
+
+
+def _count_unpacked(make: Callable[[], Any]) -> _Check:
+    def check(packed: bytes, declared: int, name: str) -> None:
+        decoder, size = make(), 0
+        while not decoder.eof and (packed or not decoder.needs_input):
+            size += len(decoder.decompress(packed, PIECE))
+            packed = b""
+            if size > declared:
+                raise _refuse(f"more than {declared}", declared, name)
             if decoder.eof and decoder.unused_data:
                 packed, decoder = decoder.unused_data, make()
-        return b"".join(out)
 
-    return unpack
+    return check
 
 
-def _check_header(find: Callable[[bytes], int], codec: str) -> Callable[[bytes, int, bool, str], bytes]:
+def _check_header(find: Callable[[bytes], int]) -> _Check:
     """Make a check of the size that stands in front of packed bytes, which decoders take for that of their output."""
 
-    def unpack(packed: bytes, declared: int, keep: bool, name: str) -> bytes:
-        size = find(packed)
-        if size > declared:
+    def check(packed: bytes, declared: int, name: str) -> None:
+        if (size := find(packed)) > declared:
             raise _refuse(str(size), declared, name)
-        if not keep:
-            return b""
-        import numcodecs
 
-        return bytes(numcodecs.get_codec({"id": codec}).decode(packed))
-
-    return unpack
+    return check
 
 
 def _find_zstd_size(packed: bytes) -> int:
@@ -183,12 +158,12 @@ _PLAIN = frozenset(
     )
 ) | {"fixedscaleoffset", "quantize", "astype", "packbits", "endian"}
 """Codecs whose output is no larger than their input, but for a factor of 8 at most."""
-_BOUNDED: dict[str, Callable[[bytes, int, bool, str], bytes]] = {
-    "gzip": _inflate(zlib.MAX_WBITS + 16),
-    "zlib": _inflate(zlib.MAX_WBITS),
-    "bz2": _unpack_stream(bz2.BZ2Decompressor),
-    "lzma": _unpack_stream(lzma.LZMADecompressor),
-    "blosc": _check_header(lambda packed: int.from_bytes(packed[4:8], "little"), "blosc"),
-    "lz4": _check_header(lambda packed: int.from_bytes(packed[:4], "little"), "lz4"),
-    "zstd": _check_header(_find_zstd_size, "zstd"),
+_BOUNDED: dict[str, _Check] = {
+    "gzip": _count_inflated(zlib.MAX_WBITS + 16),
+    "zlib": _count_inflated(zlib.MAX_WBITS),
+    "bz2": _count_unpacked(bz2.BZ2Decompressor),
+    "lzma": _count_unpacked(lzma.LZMADecompressor),
+    "blosc": _check_header(lambda packed: int.from_bytes(packed[4:8], "little")),
+    "lz4": _check_header(lambda packed: int.from_bytes(packed[:4], "little")),
+    "zstd": _check_header(_find_zstd_size),
 }

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import DataConfig
-from framecast.data.decode import coarsen
+from framecast.data.decode import coarsen, scale_values
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.formats.base import StoredArray
-from framecast.data.missing_values import MissingValues
+from framecast.data.missing_values import replace_codes
 from framecast.data.sources.channels import compute_calendar, make_calendar_channels, resolve_roles, resolve_units
 from framecast.data.sources.file_series import fingerprint_files
 from framecast.data.sources.frame_cache import FrameCache
@@ -27,6 +27,7 @@ from framecast.data.sources.sequences import SequenceSelection, cut_pieces
 from framecast.data.sources.value_scan import ValueScan, scan_latest_values, scan_values, widen_range
 from framecast.data.times import Timeline
 from framecast.data.units import DBZ_UNITS, canonical_units, choose_z_r
+from framecast.data.usual_ranges import find_usual_ranges, name_channels
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
@@ -71,14 +72,14 @@ class FileSource:
         self._roles = resolve_roles(config, stored.grid, self._layout.size("c"))
         self._targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
         self._factors: NDArray[np.float32] | None = None
-        self._missing = attributes.missing
-        if config.missing is not None:
-            # in place of the file's codes; its valid range holds all the same
-            self._missing = (attributes.missing or MissingValues())._replace(codes=(config.missing,))
+        self._missing = replace_codes(attributes.missing, config.missing)
         units = self._calibrate(config.units, stored)
         step = attributes.step_minutes if config.step_minutes is None else config.step_minutes
         self._selection = SequenceSelection(self._layout, self.timeline, attributes, step, name)
-        self._scan = self._scan_values(stored.grain, config, last)
+        named = name_channels(stored.grid, units, self._layout.size("c"))
+        usual = find_usual_ranges(named, self._scale, self._offset, self._factors)
+        self._scan = self._scan_values(stored.grain, config, last, usual)
+        self.notes += [] if self._scan is None else self._scan.describe_unusual(named)
         self._reflectivity = None if config.scale is None else choose_z_r(units, config.z_r, name)
         if self._reflectivity is not None:
             a, b = self._reflectivity.coefficients
@@ -163,7 +164,7 @@ class FileSource:
         # an area counts coarse pixels, the file fine ones
         fine = None if area is None else area.times(self._shrink)
         stored = self._layout.read(self._array, sequence, start, stop, fine)
-        frames = self._decode(stored)
+        frames = scale_values(stored, self._scale, self._offset)
         if self.has_missing:
             marked = np.False_ if self._missing is None else self._missing.find(stored)
             frames[~np.isfinite(frames) | marked] = np.nan
@@ -194,14 +195,6 @@ class FileSource:
         """Whether no factor changes the units of the targets."""
         return self._factors is None or all(self._factors[channel] == 1 for channel in self._targets)
 
-    def _decode(self, stored: NDArray[Any]) -> NDArray[np.float32]:
-        # values beyond float32 become infinite, and so missing: no warning for each
-        if (self._scale, self._offset) == (1.0, 0.0):
-            with np.errstate(over="ignore"):
-                return stored.astype(np.float32, order="C")
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.ascontiguousarray(stored * np.float64(self._scale) + self._offset, np.float32)
-
     def _calibrate(self, requested: str | None, stored: StoredArray) -> str:
         """Set scale, offset and factors of the channels; return the units of the targets."""
         attributes, count = stored.attributes, self._layout.size("c")
@@ -215,7 +208,9 @@ class FileSource:
             self._factors = np.array(units.factors, np.float32)
         return units.name
 
-    def _scan_values(self, grain: tuple[int, ...], config: DataConfig, last: int | None) -> ValueScan | None:
+    def _scan_values(
+        self, grain: tuple[int, ...], config: DataConfig, last: int | None, usual: Sequence[tuple[float, float]]
+    ) -> ValueScan | None:
         """Scan the values, unless they are plain bytes without a missing code, of which none can be missing."""
         if self._has_plain_bytes and self._missing is None:
             return None
@@ -225,11 +220,11 @@ class FileSource:
                 dict(zip(("whole", "samples", "block"), SERIES, strict=True)) if self._files else {}
             )
             limits |= {"whole": sys.maxsize} if config.max_missing is not None else {}
-            scan = scan_values(self._array, grain, self._missing, self._layout.dims, counting, **limits)
+            scan = scan_values(self._array, grain, self._missing, self._layout.dims, counting, usual, **limits)
         else:
             groups = self._selection.select_frames(config.frames).pieces_by_group
             scan = scan_latest_values(
-                self._array, self._layout, groups, last, self._missing, counting, config.max_missing
+                self._array, self._layout, groups, last, self._missing, counting, config.max_missing, usual
             )
         self.notes += scan.describe_missing(self._missing)
         if scan.low > scan.high:

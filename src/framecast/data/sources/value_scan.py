@@ -42,6 +42,8 @@ class ValueScan(NamedTuple):
     """Range of the valid values of each channel; low > high where there are none."""
     lost: NDArray[np.float64]
     """(rows along n, T), share of missing values of each frame in the channels that count; 0 where not scanned."""
+    unusual: list[int]
+    """Values of each channel outside its usual range."""
 
     @property
     def whole(self) -> bool:
@@ -68,6 +70,19 @@ class ValueScan(NamedTuple):
         is_unused = self.whole and not self.coded and marks is not None
         return [*shares, f"missing: no value holds the {marks}"] if is_unused else shares
 
+    def describe_unusual(self, channels: Sequence[tuple[str, str]]) -> list[str]:
+        """Describe how many values are far outside the usual range of their units, one note for each channel.
+
+        Args:
+            channels: name, which may be empty, and units of each.
+        """
+        part, fix = self.part and f" {self.part}", "if they stand for missing pixels, say so with --missing"
+        return [
+            f"values: {count}{part} are unusual for {f'{name} in ' if name else ''}{unit}; {fix}"
+            for count, (name, unit) in zip(self.unusual, channels, strict=True)
+            if count
+        ]
+
 
 def widen_range(low: float, high: float) -> tuple[float, float]:
     """Widen a range of one value, so that it can be divided by; leave others as they are."""
@@ -80,6 +95,7 @@ def scan_values(
     missing: MissingValues | None,
     dims: str,
     channels: Sequence[int] | None = None,
+    usual: Sequence[tuple[float, float]] = (),
     *,
     whole: int | None = None,
     samples: int | None = None,
@@ -93,6 +109,7 @@ def scan_values(
         missing: marks of missing pixels among the stored values, if there are any.
         dims: the array's axes, letters of n t c h w.
         channels: channels whose missing values count for `lost`; None for all.
+        usual: range of usual values of each channel, as they are stored; empty for any.
         whole: size up to which all values are scanned, bytes; None for WHOLE.
         samples: blocks in the sample of a larger array; None for SAMPLES.
         block: approximate number of values that are read together, and copied a few times; None for BLOCK.
@@ -103,7 +120,7 @@ def scan_values(
     is_whole = math.prod(array.shape) * array.dtype.itemsize <= (WHOLE if whole is None else whole)
     count = None if is_whole else SAMPLES if samples is None else samples
     blocks = _cut_blocks(array.shape, grain, count, BLOCK if block is None else block)
-    tally = _FrameTally(array.shape, dims, channels)
+    tally = _FrameTally(array.shape, dims, channels, usual)
     return _scan_blocks(array, blocks, missing, tally, "whole" if is_whole else "sample")
 
 
@@ -115,6 +132,7 @@ def scan_latest_values(
     missing: MissingValues | None,
     channels: Sequence[int] | None,
     max_missing: float | None,
+    usual: Sequence[tuple[float, float]] = (),
 ) -> ValueScan:
     """Scan the values that a forecast continues: the last `count` frames of each group.
 
@@ -129,11 +147,12 @@ def scan_latest_values(
         missing: marks of missing pixels among the stored values, if there are any.
         channels: channels whose missing values count for `lost`; None for all.
         max_missing: share of missing values above which a frame counts as missing; None for frames without any value.
+        usual: range of usual values of each channel, as they are stored; empty for any.
 
     Raises:
         InputError: the values cannot be read, or all frames of a group are missing.
     """
-    tally = _FrameTally(array.shape, layout.dims, channels)
+    tally = _FrameTally(array.shape, layout.dims, channels, usual)
     blocks = (block for pieces in groups for block in _iterate_latest_blocks(layout, pieces, count, tally, max_missing))
     return _scan_blocks(array, blocks, missing, tally, "latest")
 
@@ -156,7 +175,7 @@ def _scan_blocks(
         not_finite += int((is_not_finite & ~is_coded).sum())  # a code may itself be NaN
         scanned += values.size
     low, high = min(low for low, _ in tally.ranges), max(high for _, high in tally.ranges)
-    return ValueScan(low, high, coded, not_finite, scanned, extent, tally.ranges, tally.compute_shares())
+    return ValueScan(low, high, coded, not_finite, scanned, extent, tally.ranges, tally.compute_shares(), tally.unusual)
 
 
 class _FrameTally:
@@ -166,13 +185,21 @@ class _FrameTally:
         shape: of the array.
         dims: the array's axes, letters of n t c h w.
         channels: channels whose missing values count; None for all.
+        usual: range of usual values of each channel; empty for any.
     """
 
-    def __init__(self, shape: tuple[int, ...], dims: str, channels: Sequence[int] | None) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dims: str,
+        channels: Sequence[int] | None,
+        usual: Sequence[tuple[float, float]],
+    ) -> None:
         self.dims = dims
         count = shape[dims.index("c")] if "c" in dims else 1
         self.counting = np.isin(np.arange(count), range(count) if channels is None else channels)
         self.ranges = [(math.inf, -math.inf)] * count
+        self.usual, self.unusual = usual, [0] * count
         size = {letter: shape[dims.index(letter)] for letter in dims}
         self.lost = np.zeros([size.get(letter, 1) for letter in "nt"], np.int64)
         self.values_per_frame = int(self.counting.sum()) * size["h"] * size["w"]
@@ -197,8 +224,12 @@ class _FrameTally:
             missing = None if lost is None else lost[number - first]
             valid = part if missing is None else part[~missing]
             if valid.size:
+                least, greatest = float(valid.min()), float(valid.max())
                 low, high = self.ranges[number]
-                self.ranges[number] = min(low, float(valid.min())), max(high, float(valid.max()))
+                self.ranges[number] = min(low, least), max(high, greatest)
+                low, high = self.usual[number] if self.usual else (-math.inf, math.inf)
+                if least < low or greatest > high:
+                    self.unusual[number] += int(((valid < low) | (valid > high)).sum())
             if missing is not None and self.counting[number]:
                 self.lost[key_of.get("n", slice(None)), key_of["t"]] += missing.sum((-2, -1))
 

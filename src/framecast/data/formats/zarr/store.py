@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,8 +36,8 @@ class ChunkRule(NamedTuple):
     declared: int
     """Bytes of a chunk once unpacked."""
     inner: ChunkRule | None = None
-    """Of the chunks within a shard; None where there are no shards."""
-    count: int = 0
+    """Rule of the chunks within a shard; None where there are no shards."""
+    chunks: int = 0
     """Chunks of a shard."""
     is_index_first: bool = False
     """Whether the places of these chunks stand at the beginning of a shard."""
@@ -45,7 +45,7 @@ class ChunkRule(NamedTuple):
     @property
     def index_size(self) -> int:
         """Bytes of the places of the chunks of a shard: two numbers of 8 bytes each, and a checksum."""
-        return 16 * self.count + 4
+        return 16 * self.chunks + 4
 
     def check(self, packed: bytes, name: str, *, is_part: bool) -> None:
         """Check a chunk, a shard, or a part of a shard.
@@ -58,7 +58,7 @@ class ChunkRule(NamedTuple):
             check_packed(self.codecs, packed, self.declared * (8 if len(self.codecs) > 2 else 1) + CHECKSUM, name)
         elif not is_part:
             index = packed[: self.index_size] if self.is_index_first else packed[-self.index_size :]
-            places = np.frombuffer(index[: 16 * self.count], "<u8").reshape(-1, 2).tolist()
+            places = np.frombuffer(index[: 16 * self.chunks], "<u8").reshape(-1, 2).tolist()
             for begin, size in places:
                 if begin != 2**64 - 1:  # that of a chunk that was never written
                     self.inner.check(packed[begin : begin + size], name, is_part=False)
@@ -96,7 +96,7 @@ class CheckedStore(WrapperStore[LocalStore]):
 
     async def _get_many(
         self, requests: Iterable[tuple[str, BufferPrototype, ByteRequest | None]]
-    ) -> AsyncIterator[tuple[str, Buffer | None]]:  # type: ignore[override]
+    ) -> AsyncGenerator[tuple[str, Buffer | None], None]:
         for key, prototype, byte_range in requests:
             yield key, await self.get(key, prototype, byte_range)
 
