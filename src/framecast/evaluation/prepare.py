@@ -18,7 +18,7 @@ from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.forecasting.baselines import BASELINES, USUAL
-from framecast.forecasting.context import is_baseline
+from framecast.forecasting.context import UNIT, is_baseline
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
@@ -151,7 +151,8 @@ def open_evaluation_data(
     config, stored = _open_config(run, recipe, data, model)
     config = config.model_copy(update=UNCROPPED) if options.whole else config
     if source is None and config.source != MOVING_MNIST:
-        source = open_source(config, stored)
+        # a dry day can be forecast and scored, though nothing can be learnt from it
+        source = open_source(config, stored, UNIT if model is None else (model.low, model.high))
     # a file that the training never saw is all test data, unless its sequences are labelled with splits
     has_no_splits = source is not None and config.source != recipe.data.source and source.labels is None
     requested = options.split or (ALL if has_no_splits else None)

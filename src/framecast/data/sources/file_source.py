@@ -18,7 +18,7 @@ from framecast.data.decode import coarsen, scale_values
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.formats.base import StoredArray
 from framecast.data.missing_values import replace_codes
-from framecast.data.sources.channels import compute_calendar, make_calendar_channels, resolve_roles, resolve_units
+from framecast.data.sources.channels import append_calendar, make_calendar_channels, resolve_roles, resolve_units
 from framecast.data.sources.file_series import fingerprint_files
 from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
@@ -52,12 +52,21 @@ class FileSource:
         stored: the array that the path holds, where it has been opened already.
         last: frames at the end of each sequence from which a forecast is to be made: the scan reads these only and,
             where some of them are missing, frames before them. None for a scan of all frames.
+        constant: value range where all values are equal, as on a dry day, so that the data tell none; None to refuse such
+            data, from which nothing can be learnt.
 
     Raises:
         InputError: a file that cannot be used, and why.
     """
 
-    def __init__(self, config: DataConfig, stored: StoredArray | None = None, *, last: int | None = None) -> None:
+    def __init__(
+        self,
+        config: DataConfig,
+        stored: StoredArray | None = None,
+        *,
+        last: int | None = None,
+        constant: tuple[float, float] | None = None,
+    ) -> None:
         self._path, name = Path(config.path), config.path
         stored = stored or open_stored(config)
         attributes = stored.attributes
@@ -85,8 +94,8 @@ class FileSource:
             a, b = self._reflectivity.coefficients
             self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {DBZ_RANGE[1]:g} dBZ")
             units = DBZ_UNITS
-        low, high = self._choose_range(config.range, units, name)
-        self.has_missing: bool = self._can_have_missing()
+        low, high = self._choose_range(config.range, constant, units, name)
+        self.has_missing: bool = self._scan is not None and self._scan.may_miss(self._array.dtype, self._missing)
         self.missing_frames = 0
         self._select(config)
         self._is_part = config.frames is not None
@@ -125,19 +134,10 @@ class FileSource:
         load = self._load if self._cache is None else partial(self._cache.read, load=self._load)
         frames = load(piece.sequence, piece.first + start, piece.first + stop, area)
         if self._roles is not None and self._roles.calendar:
-            frames = self._add_calendar(frames, sequence, start)
+            moments = [self._selection.find_time(sequence, start + t) for t in range(len(frames))]
+            frames = append_calendar(frames, moments, self._roles.calendar, str(self._path))
         valid = np.isfinite(frames) if self.has_missing else None
         return Window(frames, valid, self._selection.find_time(sequence, start))
-
-    def _add_calendar(self, frames: NDArray[np.float32], sequence: int, start: int) -> NDArray[np.float32]:
-        """Append the calendar channels, computed from the times of the frames."""
-        assert self._roles is not None
-        moments = [self._selection.find_time(sequence, start + t) for t in range(len(frames))]
-        if any(moment is None for moment in moments):
-            fix = "give their pattern with --times, or leave data.calendar out"
-            raise InputError(str(self._path), got="frames without times", expected="times, for data.calendar", fix=fix)
-        waves = compute_calendar(np.array(moments, "datetime64[ms]"), self._roles.calendar)[:, :, None, None]
-        return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
@@ -232,14 +232,9 @@ class FileSource:
             raise InputError(config.path, got=f"no valid value{part}", expected="some pixels that are not missing")
         return scan
 
-    def _can_have_missing(self) -> bool:
-        """Whether the scan met a missing value, or left out values that may be missing."""
-        if self._scan is None:
-            return False
-        has_marker = self._missing is not None or self._array.dtype.kind == "f"
-        return self._scan.coded + self._scan.not_finite > 0 or (has_marker and not self._scan.whole)
-
-    def _choose_range(self, requested: tuple[float, float] | None, units: str, name: str) -> tuple[float, float]:
+    def _choose_range(
+        self, requested: tuple[float, float] | None, constant: tuple[float, float] | None, units: str, name: str
+    ) -> tuple[float, float]:
         """Choose the value range of the targets: that of the user, of dBZ, of bytes, or of the data."""
         low, high = self._find_range(name)  # refuses data that float32 cannot hold, whatever range is requested
         if requested is not None:
@@ -250,6 +245,9 @@ class FileSource:
         if self._has_plain_bytes and self._has_unscaled_targets:
             self.notes.append("range: 0 to 255, as values are unsigned 8-bit")
             return BYTE_RANGE
+        if low >= high and constant is not None:
+            self.notes.append(f"range: all values are {low:g}; {constant[0]:g} to {constant[1]:g} {units} is used")
+            return min(low, constant[0]), max(high, constant[1])
         if low >= high:
             raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="or give a range")
         part = "" if self._scan is None else self._scan.part

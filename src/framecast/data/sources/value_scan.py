@@ -57,6 +57,10 @@ class ValueScan(NamedTuple):
             self.extent
         ]
 
+    def may_miss(self, dtype: np.dtype[Any], marks: MissingValues | None) -> bool:
+        """Whether the scan met a missing value, or left out values that may be missing."""
+        return self.coded + self.not_finite > 0 or ((marks is not None or dtype.kind == "f") and not self.whole)
+
     def describe_missing(self, marks: MissingValues | None) -> list[str]:
         """Describe how many values are missing, one note for each reason.
 
