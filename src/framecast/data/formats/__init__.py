@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from framecast.data.formats import cf, fmi_pgm, geotiff, hdf5, images, knmi_hdf5, numpy_files, odim_hdf5, video
+from framecast.data.formats import cf, fmi_pgm, geotiff, hdf5, knmi_hdf5, numpy_files, odim_hdf5
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.grib.reader import SUFFIXES as GRIB_SUFFIXES
 from framecast.data.formats.grib.reader import GRIBReader
+from framecast.data.formats.pictures import images, picture, video
 from framecast.data.formats.zarr import is_zarr
 
 
@@ -32,7 +33,7 @@ class FileFormat(NamedTuple):
 READERS = (
     # the first that recognizes a file reads it, so of those that share a suffix the particular ones stand first
     FileFormat("pictures", geotiff.SUFFIXES, geotiff.GeoTIFFReader, geotiff.is_geotiff),
-    FileFormat("pictures", images.SUFFIXES, images.ImageReader),
+    FileFormat("pictures", picture.SUFFIXES, images.ImageReader),
     FileFormat("video", tuple(video.CONTAINERS), video.VideoReader),
     FileFormat("PGM", fmi_pgm.SUFFIXES, fmi_pgm.PGMReader),
     FileFormat("HDF5", hdf5.SUFFIXES, odim_hdf5.ODIMReader, odim_hdf5.is_odim),

@@ -96,7 +96,7 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
     # a run is one part along t; the second part of a clip is empty
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
-    notes = [summary, *notes, *first.notes, *time_notes, *timeline.notes]
+    notes = [summary, *notes, *_gather_notes(files, headers), *time_notes, *timeline.notes]
     return StoredArray(
         array=FrameStack(reader, files, indices[timeline.order], first),
         grain=(grain, *first.shape),
@@ -156,6 +156,19 @@ def fingerprint_files(files: Sequence[Path], root: Path) -> str:
             inner = part.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
             total.update(len(name).to_bytes(8, "little") + name + inner + digest_file(part))
     return total.hexdigest()[:DIGITS]
+
+
+def _gather_notes(files: Sequence[Path], headers: Sequence[FileHeader]) -> list[str]:
+    """Gather the notes of all files, each once; of those that not all files share, the first file that has it is named."""
+    holders: dict[str, list[str]] = {}
+    for path, header in zip(files, headers, strict=True):
+        for note in header.notes:
+            holders.setdefault(note, []).append(path.name)
+    notes = []
+    for note, names in holders.items():
+        others = f" and {len(names) - 1} more files" if len(names) > 1 else ""
+        notes.append(note if len(names) == len(files) else f"{note} ({names[0]}{others})")
+    return notes
 
 
 def _describe(reader: Reader, files: Sequence[Path], frames: int, groups: int) -> str:

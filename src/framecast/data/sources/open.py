@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from framecast.data.config import DataConfig
-from framecast.data.formats import KNOWN, file_kind, images, make_reader, open_array, video
+from framecast.data.formats import KNOWN, file_kind, make_reader, open_array
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.formats.numpy_files import CONTENT_LIMIT, MAPPED_LIMIT
+from framecast.data.formats.pictures import images, video
 from framecast.data.formats.zarr import has_named_axes, is_zarr, open_zarr
 from framecast.data.sources.file_series import open_series
 from framecast.data.times import natural_key
