@@ -105,7 +105,7 @@ class DataConfig(BaseModel):
             independent sequences: in each), or times as in [2016-09-28T14:45, 2016-09-28T16:25], UTC; null for all.
         dims: the axes of a plain array in order, letters of n (sequences), t (time), c (channels), h (rows), w (columns).
         variable: name of the array, variable, quantity or field inside; of CF grids also several with commas between
-            them, which become channels.
+            them, which become channels. Of GeoTIFFs numbers of bands, of files with several films the number of one.
         times: pattern of the times in the names of files, as in %Y%m%d%H%M; it goes before times in the files.
         colour: for pictures and videos: "auto" as they are, "grey" one channel, "rgb" three.
         shrink: average blocks of so many pixels in each direction; rows and columns left over at the end are cut.

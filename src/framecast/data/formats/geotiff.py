@@ -144,7 +144,9 @@ def _read_missing(file: Any, path: Path, band: int) -> NDArray[np.bool_] | None:
     if beside is not None:
         with open_dataset(beside, str(beside), "GTiff") as mask:
             if mask.shape != file.shape:
-                raise InputError(str(beside), got=f"a mask of {mask.shape}", expected=f"{file.shape}, as of {path.name}")
+                raise InputError(
+                    str(beside), got=f"a mask of {mask.shape}", expected=f"{file.shape}, as of {path.name}"
+                )
             return mask.read(min(band, mask.count)) == 0
     if any(flag.name == "all_valid" for flag in file.mask_flag_enums[band - 1]):
         return None
@@ -186,6 +188,8 @@ def is_geotiff(path: Path) -> bool:
     """
     if path.suffix.lower() not in SUFFIXES:
         return False
+    if _find_mask_file(path) is not None:
+        return True
     with as_input_error(str(path), _WORDS):
         for number, tags in enumerate(_list_tags(path)):
             if number == 0 and tags.find(*GEO_TAGS) is not None:

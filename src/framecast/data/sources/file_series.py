@@ -159,7 +159,7 @@ def fingerprint_files(files: Sequence[Path], root: Path) -> str:
 
 
 def _gather_notes(files: Sequence[Path], headers: Sequence[FileHeader]) -> list[str]:
-    """Gather the notes of all files, each once; of those that not all files share, the first file that has it is named."""
+    """Gather the notes of all files, each once, with the name of the first that has it where not all files do."""
     holders: dict[str, list[str]] = {}
     for path, header in zip(files, headers, strict=True):
         for note in header.notes:

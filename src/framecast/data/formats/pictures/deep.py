@@ -13,7 +13,6 @@ from PIL import Image
 
 from framecast.data.formats.geotiff import ORIENTATION, is_alpha, open_dataset, read_tag
 from framecast.data.formats.guards import check_frame
-from framecast.data.formats.pictures.orientation import UPRIGHT
 from framecast.errors import InputError
 
 SUFFIXES = (".tif", ".tiff")
@@ -31,7 +30,8 @@ class DeepLayout(NamedTuple):
     dtype: np.dtype[Any]
     channels: tuple[str, ...]
     frames: tuple[int, ...]
-    orientation: int
+    orientation: int | None
+    """As in EXIF; None where the file says nothing, or is a PNG."""
     alpha: bool
 
 
@@ -75,7 +75,7 @@ def read_deep_layout(path: Path) -> DeepLayout:
             dtype,
             names,
             tuple(range(count)),
-            orientation if orientation in range(1, 9) else UPRIGHT,
+            orientation if orientation in range(1, 9) else None,
             alpha=len(bands) < file.count,
         )
 

@@ -1,4 +1,4 @@
-"""Decoding of films: every frame once, in the order of the decoder; where seeking is right, and what cannot be decoded."""
+"""Decoding of films: every frame once, in the decoder's order; where seeking is right, and what cannot be decoded."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from framecast.optional_imports import require
 
 LEADING = 64
 """Frames that a decoder may give before the key frame to which it was sent."""
-CUT = 2.5
-"""Steps between the end of the frames and that of the film, as the file says it, from which on a film counts as cut."""
+CUT = 1.75
+"""Steps from the last frame to the end that the file states, above which the film counts as cut; 1 is usual."""
 
 
 class FilmLayout(NamedTuple):
@@ -135,7 +135,9 @@ def survey_film(container: Any, stream: Any, name: str, packed: int) -> Film:
     Raises:
         InputError: no frame can be decoded, or frames are too many or too large.
     """
-    packets, checksums, timestamps = _Packets(), [], []
+    packets = _Packets()
+    checksums: list[int] = []
+    timestamps: list[int | None] = []
     keys = [KeyFrame(0, None)]
     layout: FilmLayout | None = None
     change: str | None = None
@@ -163,7 +165,9 @@ def survey_film(container: Any, stream: Any, name: str, packed: int) -> Film:
     if interlaced:
         notes.append(f"interlaced: {interlaced} frames hold two moments each, in odd and even rows; kept as stored")
     if seconds is None and loss and loss < count:
-        notes.append(f"frames: those after the first {loss} are left out, as the file has no times that say what is lost")
+        notes.append(
+            f"frames: those after the first {loss} are left out, as the file has no times that say what is lost"
+        )
         count = loss
     return Film(
         layout,
@@ -216,7 +220,7 @@ def compute_checksum(frame: Any) -> int:
         bits = [component.bits for component in frame.format.components if component.plane == index]
         active = min(plane.line_size, plane.width * sum(-(-number // 8) for number in bits) or plane.line_size)
         rows = np.frombuffer(plane, np.uint8)[: plane.height * plane.line_size].reshape(plane.height, plane.line_size)
-        total = zlib.crc32(np.ascontiguousarray(rows[:, :active]), total)
+        total = zlib.crc32(rows[:, :active].tobytes(), total)
     return total
 
 
@@ -251,7 +255,7 @@ def _read_seconds(timestamps: list[int | None], stream: Any) -> NDArray[np.float
     known = [timestamp for timestamp in timestamps if timestamp is not None]
     if len(known) < len(timestamps) or (np.diff(known) <= 0).any():
         return None
-    return (np.array(known, np.int64) - known[0]) * float(stream.time_base)
+    return np.asarray((np.array(known, np.int64) - known[0]) * float(stream.time_base), np.float64)
 
 
 def _describe_losses(
@@ -259,7 +263,9 @@ def _describe_losses(
 ) -> list[str]:
     notes, count = [], len(timestamps)
     if packets.early:
-        notes.append(f"frames: the film begins between key frames; {packets.early} packets before the first are left out")
+        notes.append(
+            f"frames: the film begins between key frames; {packets.early} packets before the first are left out"
+        )
     announced = stream.frames - packets.hidden - packets.early
     lost = packets.failed + packets.corrupt
     if announced > count:
@@ -271,9 +277,7 @@ def _describe_losses(
     return notes
 
 
-def _ends_early(
-    seconds: NDArray[np.float64] | None, timestamps: list[int | None], container: Any, stream: Any
-) -> bool:
+def _ends_early(seconds: NDArray[np.float64] | None, timestamps: list[int | None], container: Any, stream: Any) -> bool:
     """Whether a file says that its film is longer than its frames; with sound it says the longer of both, so nothing."""
     if seconds is None or len(seconds) < 2 or not container.duration or len(container.streams) > 1:
         return False

@@ -61,7 +61,9 @@ class ImageReader:
         layout = self._layouts[path]
         notes = [*layout.notes]
         if layout.colours != SRGB:
-            turned = ", turned into red, green and blue without a profile" if layout.colours == "CMYK" else ", as stored"
+            turned = (
+                ", turned into red, green and blue without a profile" if layout.colours == "CMYK" else ", as stored"
+            )
             notes.append(f"colour: values of {layout.colours}{turned}")
         if layout.seconds is not None:
             notes += describe_pace(layout.seconds)

@@ -1,4 +1,4 @@
-"""Orientation of stored pixels: the eight of EXIF, which the display matrix of a film says in another way; upright frames."""
+"""Orientation of stored pixels, by EXIF or by the display matrix of a film, and frames turned upright."""
 
 from __future__ import annotations
 

@@ -38,6 +38,7 @@ _SUBFILE, _OFFSETS, _COUNTS = 254, (273, 324), (279, 325)
 _REDUCED_OR_MASK = 1 | 4
 _MASTER_GAMMA, _GAMMA_TOLERANCE = 0.45455, 0.01
 """Gamma that PNGs state who hold sRGB."""
+_PROFILE_FAULTS: tuple[type[Exception], ...] = (ImageCms.PyCMSError, *FAULTS)
 _TAIL = 64
 """Bytes in which a whole file of a picture ends."""
 
@@ -92,16 +93,18 @@ def read_layout(path: Path) -> PictureLayout:
     try:
         with as_input_error(str(path), WORDS, Image.DecompressionBombError), Image.open(path, formats=FORMATS) as known:
             reduced = deep.is_reduced(known, path)
+            orientation, colours = _read_orientation(known), _read_colours(known)
     except InputError as error:
         if not isinstance(error.__cause__, UnidentifiedImageError) or path.suffix.lower() not in deep.SUFFIXES:
             raise
-        reduced = True
+        reduced, orientation, colours = True, UPRIGHT, SRGB
     if reduced:
         found = deep.read_deep_layout(path)
-        sides = found.sides[::-1] if swaps_sides(found.orientation) else found.sides
+        orientation = found.orientation or orientation
+        sides = found.sides[::-1] if swaps_sides(orientation) else found.sides
         notes = ("alpha: left out; what is transparent keeps its values",) if found.alpha else ()
         return PictureLayout(
-            *sides, found.dtype, found.channels, found.frames, None, found.orientation, is_deep=True, notes=notes
+            *sides, found.dtype, found.channels, found.frames, None, orientation, colours, is_deep=True, notes=notes
         )
     with opened(path) as picture:
         return _read_layout(picture, path)
@@ -180,7 +183,7 @@ def _read_colours(picture: Image.Image) -> str:
     if profile:
         try:
             name = " ".join(ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))).split())[:60]
-        except (ImageCms.PyCMSError, *FAULTS):
+        except _PROFILE_FAULTS:
             return SRGB  # viewers leave a damaged profile out, too
         return SRGB if SRGB.lower() in name.lower() or not name else name
     gamma = picture.info.get("gamma")

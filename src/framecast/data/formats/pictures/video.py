@@ -75,6 +75,7 @@ class VideoReader:
         self._films[path] = film
         seconds = film.seconds
         if seconds is None:
+            seconds = np.arange(len(film.checksums), dtype=np.float64) * (step or 1.0)
             notes.append("times: the film has none that are in order; its frames are counted")
         else:
             notes += describe_pace(seconds)
@@ -84,7 +85,7 @@ class VideoReader:
             (1 if grey else 3, *layout.size),
             dtype,
             len(film.checksums),
-            clock=np.arange(len(film.checksums)) * (step or 1.0) if seconds is None else seconds,
+            clock=seconds,
             step_minutes=step and step / 60,
             units="grey level" if dtype == np.uint8 else None,
             grid=Grid(variables=("grey",) if grey else ("red", "green", "blue")),
