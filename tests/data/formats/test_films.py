@@ -26,9 +26,8 @@ def frames_of(found: FileSource) -> np.ndarray:
 def film(
     path: Path, codec: str, pictures: list[av.VideoFrame], rate: int = 10, setup=None, pts=None, **options
 ) -> Path:
-    with av.open(
-        str(path), "w", container_options={"cluster_time_limit": "500"} if path.suffix == ".mkv" else {}
-    ) as box:
+    container = {".mkv": {"cluster_time_limit": "500"}, ".mp4": {"movflags": "faststart"}}.get(path.suffix, {})
+    with av.open(str(path), "w", options=container) as box:
         stream = box.add_stream(codec, rate=rate, options={k: str(v) for k, v in options.items() if k != "b_frames"})
         stream.height, stream.width = pictures[0].height, pictures[0].width
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else pictures[0].format.name
@@ -92,7 +91,7 @@ def test_seeking_that_misleads_is_noticed(tmp_path: Path, monkeypatch: pytest.Mo
     np.testing.assert_array_equal(reader.read(path, [25, 28]), whole[[25, 28]].astype(np.uint8))
 
 
-@pytest.mark.parametrize("name", ["a.avi", "a.mkv"])
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv", "a.mp4"])
 def test_a_cut_recording_is_used_and_told(tmp_path: Path, name: str):
     codec = "mjpeg" if name == "a.avi" else "libx264"
     path = film(tmp_path / name, codec, counting(40, "yuvj420p" if codec == "mjpeg" else "yuv420p"), g=10)
@@ -243,6 +242,12 @@ def test_a_cover_is_no_film(tmp_path: Path):
     found = source(path)
     assert found.lengths == [6]
     assert frames_of(found).mean() == pytest.approx(142.5, abs=3)
+
+
+def test_interlaced_frames_are_told(tmp_path: Path):
+    path = film(tmp_path / "a.mkv", "mpeg2video", counting(6), rate=25, flags="+ildct+ilme", b=4_000_000)
+    assert any(note.startswith("interlaced: 6 frames hold two moments") for note in source(path).notes)
+    assert not any("interlaced" in note for note in source(film(tmp_path / "b.mkv", "mpeg4", counting(6))).notes)
 
 
 def test_a_film_of_no_steady_rate(tmp_path: Path):

@@ -45,7 +45,9 @@ READERS = (
 )
 ARRAYS = {"arrays": (".npy", ".npz"), "HDF5": hdf5.SUFFIXES}
 """Suffixes of files that may hold a single array, by kind: `open_array` opens those that no reader recognizes."""
-KNOWN = "a .npy, .npz, .zarr, .nc, .h5, .grib2, .pgm, .mp4, .avi, .gif, or a folder of PNG, JPEG, WebP, TIFF or such files"
+KNOWN = (
+    "a .npy, .npz, .zarr, .nc, .h5, .grib2, .pgm, .mp4, .avi, .gif, or a folder of PNG, JPEG, WebP, TIFF or such files"
+)
 """All of these, for messages."""
 
 

@@ -118,12 +118,13 @@ def open_dataset(path: Path, name: str, driver: Literal["GTiff", "PNG"]) -> Iter
     """
     rasterio = require("rasterio", "geo")
     errors = require("rasterio.errors", "geo")
+    internal = require("rasterio._err", "geo")  # what GDAL says of a damaged mask comes without rasterio's own error
     words = "a TIFF that can be read" if driver == "GTiff" else "a PNG that can be read"
     if driver == "GTiff":
         with as_input_error(str(path), words):
             _check_tags(path)
     with (
-        as_input_error(str(path), words, errors.RasterioError),
+        as_input_error(str(path), words, errors.RasterioError, internal.CPLE_BaseError),
         rasterio.Env(**ENVIRONMENT),
         rasterio.open(name, driver=driver) as file,
     ):
