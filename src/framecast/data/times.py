@@ -211,11 +211,10 @@ def order_frames(
         InputError: groups of different steps.
     """
     seconds = None if times is None else (times - times.min()).astype("timedelta64[ms]").astype(np.float64) / 1000
-    step_seconds = None if step is None else step * 60
     months = None if times is None or step is not None else _count_in_months(groups, times, grid or Grid())
-    if months is not None:
-        seconds = months  # months take the place of seconds, as the distances between firsts of months differ
-    if seconds is not None and step_seconds is None:
+    seconds = seconds if months is None else months  # the distances between firsts of months differ in seconds
+    step_seconds = None if step is None else step * 60
+    if seconds is not None and step is None:
         step_seconds = _find_common_step(np.split(seconds, np.cumsum(groups)[:-1]))
     order, runs, latest, gaps = [], [], [], []
     sorted_groups: list[_Group] = []
@@ -239,16 +238,14 @@ def order_frames(
         at, index = at + count, index + len(group.order)
     whole = np.concatenate(order)
     steps = [group.step for group in sorted_groups if group.step > 0]
-    minutes = float(np.median(steps)) / 60 if steps and times is not None else None
-    step_months = None if months is None or not steps else round(float(np.median(steps)))
-    minutes = minutes if step_months is None else step_months * MONTH_MINUTES
+    usual = float(np.median(steps)) if steps and times is not None else None
     return Timeline(
         order=whole,
         times=None if times is None else times[whole].astype("datetime64[ms]"),
         runs=runs,
         latest=latest,
-        step_minutes=step if step is not None else minutes,
-        step_months=step_months,
+        step_minutes=step if step or usual is None else usual * (1 / 60 if months is None else MONTH_MINUTES),
+        step_months=None if months is None or usual is None else round(usual),
         duplicates=sum(group.duplicates for group in sorted_groups),
         disorder=sum(group.disorder for group in sorted_groups),
         gaps=gaps,

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from framecast.data.formats.cf_axes import (
 )
 from framecast.data.formats.cf_times import AxisTimes, read_times
 from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SERIES_LIMIT, SMALL, as_input_error
-from framecast.data.formats.intervals import Tile
+from framecast.data.formats.intervals import TimeTile, read_tiles
 from framecast.errors import InputError
 from framecast.optional_imports import require
 from framecast.types import Grid
@@ -67,7 +68,7 @@ class CFReader:
         self._axes = options.axes
         self._datasets: dict[tuple[int, Path], _Dataset] = {}
         self._origin: str | None = None
-        self._tiles: dict[Path, list[Tile]] = {}
+        self._tiles: dict[Path, list[TimeTile]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_datasets": {}}
@@ -83,7 +84,8 @@ class CFReader:
             if differ or (len(variables) > 1 and lead.c is not None):
                 got = "; ".join(f"{key} ({', '.join(dataset.data[key].dims)})" for key in variables)
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
-            times = _read_times(dataset, variables, lead, str(path), self._origin)
+            data, first = dataset.data, dataset.data[variables[axes.index(lead)]]
+            times = read_times(data, first, lead.t, str(path), self._origin)
             header = _describe(dataset, variables, lead, times, str(path))
             self._origin = times.origin
             if times.tiles is not None:
@@ -92,14 +94,9 @@ class CFReader:
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read frames; fill values are NaN, scale and offset applied."""
-        if path not in self._tiles:
-            return self._read_stored(path, indices)
-        tiles = [self._tiles[path][index] for index in indices]
-        used = sorted({index for tile in tiles for index in (tile.entry, tile.earlier) if index is not None})
-        stored = dict(zip(used, self._read_stored(path, used), strict=True))
-        return np.stack(
-            [tile.combine(stored[tile.entry], None if tile.earlier is None else stored[tile.earlier]) for tile in tiles]
-        )
+        read = partial(self._read_stored, path)
+        tiles = self._tiles.get(path)
+        return read(indices) if tiles is None else read_tiles([tiles[index] for index in indices], read)
 
     def _read_stored(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read entries along the axis of time as they are stored."""
@@ -214,15 +211,6 @@ def _is_grid(array: Any, axes: GridAxes) -> bool:
     return array.dtype.kind in NUMBERS and {"y", "x"} <= {axes.letters.get(str(dim)) for dim in array.dims}
 
 
-def _read_times(
-    dataset: _Dataset, variables: list[str], axes: VariableAxes, name: str, origin: str | None
-) -> AxisTimes:
-    """Read the times of the first of the variables that has an axis of time."""
-    data = dataset.data
-    first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
-    return read_times(data, first, axes.t, name, origin)
-
-
 def _describe(dataset: _Dataset, variables: list[str], axes: VariableAxes, times: AxisTimes, name: str) -> FileHeader:
     data = dataset.data
     first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
@@ -284,13 +272,14 @@ def _read_grid(data: Any, variables: list[str], axes: VariableAxes, levels: int,
     degrees = y_units.startswith("degree")
     entries = name_entries(data, axes.c) if axes.c and levels > 1 else [""]
     names = tuple(f"{key}[{entry}]" if entry else key for key in variables for entry in entries)
+    long = [str(array.attrs.get("long_name", "")) for array in arrays]
     packed = arrays[0].encoding.get("_FillValue", arrays[0].encoding.get("missing_value"))
     crs = next((mapping[key] for key in ("crs_wkt", "spatial_ref", "proj4") if isinstance(mapping.get(key), str)), None)
     return Grid(
         variables=names,
         units=tuple(_read_units(array) for array in arrays for _ in range(levels)),
         standard_names=tuple(str(array.attrs.get("standard_name", "")) for array in arrays for _ in range(levels)),
-        long_names=tuple(_name_level(array, entry) for array in arrays for entry in entries),
+        long_names=tuple(f"{name} [{entry}]" if name and entry else name for name in long for entry in entries),
         cell_methods=tuple(str(array.attrs.get("cell_methods", "")) for array in arrays for _ in range(levels)),
         y=y,
         x=x,
@@ -303,11 +292,6 @@ def _read_grid(data: Any, variables: list[str], axes: VariableAxes, levels: int,
         time_origin=times.origin,
         missing="NaN" if packed is None else f"fill value {packed}",
     )
-
-
-def _name_level(array: Any, entry: str) -> str:
-    name = str(array.attrs.get("long_name", ""))
-    return f"{name} [{entry}]" if name and entry else name
 
 
 def _read_mapping(data: Any, array: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from framecast.calendars import from_calendar
 from framecast.data.formats.cf_axes import NAMES, PERIOD, REFERENCE
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error
-from framecast.data.formats.intervals import SUM, Interval, Tile, describe_tiles, tile_intervals
+from framecast.data.formats.intervals import SUM, Interval, TimeTile, describe_tiles, tile_intervals
 from framecast.errors import InputError
 from framecast.optional_imports import require
 
@@ -44,7 +44,7 @@ class AxisTimes(NamedTuple):
     origin: str | None = None
     """Date on which a calendar that numpy does not have, and numpy's, agree."""
     notes: tuple[str, ...] = ()
-    tiles: list[Tile] | None = None
+    tiles: list[TimeTile] | None = None
     """Frames as differences of entries along the dimension, where these are sums since a common start; else None."""
 
 
@@ -197,7 +197,7 @@ def _decode_times(raw: NDArray[Any], units: str, calendar: str, origin: str | No
         return None
     standard = calendar in ("standard", "gregorian", "proleptic_gregorian")
     if months is not None:
-        moments = _decode_months(raw * float(months), start, calendar)
+        moments = _decode_months(raw.astype(np.float64) * months, start, calendar)
         if moments is None:
             return None
     else:

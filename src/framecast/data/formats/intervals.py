@@ -8,7 +8,7 @@ these are different quantities, and a sequence holds one of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +51,7 @@ class Interval(NamedTuple):
         return f"{milliseconds}ms"
 
 
-class Tile(NamedTuple):
+class TimeTile(NamedTuple):
     """One frame as what is stored gives it: an entry, or an entry less an earlier one since the same start."""
 
     entry: int
@@ -68,7 +68,7 @@ class Tile(NamedTuple):
         return entry if earlier is None else self.weights[0] * entry - self.weights[1] * earlier
 
 
-def tile_intervals(intervals: Sequence[Interval], length: str | None, name: str, fix: str) -> list[Tile]:
+def tile_intervals(intervals: Sequence[Interval], length: str | None, name: str, fix: str) -> list[TimeTile]:
     """Choose the frames of one sequence: all of one kind are over intervals of one length.
 
     Sums and means since a common start are turned into those between their ends.
@@ -87,7 +87,7 @@ def tile_intervals(intervals: Sequence[Interval], length: str | None, name: str,
         InputError: no interval of this length, or several lengths and none is asked for.
     """
     if intervals and intervals[0].kind == INSTANT:
-        return [Tile(index, None, interval) for index, interval in enumerate(intervals)]
+        return [TimeTile(index, None, interval) for index, interval in enumerate(intervals)]
     found: _Found = {}
     for index, interval in enumerate(intervals):
         found.setdefault(interval.start, {}).setdefault(interval.end, index)
@@ -95,7 +95,7 @@ def tile_intervals(intervals: Sequence[Interval], length: str | None, name: str,
     if length is None:
         _check_ends([intervals[index] for index in used], name, fix)
         tiles = [
-            next(iter(_list_differences(intervals[index], index, found)), Tile(index, None, intervals[index]))
+            next(iter(_list_differences(intervals[index], index, found)), TimeTile(index, None, intervals[index]))
             for index in used
         ]
         lengths = list(dict.fromkeys(tile.interval.length for tile in tiles))
@@ -104,7 +104,7 @@ def tile_intervals(intervals: Sequence[Interval], length: str | None, name: str,
         return tiles
     tiles = []
     for index in used:
-        whole = Tile(index, None, intervals[index])
+        whole = TimeTile(index, None, intervals[index])
         options = [whole] if whole.interval.length == length else _list_differences(intervals[index], index, found)
         tiles += [tile for tile in options if tile.interval.length == length][:1]
     whole_ends = {tile.interval.end for tile in tiles if tile.earlier is None}
@@ -115,7 +115,21 @@ def tile_intervals(intervals: Sequence[Interval], length: str | None, name: str,
     return tiles
 
 
-def describe_tiles(tiles: Sequence[Tile]) -> list[str]:
+def read_tiles(tiles: Sequence[TimeTile], read: Callable[[list[int]], NDArray[Any]]) -> NDArray[Any]:
+    """Read frames, each stored entry once.
+
+    Args:
+        tiles: the frames.
+        read: gives entries by their indices, ascending.
+    """
+    used = sorted({index for tile in tiles for index in (tile.entry, tile.earlier) if index is not None})
+    stored = dict(zip(used, read(used), strict=True))
+    return np.stack(
+        [tile.combine(stored[tile.entry], None if tile.earlier is None else stored[tile.earlier]) for tile in tiles]
+    )
+
+
+def describe_tiles(tiles: Sequence[TimeTile]) -> list[str]:
     """Describe in notes what the times of frames are, and which frames are differences; nothing for instants."""
     if not tiles or tiles[0].interval.kind == INSTANT:
         return []
@@ -143,11 +157,11 @@ def _refuse_mixture(kind: str, lengths: Sequence[str], how: str, name: str, fix:
     return InputError(name, got=got, expected=f"{kind}s over one length of time", fix=fix)
 
 
-def _list_differences(interval: Interval, index: int, found: _Found) -> list[Tile]:
+def _list_differences(interval: Interval, index: int, found: _Found) -> list[TimeTile]:
     """List the frames that an entry gives less an earlier one since the same start, the shortest first."""
     start, end, kind = interval
     tiles = []
     for between in sorted((stop for stop in found[start] if start < stop < end), reverse=True):
         weights = (1.0, 1.0) if kind == SUM else ((end - start) / (end - between), (between - start) / (end - between))
-        tiles.append(Tile(index, found[start][between], Interval(between, end, kind), weights))
+        tiles.append(TimeTile(index, found[start][between], Interval(between, end, kind), weights))
     return tiles if kind in (SUM, MEAN) else []

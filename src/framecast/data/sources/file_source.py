@@ -61,8 +61,7 @@ class FileSource:
         attributes = stored.attributes
         self.about: str = stored.about
         self.timeline: Timeline | None = stored.timeline
-        self._files = stored.files
-        self._shrink = config.shrink
+        self._files, self._shrink = stored.files, config.shrink
         self._cache = FrameCache() if stored.files else None
         self._array = stored.array
         self._layout, notes = infer_layout(stored, config.dims, name)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from framecast.data.formats.grib.messages import Span, decode_message
+from framecast.data.formats.grib.messages import MessageSpan, decode_message
 from framecast.data.formats.grib.mrms import is_mrms
 from framecast.data.formats.grib.times import read_interval, read_reference_time
 from framecast.data.formats.intervals import INSTANT, LENGTH, SHOWN, Interval
@@ -19,7 +19,7 @@ _MRMS_NAME = re.compile(r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}")
 """Product, height and date: MRMS_PrecipRate_00.00_20190610-010600."""
 
 
-class Field(NamedTuple):
+class GRIBField(NamedTuple):
     """Identity of a field: messages of one sequence share it."""
 
     short: str
@@ -41,8 +41,8 @@ class Message(NamedTuple):
     """A message of a file, as its sections before the values describe it."""
 
     path: Path
-    span: Span
-    field: Field
+    span: MessageSpan
+    field: GRIBField
     interval: Interval
     is_since_start: bool
     """Whether the interval begins at the start of the forecast."""
@@ -50,7 +50,7 @@ class Message(NamedTuple):
     """Digest of the section of the grid."""
 
 
-def identify_message(content: Any, span: Span, path: Path) -> Message:
+def identify_message(content: Any, span: MessageSpan, path: Path) -> Message:
     """Read what a message is of, out of the sections before its values."""
     message, unit = decode_message(content, span)
     interval = read_interval(message, unit)
@@ -71,18 +71,18 @@ def is_window(word: str) -> bool:
     return word == RUN or LENGTH.fullmatch(word) is not None
 
 
-def _identify_field(message: Any, path: Path) -> Field:
+def _identify_field(message: Any, path: Path) -> GRIBField:
     keys = ("typeOfLevel", "level", "bottomLevel", "stepType", "number")
     values = {key: str(message[key]) for key in keys if message.has_key(key)}
     level, bottom = values.get("level", ""), values.get("bottomLevel", "")
     level += f"-{bottom}" if bottom not in ("", level) else ""
     member = f"member {values['number']}" if "number" in values else ""
-    return Field(
+    return GRIBField(
         _read_short_name(message, path), values.get("typeOfLevel", ""), level, member, values.get("stepType", "")
     )
 
 
-def name_fields(fields: Sequence[Field]) -> dict[Field, str]:
+def name_fields(fields: Sequence[GRIBField]) -> dict[GRIBField, str]:
     """Name fields: the short name, and in brackets what distinguishes fields that share it: t[500]."""
     names = {}
     for field in fields:

@@ -88,12 +88,12 @@ def _read_latlon(message: Any, kind: str, height: int, width: int) -> Axes:
     west, east = (last, first) if message["iScansNegatively"] else (first, last)
     east += 360 if east < west else 0  # the grid crosses the meridian at which longitudes begin anew
     x = np.linspace(west, east, width) - (360 if west >= 180 else 0)
-    ends = [float(message[f"latitudeOf{end}GridPointInDegrees"]) for end in ("First", "Last")]
-    y = np.linspace(*ends, height)
+    top, bottom = (float(message[f"latitudeOf{end}GridPointInDegrees"]) for end in ("First", "Last"))
+    y = np.linspace(top, bottom, height)
     if kind == "regular_gg":  # roots of a Legendre polynomial, which are not evenly spaced
         roots = np.sort(np.asarray(message["distinctLatitudes"], np.float64))
-        roots = roots if len(roots) == height else _choose_rows(roots, min(ends), height)
-        y = roots if ends[0] < ends[1] else roots[::-1]
+        roots = roots if len(roots) == height else _choose_rows(roots, min(top, bottom), height)
+        y = roots if top < bottom else roots[::-1]
     return tuple(y.round(6).tolist()), tuple(x.round(6).tolist())
 
 

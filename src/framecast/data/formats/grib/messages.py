@@ -35,7 +35,7 @@ _UNITS = 8 + 17
 _HOURS = 1
 
 
-class Span(NamedTuple):
+class MessageSpan(NamedTuple):
     """Bytes of a message in a file: where they begin, and how many there are."""
 
     start: int
@@ -77,7 +77,7 @@ def _open(path: Path) -> Any:
     return path.open("rb") if opener is None else opener(path, "rb")
 
 
-def find_messages(content: Any, name: str) -> Iterator[Span]:
+def find_messages(content: Any, name: str) -> Iterator[MessageSpan]:
     """Find messages, and check their lengths and sections, which ecCodes trusts.
 
     Raises:
@@ -99,7 +99,7 @@ def find_messages(content: Any, name: str) -> Iterator[Span]:
             raise InputError(name, got=f"a message of {size} bytes at {at}", expected="a whole one", fix="get it again")
         if edition == 2:
             check_sections(content, at, size, name)
-        yield Span(at, size)
+        yield MessageSpan(at, size)
         at, count = at + size, count + 1
         if count > SERIES_LIMIT:
             raise InputError(name, got="too many messages", expected=f"at most {SERIES_LIMIT}")
@@ -107,7 +107,7 @@ def find_messages(content: Any, name: str) -> Iterator[Span]:
         raise InputError(name, got="no GRIB message", expected=WORDS)
 
 
-def decode_message(content: Any, span: Span) -> tuple[Any, int]:
+def decode_message(content: Any, span: MessageSpan) -> tuple[Any, int]:
     """Decode a message.
 
     Returns:

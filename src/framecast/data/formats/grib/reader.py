@@ -17,7 +17,7 @@ from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
 from framecast.data.formats.grib import mrms
 from framecast.data.formats.grib.fields import (
     RUN,
-    Field,
+    GRIBField,
     Message,
     identify_message,
     is_window,
@@ -27,7 +27,7 @@ from framecast.data.formats.grib.fields import (
 from framecast.data.formats.grib.grids import read_grid
 from framecast.data.formats.grib.messages import WORDS, decode_message, find_messages, read_content
 from framecast.data.formats.guards import as_input_error, check_frame
-from framecast.data.formats.intervals import CELL_METHODS, Tile, describe_tiles, tile_intervals
+from framecast.data.formats.intervals import CELL_METHODS, TimeTile, describe_tiles, tile_intervals
 from framecast.errors import InputError
 from framecast.types import Grid
 
@@ -42,7 +42,7 @@ class _Frame(NamedTuple):
 
     message: Message
     earlier: Message | None
-    tile: Tile
+    tile: TimeTile
 
 
 class GRIBReader:
@@ -69,7 +69,7 @@ class GRIBReader:
         self._messages: dict[Path, list[Message]] = {}
         self._frames: dict[Path, list[_Frame]] = {}
         self._notes: tuple[str, ...] = ()
-        self._first: tuple[str, Field] | None = None
+        self._first: tuple[str, GRIBField] | None = None
 
     def read_header(self, path: Path) -> FileHeader:
         """Read fields, size, valid times and grid, out of the sections before the values."""
@@ -116,7 +116,7 @@ class GRIBReader:
             self._messages[path] = [identify_message(content, span, path) for span in find_messages(content, str(path))]
         return self._messages[path]
 
-    def _choose_frames(self, field: Field, name: str) -> None:
+    def _choose_frames(self, field: GRIBField, name: str) -> None:
         """Choose the frames of a field in all files: which sums there are decides all of them together."""
         if self._frames:
             return
@@ -136,7 +136,7 @@ class GRIBReader:
             self._frames.setdefault(message.path, []).append(_Frame(message, earlier, tile))
         self._notes = tuple(describe_tiles(tiles))
 
-    def _choose_field(self, fields: Sequence[Field], name: str) -> Field:
+    def _choose_field(self, fields: Sequence[GRIBField], name: str) -> GRIBField:
         """Choose the field that is asked for, which must be on the same level in all files."""
         names = name_fields(fields)
         matches = [f for f in fields if not self._requested or (f.short == self._short and self._words <= f.words)]
