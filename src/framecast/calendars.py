@@ -51,8 +51,6 @@ def from_calendar(dates: Sequence[Any], calendar: str, origin: str) -> NDArray[A
     return np.datetime64(origin.replace(" ", "T"), "ms") + np.array(passed, "timedelta64[ms]")
 
 
-MONTH_MINUTES = 365.2425 / 12 * 24 * 60
-"""Mean length of a month, minutes."""
 YEAR = 12
 """Months."""
 _DAY = np.timedelta64(86_400_000, "ms")

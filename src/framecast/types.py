@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
 from torch import Tensor
 
 FloatArray = NDArray[np.floating[Any]]
@@ -66,7 +66,7 @@ class FrameSpec(BaseModel):
     ranges: tuple[tuple[float, float], ...] = ()
     """Value range of each target, where they have different units; empty where all share [low, high]."""
     step_minutes: float | None = None
-    """Minutes between frames, where known; of calendar months their mean length."""
+    """Minutes between frames, where known; where they lie calendar months apart, the commonest distance."""
     step_months: int | None = Field(default=None, ge=1)
     """Calendar months between frames, where they lie whole months apart; None where a step is a fixed time."""
     names: tuple[str, ...] = ()
@@ -75,6 +75,14 @@ class FrameSpec(BaseModel):
     """Channels that are known in the past only and are no targets: the network forecasts them for its own use."""
     covariates: tuple[Channel, ...] = ()
     """Channels that are known of the future too: given to the network, never forecast."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_months(self, serialize: Any) -> dict[str, Any]:
+        """Leave out months where a step is none, as in what was written before there were any."""
+        fields: dict[str, Any] = serialize(self)
+        if self.step_months is None:
+            fields.pop("step_months", None)
+        return fields
 
     @property
     def targets(self) -> int:

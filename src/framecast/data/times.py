@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.calendars import MONTH_MINUTES, format_times, number_months
+from framecast.calendars import format_times, number_months
 from framecast.errors import InputError, UsageError
 from framecast.types import Grid
 
@@ -244,13 +244,20 @@ def order_frames(
         times=None if times is None else times[whole].astype("datetime64[ms]"),
         runs=runs,
         latest=latest,
-        step_minutes=step if step or usual is None else usual * (1 / 60 if months is None else MONTH_MINUTES),
+        step_minutes=step if step or usual is None else _convert_step(usual, times, months) / 60,
         step_months=None if months is None or usual is None else round(usual),
         duplicates=sum(group.duplicates for group in sorted_groups),
         disorder=sum(group.disorder for group in sorted_groups),
         gaps=gaps,
         missing=sum(max(0, round(float(length)) - 1) for group in sorted_groups for length in group.steps),
     )
+
+
+def _convert_step(usual: float, times: Times | None, months: NDArray[np.float64] | None) -> float:
+    """Convert the usual step to seconds: where it is counted in months, the commonest distance of times."""
+    if months is None or times is None:
+        return usual
+    return _find_usual_step(np.diff(np.unique(times)).astype("timedelta64[ms]").astype(np.float64) / 1000)
 
 
 def _count_in_months(groups: Sequence[int], times: NDArray[Any], grid: Grid) -> NDArray[np.float64] | None:

@@ -284,8 +284,8 @@ def check_step(model: FrameSpec, data: FrameSpec, user_step: float | None) -> No
         return
     raise InputError(
         "data",
-        got=f"frames {format_step(data.step_minutes, data.step_months)} apart",
-        expected=f"{format_step(model.step_minutes, model.step_months)}, as the model was trained",
+        got=f"frames {_name_step(data)} apart",
+        expected=f"{_name_step(model)}, as the model was trained",
         fix=f"give frames of that step; or say --step-minutes {data.step_minutes:g} to go on all the same",
     )
 
@@ -312,3 +312,11 @@ def _read_past_times(source: FileSource, sequence: int, used: int, spec: FrameSp
     """Read the times of the `used` last frames, (J,), milliseconds, UTC; None where they or their step are unknown."""
     times = source.frame_times(sequence)
     return None if times is None or spec.step_minutes is None else times[-used:]
+
+
+def _name_step(spec: FrameSpec) -> str:
+    """Name the time between frames: in minutes, as --step-minutes takes it, or in calendar months."""
+    assert spec.step_minutes is not None
+    if spec.step_months is not None:
+        return format_step(spec.step_minutes, spec.step_months)
+    return f"{spec.step_minutes:g} min"
