@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+from tests.fixtures.commands import framecast
 
 from framecast.data import DataConfig, FileSource, open_data
 from framecast.errors import UsageError
-from tests.fixtures.commands import framecast
 
 VALUES = np.random.default_rng(0).integers(0, 9, (24, 8, 8)).astype(np.float32)
 AHEAD = np.arange("2004-01", "2005-01", dtype="datetime64[M]").astype("datetime64[ns]")
@@ -92,7 +92,7 @@ def test_frames_40_ms_apart(tmp_path: Path):
 
 def test_gaps_of_splits_in_months(tmp_path: Path):
     config = DataConfig(source=str(monthly(tmp_path / "a.nc")), gap="2mon", fractions=(0.5, 0.25, 0.25))
-    data = open_data(config, 2, 1, seed=0)
+    data = open_data(config, context=2, horizon=1, seed=0)
     assert data.count("train") > 0
     ends = {
         name: [data.window(name, 0, index).times[[0, -1]].astype("datetime64[M]") for index in range(data.count(name))]
@@ -101,4 +101,4 @@ def test_gaps_of_splits_in_months(tmp_path: Path):
     apart = min(abs(a[0] - b[1]) for a in ends["test"] for b in ends["train"])
     assert apart > np.timedelta64(2, "M")
     with pytest.raises(UsageError, match="a time of fixed length"):
-        open_data(config.model_copy(update={"step_minutes": 43200.0}), 2, 1, seed=0)
+        open_data(config.model_copy(update={"step_minutes": 43200.0}), context=2, horizon=1, seed=0)

@@ -255,18 +255,15 @@ def order_frames(
 
 def _convert_step(usual: float, times: Times | None, months: NDArray[np.float64] | None) -> float:
     """Convert the usual step to seconds: where it is counted in months, the commonest distance of times."""
-    if months is None or times is None:
-        return usual
-    return _find_usual_step(np.diff(np.unique(times)).astype("timedelta64[ms]").astype(np.float64) / 1000)
+    passed = [] if months is None or times is None else np.diff(np.unique(times)) / np.timedelta64(1000, "ms")
+    return _find_usual_step(passed) if len(passed) else usual
 
 
 def _count_in_months(groups: Sequence[int], times: NDArray[Any], grid: Grid) -> NDArray[np.float64] | None:
     """Number the month of each frame where those of each group lie whole months apart; None elsewhere."""
     moments, where = np.unique(times, return_inverse=True)
     parts = [np.unique(part) for part in np.split(times, np.cumsum(groups)[:-1])]
-    if max(map(len, parts)) < 2:
-        return None
-    months = number_months(moments, grid)
+    months = number_months(moments, grid) if max(map(len, parts)) > 1 else None
     return None if months is None else months[where.ravel()].astype(np.float64)
 
 

@@ -316,7 +316,5 @@ def _read_past_times(source: FileSource, sequence: int, used: int, spec: FrameSp
 
 def _name_step(spec: FrameSpec) -> str:
     """Name the time between frames: in minutes, as --step-minutes takes it, or in calendar months."""
-    assert spec.step_minutes is not None
-    if spec.step_months is not None:
-        return format_step(spec.step_minutes, spec.step_months)
-    return f"{spec.step_minutes:g} min"
+    minutes, months = spec.step_minutes or 0.0, spec.step_months
+    return f"{minutes:g} min" if months is None else format_step(minutes, months)
