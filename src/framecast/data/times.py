@@ -255,8 +255,9 @@ def order_frames(
 
 def _convert_step(usual: float, times: Times | None, months: NDArray[np.float64] | None) -> float:
     """Convert the usual step to seconds: where it is counted in months, the commonest distance of times."""
-    passed = [] if months is None or times is None else np.diff(np.unique(times)) / np.timedelta64(1000, "ms")
-    return _find_usual_step(passed) if len(passed) else usual
+    if months is None or times is None:
+        return usual
+    return _find_usual_step(np.diff(np.unique(times)) / np.timedelta64(1000, "ms"))
 
 
 def _count_in_months(groups: Sequence[int], times: NDArray[Any], grid: Grid) -> NDArray[np.float64] | None:
