@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from framecast.data.formats import cf, fmi_pgm, geotiff, hdf5, knmi_hdf5, numpy_files, odim_hdf5
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
-from framecast.data.formats.grib.reader import SUFFIXES as GRIB_SUFFIXES
+from framecast.data.formats.grib import messages as grib
 from framecast.data.formats.grib.reader import GRIBReader
 from framecast.data.formats.pictures import images, picture, video
 from framecast.data.formats.zarr import is_zarr
@@ -40,7 +40,7 @@ READERS = (
     FileFormat("HDF5", hdf5.SUFFIXES, knmi_hdf5.KNMIReader, knmi_hdf5.is_knmi),
     FileFormat("HDF5", hdf5.SUFFIXES, cf.CFReader, cf.is_netcdf4),
     FileFormat("NetCDF", cf.SUFFIXES, cf.CFReader),
-    FileFormat("GRIB", GRIB_SUFFIXES, GRIBReader),
+    FileFormat("GRIB", grib.SUFFIXES, GRIBReader),
     FileFormat("zarr", (), cf.CFReader),
 )
 ARRAYS = {"arrays": (".npy", ".npz"), "HDF5": hdf5.SUFFIXES}
@@ -56,7 +56,10 @@ def file_kind(path: Path) -> str | None:
     name = path.name.lower()
     known = [*((entry.kind, entry.suffixes) for entry in READERS), *ARRAYS.items()]
     kind = next((kind for kind, suffixes in known if name.endswith(suffixes)), None)
-    return kind or ("zarr" if is_zarr(path) else None)
+    if kind is None and is_zarr(path):
+        return "zarr"
+    # names of models' output end in lead times: gfs.t00z.pgrb2.0p25.f003
+    return kind or ("GRIB" if path.is_file() and grib.is_grib(path) else None)
 
 
 def make_reader(kind: str, files: Sequence[Path], options: ReaderOptions) -> Reader | None:

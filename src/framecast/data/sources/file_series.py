@@ -100,7 +100,13 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
     return StoredArray(
         array=FrameStack(reader, files, indices[timeline.order], first),
         grain=(grain, *first.shape),
-        attributes=FileAttributes("tchw", missing=first.missing, units=first.units, step_minutes=timeline.step_minutes),
+        attributes=FileAttributes(
+            "tchw",
+            missing=first.missing,
+            units=first.units,
+            step_minutes=timeline.step_minutes,
+            step_months=timeline.step_months,
+        ),
         clips=clips,
         own_layout=False,
         notes=notes,
@@ -217,17 +223,18 @@ def _order_by_time(
         sizes.append(sum(counts[at : at + len(group)]))
         at += len(group)
     step = step if step is not None else _find_common_step(headers, root)
+    grid = headers[0].grid
     if pattern is not None:
         times = times_from_pattern(names, pattern)
-        return order_frames(sizes, _spread_times(times, counts, step), None, step), [
+        return order_frames(sizes, _spread_times(times, counts, step), None, step, grid), [
             f"times: from the names, {pattern}"
         ]
     if all(header.times is not None for header in headers):
         times = np.concatenate([header.times for header in headers if header.times is not None])
-        return order_frames(sizes, times, None, step), ["times: from the files"]
+        return order_frames(sizes, times, None, step, grid), ["times: from the files"]
     name_times = times_from_names(names, sizes) if is_one_frame_each else None
     if name_times is not None:
-        return order_frames(sizes, name_times, None, step), ["times: from the names of the files"]
+        return order_frames(sizes, name_times, None, step, grid), ["times: from the names of the files"]
     if all(header.clock is not None for header in headers):
         clock = np.concatenate([header.clock for header in headers if header.clock is not None])
         # the clock of a film starts at 0: it orders the frames within one file only
