@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
+import struct
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -105,6 +108,15 @@ def read_missing(
     if not codes and low is None and high is None:
         return None
     return MissingValues(tuple(dict.fromkeys(codes)), _drop_nan(low), _drop_nan(high))
+
+
+def decode_fill(value: Any) -> Any:
+    """Decode a fill value of a float as xarray writes it into zarr attributes: base64 of a little-endian double."""
+    try:
+        packed = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
+    except (binascii.Error, ValueError):
+        return value
+    return struct.unpack("<d", packed)[0] if len(packed) == 8 else value
 
 
 def _drop_nan(end: Number | None) -> Number | None:

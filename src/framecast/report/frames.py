@@ -99,7 +99,7 @@ def make_frames_section(chosen: ChosenSequences, context: int, order: str) -> Se
     spec = chosen.view.spec
     stride, samples = _fit_samples(chosen.sequences, spec, context)
     horizon = len(chosen.sequences[0].frames) - context
-    step = choose_time_unit(spec.step_minutes) if spec.step_minutes else None
+    step = choose_time_unit(spec.step_minutes, spec.step_months) if spec.step_minutes else None
     player = Player(samples, spec.width / spec.height, 1 - context, horizon, step, _draw_colour_bars(spec))
     size = [SHRUNK.format(f"{spec.width} x {spec.height}")] if stride > 1 else []
     channel = [f"Shown: {chosen.view.channel}."] if chosen.view.channel else []

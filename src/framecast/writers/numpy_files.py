@@ -22,7 +22,7 @@ def write_npy(path: Path, forecast: Forecast) -> str:
 
 
 def write_npz(path: Path, forecast: Forecast) -> str:
-    """Write `frames`, `dims`, `units`, the provenance, and where known `step_minutes` and `start_time`.
+    """Write `frames`, `dims`, `units`, the provenance, and where known `step_minutes`, `step_months` and `start_time`.
 
     With several members, `frames` is their mean, so that its axes are always `dims`, and `members` holds all of them,
     with one more axis, the first. With several channels there are `channel_names` and `channel_units`. In a calendar
@@ -38,6 +38,8 @@ def write_npz(path: Path, forecast: Forecast) -> str:
         arrays["channel_units"] = [channel.units for channel in channels]
     if forecast.spec.step_minutes is not None:
         arrays["step_minutes"] = forecast.spec.step_minutes
+    if forecast.spec.step_months is not None:
+        arrays["step_months"] = forecast.spec.step_months
     grid, start = forecast.grid, None if forecast.times is None else forecast.times[:, 0]
     if start is not None and grid.time_origin is None:
         arrays["start_time"] = start

@@ -9,10 +9,7 @@ sequences at once, often without a word on their axes, which the user or a rule 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
-import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -21,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import SPLITS, are_valid_dims
-from framecast.data.missing_values import CODE_KEYS, RANGE_KEYS, MissingValues, read_missing
+from framecast.data.missing_values import CODE_KEYS, RANGE_KEYS, MissingValues, decode_fill, read_missing
 from framecast.data.times import Timeline
 from framecast.errors import InputError
 from framecast.types import Grid
@@ -97,6 +94,8 @@ class ReaderOptions(NamedTuple):
     """"auto", "grey" or "rgb", for pictures and videos."""
     unpack_limit: int | None = None
     """Bytes that may be unpacked at once; None to judge by the memory at hand."""
+    axes: tuple[tuple[str, str], ...] = ()
+    """(name of an axis, its meaning or the entry of it that is chosen), for formats whose axes have names."""
 
 
 class AbsentError(InputError):
@@ -156,7 +155,9 @@ class FileAttributes(NamedTuple):
     step_minutes: float | None = None
     """Minutes between frames."""
     start_time: NDArray[Any] | None = None
-    """(sequences,) datetime64[s], UTC: time of the first frame."""
+    """(sequences,) datetime64[ms], UTC: time of the first frame."""
+    step_months: int | None = None
+    """Calendar months between frames, where they lie whole months apart."""
 
 
 class StoredArray(NamedTuple):
@@ -213,6 +214,7 @@ def read_file_attributes(raw: Mapping[str, Any], dtype: np.dtype[Any], name: str
         split=_read_labels(raw, name),
         step_minutes=step,
         start_time=_read_times(raw, name),
+        step_months=_read_months(raw, name),
     )
 
 
@@ -226,6 +228,7 @@ KEYS = {
     "units": "U",
     "split": "U",
     "step_minutes": NUMBERS,
+    "step_months": NUMBERS,
     "start_time": "M",
 }
 """Keys that `read_file_attributes` knows, with the kinds of dtype that an npz may hold there."""
@@ -243,15 +246,6 @@ def _read_number(raw: Mapping[str, Any], name: str, *keys: str) -> float | None:
     if not math.isfinite(number):
         raise InputError(f"{name}: {key}", got=number, expected="a finite number")
     return number
-
-
-def decode_fill(value: Any) -> Any:
-    """Decode a fill value of a float as xarray writes it into zarr attributes: base64 of a little-endian double."""
-    try:
-        packed = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
-    except (binascii.Error, ValueError):
-        return value
-    return struct.unpack("<d", packed)[0] if len(packed) == 8 else value
 
 
 def _read_text(value: Any, name: str, key: str) -> str:
@@ -292,12 +286,19 @@ def _read_labels(raw: Mapping[str, Any], name: str) -> list[str] | None:
     return labels
 
 
+def _read_months(raw: Mapping[str, Any], name: str) -> int | None:
+    months = _read_number(raw, name, "step_months")
+    if months is not None and not (months >= 1 and months.is_integer()):
+        raise InputError(f"{name}: step_months", got=f"{months:g}", expected="a whole number of months, 1 or more")
+    return None if months is None else int(months)
+
+
 def _read_times(raw: Mapping[str, Any], name: str) -> NDArray[Any] | None:
     if "start_time" not in raw:
         return None
     value = raw["start_time"]
     try:
-        times = np.atleast_1d(np.asarray(value, "datetime64[s]"))
+        times = np.atleast_1d(np.asarray(value, "datetime64[ms]"))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: start_time", got=_shorten(value), expected="times as in 2016-09-28T14:45") from error
     if times.ndim != 1:

@@ -6,17 +6,28 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.formats.base import NUMBERS, FileHeader, ReaderOptions
-from framecast.data.formats.cf_axes import AXES, AxisTimes, GridAxes, read_coordinate, read_times
+from framecast.data.formats.cf_axes import (
+    GridAxes,
+    VariableAxes,
+    assign_axes,
+    choose_axes,
+    choose_level,
+    name_entries,
+    read_coordinate,
+)
 from framecast.data.formats.cf_files import CFDataset, open_dataset
+from framecast.data.formats.cf_times import AxisTimes, read_times
 from framecast.data.formats.cf_values import describe_missing
 from framecast.data.formats.guards import FRAME_LIMIT, SERIES_LIMIT, as_input_error
+from framecast.data.formats.intervals import TimeTile, read_tiles
 from framecast.errors import InputError
 from framecast.optional_imports import require
 from framecast.types import Grid
@@ -24,21 +35,10 @@ from framecast.types import Grid
 SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 OPEN_LIMIT = 8
 """Files that are held open in a process."""
-CHANNELS = 64
-"""Entries of an axis of levels or bands that may be channels."""
 MAPPING_LIMIT = 4096
 """Characters of an attribute of the grid mapping."""
 
 _INTERVAL = re.compile(r"time:\s*sum\s*\(\s*interval:\s*(\d+(?:\.\d+)?)\s*(s|sec|min|minutes?|h|hours?)\s*\)")
-
-
-class _Axes(NamedTuple):
-    """Names of a variable's dimensions."""
-
-    t: str | None
-    c: str | None
-    y: str
-    x: str
 
 
 class CFReader:
@@ -53,8 +53,10 @@ class CFReader:
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
         self._requested = [] if options.variable is None else [part.strip() for part in options.variable.split(",")]
+        self._axes = options.axes
         self._datasets: dict[tuple[int, Path], CFDataset] = {}
         self._origin: str | None = None
+        self._tiles: dict[Path, list[TimeTile]] = {}
         self._unpack_limit = options.unpack_limit
 
     def __getstate__(self) -> dict[str, Any]:
@@ -64,7 +66,7 @@ class CFReader:
         """Read variables, axes, coordinates and times."""
         with self._open(path) as dataset:
             variables = self._choose_variables(dataset, str(path))
-            axes = [_assign_axes(dataset, key, str(path)) for key in variables]
+            axes = [assign_axes(dataset.data, dataset.axes, key, str(path)) for key in variables]
             # a variable without time has the axes of the others but for it
             lead = next((each for each in axes if each.t is not None), axes[0])
             differ = any(each not in (lead, lead._replace(t=None)) for each in axes)
@@ -72,18 +74,26 @@ class CFReader:
                 got = "; ".join(f"{key} ({', '.join(dataset.data[key].dims)})" for key in variables)
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
             dataset.check(variables)
-            header = _describe(dataset, variables, lead, str(path), self._origin)
-            self._origin = header.grid.time_origin
+            data, first = dataset.data, dataset.data[variables[axes.index(lead)]]
+            times = read_times(data, first, lead.t, str(path), self._origin)
+            header = _describe(dataset, variables, lead, times, str(path))
+            self._origin = times.origin
+            if times.tiles is not None:
+                self._tiles[path] = times.tiles
             return header
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read frames; missing values are NaN, scale and offset applied."""
+        read = partial(self._read_stored, path)
+        tiles = self._tiles.get(path)
+        return read(indices) if tiles is None else read_tiles([tiles[index] for index in indices], read)
+
+    def _read_stored(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
+        """Read entries along the axis of time that the file has."""
         with self._open(path) as dataset:
             variables = self._choose_variables(dataset, str(path))
-            parts = [
-                dataset.packing(key).unpack(_read_frames(dataset, key, _assign_axes(dataset, key, str(path)), indices))
-                for key in variables
-            ]
+            data, axes = dataset.data, dataset.axes
+            parts = [_read_frames(dataset, key, assign_axes(data, axes, key, str(path)), indices) for key in variables]
             parts = [np.repeat(part, len(indices), 0) if len(part) < len(indices) else part for part in parts]
             return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
@@ -115,8 +125,12 @@ class CFReader:
             key = (os.getpid(), path)
             if key not in self._datasets:
                 while len(self._datasets) >= OPEN_LIMIT:
-                    self._datasets.pop(next(iter(self._datasets))).data.close()
-                self._datasets[key] = open_dataset(path, self._unpack_limit)
+                    self._datasets.pop(next(iter(self._datasets))).stored.close()
+                dataset = open_dataset(path, self._unpack_limit)
+                data, axes = choose_axes(dataset.data, self._axes, str(path))
+                for text in self._requested:
+                    data = choose_level(data, axes, text, str(path))
+                self._datasets[key] = dataset._replace(data=data, axes=axes)
             yield self._datasets[key]
 
 
@@ -124,24 +138,7 @@ def _is_grid(array: Any, axes: GridAxes) -> bool:
     return array.dtype.kind in NUMBERS and {"y", "x"} <= {axes.letters.get(str(dim)) for dim in array.dims}
 
 
-def _assign_axes(dataset: CFDataset, key: str, name: str) -> _Axes:
-    """Assign the dimensions of a variable. Of several of a letter those of one entry give way: one run of many steps."""
-    sizes = {str(dim): size for dim, size in dataset.data[key].sizes.items()}
-    letters = {dim: dataset.axes.letters.get(dim, "c") for dim in sizes}
-    dims: dict[str, list[str]] = {}
-    for letter in (*AXES, "c"):
-        every = [dim for dim in sizes if letters[dim] == letter]
-        long = [dim for dim in every if sizes[dim] > 1]
-        dims[letter] = long if long or letter == "c" else every[:1]
-    if any(len(group) > 1 for group in dims.values()) or any(sizes[dim] > CHANNELS for dim in dims["c"]):
-        got = f"axes {', '.join(f'{dim} ({size})' for dim, size in sizes.items())}"
-        expected = f"time, y, x and at most one more of up to {CHANNELS}, which becomes channels"
-        raise InputError(f"{name}: {key}", got=got, expected=expected, fix="cut out what is meant first")
-    t, c = (next(iter(dims[letter]), None) for letter in "tc")
-    return _Axes(t, c, dims["y"][0], dims["x"][0])
-
-
-def _describe(dataset: CFDataset, variables: list[str], axes: _Axes, name: str, origin: str | None) -> FileHeader:
+def _describe(dataset: CFDataset, variables: list[str], axes: VariableAxes, times: AxisTimes, name: str) -> FileHeader:
     data = dataset.data
     first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
     count = first.sizes[axes.t] if axes.t else 1
@@ -152,7 +149,7 @@ def _describe(dataset: CFDataset, variables: list[str], axes: _Axes, name: str, 
         got = f"{count} frames of {channels} x {height} x {width}"
         raise InputError(name, got=got, expected=f"at most {SERIES_LIMIT} frames of {FRAME_LIMIT} values")
     packings = [dataset.packing(key) for key in variables]
-    times = read_times(data, first, axes.t, name, origin)
+    dtype = np.result_type(*(packing.dtype for packing in packings))
     missing = "; ".join(dict.fromkeys(map(describe_missing, packings)))
     grid = _read_grid(data, variables, axes, levels, times, name).model_copy(update={"missing": missing})
     curvilinear = sorted(key for key in dataset.axes.positions if {axes.y, axes.x} <= set(data[key].dims))
@@ -162,47 +159,42 @@ def _describe(dataset: CFDataset, variables: list[str], axes: _Axes, name: str, 
     units = grid.units[0] if len(set(grid.units)) == 1 else None
     chunks = first.encoding.get("preferred_chunks", {})
     grain = int(chunks.get(axes.t, 1)) if axes.t else 1
+    if times.tiles is not None:
+        count, dtype = len(times.tiles), np.result_type(dtype, np.float32)
     return FileHeader(
-        (channels, height, width),
-        np.result_type(*(packing.dtype for packing in packings)),
-        count,
-        times.values,
-        None,
-        None,
-        units or None,
-        None,
-        grid,
-        grain,
-        notes,
+        (channels, height, width), dtype, count, times.values, None, None, units or None, None, grid, grain, notes
     )
 
 
-def _read_frames(dataset: CFDataset, key: str, axes: _Axes, indices: Sequence[int]) -> NDArray[Any]:
-    array, begin, end = dataset.stored[key], indices[0], indices[-1] + 1
+def _read_frames(dataset: CFDataset, key: str, axes: VariableAxes, indices: Sequence[int]) -> NDArray[Any]:
+    array, begin, end = dataset.data[key], indices[0], indices[-1] + 1
     dataset.check_chunks(key, axes.t, slice(begin, end))
     together = list(indices) == list(range(begin, end))
     picked = array.isel({axes.t: slice(begin, end) if together else list(indices)}) if axes.t else array
     keep = [dim for dim in (axes.t, axes.c, axes.y, axes.x) if dim is not None]
     picked = picked.isel({dim: 0 for dim in picked.dims if dim not in keep}).transpose(*keep)
-    values = np.asarray(picked.values)
+    values = dataset.packing(key).unpack(np.asarray(picked.values))
     if axes.t is None:
         values = values[None]
     return values if axes.c is not None else values[:, None]
 
 
-def _read_grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: AxisTimes, name: str) -> Grid:
+def _read_grid(data: Any, variables: list[str], axes: VariableAxes, levels: int, times: AxisTimes, name: str) -> Grid:
     arrays = [data[key] for key in variables]
     mapping = _read_mapping(data, arrays[0])
     y, y_units = read_coordinate(data, axes.y, name)
     x, _ = read_coordinate(data, axes.x, name)
     degrees = y_units.startswith("degree")
-    names = tuple(f"{key}[{level}]" if levels > 1 else key for key in variables for level in range(levels))
+    entries = name_entries(data, axes.c) if axes.c and levels > 1 else [""]
+    names = tuple(f"{key}[{entry}]" if entry else key for key in variables for entry in entries)
+    long = [str(array.attrs.get("long_name", "")) for array in arrays]
     crs = next((mapping[key] for key in ("crs_wkt", "spatial_ref", "proj4") if isinstance(mapping.get(key), str)), None)
     return Grid(
         variables=names,
         units=tuple(_read_units(array) for array in arrays for _ in range(levels)),
         standard_names=tuple(str(array.attrs.get("standard_name", "")) for array in arrays for _ in range(levels)),
-        long_names=tuple(_name_level(array, level, levels) for array in arrays for level in range(levels)),
+        long_names=tuple(f"{name} [{entry}]" if name and entry else name for name in long for entry in entries),
+        cell_methods=tuple(str(array.attrs.get("cell_methods", "")) for array in arrays for _ in range(levels)),
         y=y,
         x=x,
         y_name=axes.y,
@@ -213,11 +205,6 @@ def _read_grid(data: Any, variables: list[str], axes: _Axes, levels: int, times:
         calendar=times.calendar,
         time_origin=times.origin,
     )
-
-
-def _name_level(array: Any, level: int, levels: int) -> str:
-    name = str(array.attrs.get("long_name", ""))
-    return f"{name} [{level}]" if name and levels > 1 else name
 
 
 def _read_mapping(data: Any, array: Any) -> dict[str, Any]:

@@ -23,9 +23,7 @@ class CFDataset(NamedTuple):
     """Opened file."""
 
     data: Any
-    """xarray.Dataset, times as they are stored, the other values decoded by xarray: coordinates are read from it."""
-    stored: Any
-    """xarray.Dataset with all values as they are stored: frames are read from it."""
+    """xarray.Dataset: times and whatever has two axes or more, the frames, as they are stored; coordinates as decoded."""
     axes: GridAxes
     path: Path
     unpack_limit: int | None
@@ -34,6 +32,14 @@ class CFDataset(NamedTuple):
     """Facts that a user should know of, by variable."""
     checked: dict[str, set[tuple[int, ...]]]
     """Corners of the chunks that have been looked at, by variable."""
+    stored: Any
+    """xarray.Dataset as it was opened, which closes the file."""
+    dims: dict[str, tuple[str, ...]]
+    """Dimensions in the file, by variable."""
+
+    def find_name(self, key: str) -> str:
+        """Find the name in the file: a level of a variable, t[850], is no variable there."""
+        return key if key in self.dims else key.rpartition("[")[0]
 
     def packing(self, key: str) -> Packing:
         """Read what is missing in a variable, and how it is unpacked.
@@ -41,7 +47,7 @@ class CFDataset(NamedTuple):
         Raises:
             InputError: a scale or an offset that is no number.
         """
-        variable = self.stored[key]
+        variable, key = self.data[key], self.find_name(key)
         # zarr keeps what was never written apart, and xarray gives it a value of the array's own
         is_netcdf = not self.path.is_dir()
         packing = read_packing(variable.attrs, variable.dtype, f"{self.path}: {key}", has_default=is_netcdf)
@@ -56,13 +62,13 @@ class CFDataset(NamedTuple):
         if self.path.is_dir():
             return
         if is_classic(self.path):
-            size, held = sum(self.stored[key].nbytes for key in keys), self.path.stat().st_size
+            size, held = sum(self.data[key].nbytes for key in keys), self.path.stat().st_size
             if size > held:
                 got = f"{size} bytes of values in a file of {held}"
                 raise InputError(str(self.path), got=got, expected="a whole file", fix="it is cut short; get it again")
             return
         with hdf5.open_file(self.path) as file:
-            for key in keys:
+            for key in map(self.find_name, keys):
                 array = hdf5.find_member(file, key, str(self.path))
                 if array is not None:
                     hdf5.check_array(array, str(self.path), self.unpack_limit)
@@ -80,7 +86,8 @@ class CFDataset(NamedTuple):
         """
         if self.path.is_dir() or is_classic(self.path):
             return
-        index = tuple(part if name == dim else slice(None) for name in self.stored[key].dims)
+        key = self.find_name(key)
+        index = tuple(part if name == dim else slice(None) for name in self.dims[key])
         with hdf5.open_file(self.path) as file:
             array = hdf5.find_member(file, key, str(self.path))
             if array is not None:
@@ -125,7 +132,15 @@ def open_dataset(path: Path, unpack_limit: int | None) -> CFDataset:
         _check_netcdf(path)
         stored = xarray.open_dataset(path, engine="h5netcdf", **options)
     data = xarray.decode_cf(stored, decode_times=False)
-    return CFDataset(data, stored, find_axes(data), path, unpack_limit, notes, {})
+    bounds = {variable.attrs.get("bounds") for variable in stored.variables.values()}
+    frames = {
+        key: stored.variables[key]
+        for key, array in data.data_vars.items()
+        if array.ndim >= 2 and key not in bounds and " since " not in str(array.attrs.get("units", ""))
+    }
+    dims = {str(key): tuple(map(str, variable.dims)) for key, variable in stored.variables.items()}
+    data = data.assign(frames)
+    return CFDataset(data, find_axes(data), path, unpack_limit, notes, {}, stored, dims)
 
 
 def is_netcdf4(path: Path) -> bool:

@@ -72,8 +72,7 @@ class FileSource:
         attributes = stored.attributes
         self.about: str = stored.about
         self.timeline: Timeline | None = stored.timeline
-        self._files = stored.files
-        self._shrink = config.shrink
+        self._files, self._shrink = stored.files, config.shrink
         self._cache = FrameCache() if stored.files else None
         self._array = stored.array
         self._layout, notes = infer_layout(stored, config.dims, name)
@@ -116,6 +115,7 @@ class FileSource:
             high=high,
             ranges=self._find_target_ranges((low, high), name),
             step_minutes=step,
+            step_months=attributes.step_months if step == attributes.step_minutes else None,
             **self._describe_channels(name),
         )
         self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
@@ -134,10 +134,10 @@ class FileSource:
         load = self._load if self._cache is None else partial(self._cache.read, load=self._load)
         frames = load(piece.sequence, piece.first + start, piece.first + stop, area)
         if self._roles is not None and self._roles.calendar:
-            moments = [self._selection.find_time(sequence, start + t) for t in range(len(frames))]
+            moments = self._selection.find_times(sequence, start, start + len(frames))
             frames = append_calendar(frames, moments, self._roles.calendar, str(self._path))
         valid = np.isfinite(frames) if self.has_missing else None
-        return Window(frames, valid, self._selection.find_time(sequence, start))
+        return Window(frames, valid, self._selection.find_times(sequence, start, stop))
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from framecast.data.config import DataConfig
-from framecast.data.formats import KNOWN, file_kind, images, make_reader, open_array, video
+from framecast.data.formats import KNOWN, cf, file_kind, make_reader, open_array
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.formats.numpy_files import MAPPED_LIMIT
+from framecast.data.formats.pictures import images, video
 from framecast.data.formats.zarr.reader import has_named_axes, is_zarr, open_zarr
 from framecast.data.sources.file_series import open_series
 from framecast.data.times import natural_key
@@ -27,7 +28,8 @@ def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT) -> Stor
         InputError: no file that can be read, or files that do not belong together.
         UsageError: the library for this format is not installed.
     """
-    path, options = Path(config.path), ReaderOptions(config.variable, config.colour, config.unpack_limit)
+    path = Path(config.path)
+    options = ReaderOptions(config.variable, config.colour, config.unpack_limit, tuple(config.axes.items()))
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
@@ -55,6 +57,8 @@ def _note_unused_options(stored: StoredArray, reader: Reader | None, config: Dat
     notes = []
     if reader is None and config.times is not None:
         notes.append(f"times: {config.times} has no say, as the times of arrays are not in the names of files")
+    if config.axes and not isinstance(reader, cf.CFReader):
+        notes.append("axis: has no say, as the axes of such files have no names; --dims is for arrays")
     if config.colour != "auto" and not isinstance(reader, images.ImageReader | video.VideoReader):
         notes.append(f"colour: {config.colour} has no say, as these are neither pictures nor videos")
     return stored._replace(notes=[*stored.notes, *notes])

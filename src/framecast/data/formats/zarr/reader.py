@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from framecast.data.config import are_valid_dims
-from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, decode_fill, read_file_attributes
+from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
 from framecast.data.formats.guards import as_input_error
+from framecast.data.missing_values import decode_fill
 from framecast.errors import InputError
 from framecast.memory_usage import UNLIMITED
 
