@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -88,7 +89,7 @@ class DiskFull(FramecastError, OSError):
     def __init__(self, path: str, error: BaseException) -> None:
         number = error.errno if isinstance(error, OSError) else None
         got = error.strerror if isinstance(error, OSError) and error.strerror else "No space left on device"
-        fix = "free some space and run the command again; a training goes on with framecast resume RUN"
+        fix = "free some space, then run the command again, for a run in training framecast resume"
         super().__init__(path, got=got, expected="room for what is written", fix=fix)
         self.errno = errno.ENOSPC if number is None else number
 
@@ -102,6 +103,25 @@ def is_disk_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+@contextmanager
+def naming_full_disk(path: object) -> Iterator[None]:
+    """Turn the error of a full disk into one that names what was to be written.
+
+    Args:
+        path: name for the user; it replaces that of a temporary file.
+
+    Raises:
+        DiskFull: there was no space.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            cause = error.__cause__ if isinstance(error, DiskFull) else error
+            raise DiskFull(str(path), cause or error) from cause
+        raise
 
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from framecast.errors import DiskFull, UsageError, is_disk_full
+from framecast.errors import UsageError, naming_full_disk
 from framecast.output_file import open_output
 
 WINDOWS = os.name == "nt"
@@ -44,7 +44,6 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         raise UsageError(str(path), got="something that is no file", expected="a file", fix="choose another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _prepare(path) as part:
         with open_output(part / path.name) as file:
             fill(file)
@@ -66,7 +65,6 @@ def staged(path: Path, *, folder: bool = False) -> Iterator[Path]:
         UsageError: something is at `path` at the end.
         DiskFull: there is no space for the content.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _prepare(path) as part:
         temporary = part / path.name
         if folder:
@@ -80,19 +78,22 @@ def staged(path: Path, *, folder: bool = False) -> Iterator[Path]:
 @contextmanager
 def _prepare(path: Path) -> Iterator[Path]:
     """Make a folder beside `path` for what gets that name when it is whole; remove those that killed processes left."""
-    remove_abandoned(path.parent, path.name)
-    part, lock = _make_part(path)
+    above = [folder for folder in path.parents if not folder.exists()]
+    part, lock = None, None
     try:
-        yield part
-    except OSError as error:
-        if is_disk_full(error):  # a temporary file within a temporary folder gets the name that the user gave
-            cause = error.__cause__ if isinstance(error, DiskFull) else error
-            raise DiskFull(str(path), cause or error) from cause
-        raise
+        with naming_full_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(path.parent, path.name)
+            part, lock = _make_part(path)
+            yield part
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        if part is not None:
+            shutil.rmtree(part, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+        for folder in above:
+            with suppress(OSError):  # what was written is in it
+                folder.rmdir()
 
 
 def remove_abandoned(folder: Path, name: str | None = None) -> None:

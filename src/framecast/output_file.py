@@ -70,32 +70,32 @@ class _OutputFile(io.RawIOBase):
         """Write all of the data: a disk may take a part, and say only the next time that it is full."""
         rest = memoryview(data).cast("B")
         size = rest.nbytes
-        try:
+        with self._keeping_failure():
             while rest and self.failure is None:
                 rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            self.failure = error
         if rest:
             self._file.seek(rest.nbytes, os.SEEK_CUR)
         return size
 
     def truncate(self, size: int | None = None) -> int:
         size = self.tell() if size is None else size
-        if self.failure is None:
-            try:
+        with self._keeping_failure():
+            if self.failure is None:
                 self._file.truncate(size)
-            except OSError as error:
-                self.failure = error
         return size
 
     def close(self) -> None:
-        """Flush to the disk, which may be where a disk far away says that it is full, and close."""
+        """Flush to the disk, which may be the moment in which a disk far away says that it is full, and close."""
         if self.closed:
             return
         super().close()
-        try:
+        with self._keeping_failure(), self._file:
             if self.failure is None:
                 os.fsync(self._file.fileno())
-            self._file.close()
+
+    @contextmanager
+    def _keeping_failure(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             self.failure = self.failure or error

@@ -225,8 +225,9 @@ def study_runs(
                 show.update(next(done))
             if results:
                 folder = next_free_folder(parent, name)
-                _write_arrays(folder, results)
-                study.draw(folder, results, context)
+                with files.staged(folder, folder=True) as temporary:
+                    _write_arrays(temporary, results)
+                    study.draw(temporary, results, context)
                 outcome.folders[name] = folder
                 outcome.summaries[name] = {run: study.summarise(result) for run, result in results.items()}
     if not outcome.folders:

@@ -48,7 +48,12 @@ def write_page(path: Path, page: Page) -> Path:
         UsageError: a file that framecast did not write is there, or the folder cannot be written to.
     """
     check_page(path)
-    files.write_text(path, render_page(page))
+    text = render_page(page)
+    if path.exists():
+        files.write_text(path, text)
+    else:
+        with files.staged(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     return path
 
 

@@ -22,7 +22,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from framecast import files
-from framecast.errors import RunInUse, UsageError
+from framecast.errors import RunInUse, UsageError, naming_full_disk
 from framecast.files import json_safe
 
 
@@ -100,6 +100,8 @@ class RunFolder:
         except OSError as error:
             raise UsageError(str(self.path), got=str(error), expected="a folder that can be written to") from error
         with locked:
+            for folder in (self.path, self.checkpoints, self.model):
+                files.remove_abandoned(folder)
             yield
 
 
@@ -121,12 +123,14 @@ class EventLog:
     def write(self, event: str, **fields: Any) -> None:
         """Append one event."""
         line = json.dumps(json_safe({"event": event, **fields}), allow_nan=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        with naming_full_disk(self._file.name):
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
 
     def sync(self) -> int:
         """Flush to the disk, and return the length of the log, bytes."""
-        os.fsync(self._file.fileno())
+        with naming_full_disk(self._file.name):
+            os.fsync(self._file.fileno())
         return self._file.tell()
 
     def close(self) -> None:
