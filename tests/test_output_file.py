@@ -38,22 +38,22 @@ def test_the_first_failure_is_raised_at_the_end(tmp_path: Path) -> None:
     ended = []
 
     def fill() -> None:
-        with (
-            pytest.raises(OSError, match="File too large") as failure,
-            no_file_larger_than(100_000),
-            open_output(tmp_path / "x") as file,
-        ):
+        with open_output(tmp_path / "x") as file:
             for _ in range(30):
                 assert file.write(bytes(9000)) == 9000
             assert file.tell() == 270_000
             file.truncate(300_000)
             ended.append(True)
             raise KeyError("what follows from it")
+
+    def fill_disk() -> None:
+        with no_file_larger_than(100_000), pytest.raises(OSError, match="File too large") as failure:
+            fill()
         assert failure.value.errno == errno.EFBIG
         assert ended
         assert (tmp_path / "x").stat().st_size == 100_000, "a part of a write is followed by the rest of it"
 
-    run_in_fork(fill)
+    run_in_fork(fill_disk)
 
 
 def test_other_errors_pass(tmp_path: Path) -> None:
@@ -80,9 +80,9 @@ def test_arrays_and_pictures_are_written_by_it(tmp_path: Path) -> None:
             lambda file: Image.fromarray(noise).save(file, "GIF"),
             lambda file: Image.fromarray(noise).save(file, "PNG"),
         ):
-            with no_file_larger_than(50_000), pytest.raises(OSError, match="File too large") as failure:
-                with open_output(tmp_path / "x") as file:
-                    save(file)
+            failing = pytest.raises(OSError, match="File too large")
+            with no_file_larger_than(50_000), failing as failure, open_output(tmp_path / "x") as file:
+                save(file)
             assert failure.value.errno == errno.EFBIG
 
     run_in_fork(fill)

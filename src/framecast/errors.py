@@ -107,10 +107,10 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 @contextmanager
 def naming_full_disk(path: object) -> Iterator[None]:
-    """Turn the error of a full disk into one that names what was to be written.
+    """Turn the error of a full disk into one that names what was to be written; one that has a name keeps it.
 
     Args:
-        path: name for the user; it replaces that of a temporary file.
+        path: name for the user.
 
     Raises:
         DiskFull: there was no space.
@@ -118,10 +118,9 @@ def naming_full_disk(path: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if is_disk_full(error):
-            cause = error.__cause__ if isinstance(error, DiskFull) else error
-            raise DiskFull(str(path), cause or error) from cause
-        raise
+        if isinstance(error, DiskFull) or not is_disk_full(error):
+            raise
+        raise DiskFull(str(path), error) from error
 
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

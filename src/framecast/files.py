@@ -14,13 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from framecast.errors import UsageError, naming_full_disk
+from framecast.errors import DiskFull, UsageError, naming_full_disk
 from framecast.output_file import open_output
 
 WINDOWS = os.name == "nt"
 """Whether the system is Windows, where a rename refuses to overwrite and folders cannot be opened."""
 LONG_NAME = 200
 """Bytes of a file name beside which the rest of a temporary folder's name has no room; most systems allow 255."""
+_MOVE = "choose another name or move it"
 _PART = re.compile(r"(?P<prefix>\..+\.)[a-z0-9_]{8}\.part")
 """Name of a temporary folder; eight letters by tempfile."""
 
@@ -43,7 +44,7 @@ def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
-        raise UsageError(str(path), got="something that is no file", expected="a file", fix="choose another name")
+        raise _make_no_file_error(path)
     with _prepare(path) as part:
         with open_output(part / path.name) as file:
             fill(file)
@@ -86,6 +87,8 @@ def _prepare(path: Path) -> Iterator[Path]:
             remove_abandoned(path.parent, path.name)
             part, lock = _make_part(path)
             yield part
+    except DiskFull as error:  # its name is that of a temporary file within the folder
+        raise DiskFull(str(path), error.__cause__ or error) from error.__cause__
     finally:
         if part is not None:
             shutil.rmtree(part, ignore_errors=True)
@@ -170,7 +173,7 @@ def publish(finished: Path, path: Path) -> None:
         _take_name(finished, path)
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-            raise _make_taken_error(path) from error
+            raise UsageError(str(path), got="a path that exists", expected="a new one", fix=_MOVE) from error
         raise
     flush(path.parent)
 
@@ -230,26 +233,59 @@ def check_new(path: Path) -> Path:
     Raises:
         UsageError: something is there, the name cannot be given, or the folder cannot be written to.
     """
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        fix = "choose another name"
-        raise UsageError(str(path), got=error.strerror, expected="a path that can be made", fix=fix) from error
-    else:
-        raise _make_taken_error(path)
-    parent = next(p for p in path.absolute().parents if p.exists())
-    if not os.access(parent, os.W_OK | os.X_OK):
-        fix = "choose another folder"
-        raise UsageError(
-            str(path), got=f"no permission to write in {parent}", expected="a folder that can be written to", fix=fix
-        )
+    if _is_taken(path):
+        raise UsageError(str(path), got="a path that exists", expected="a new one", fix=_MOVE)
+    check_folder(path.absolute().parent)
     return path
 
 
-def _make_taken_error(path: Path) -> UsageError:
-    return UsageError(str(path), got="a path that exists", expected="a new one", fix="choose another name or move it")
+def check_replaceable(path: Path) -> Path:
+    """Return `path` if a file is there, which can be replaced, or if it can be made.
+
+    Raises:
+        UsageError: something else is there, a link to nowhere for one, or the folder cannot be written to.
+    """
+    if not _is_taken(path) or not path.exists():
+        return check_new(path)
+    if not path.is_file():
+        raise _make_no_file_error(path)
+    check_folder(Path(os.path.realpath(path)).parent)
+    return path
+
+
+def check_folder(path: Path) -> Path:
+    """Return `path` if files can be written to that folder, or it can be made.
+
+    Raises:
+        UsageError: there is something else, or no permission.
+    """
+    nearest = next(p for p in (path.absolute(), *path.absolute().parents) if _is_taken(p))
+    if not nearest.is_dir():
+        raise UsageError(str(nearest), got="something that is no folder", expected="a folder", fix="choose another one")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        expected, fix = "a folder that can be written to", "choose another one"
+        raise UsageError(str(nearest), got="no permission to write", expected=expected, fix=fix)
+    return path
+
+
+def _is_taken(path: Path) -> bool:
+    """Whether anything is at a path; a link to nowhere is something.
+
+    Raises:
+        UsageError: nothing can be there.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        fix = "choose another name"
+        raise UsageError(str(path), got=error.strerror, expected="a path that can be made", fix=fix) from error
+    return True
+
+
+def _make_no_file_error(path: Path) -> UsageError:
+    return UsageError(str(path), got="something that is no file", expected="a file", fix="choose another name")
 
 
 def json_safe(value: Any) -> Any:

@@ -28,8 +28,10 @@ def describe_failure(error: BaseException) -> Failure | None:
     if isinstance(error, FramecastError):
         return Failure(str(error), error.exit_code)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _is_out_of_memory(str(error))):
-        words = str(error).partition("\n")[0]
-        return Failure(f"out of memory: {words}; use smaller batches, or train.accumulate".replace(": ;", ";"), OUT_OF_MEMORY)
+        words = [str(error).partition("\n")[0]] if str(error) else []
+        return Failure(
+            f"{': '.join(['out of memory', *words])}; use smaller batches, or train.accumulate", OUT_OF_MEMORY
+        )
     if isinstance(error, OSError) and error.strerror:
         fix = "look at its name, and whether it may be read or written"
         return Failure(str(FramecastError(str(error.filename or "file"), got=error.strerror, fix=fix)), 2)

@@ -204,12 +204,12 @@ def study_runs(
         CheckpointError: a run has no model, or a damaged one.
     """
     names = _select_studies(options.what)
+    parent = files.check_folder(out or Path(runs[0]) / "study")
     device = resolve_device(device)
     subjects = [
         _open_subject(run, name, data, options, device, model) for run, name in zip(runs, _name_runs(runs), strict=True)
     ]
     context, notes = _check_together(subjects)
-    parent = out or Path(runs[0]) / "study"
     outcome = StudyOutcome({}, {}, notes)
     must = options.what is not None and len(subjects) == 1
     with show_progress("studying", len(names) * len(subjects), quiet=quiet) as show:

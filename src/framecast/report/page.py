@@ -63,8 +63,6 @@ def check_page(path: Path) -> None:
     Raises:
         UsageError: a file that framecast did not write is there, or the folder cannot be written to.
     """
-    if not path.exists():
-        files.check_new(path)
-    elif not path.is_file() or GENERATOR.encode() not in path.read_bytes()[:2000]:
+    if files.check_replaceable(path).exists() and GENERATOR.encode() not in path.read_bytes()[:2000]:
         fix = "choose another name or move it"
         raise UsageError(str(path), got="something that framecast did not write", expected="a new file", fix=fix)

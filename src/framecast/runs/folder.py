@@ -22,7 +22,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from framecast import files
-from framecast.errors import RunInUse, UsageError, naming_full_disk
+from framecast.errors import RunInUse, UsageError
 from framecast.files import json_safe
 
 
@@ -123,14 +123,12 @@ class EventLog:
     def write(self, event: str, **fields: Any) -> None:
         """Append one event."""
         line = json.dumps(json_safe({"event": event, **fields}), allow_nan=False)
-        with naming_full_disk(self._file.name):
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
 
     def sync(self) -> int:
         """Flush to the disk, and return the length of the log, bytes."""
-        with naming_full_disk(self._file.name):
-            os.fsync(self._file.fileno())
+        os.fsync(self._file.fileno())
         return self._file.tell()
 
     def close(self) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-importlib.util
+import importlib.util
 import platform
 import time
-from collections.abc import Mapping
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any
 
 import torch
 
-from framecast.errors import naming_full_disk
 from framecast.runs.folder import EventLog, RunFolder
 
 
@@ -71,19 +69,16 @@ class TrainLog:
         self.waited = self.worked = 0.0
         self.iterations = 0
         if self.board is not None:
-            values = {name: event[name] for name in ("loss", "gradient_norm", "lr") if event[name] is not None}
-            self._draw("train", event["step"], values)
+            for name in ("loss", "gradient_norm", "lr"):
+                if event[name] is not None:
+                    self.board.add_scalar(f"train/{name}", event[name], event["step"])
 
     def log_validation(self, step: int, scores: dict[str, float]) -> None:
         """Write the scores of the validation split."""
         self.events.write("validation", step=step, **scores)
         if self.board is not None:
-            self._draw("validation", step, scores)
-
-    def _draw(self, group: str, step: int, values: Mapping[str, float]) -> None:
-        with naming_full_disk(self.board.log_dir):
-            for name, value in values.items():
-                self.board.add_scalar(f"{group}/{name}", value, step)
+            for name, value in scores.items():
+                self.board.add_scalar(f"validation/{name}", value, step)
 
 
 def _collect_versions() -> dict[str, Any]:
