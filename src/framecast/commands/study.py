@@ -225,9 +225,7 @@ def study_runs(
                 show.update(next(done))
             if results:
                 folder = next_free_folder(parent, name)
-                with files.staged(folder, folder=True) as temporary:
-                    _write_arrays(temporary, results)
-                    study.draw(temporary, results, context)
+                _write_study(folder, study, results, context)
                 outcome.folders[name] = folder
                 outcome.summaries[name] = {run: study.summarise(result) for run, result in results.items()}
     if not outcome.folders:
@@ -298,7 +296,9 @@ def _try_study(study: Study, subject: Subject, notes: list[str], *, must: bool) 
         return None
 
 
-def _write_arrays(folder: Path, results: Mapping[str, Any]) -> None:
-    for name, result in results.items():
-        arrays = result._asdict()
-        files.write(folder / f"{name}.npz", lambda file, arrays=arrays: np.savez(file, **arrays))  # type: ignore[misc]
+def _write_study(folder: Path, study: Study, results: Mapping[str, Any], context: int) -> None:
+    with files.staged(folder, folder=True) as temporary:
+        for name, result in results.items():
+            arrays = result._asdict()
+            files.write(temporary / f"{name}.npz", lambda file, arrays=arrays: np.savez(file, **arrays))  # type: ignore[misc]
+        study.draw(temporary, results, context)
