@@ -117,14 +117,20 @@ def write_frames(folder: Path, chosen: ChosenSequences) -> None:
         UsageError: the folder exists.
     """
     files.check_new(folder)
-    for sequence in chosen.sequences:
-        for name, forecast in sequence.forecasts.items():
-            subfolder = folder / (str(sequence.number) if len(sequence.forecasts) == 1 else f"{sequence.number}-{name}")
-            subfolder.mkdir(parents=True)
-            context = len(sequence.frames) - len(forecast)
-            for prefix, first, frames in (("gt", 1, sequence.frames), ("pd", context + 1, forecast)):
-                for number, frame in enumerate(frames, first):
-                    Image.fromarray(to_colours(frame, chosen.view.spec)).save(subfolder / f"{prefix}{number}.png")
+    with files.staged(folder, folder=True) as temporary:
+        for sequence in chosen.sequences:
+            for name, forecast in sequence.forecasts.items():
+                number = str(sequence.number)
+                subfolder = temporary / (number if len(sequence.forecasts) == 1 else f"{number}-{name}")
+                subfolder.mkdir()
+                context = len(sequence.frames) - len(forecast)
+                _write_pngs(subfolder, "gt", 1, sequence.frames, chosen.view.spec)
+                _write_pngs(subfolder, "pd", context + 1, forecast, chosen.view.spec)
+
+
+def _write_pngs(folder: Path, prefix: str, first: int, frames: FloatArray, spec: FrameSpec) -> None:
+    for number, frame in enumerate(frames, first):
+        Image.fromarray(to_colours(frame, spec)).save(folder / f"{prefix}{number}.png")
 
 
 def _forecast_sequence(suite: EvaluationSuite, names: Sequence[str], index: int, title: str) -> ShownSequence:

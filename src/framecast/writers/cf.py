@@ -22,8 +22,10 @@ from zarr.errors import ZarrUserWarning
 
 from framecast.forecast import Forecast
 from framecast.optional_imports import require
+from framecast.output_file import open_output
 from framecast.writers.cf_names import list_cf_variables
 from framecast.writers.georeference import make_axis_attributes, make_grid_mapping
+from framecast.zarr_store import open_store
 
 CONVENTIONS = "CF-1.11"
 BLOCK = 1024
@@ -42,7 +44,8 @@ def write_netcdf(path: Path, forecast: Forecast) -> str:
     data = to_dataset(forecast)
     compression = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {name: {**compression, "chunksizes": _choose_chunks(data[name])} for name in _list_channels(data)}
-    data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    with open_output(path) as file:
+        data.to_netcdf(file, engine="h5netcdf", encoding=encoding)
     return _describe(data)
 
 
@@ -51,10 +54,11 @@ def write_zarr(path: Path, forecast: Forecast) -> str:
     data = to_dataset(forecast)
     codecs = [ZstdCodec(), Crc32cCodec()]
     encoding = {name: {"chunks": _choose_chunks(data[name]), "compressors": codecs} for name in _list_channels(data)}
-    with config.set({"async.concurrency": CONCURRENT_CHUNKS}), warnings.catch_warnings():
+    concurrency = config.set({"async.concurrency": CONCURRENT_CHUNKS})
+    with open_store(path) as store, concurrency, warnings.catch_warnings():
         # Zarr 3 itself knows no gathered metadata yet, but xarray looks for them first, and warns where there are none
         warnings.simplefilter("ignore", ZarrUserWarning)
-        data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=True)
+        data.to_zarr(store, mode="w", encoding=encoding, zarr_format=3, consolidated=True)
     return _describe(data)
 
 

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from framecast.calendars import format_times, to_calendar
 from framecast.forecast import Forecast
+from framecast.output_file import open_output
 from framecast.writers.cf_names import list_cf_variables
 
 
 def write_npy(path: Path, forecast: Forecast) -> str:
     """Write the values, float32, NaN where missing; several members are one more axis, the first."""
     array = _arrange_members(forecast) if forecast.members > 1 else _arrange_mean(forecast)
-    with path.open("wb") as file:
+    with open_output(path) as file:
         np.save(file, array)
     return _describe(array, forecast)
 
@@ -45,7 +46,7 @@ def write_npz(path: Path, forecast: Forecast) -> str:
         arrays["start_time"] = start
     elif start is not None:
         arrays |= {"calendar": grid.calendar, "start_date": format_times(to_calendar(start, grid))}
-    with path.open("wb") as file:
+    with open_output(path) as file:
         np.savez_compressed(file, **arrays)
     return _describe(array, forecast)
 
