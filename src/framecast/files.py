@@ -1,14 +1,15 @@
-"""Files: written whole or not at all, published only under free names; and JSON without NaN."""
+"""Files: written whole or not at all, published only under free names; and JSON without NaN that knows its digest."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -17,6 +18,8 @@ from framecast.errors import UsageError
 
 WINDOWS = os.name == "nt"
 """Whether the system is Windows, where a rename refuses to overwrite and folders cannot be opened."""
+_DIGEST = "digest"
+"""Key of a JSON object for the digest of all its other keys."""
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
@@ -164,3 +167,40 @@ def json_safe(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [json_safe(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: Path, content: Mapping[str, Any], *, indent: int | None = None) -> None:
+    """Write a JSON object with the digest of its content, so that whoever reads it notices any damage.
+
+    Args:
+        path: path of the file, written as by `write`.
+        content: plain values; NaN and infinity become null.
+        indent: spaces by which each level is indented; None for one line.
+    """
+    plain = json_safe(dict(content))
+    text = json.dumps({**plain, _DIGEST: _digest_json(plain)}, indent=indent, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, without its digest. One that has none, as version 0.1.0 wrote them, is taken as it is.
+
+    Raises:
+        OSError: no such file, or one that cannot be read.
+        ValueError: no JSON object, or another content than was written.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("too deeply nested") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{type(content).__name__} instead of an object")
+    digest = content.pop(_DIGEST, None)
+    if digest not in (None, _digest_json(content)):
+        raise ValueError("another content than its digest says")
+    return content
+
+
+def _digest_json(content: dict[str, Any]) -> str:
+    """Digest the values of an object: how they are spelled and spaced in the file does not matter."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -27,7 +27,7 @@ from framecast.forecasting.model_folder import describe, load
 from framecast.models import MODELS, ModelConfig
 from framecast.progress import show_progress
 from framecast.recipe.recipe import Recipe, recipe_of_run
-from framecast.runs.folder import RunFolder, next_free_folder
+from framecast.runs.folder import RunFolder, write_folder
 
 
 class StudyOptions(NamedTuple):
@@ -224,10 +224,8 @@ def study_runs(
                     notes.extend(f"{subject.name}: {remark}" for remark in study.list_remarks(result))
                 show.update(next(done))
             if results:
-                folder = next_free_folder(parent, name)
-                _write_arrays(folder, results)
-                study.draw(folder, results, context)
-                outcome.folders[name] = folder
+                fill = partial(_write_study, study, results, context)
+                outcome.folders[name] = write_folder(fill, None, parent, name)
                 outcome.summaries[name] = {run: study.summarise(result) for run, result in results.items()}
     if not outcome.folders:
         raise UsageError("study", got="; ".join(notes), expected="a study that suits the runs")
@@ -297,7 +295,8 @@ def _try_study(study: Study, subject: Subject, notes: list[str], *, must: bool) 
         return None
 
 
-def _write_arrays(folder: Path, results: Mapping[str, Any]) -> None:
+def _write_study(study: Study, results: Mapping[str, Any], context: int, folder: Path) -> None:
     for name, result in results.items():
         arrays = result._asdict()
         files.write(folder / f"{name}.npz", lambda file, arrays=arrays: np.savez(file, **arrays))  # type: ignore[misc]
+    study.draw(folder, results, context)

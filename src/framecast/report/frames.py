@@ -117,10 +117,16 @@ def write_frames(folder: Path, chosen: ChosenSequences) -> None:
         UsageError: the folder exists.
     """
     files.check_new(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with files.staged(folder, folder=True) as temporary:
+        _fill_frames(temporary, chosen)
+
+
+def _fill_frames(folder: Path, chosen: ChosenSequences) -> None:
     for sequence in chosen.sequences:
         for name, forecast in sequence.forecasts.items():
             subfolder = folder / (str(sequence.number) if len(sequence.forecasts) == 1 else f"{sequence.number}-{name}")
-            subfolder.mkdir(parents=True)
+            subfolder.mkdir()
             context = len(sequence.frames) - len(forecast)
             for prefix, first, frames in (("gt", 1, sequence.frames), ("pd", context + 1, forecast)):
                 for number, frame in enumerate(frames, first):
