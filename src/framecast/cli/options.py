@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -210,6 +211,22 @@ def read_launch(device: str) -> Launch:
 
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     return Launch(device, local, max(1, world // local), int(os.environ.get("RANK", "0")))
+
+
+def choose_folder(out: Path | None, name: str, rank: int = 0) -> AbstractContextManager[Path]:
+    """Choose the folder of a run or race: the user's, or a new runs/NAME-N that no other command gets too.
+
+    Args:
+        out: folder that the user gave.
+        name: name of a numbered folder.
+        rank: number of this process; only the first one makes a folder.
+    """
+    from framecast.runs.folder import next_free_folder, reserve_folder
+
+    parent = Path("runs")
+    if out is not None or rank:
+        return nullcontext(out or next_free_folder(parent, name))
+    return reserve_folder(parent, name)
 
 
 def make_console(*, quiet: bool = False) -> Console:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from framecast.models import ModelConfig
 from framecast.recipe.data_as_trained import open_as_trained
 from framecast.recipe.parsing import parse_config
 from framecast.recipe.recipe import Recipe, recipe_of_run
-from framecast.runs.folder import RunFolder, next_free_folder
+from framecast.runs.folder import RunFolder, write_folder
 from framecast.types import FrameSpec
 
 __all__ = ["DEFAULT_OPTIONS", "EvaluationOptions", "EvaluationSuite", "evaluate_run", "prepare_suite"]
@@ -72,12 +73,10 @@ def evaluate_run(
         CheckpointError: no model in the folder, or a damaged one.
     """
     suite = prepare_suite(run, data, options, device=device, precision=precision, model=model)
-    # before the scores, so that a folder that exists is refused at once
-    folder = files.check_new(out or next_free_folder(*_default_folder(run, suite.split_name)))
+    if out is not None:  # before the scores, so that a folder that exists is refused at once
+        files.check_new(out)
     board = suite.score(quiet=quiet)
-    with files.staged(folder, folder=True) as temporary:
-        suite.write(board, temporary)
-    return board, folder
+    return board, write_folder(partial(suite.write, board), out, *_default_folder(run, suite.split_name))
 
 
 def prepare_suite(
