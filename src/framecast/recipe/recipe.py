@@ -25,6 +25,7 @@ from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.named_code import import_named
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.parsing import parse_config
+from framecast.recipe.run_digest import check_unchanged
 from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSampling
 from framecast.recipe.train_config import FREE, RecipeSection, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
@@ -121,6 +122,9 @@ class Recipe(RecipeSection):
             del content["train"][key]
         if not self.train.compile:  # recipes from before the key keep their digest
             del content["train"]["compile"]
+        if not self.data.axes:
+            del content["data"]["axes"]
+        del content["data"]["unpack_limit"]  # how much is unpacked at once changes no number
         # the fingerprint of the data counts, not their path; of several files also the options of each
         source = content["data"].pop("source")
         if not isinstance(source, str):
@@ -197,13 +201,10 @@ def read_recipe(
         >>> recipe.model.hidden, recipe.train.steps
         ((16, 16), 500)
     """
-    asked: dict[str, Any] = {}
-    if source in MODELS or must_be_model or (":" in source and not Path(source).exists()):
-        content: Any = {"model": {"name": source}}
-        asked = {"model": {"name": source}}
-    else:
-        content = _read_yaml(source)
-        content = {} if content is None else content
+    is_name = source in MODELS or must_be_model or (":" in source and not Path(source).exists())
+    asked: dict[str, Any] = {"model": {"name": source}} if is_name else {}
+    content: Any = {"model": {"name": source}} if is_name else _read_yaml(source)
+    content = {} if content is None else content
     if not isinstance(content, dict):
         raise UsageError(source, got=type(content).__name__, expected="a mapping of keys to values")
     for path, value in (*map(_parse_override, overrides), *(values or {}).items()):
@@ -242,8 +243,11 @@ def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | Sequ
     Raises:
         UsageError: no such file, no YAML, an unknown key, a value that does not fit, or a foreign network that the user
             did not name.
+        CheckpointError: the recipe decides other numbers than the one that the run began with.
     """
-    return read_recipe(str(path), overrides, model=model)
+    recipe = read_recipe(str(path), model=model)
+    check_unchanged(path, recipe.digest)
+    return read_recipe(str(path), overrides, model=model) if overrides else recipe
 
 
 def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
@@ -255,6 +259,7 @@ def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Re
 
     Raises:
         UsageError: a recipe that cannot be used, or that names a foreign network other than `model`.
+        CheckpointError: the recipe decides other numbers than the one that the run began with.
     """
     path, name = Path(run) / "recipe.yaml", None if model is None else f"{model.__module__}:{model.__qualname__}"
     return read_run_recipe(path, model=name) if path.is_file() else Recipe()

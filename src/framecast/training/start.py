@@ -15,12 +15,13 @@ from framecast import kernels
 from framecast.data import MOVING_MNIST, DataSet, open_data
 from framecast.data.sources.base import Source
 from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
-from framecast.errors import UsageError
+from framecast.errors import UsageError, naming_full_disk
 from framecast.progress import Silent, show_progress
 from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.runs.folder import RunFolder, read_events
 from framecast.training.compilation import check_compile
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
+from framecast.training.restore import describe_data
 from framecast.training.state import TrainingState
 
 PRECISIONS: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -73,7 +74,7 @@ def start(
     with _lock(folder, place):
         trainer = _make_trainer(recipe, dataset, fabric)
         if place.rank == 0:
-            folder.create(recipe.yaml(), _describe(dataset), dataset.record)
+            folder.create(recipe.yaml(), describe_data(recipe, dataset), dataset.record)
         return _run(trainer, folder, quiet)
 
 
@@ -168,19 +169,10 @@ def _lock(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
     return folder.lock() if place.rank == 0 else nullcontext()
 
 
-def _describe(dataset: DataSet) -> dict[str, Any]:
-    return {
-        "spec": dataset.spec.model_dump(),
-        "fingerprint": dataset.fingerprint,
-        "split": dataset.split_hash,
-        "windows": {split: dataset.count(split) for split in ("train", "val", "test")},
-        "notes": dataset.notes,
-    }
-
-
 def _run(trainer: TrainingState, folder: RunFolder, quiet: bool) -> TrainingOutcome:
     main, steps = trainer.fabric.is_global_zero, trainer.recipe.train.steps
-    with show_progress("training", steps, quiet=quiet) if main else Silent() as show:
+    progress = show_progress("training", steps, quiet=quiet) if main else Silent()
+    with naming_full_disk(folder.path), progress as show:
         for note in trainer.dataset.notes:
             show.say(note)
         outcome = run_training(trainer, folder, show)

@@ -66,7 +66,7 @@ class KNMIReader:
         name = str(path)
         with hdf5.open_file(path) as file:
             calibration = self._read_calibration(file, name)
-            stored = self._find_image(file, path)[()]
+            stored = hdf5.read_part(self._find_image(file, path), (), name)
         gain, offset = _parse_formula(calibration, name)
         return decode_values(stored, gain, offset, _read_codes(calibration, name))[None, None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,21 @@ from framecast.data.config import Cycle, DataConfig
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
 from framecast.types import Channel, FrameSpec, Grid
+
+
+def append_calendar(
+    frames: NDArray[np.float32], moments: NDArray[Any] | None, cycles: Sequence[Cycle], name: str
+) -> NDArray[np.float32]:
+    """Append the calendar channels to frames (T, C, H, W), computed from their times, UTC.
+
+    Raises:
+        InputError: a time is not known.
+    """
+    if moments is None:
+        fix = "give their pattern with --times, or leave data.calendar out"
+        raise InputError(name, got="frames without times", expected="times, for data.calendar", fix=fix)
+    waves = compute_calendar(moments, cycles)[:, :, None, None]
+    return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
 
 
 def make_calendar_channels(cycles: Sequence[Cycle]) -> tuple[Channel, ...]:
@@ -149,6 +165,11 @@ def _find_channels(key: str | int, names: Sequence[str], field: str) -> list[int
     text = str(key)
     # a level of a variable is named variable[level]
     channels = [channel for channel, name in enumerate(names) if text in (name, name.split("[")[0])]
+    form = re.fullmatch(r"(.+)\[(\d+)\]", text)
+    if not channels and form is not None:
+        # a level by its number, from 0: so they were named before they were by their values
+        levels = [channel for channel, name in enumerate(names) if name.startswith(f"{form[1]}[")]
+        channels = levels[int(form[2]) : int(form[2]) + 1]
     if not channels and text.isdecimal() and int(text) < len(names):
         channels = [int(text)]
     if not channels:

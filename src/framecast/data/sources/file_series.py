@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from framecast.data.fingerprint import DIGITS, digest_file
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
+from framecast.data.missing_values import MissingValues
 from framecast.data.times import (
     ALIKE,
     Timeline,
@@ -96,11 +97,18 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
     # a run is one part along t; the second part of a clip is empty
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
-    notes = [summary, *notes, *first.notes, *time_notes, *timeline.notes]
+    notes = [summary, *notes, *_gather_notes(files, headers), *time_notes, *timeline.notes]
+    missing = None if first.missing is None else MissingValues((first.missing,))
     return StoredArray(
         array=FrameStack(reader, files, indices[timeline.order], first),
         grain=(grain, *first.shape),
-        attributes=FileAttributes("tchw", missing=first.missing, units=first.units, step_minutes=timeline.step_minutes),
+        attributes=FileAttributes(
+            "tchw",
+            missing=missing,
+            units=first.units,
+            step_minutes=timeline.step_minutes,
+            step_months=timeline.step_months,
+        ),
         clips=clips,
         own_layout=False,
         notes=notes,
@@ -158,6 +166,19 @@ def fingerprint_files(files: Sequence[Path], root: Path) -> str:
     return total.hexdigest()[:DIGITS]
 
 
+def _gather_notes(files: Sequence[Path], headers: Sequence[FileHeader]) -> list[str]:
+    """Gather the notes of all files, each once, with the name of the first that has it where not all files do."""
+    holders: dict[str, list[str]] = {}
+    for path, header in zip(files, headers, strict=True):
+        for note in header.notes:
+            holders.setdefault(note, []).append(path.name)
+    notes = []
+    for note, names in holders.items():
+        others = f" and {len(names) - 1} more files" if len(names) > 1 else ""
+        notes.append(note if len(names) == len(files) else f"{note} ({names[0]}{others})")
+    return notes
+
+
 def _describe(reader: Reader, files: Sequence[Path], frames: int, groups: int) -> str:
     counted = f"{len(files)} files" if len(files) > 1 else "one file"
     grouped = f" in {groups} groups" if groups > 1 else ""
@@ -204,17 +225,18 @@ def _order_by_time(
         sizes.append(sum(counts[at : at + len(group)]))
         at += len(group)
     step = step if step is not None else _find_common_step(headers, root)
+    grid = headers[0].grid
     if pattern is not None:
         times = times_from_pattern(names, pattern)
-        return order_frames(sizes, _spread_times(times, counts, step), None, step), [
+        return order_frames(sizes, _spread_times(times, counts, step), None, step, grid), [
             f"times: from the names, {pattern}"
         ]
     if all(header.times is not None for header in headers):
         times = np.concatenate([header.times for header in headers if header.times is not None])
-        return order_frames(sizes, times, None, step), ["times: from the files"]
+        return order_frames(sizes, times, None, step, grid), ["times: from the files"]
     name_times = times_from_names(names, sizes) if is_one_frame_each else None
     if name_times is not None:
-        return order_frames(sizes, name_times, None, step), ["times: from the names of the files"]
+        return order_frames(sizes, name_times, None, step, grid), ["times: from the names of the files"]
     if all(header.clock is not None for header in headers):
         clock = np.concatenate([header.clock for header in headers if header.clock is not None])
         # the clock of a film starts at 0: it orders the frames within one file only

@@ -6,31 +6,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from framecast.data.config import DataConfig
-from framecast.data.formats import KNOWN, file_kind, images, make_reader, open_array, video
+from framecast.data.formats import KNOWN, cf, file_kind, make_reader, open_array
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
-from framecast.data.formats.numpy_files import CONTENT_LIMIT, MAPPED_LIMIT
-from framecast.data.formats.zarr import has_named_axes, is_zarr, open_zarr
+from framecast.data.formats.numpy_files import MAPPED_LIMIT
+from framecast.data.formats.pictures import images, video
+from framecast.data.formats.zarr.reader import has_named_axes, is_zarr, open_zarr
 from framecast.data.sources.file_series import open_series
 from framecast.data.times import natural_key
 from framecast.errors import InputError
 
 
-def open_stored(
-    config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content_limit: int = CONTENT_LIMIT
-) -> StoredArray:
+def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT) -> StoredArray:
     """Open the file or folder of a configuration, whatever its format.
 
     Args:
-        config: source (the path), variable, colour, times and step_minutes.
+        config: source (the path), variable, colour, times, step_minutes and unpack_limit.
         mapped_limit: largest .npy to accept, bytes.
-        content_limit: largest array in an .npz to accept, bytes once unpacked.
 
     Raises:
         InputError: no file that can be read, or files that do not belong together.
         UsageError: the library for this format is not installed.
     """
-    path, options = Path(config.path), ReaderOptions(config.variable, config.colour)
+    path = Path(config.path)
+    options = ReaderOptions(config.variable, config.colour, config.unpack_limit, tuple(config.axes.items()))
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
@@ -38,7 +37,7 @@ def open_stored(
     if not exists:
         raise InputError(str(path), got="no such file", expected=f"{KNOWN}; or the word moving-mnist")
     if folder and is_zarr(path) and not has_named_axes(path, config.variable):
-        return _note_unused_options(open_zarr(path, config.variable), None, config)
+        return _note_unused_options(open_zarr(path, config.variable, config.unpack_limit), None, config)
     groups = _list_groups(path) if folder and not is_zarr(path) else [[path]]
     kind = _find_kind(groups, path)
     reader = make_reader(kind, [file for group in groups for file in group], options)
@@ -48,7 +47,7 @@ def open_stored(
         )
     if folder:
         raise InputError(str(path), got=f"a folder of {kind}", expected="one file of them", fix="name it")
-    stored = open_array(path, config.variable, mapped_limit=mapped_limit, content_limit=content_limit)
+    stored = open_array(path, config.variable, mapped_limit=mapped_limit, unpack_limit=config.unpack_limit)
     return _note_unused_options(stored, None, config)
 
 
@@ -58,6 +57,8 @@ def _note_unused_options(stored: StoredArray, reader: Reader | None, config: Dat
     notes = []
     if reader is None and config.times is not None:
         notes.append(f"times: {config.times} has no say, as the times of arrays are not in the names of files")
+    if config.axes and not isinstance(reader, cf.CFReader):
+        notes.append("axis: has no say, as the axes of such files have no names; --dims is for arrays")
     if config.colour != "auto" and not isinstance(reader, images.ImageReader | video.VideoReader):
         notes.append(f"colour: {config.colour} has no say, as these are neither pictures nor videos")
     return stored._replace(notes=[*stored.notes, *notes])
