@@ -1,130 +1,15 @@
-"""Times of frames: read from names of files; order, gaps and duplicates of frames by their times."""
+"""Order, gaps and duplicates of frames by their times."""
 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.errors import InputError, UsageError
-
-_DATE = r"((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])"
-_CLOCK = r"[-_.T ]?([01]\d|2[0-3])[-_.:h]?([0-5]\d)(?:[-_.:m]?([0-5]\d))?"
-STAMPS = (re.compile(rf"(?<!\d){_DATE}{_CLOCK}(?!\d)"), re.compile(rf"(?<!\d){_DATE}(?!\d)"))
-"""Spellings in names: year to minute or second (201609281445, 2016-09-28_14-45-00), then year to day (20160928)."""
-
-_DIRECTIVES = {  # of strptime, with the texts that they match
-    "Y": r"\d{4}",
-    "y": r"\d{2}",
-    "m": r"\d{2}",
-    "d": r"\d{2}",
-    "H": r"\d{2}",
-    "M": r"\d{2}",
-    "S": r"\d{2}",
-    "j": r"\d{3}",
-    "f": r"\d{1,6}",
-    "b": r"[A-Za-z]{3}",
-    "%": "%",
-}
-Times = NDArray[Any]
-
-
-def times_from_pattern(names: Sequence[str], pattern: str) -> Times:
-    """Parse times in names by a pattern of strptime, which may stand anywhere in a name.
-
-    Args:
-        names: names of files.
-        pattern: for example %Y%m%d_%H%M, made of the directives %Y %y %m %d %H %M %S %j %f %b.
-
-    Returns:
-        (names,), milliseconds, UTC.
-
-    Raises:
-        UsageError: an unknown directive, or one that occurs twice.
-        InputError: a name that does not match.
-    """
-    expression = _compile_pattern(pattern)
-    times = []
-    for name in names:
-        moment = next((time for match in expression.finditer(name) if (time := _parse_time(match[1], pattern))), None)
-        if moment is None:
-            raise InputError(name, got="no time in the name", expected=f"the pattern {pattern}", fix="change --times")
-        times.append(np.datetime64(moment, "ms"))
-    return np.array(times, "datetime64[ms]")
-
-
-def times_from_names(names: Sequence[str], groups: Sequence[int] | None = None) -> Times | None:
-    """Parse times in names by the usual spellings; None unless every name has one in the same spelling.
-
-    A date without a clock is a time only where it differs within each group; files that share it are frames of one day,
-    and something else gives their order.
-
-    Args:
-        names: names of files.
-        groups: number of files in each group, in their order; None for one group.
-
-    Returns:
-        (names,), milliseconds, UTC.
-    """
-    for expression in STAMPS:
-        matches = [expression.search(name) for name in names]
-        if not all(matches):
-            continue
-        try:
-            times = np.array([_make_time(match.groups()) for match in matches if match], "datetime64[ms]")
-        except ValueError:  # the 31st of a month of 30 days
-            return None
-        parts = np.split(times, np.cumsum(groups or [len(names)])[:-1])
-        timed = expression is STAMPS[0] or all(len(np.unique(part)) == len(part) for part in parts)
-        return times if timed else None
-    return None
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Return a key that sorts frame2 before frame10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d{1,18})", name) if part]
-
-
-def counters_from_names(names: Sequence[str]) -> NDArray[np.int64] | None:
-    """Read the counter in names that differ in their last number only; None where they differ otherwise."""
-    matches = [re.fullmatch(r"(.*?)(\d{1,18})(\D*)", name) for name in names]
-    if not all(matches) or len({(m[1], m[3]) for m in matches if m}) != 1:
-        return None
-    return np.array([int(m[2]) for m in matches if m], np.int64)
-
-
-def _make_time(parts: Sequence[str | None]) -> np.datetime64:
-    year, month, day, hour, minute, second = [*(int(part or 0) for part in parts), 0, 0, 0][:6]
-    return np.datetime64(datetime(year, month, day, hour, minute, second), "ms")
-
-
-def _parse_time(text: str, pattern: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, pattern)
-    except ValueError:
-        return None
-
-
-def _compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a lookahead for texts that look like the pattern, at each character: the first that does may be no time."""
-    pieces = re.split(r"%(.)", pattern)
-    wrong = [letter for letter in pieces[1::2] if letter not in _DIRECTIVES]
-    if wrong or len(pieces) < 3:
-        got = f"%{wrong[0]}" if wrong else f"{pattern}, without a directive"
-        expected = "directives of " + " ".join(f"%{letter}" for letter in _DIRECTIVES)
-        raise UsageError("--times", got=got, expected=expected, fix="for example %Y%m%d%H%M")
-    twice = [letter for letter in pieces[1::2] if letter != "%" and pieces[1::2].count(letter) > 1]
-    if twice:
-        fix = "leave out the part that has it again; the pattern may stand anywhere in a name"
-        raise UsageError("--times", got=f"%{twice[0]} twice in {pattern}", expected="each directive once", fix=fix)
-    parts = [_DIRECTIVES[piece] if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)]
-    return re.compile(f"(?=({''.join(parts)}))")
-
+from framecast.errors import InputError
 
 TOLERANCE = 0.25
 """Share of a step by which a frame may come early or late without being a gap: instruments jitter, months differ."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from framecast.data.decode import decode_values
 from framecast.data.formats.base import FileHeader, ReaderOptions, check_no_variable
 from framecast.data.formats.guards import as_input_error, check_frame
-from framecast.data.times import times_from_pattern
+from framecast.data.timestamps import parse_stamp
 from framecast.errors import InputError
 from framecast.types import Grid
 
@@ -67,7 +67,7 @@ class PGMReader:
         if not _is_radar(header):
             return FileHeader(shape, np.dtype(np.uint8), units="grey level", grid=Grid(variables=("grey",)))
         stamp = header.comments.get("obstime")
-        times = None if stamp is None else times_from_pattern([stamp], "%Y%m%d%H%M")
+        times = None if stamp is None else np.array([parse_stamp(stamp, f"{path}: obstime")])
         return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_make_grid(header))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:

@@ -12,17 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.data.file_names import counters_from_names, times_from_names, times_from_pattern
 from framecast.data.fingerprint import DIGITS, digest_file
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
-from framecast.data.times import (
-    ALIKE,
-    Timeline,
-    counters_from_names,
-    order_frames,
-    times_from_names,
-    times_from_pattern,
-)
+from framecast.data.times import ALIKE, Timeline, order_frames
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
 from framecast.types import Grid
@@ -205,16 +199,16 @@ def _order_by_time(
         at += len(group)
     step = step if step is not None else _find_common_step(headers, root)
     if pattern is not None:
-        times = times_from_pattern(names, pattern)
-        return order_frames(sizes, _spread_times(times, counts, step), None, step), [
-            f"times: from the names, {pattern}"
-        ]
+        found = times_from_pattern(names, pattern)
+        timeline = order_frames(sizes, _spread_times(found.values, counts, step), None, step)
+        return timeline, [f"times: from the names, {pattern}", *found.notes]
     if all(header.times is not None for header in headers):
         times = np.concatenate([header.times for header in headers if header.times is not None])
         return order_frames(sizes, times, None, step), ["times: from the files"]
     name_times = times_from_names(names, sizes) if is_one_frame_each else None
     if name_times is not None:
-        return order_frames(sizes, name_times, None, step), ["times: from the names of the files"]
+        timeline = order_frames(sizes, name_times.values, None, step)
+        return timeline, ["times: from the names of the files", *name_times.notes]
     if all(header.clock is not None for header in headers):
         clock = np.concatenate([header.clock for header in headers if header.clock is not None])
         # the clock of a film starts at 0: it orders the frames within one file only
@@ -253,4 +247,4 @@ def _read_counters(groups: Groups) -> NDArray[np.float64] | None:
     counters = [counters_from_names([path.name for path in group]) for group in groups]
     if any(part is None for part in counters):
         return None
-    return np.concatenate([part for part in counters if part is not None]).astype(np.float64)
+    return np.concatenate([part for part in counters if part is not None])

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from framecast.data.config import DataConfig
+from framecast.data.file_names import natural_key
 from framecast.data.formats import KNOWN, file_kind, images, make_reader, open_array, video
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.formats.numpy_files import CONTENT_LIMIT, MAPPED_LIMIT
 from framecast.data.formats.zarr import has_named_axes, is_zarr, open_zarr
 from framecast.data.sources.file_series import open_series
-from framecast.data.times import natural_key
 from framecast.errors import InputError
 
 
