@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,12 @@ def find_member(file: Any, key: str, name: str) -> Any:
             raise InputError(name, got=got, expected="arrays that lie in the file itself", fix="copy them into it")
         node = node.get(part)
     return node
+
+
+def list_numbered(group: Any, word: str) -> list[str]:
+    """List the members dataset1, dataset2, ... dataset10 in the order of their numbers."""
+    keys = [key for key in group or () if re.fullmatch(rf"{word}\d{{1,4}}", key)]
+    return sorted(keys, key=lambda key: int(key[len(word) :]))
 
 
 def check_array(array: Any, name: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
+from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions, split_brackets
 from framecast.data.formats.grib import mrms
 from framecast.data.formats.grib.guard import check_sections
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error, check_frame
@@ -37,8 +37,8 @@ _STANDARD_NAMES = {"mm/h": "rainfall_rate", "dBZ": "equivalent_reflectivity_fact
 """CF standard names by units."""
 
 
-_MRMS_NAME = re.compile(r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}")
-"""Product, height and date: MRMS_PrecipRate_00.00_20190610-010600."""
+_MRMS_NAME = re.compile(r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}(?:-\d{6})?(?:\.grb2?|\.grib2?)?(?:\.gz)?", re.IGNORECASE)
+"""Product, height and time: MRMS_PrecipRate_00.00_20190610-010600.grib2."""
 
 
 class _Span(NamedTuple):
@@ -113,11 +113,11 @@ class GRIBReader:
     def _choose_field(self, fields: Sequence[_Field], name: str) -> _Field:
         """Choose the field that is asked for, which must be on the same level in all files."""
         names = _name_fields(fields)
-        short, _, words = (self._requested or "").rstrip("]").partition("[")
-        matches = [f for f in fields if not self._requested or (f.short == short and set(words.split()) <= f.words)]
+        short, words = split_brackets(self._requested or "")
+        matches = [f for f in fields if not self._requested or (f.short == short and words <= f.words)]
         choices = ", ".join(names[field] for field in (matches or fields))[:300]
         if len(matches) != 1:
-            got = self._requested or f"fields {choices}"
+            got = self._requested or f"{len(fields)} fields"
             if matches and self._requested:
                 got = f"{self._requested}, which is {choices}"
             kind = InputError if matches else AbsentError
@@ -196,8 +196,8 @@ def _find_messages(content: Any, name: str) -> Iterator[_Span]:
 def _read_short_name(message: Any, path: Path) -> str:
     if not _is_mrms(message):
         return str(message["shortName"])
-    match = _MRMS_NAME.match(path.name)
-    return match[1] if match else path.name.removeprefix("MRMS_").split("_")[0]
+    match = _MRMS_NAME.fullmatch(path.name)
+    return match[1] if match else f"{message['parameterCategory']}-{message['parameterNumber']}"
 
 
 def _describe(message: Any, short: str, size: int, name: str) -> FileHeader:
