@@ -33,14 +33,19 @@ class Timeline(NamedTuple):
     latest: list[int]
     """Last run of each group of files, which a forecast of the future continues; index of `runs`."""
     step_minutes: float | None
-    duplicates: int
-    """Frames that are left out, as another has their time."""
+    copies: NDArray[np.int64]
+    """(duplicates, 2): a frame that is used, and one of the same time that is left out; numbers as in `order`."""
     disorder: int
     """Frames that lay after a later one."""
     gaps: list[str]
     """Position and length of each gap, one line each."""
     missing: int
     """Frames that would fill the gaps."""
+
+    @property
+    def duplicates(self) -> int:
+        """Frames that are left out, as another has their time."""
+        return len(self.copies)
 
     @property
     def notes(self) -> list[str]:
@@ -66,7 +71,7 @@ class _Group(NamedTuple):
     """Length of each break, in steps."""
     step: float
     """Seconds between frames; 0 where unknown."""
-    duplicates: int
+    copies: NDArray[np.int64]
     disorder: int
 
 
@@ -88,7 +93,7 @@ def order_frames(
     step_seconds = None if step is None else step * 60
     if seconds is not None and step_seconds is None:
         step_seconds = _find_common_step(np.split(seconds, np.cumsum(groups)[:-1]))
-    order, runs, latest, gaps = [], [], [], []
+    order, copies, runs, latest, gaps = [], [], [], [], []
     sorted_groups: list[_Group] = []
     at, index = 0, 0
     for count in groups:
@@ -97,9 +102,10 @@ def order_frames(
         elif clock is not None:
             group = _sort_group(clock[at : at + count], None, strict=False)
         else:
-            group = _Group(np.arange(count), np.empty(0, np.int64), np.empty(0), 0.0, 0, 0)
+            group = _Group(np.arange(count), np.empty(0, np.int64), np.empty(0), 0.0, np.empty((0, 2), np.int64), 0)
         sorted_groups.append(group)
         order.append(group.order + at)
+        copies.append(group.copies + at)
         edges = [0, *(group.breaks + 1).tolist(), len(group.order)]
         runs += [(index + begin, end - begin) for begin, end in itertools.pairwise(edges)]
         latest.append(len(runs) - 1)
@@ -117,7 +123,7 @@ def order_frames(
         runs=runs,
         latest=latest,
         step_minutes=step if step is not None else minutes,
-        duplicates=sum(group.duplicates for group in sorted_groups),
+        copies=np.concatenate(copies),
         disorder=sum(group.disorder for group in sorted_groups),
         gaps=gaps,
         missing=sum(max(0, round(float(length)) - 1) for group in sorted_groups for length in group.steps),
@@ -130,16 +136,16 @@ def _sort_group(clock: NDArray[np.float64], step: float | None, *, strict: bool)
     sorted_clock = clock[order]
     fresh = np.concatenate([[True], np.diff(sorted_clock) > 0])
     disorder = int((np.diff(clock) < 0).sum())
+    copies = np.stack([order[fresh][np.cumsum(fresh) - 1], order], 1)[~fresh]
     order, steps = order[fresh], np.diff(sorted_clock[fresh])
-    duplicates = int((~fresh).sum())
     if not len(steps):
-        return _Group(order, np.empty(0, np.int64), np.empty(0), step or 0.0, duplicates, disorder)
+        return _Group(order, np.empty(0, np.int64), np.empty(0), step or 0.0, copies, disorder)
     usual = step or _find_usual_step(steps)
     regular = np.abs(steps - usual) <= TOLERANCE * usual
     if not strict and regular.mean() < REGULAR:
-        return _Group(order, np.empty(0, np.int64), np.empty(0), usual, duplicates, disorder)
+        return _Group(order, np.empty(0, np.int64), np.empty(0), usual, copies, disorder)
     breaks = np.flatnonzero(~regular)
-    return _Group(order, breaks, steps[breaks] / usual, usual, duplicates, disorder)
+    return _Group(order, breaks, steps[breaks] / usual, usual, copies, disorder)
 
 
 def _find_common_step(groups: Sequence[NDArray[np.float64]]) -> float | None:

@@ -153,7 +153,7 @@ def test_mrms_names_are_read_whole(tmp_path: Path):
         packed = message(field(number), hour=number, discipline=MRMS, parameter=(6, 2), level=(102, 0))
         written(tmp_path / f"GaugeCorr_{name}" if number < 2 else tmp_path / name, packed)
     names = [source(path, range=(0, 70)).grid.variables for path in sorted(tmp_path.iterdir())]
-    assert names == [("GaugeCorr_QPE_01H",), ("6-2",), ("6-2",), ("6-2",)]
+    assert names == [("6-2",), ("GaugeCorr_QPE_01H",), ("6-2",), ("6-2",)]
     (tmp_path / "GaugeCorr_QPE_01H_00.00_20200102-030000.grib2").unlink()
     assert source(tmp_path, range=(0, 70)).lengths == [3]
 

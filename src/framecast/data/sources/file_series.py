@@ -23,6 +23,10 @@ from framecast.types import Grid
 
 Groups = Sequence[Sequence[Path]]
 """Files by group; within a group they follow one another in time."""
+COMPARED = 200
+"""Largest number of duplicates whose values are compared, spread evenly."""
+DOUBTFUL = 0.25
+"""Share of all frames from which on duplicates of other values are no copies, but other data."""
 TOGETHER = 1 << 25
 """Approximate number of values in one read, however many frames a file packs together."""
 
@@ -87,10 +91,13 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
         slow = f"chunks: {first.grain} frames are packed together; each reading unpacks all of them, which is slow"
         notes.append(f"{slow}: rechunk to fewer")
     indices = np.array([(f, i) for f, header in enumerate(headers) for i in range(header.frames)], np.int64)
+    frames = FrameStack(reader, files, indices, first)
+    names = [f"{files[file].name}{_number(headers[file], index)}" for file, index in indices.tolist()]
+    copy_notes = _check_copies(frames, timeline, names, root)
     # a run is one part along t; the second part of a clip is empty
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
-    notes = [summary, *notes, *first.notes, *time_notes, *timeline.notes]
+    notes = [summary, *notes, *first.notes, *time_notes, *timeline.notes, *copy_notes]
     return StoredArray(
         array=FrameStack(reader, files, indices[timeline.order], first),
         grain=(grain, *first.shape),
@@ -134,6 +141,34 @@ def _separate_films(groups: Groups, headers: Sequence[FileHeader]) -> tuple[Grou
         separate += [[path] for path in group] if films else [list(group)]
     several = len(separate) > len(groups)
     return separate, ["sequences: each file is one, as its frames have no times"] if several else []
+
+
+def _number(header: FileHeader, index: int) -> str:
+    """Number of a frame in words, where its file has several."""
+    return f" frame {index + 1}" if header.frames > 1 else ""
+
+
+def _check_copies(frames: FrameStack, timeline: Timeline, names: Sequence[str], root: Path) -> list[str]:
+    """Compare frames that are left out with those of the same time that are used; name the first two that differ.
+
+    Raises:
+        InputError: so many differ that they are other data: another camera, height or sum.
+    """
+    pairs = timeline.copies[:: -(-timeline.duplicates // COMPARED) or 1].tolist()
+    differing = [
+        (names[used], names[left])
+        for used, left in pairs
+        if not np.array_equal(frames[used : used + 1], frames[left : left + 1], equal_nan=frames.dtype.kind == "f")
+    ]
+    if not differing:
+        return []
+    used, left = differing[0]
+    part = f"{len(differing)} of {len(pairs)}" + (" that were compared" if len(pairs) < timeline.duplicates else "")
+    if len(differing) / len(pairs) * timeline.duplicates > DOUBTFUL * len(names):
+        got = f"frames of one time with other values: {part}, as {used} and {left}"
+        fix = "put each kind of frames into a folder of its own, and delete what is not wanted"
+        raise InputError(str(root), got=got, expected="one frame for each time", fix=fix)
+    return [f"times: of these duplicates {part} have other values; {used} is used, {left} is not: look which is right"]
 
 
 def fingerprint_files(files: Sequence[Path], root: Path) -> str:
