@@ -69,7 +69,9 @@ def make_reader(kind: str, files: Sequence[Path], options: ReaderOptions) -> Rea
     return None
 
 
-def open_array(path: Path, variable: str | None, *, mapped_limit: int, content_limit: int) -> StoredArray:
+def open_array(
+    path: Path, variable: str | None, *, mapped_limit: int, content_limit: int, least_axes: int = 3
+) -> StoredArray:
     """Open a file that holds a single array: .npy, .npz or plain HDF5.
 
     Args:
@@ -77,6 +79,7 @@ def open_array(path: Path, variable: str | None, *, mapped_limit: int, content_l
         variable: key of the array in an .npz, path in an HDF5; None where there is one only.
         mapped_limit: largest .npy to accept, bytes.
         content_limit: largest array in an .npz to accept, bytes once unpacked.
+        least_axes: of the array that is taken from an HDF5 where nobody names one; of three or more first.
 
     Raises:
         InputError: damaged, not such a file, or without such an array.
@@ -88,4 +91,4 @@ def open_array(path: Path, variable: str | None, *, mapped_limit: int, content_l
         case ".npz":
             return numpy_files.open_npz(path, variable, limit=content_limit)
         case _:
-            return hdf5.open_hdf5(path, variable)
+            return hdf5.open_hdf5(path, variable, least_axes)

@@ -51,6 +51,8 @@ class FileHeader(NamedTuple):
     """Frames that are unpacked together."""
     notes: tuple[str, ...] = ()
     """Assumptions that a user should know of."""
+    stored: FileAttributes | None = None
+    """How stored values become raw ones, in files of plain arrays; None for formats whose reader does so."""
 
 
 @runtime_checkable
@@ -193,6 +195,8 @@ class StoredArray(NamedTuple):
     """Times, order and gaps of a series of files; `clips` are then its runs."""
     files: tuple[Path, ...] = ()
     """Files of a series, each of which costs time to read; empty for arrays."""
+    file_dims: str | None = None
+    """Axes that the user states of each file of a series of arrays, by which its frames have been read."""
 
 
 def read_file_attributes(raw: Mapping[str, Any], name: str) -> FileAttributes:

@@ -136,8 +136,8 @@ def read_number(attributes: Mapping[str, Any], key: str, default: float | None, 
     return float(value)
 
 
-def list_arrays(file: Any, name: str) -> list[str]:
-    """List the paths of all arrays of numbers with three axes or more, sorted.
+def list_arrays(file: Any, name: str, least_axes: int = 3) -> list[str]:
+    """List the paths of all arrays of numbers with three axes or more, or as many as are asked for, sorted.
 
     Raises:
         InputError: more members than can be meant.
@@ -154,7 +154,7 @@ def list_arrays(file: Any, name: str) -> list[str]:
             node = group.get(key) if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
             if isinstance(node, h5py.Group):
                 groups.append((f"{prefix}{key}/", node))
-            elif isinstance(node, h5py.Dataset) and node.ndim >= 3 and node.dtype.kind in NUMBERS:
+            elif isinstance(node, h5py.Dataset) and node.ndim >= least_axes and node.dtype.kind in NUMBERS:
                 paths.append(f"{prefix}{key}")
     raise InputError(name, got="an endless file", expected=f"at most {MEMBERS} groups")
 
@@ -172,12 +172,13 @@ class HDF5Array:
             return np.asarray(check_array(find_member(file, self._key, str(self._path)), str(self._path))[key])
 
 
-def open_hdf5(path: Path, variable: str | None) -> StoredArray:
+def open_hdf5(path: Path, variable: str | None, least_axes: int = 3) -> StoredArray:
     """Open an array of a plain HDF5 file.
 
     Args:
         path: the file.
         variable: the array's path inside; None where there is one of three axes or more only.
+        least_axes: of the array, where there is none of three or more.
 
     Raises:
         InputError: damaged, no or several candidates, or a dtype that is no number.
@@ -185,7 +186,7 @@ def open_hdf5(path: Path, variable: str | None) -> StoredArray:
     """
     name = str(path)
     with open_file(path) as file:
-        candidates = list_arrays(file, name)
+        candidates = list_arrays(file, name) or list_arrays(file, name, least_axes)
         key = variable or (candidates[0] if len(candidates) == 1 else None)
         node = None if key is None else find_member(file, key.strip("/"), name)
         if key is None or node is None:

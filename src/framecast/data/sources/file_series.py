@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.file_names import counters_from_names, times_from_names, times_from_pattern
-from framecast.data.fingerprint import DIGITS, digest_file
+from framecast.data.fingerprint import DIGITS, digest_file, list_contents
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.times import ALIKE, Timeline, order_frames
@@ -98,10 +98,11 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
     notes = [summary, *notes, *first.notes, *time_notes, *timeline.notes, *copy_notes]
+    attributes = FileAttributes(missing=first.missing) if first.stored is None else first.stored
     return StoredArray(
         array=FrameStack(reader, files, indices[timeline.order], first),
         grain=(grain, *first.shape),
-        attributes=FileAttributes("tchw", missing=first.missing, units=first.units, step_minutes=timeline.step_minutes),
+        attributes=attributes._replace(dims="tchw", units=first.units, step_minutes=timeline.step_minutes),
         clips=clips,
         own_layout=False,
         notes=notes,
@@ -181,7 +182,7 @@ def fingerprint_files(files: Sequence[Path], root: Path) -> str:
     total = hashlib.sha256()
     for path in files:
         name = path.relative_to(root if root.is_dir() else root.parent).as_posix().encode("utf-8", "surrogateescape")
-        for part in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        for part in [path] if path.is_file() else list_contents(path):
             inner = part.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
             total.update(len(name).to_bytes(8, "little") + name + inner + digest_file(part))
     return total.hexdigest()[:DIGITS]
@@ -200,6 +201,7 @@ def _check_compatible(first_path: Path, first: FileHeader, path: Path, header: F
         ("units by channel", *([canonical_units(unit) for unit in grid.units] for grid in (first.grid, header.grid))),
         ("variables", first.grid.variables, header.grid.variables),
         ("a missing code", first.missing, header.missing),
+        ("scale, offset and missing code", *(each.stored and each.stored[1:4] for each in (first, header))),
         ("a grid", _round_corners(first.grid), _round_corners(header.grid)),
         ("values of", first.dtype, header.dtype),
         ("times of the calendar", _name_calendar(first.grid), _name_calendar(header.grid)),
