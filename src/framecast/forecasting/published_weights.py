@@ -87,7 +87,7 @@ def load_published(
     Args:
         path: the checkpoint; opened with `weights_only=True`, so that nothing in it is executed.
         source: "predrnn-pytorch" or "openstl".
-        model: framecast's name of the network, for example "predrnn_v2".
+        model: name of the network: framecast's, for example "predrnn_v2", or the source's, for example "predrnnv2".
         patch: P of the training, pixels; it cannot be inferred from weights.
         size: (H, W) of a frame, pixels; for information, as weights that depend on it imply it.
         context: J of the training, for information.
@@ -146,9 +146,12 @@ def _choose_family(source: str, model: str) -> PublishedFamily:
     if source not in get_args(CodeBase):
         raise UsageError("source", got=repr(source), expected=" or ".join(get_args(CodeBase)))
     families = FAMILIES[source]
-    if model not in families:
+    # framecast's names, and those of the code bases and the papers: predrnn_pp, predrnnpp, PredRNN++
+    plain = re.sub(r"[-_ ]", "", model.lower().replace("+", "p"))
+    name = next((name for name in families if name.replace("_", "") == plain.removesuffix("v1")), None)
+    if name is None:
         raise UsageError("model", got=repr(model), expected=f"one of {', '.join(families)} for {source}")
-    return families[model]
+    return families[name]
 
 
 def _read_weights(path: Path) -> Weights:

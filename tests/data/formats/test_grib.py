@@ -149,7 +149,9 @@ def test_mrms_by_its_table(tmp_path: Path, name: str, number: tuple, codes: tupl
 
 def test_mrms_names_are_read_whole(tmp_path: Path):
     """GaugeCorr_QPE_01H and _24H differ in the end of their names; a name of one's own says nothing of the product."""
-    for number, name in enumerate(("QPE_01H_00.00_20200102-030000.grib2", "QPE_01H.latest.grib2", "a.grib2", "b.grib2")):
+    for number, name in enumerate(
+        ("QPE_01H_00.00_20200102-030000.grib2", "QPE_01H.latest.grib2", "a.grib2", "b.grib2")
+    ):
         packed = message(field(number), hour=number, discipline=MRMS, parameter=(6, 2), level=(102, 0))
         written(tmp_path / f"GaugeCorr_{name}" if number < 2 else tmp_path / name, packed)
     names = [source(path, range=(0, 70)).grid.variables for path in sorted(tmp_path.iterdir())]

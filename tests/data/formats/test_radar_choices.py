@@ -54,7 +54,9 @@ def test_the_whole_formula_counts(tmp_path: Path, formula: str) -> None:
     assert found.read(0, 0, 1).time == np.datetime64("2023-05-01T12:00:00.250")
 
 
-@pytest.mark.parametrize("formula", ["GEO=0.5*PV-32.0*PV", "GEO=10^(0.5*PV)", "GEO=0.5*PV-32 dBZ", "0.5*PV", "GEO=0,5*PV"])
+@pytest.mark.parametrize(
+    "formula", ["GEO=0.5*PV-32.0*PV", "GEO=10^(0.5*PV)", "GEO=0.5*PV-32 dBZ", "0.5*PV", "GEO=0,5*PV"]
+)
 def test_a_formula_that_is_not_understood_is_refused(tmp_path: Path, formula: str) -> None:
     with pytest.raises(InputError, match=r"calibration_formulas: got '.*', expected GEO = a \* PV \+ b"):
         source(knmi(tmp_path / "a00.h5", formula))
@@ -136,7 +138,9 @@ def test_one_height_of_odim_in_each_file_is_one_sequence_or_none(tmp_path: Path)
         with h5py.File(composite(tmp_path / "a" / f"{hour}.h5", "heights", hour), "a") as file:
             for number in {1, 2, 3} - {1 + hour % 2}:
                 del file[f"dataset{number}"]
-    with pytest.raises(InputError, match=r"1\.h5: quantity: got DBZH CAPPI 2000, expected DBZH CAPPI 1000, as in 0\.h5"):
+    with pytest.raises(
+        InputError, match=r"1\.h5: quantity: got DBZH CAPPI 2000, expected DBZH CAPPI 1000, as in 0\.h5"
+    ):
         source(tmp_path / "a")
     assert peaks(tmp_path / "a", variable="DBZH[1000]") == [28, 28]
 

@@ -112,7 +112,9 @@ def test_hdf4_is_named(tmp_path: Path) -> None:
     refused(tmp_path / "a.hdf", "holds HDF4, expected HDF5, as suffix .hdf says; turn it into HDF5 with h4toh5")
 
 
-@pytest.mark.parametrize("suffix", [s for _, ss in [*((e.kind, e.suffixes) for e in READERS), *ARRAYS.items()] for s in ss])
+@pytest.mark.parametrize(
+    "suffix", [s for _, ss in [*((e.kind, e.suffixes) for e in READERS), *ARRAYS.items()] for s in ss]
+)
 def test_every_suffix_counts_in_any_case(suffix: str) -> None:
     kinds = {file_kind(Path(f"data{form}")) for form in (suffix, suffix.upper(), suffix.title())}
     assert len(kinds) == 1

@@ -251,7 +251,8 @@ def _read_number(raw: Mapping[str, Any], name: str, *keys: str, finite: bool = T
     if isinstance(value, str) and not finite:
         value = _decode_fill(value)
     try:
-        number = float(np.asarray(value, np.float64).reshape(()))
+        # one for each sequence is one for all where they are equal
+        number = float(np.unique(np.asarray(value, np.float64)).reshape(()))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: {key}", got=_shorten(value), expected="one number") from error
     if finite and not math.isfinite(number):
@@ -270,9 +271,9 @@ def _decode_fill(text: str) -> str | float:
 
 def _read_text(value: Any, name: str, key: str) -> str:
     array = np.asarray(value) if isinstance(value, (str, np.ndarray)) else np.empty(0)
-    if array.dtype.kind != "U" or array.size != 1:
+    if array.dtype.kind != "U" or len(texts := np.unique(array)) != 1:
         raise InputError(f"{name}: {key}", got=_shorten(value), expected="one text")
-    return str(array.reshape(())[()])
+    return str(texts[0])
 
 
 def _list_texts(value: Any) -> list[str] | None:

@@ -75,7 +75,7 @@ def describe_contents(path: Path) -> tuple[str, str] | None:
     """
     found = find_signature(path)
     suffix = path.suffix.lower()
-    if found is None or suffix in found.suffixes and found not in PACKED:
+    if found is None or (suffix in found.suffixes and found not in PACKED):
         return None
     if found in PACKED:
         return f"{path.name}, which is packed with {found.kind}", f"unpack it first, with {found.fix}"

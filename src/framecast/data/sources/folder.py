@@ -88,7 +88,9 @@ def find_kind(groups: Sequence[Sequence[Path]], root: Path) -> str:
         found = describe_contents(path)
         # what is packed may be read as it is, by its reader
         if found is not None and "packed" not in found[0]:
-            raise InputError(str(path), got=found[0], expected=f"{kinds[0]}, as suffix {path.suffix} says", fix=found[1])
+            raise InputError(
+                str(path), got=found[0], expected=f"{kinds[0]}, as suffix {path.suffix} says", fix=found[1]
+            )
     return kinds[0]
 
 
