@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from framecast.errors import InputError
+from framecast.formatting import shorten
 
 _DATE = r"((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])"
 _HOUR, _SIXTY = r"([01]\d|2[0-3])", r"([0-5]\d)"
@@ -90,7 +91,9 @@ def parse_stamp(text: str, name: str) -> np.datetime64:
             continue
         if stamps and stamps[0][-2:] == (0, len(text.strip())):
             return stamps[0].time
-    raise InputError(name, got=repr(text[:60]), expected="a time as in 201609281445, 2016-09-28T14:45:00Z or +0200")
+    raise InputError(
+        name, got=repr(shorten(text, 60)), expected="a time as in 201609281445, 2016-09-28T14:45:00Z or +0200"
+    )
 
 
 def find_unused_zone(text: str, stamp: Stamp) -> str:

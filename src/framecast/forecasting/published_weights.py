@@ -17,6 +17,7 @@ from torch import Tensor
 
 from framecast.errors import CheckpointError, UsageError
 from framecast.forecasting.forecaster import Forecaster
+from framecast.formatting import shorten
 from framecast.models import MIM, ConvLSTM, ModelConfig, PredRNN, PredRNNPP, PredRNNV2
 from framecast.nn.norm import Norm
 from framecast.transforms.normalize import Identity, Range
@@ -163,7 +164,7 @@ def _read_weights(path: Path) -> Weights:
     except _UNREADABLE as error:
         raise CheckpointError(
             str(path),
-            got=f"a file that holds more than weights, or is damaged ({str(error).splitlines()[0][:120]})",
+            got=f"a file that holds more than weights, or is damaged ({shorten(str(error), 120)})",
             expected="a state_dict saved by torch",
             fix="if you trust it, load it once yourself and save its state_dict alone",
         ) from error

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from framecast.data.config import SPLITS, are_valid_dims
 from framecast.data.times import Timeline
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.types import Grid
 
 
@@ -301,7 +302,7 @@ def _read_labels(raw: Mapping[str, Any], name: str) -> list[str] | None:
     if labels is None or wrong:
         raise InputError(
             f"{name}: split",
-            got=", ".join(wrong)[:60],
+            got=shorten(", ".join(wrong), 60),
             expected="a label for each sequence: train, val or test",
         )
     return labels
@@ -321,5 +322,4 @@ def _read_times(raw: Mapping[str, Any], name: str) -> NDArray[Any] | None:
 
 
 def _shorten(value: object) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten(repr(value), 60)

@@ -18,6 +18,7 @@ from framecast.data.formats.base import NUMBERS, FileHeader, ReaderOptions
 from framecast.data.formats.cf_axes import AXES, AxisTimes, GridAxes, find_axes, read_coordinate, read_times
 from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SERIES_LIMIT, SMALL, as_input_error
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.optional_imports import require
 from framecast.types import Grid
 
@@ -107,13 +108,13 @@ class CFReader:
             arrays = [f"{key} ({', '.join(map(str, data[key].dims))})" for key in data.data_vars if data[key].ndim > 1]
             raise InputError(
                 f"{name}: variable",
-                got=f"none on a grid; {', '.join(arrays) or 'no array of two axes or more'}"[:300],
+                got=shorten(f"none on a grid; {', '.join(arrays) or 'no array of two axes or more'}", 300),
                 expected="axes of rows and columns, by CF's attributes or by names such as y and x, lat and lon",
                 fix="give the coordinates the attribute axis or standard_name",
             )
         got = ", ".join(self._requested) or f"{len(fields)} variables on grids"
         fix = "name one with --var, or several with commas between them"
-        expected = f"one of {', '.join(fields or grids)}"[:300]
+        expected = shorten(f"one of {', '.join(fields or grids)}", 300)
         raise InputError(f"{name}: variable", got=got, expected=expected, fix=fix)
 
     @contextmanager

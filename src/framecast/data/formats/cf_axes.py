@@ -169,7 +169,7 @@ def read_times(data: Any, field: Any, dim: str | None, name: str, origin: str | 
             None, notes=(f"times: {other} has {size} for {count} frames, and is not used",) if size else ()
         )
     units, calendar = str(fitting[key].attrs["units"]), str(fitting[key].attrs.get("calendar", "standard")).lower()
-    with as_input_error(f"{name}: {key}", f"times in {units}"):
+    with as_input_error(f"{name}: {key}", f"times in {units}", fix=None):
         raw = _read_finite(fitting[key], f"{name}: {key}")
         if lead is not None:
             unit, _, start = units.partition(" since ")

@@ -68,7 +68,7 @@ class PGMReader:
             return FileHeader(shape, np.dtype(np.uint8), units="grey level", grid=Grid(variables=("grey",)))
         stamp = header.comments.get("obstime")
         times = None if stamp is None else np.array([parse_stamp(stamp, f"{path}: obstime")])
-        return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_make_grid(header))
+        return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_make_grid(header, str(path)))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Unpack the picture."""
@@ -82,13 +82,13 @@ def _is_radar(header: _Header) -> bool:
     return header.comments.get("param") == "CorrectedReflectivity"
 
 
-def _make_grid(header: _Header) -> Grid:
+def _make_grid(header: _Header, name: str) -> Grid:
     comments = header.comments
     y: tuple[float, ...] = ()
     x: tuple[float, ...] = ()
     crs = None
     if comments.get("projection_name") == "SUOMI1" and {"metersperpixel_x", "metersperpixel_y"} <= set(comments):
-        with as_input_error("header", "numbers"):
+        with as_input_error(f"{name}: metersperpixel_x, metersperpixel_y", "numbers", fix=None):
             across, up = float(comments["metersperpixel_x"]), float(comments["metersperpixel_y"])
         crs = SUOMI1
         y = tuple((header.height - 0.5 - row) * up for row in range(header.height))

@@ -14,6 +14,7 @@ import numpy as np
 from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
 from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SMALL, as_input_error
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.optional_imports import require
 from framecast.types import Grid
 
@@ -132,7 +133,7 @@ def read_number(attributes: Mapping[str, Any], key: str, default: float | None, 
     if value is None:
         return None
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{name}: {key}", got=str(value)[:60], expected="a finite number")
+        raise InputError(f"{name}: {key}", got=shorten(str(value), 60), expected="a finite number")
     return float(value)
 
 
@@ -191,8 +192,11 @@ def open_hdf5(path: Path, variable: str | None, least_axes: int = 3) -> StoredAr
         node = None if key is None else find_member(file, key.strip("/"), name)
         if key is None or node is None:
             got = variable or f"{len(candidates)} arrays that could be frames"
-            expected = f"one of {', '.join(candidates)}"[:300] if candidates else "an array of three axes or more"
-            raise InputError(f"{name}: variable", got=got, expected=expected, fix="name one with --var")
+            expected = (
+                shorten(f"one of {', '.join(candidates)}", 300) if candidates else "an array of three axes or more"
+            )
+            fix = "name one with --var" if candidates else None
+            raise InputError(f"{name}: variable", got=got, expected=expected, fix=fix)
         array = check_array(node, name)
         raw = {key: value for key, value in read_attributes(array).items() if key in KEYS}
         notes = [f"read as: HDF5, array {key.strip('/')}"]

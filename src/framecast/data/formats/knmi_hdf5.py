@@ -15,6 +15,7 @@ from framecast.data.decode import decode_values
 from framecast.data.formats import hdf5
 from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.types import Grid
 
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -152,7 +153,7 @@ def _parse_formula(calibration: Mapping[str, Any], name: str) -> tuple[float, fl
     match = _FORMULA.fullmatch(text)
     if match is None or (match[1] and match[2]):
         expected = "GEO = a * PV + b"
-        raise InputError(f"{name}: calibration_formulas", got=repr(formula[:60]), expected=expected)
+        raise InputError(f"{name}: calibration_formulas", got=repr(shorten(formula, 60)), expected=expected)
     return float(match[1] or match[2] or 1), float(match[3] or 0)
 
 
@@ -164,7 +165,7 @@ def _read_codes(calibration: Mapping[str, Any], name: str) -> set[float]:
 
 
 def _split_parameter(parameter: str) -> tuple[str, str]:
-    """Split a parameter into quantity and units, in lower case; one that is written otherwise is a quantity as a whole."""
+    """Split a parameter into quantity and units, in lower case; what is written otherwise is a quantity as a whole."""
     match = _PARAMETER.fullmatch(parameter)
     return (match[1].lower(), match[2].strip().lower()) if match else (parameter.lower(), "")
 
@@ -189,7 +190,7 @@ def _parse_time(text: object, name: str) -> datetime | None:
         return datetime(int(match[3]), _MONTHS.index(match[2].upper()) + 1, day, hour, minute, second, fraction, UTC)
     except ValueError as error:
         expected = "a time as in 26-AUG-2010;05:00:00.000"
-        raise InputError(f"{name}: overview", got=repr(str(text)[:60]), expected=expected) from error
+        raise InputError(f"{name}: overview", got=repr(shorten(str(text), 60)), expected=expected) from error
 
 
 def _convert_axes(projection: str) -> str:

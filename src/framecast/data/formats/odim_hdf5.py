@@ -20,6 +20,7 @@ from framecast.data.formats import hdf5
 from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions, split_brackets
 from framecast.data.formats.guards import as_input_error
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.types import Grid
 
 NO_ECHO = -32.0
@@ -204,7 +205,7 @@ def _parse_time(date: object, time: object, name: str) -> datetime:
             raise ValueError
         return datetime.strptime(f"{match[1]} {match[2]:0<6} {match[3] or '0'}", "%Y%m%d %H%M%S %f")
     except ValueError as error:
-        got, expected = f"date {date!r}, time {time!r}"[:80], "YYYYMMDD and HHMMSS, as texts"
+        got, expected = shorten(f"date {date!r}, time {time!r}", 80), "YYYYMMDD and HHMMSS, as texts"
         raise InputError(f"{name}: what", got=got, expected=expected) from error
 
 
@@ -253,7 +254,7 @@ def _project_axes(
         import pyproj
     except ImportError:
         return (), ()
-    with as_input_error(name, "a PROJ text in where/projdef", pyproj.exceptions.ProjError):
+    with as_input_error(name, "a PROJ text in where/projdef", pyproj.exceptions.ProjError, fix=None):
         left, top = pyproj.Proj(where["projdef"])(lon, lat)
         # corners are rounded to a few metres in some files: on a projection with false origin they fall on whole pixels
         left, top = (round(end) if abs(end - round(end)) < 0.01 * across else end for end in (left, top))

@@ -66,7 +66,7 @@ class ArrayFilesReader:
             return stored, infer_layout(stored, "thw", str(path))[0]
         stated = self._dims or stored.attributes.dims
         if stated is None and len(shape) == 3 and shape[-1] in COLOURS:
-            got, fix = f"shape {shape}, which may be one picture in colours", "say what it is with dims, as in thw"
+            got, fix = f"shape {shape}, which may be one picture in colours", "say what it is with --dims, as in thw"
             raise InputError(str(path), got=got, expected="time, rows and columns", fix=fix)
         return stored, infer_layout(stored, self._dims, str(path))[0]
 

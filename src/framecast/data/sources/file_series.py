@@ -208,7 +208,10 @@ def _check_compatible(first_path: Path, first: FileHeader, path: Path, header: F
     ]
     for what, expected, got in faults:
         if got != expected:
-            fix = "put files of one kind into one folder, or name a variable with --var"
+            fix = "put files of one kind into one folder"
+            if what == "variables" and set(first.grid.variables) != set(header.grid.variables):
+                got, expected = (", ".join(names) for names in (header.grid.variables, first.grid.variables))
+                fix += ", or name the one to read with --var"
             raise InputError(str(path), got=f"{what} {got}", expected=f"{expected}, as in {first_path.name}", fix=fix)
 
 
@@ -273,9 +276,7 @@ def _spread_times(times: NDArray[Any], counts: Sequence[int], step: float | None
     if set(counts) == {1}:
         return times
     if step is None:
-        raise InputError(
-            "--times", got="files of several frames", expected="a known step", fix="give data.step_minutes"
-        )
+        raise InputError("--times", got="files of several frames", expected="a known step", fix="give --step-minutes")
     interval = np.timedelta64(round(step * 60_000), "ms")
     return np.concatenate([time + interval * np.arange(count) for time, count in zip(times, counts, strict=True)])
 

@@ -251,7 +251,7 @@ class FileSource:
             self.notes.append("range: 0 to 255, as values are unsigned 8-bit")
             return BYTE_RANGE
         if low >= high:
-            raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="or give a range")
+            raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="give a range")
         part = "" if self._scan is None else self._scan.part
         self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}")
         return low, high

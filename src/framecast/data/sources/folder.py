@@ -99,7 +99,7 @@ def _list_frames(members: Sequence[Path]) -> list[Path]:
 
 
 def _explain_absence(root: Path, inside: Sequence[Path], folders: Sequence[Path]) -> InputError:
-    """Make the error of a folder without frames: suffixes that were found, frames that lie deeper, what could be renamed."""
+    """Make the error of a folder without frames: suffixes that were found, where frames lie, what could be renamed."""
     files = [path for path in inside if path.is_file()]
     try:
         below = [path for folder in folders for path in list_members(folder)]

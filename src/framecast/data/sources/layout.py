@@ -127,5 +127,5 @@ def _infer_dims(shape: tuple[int, ...], is_framecast: bool, name: str) -> str:
         name,
         got=f"shape {shape}, which can be read in several ways",
         expected=f"dims, for example {', '.join(candidates)}",
-        fix="say which axis is what with dims (n sequences, t time, c channels, h rows, w columns)",
+        fix="say which axis is what with --dims (n sequences, t time, c channels, h rows, w columns)",
     )

@@ -20,6 +20,7 @@ from framecast.data.formats.grib import mrms
 from framecast.data.formats.grib.guard import check_sections
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error, check_frame
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.optional_imports import require
 from framecast.types import Grid
 
@@ -115,13 +116,14 @@ class GRIBReader:
         names = _name_fields(fields)
         short, words = split_brackets(self._requested or "")
         matches = [f for f in fields if not self._requested or (f.short == short and words <= f.words)]
-        choices = ", ".join(names[field] for field in (matches or fields))[:300]
+        choices = shorten(", ".join(names[field] for field in (matches or fields)), 300)
         if len(matches) != 1:
             got = self._requested or f"{len(fields)} fields"
             if matches and self._requested:
                 got = f"{self._requested}, which is {choices}"
             kind = InputError if matches else AbsentError
-            raise kind(f"{name}: field", got=got, expected=f"one of {choices}", fix="name one with --var")
+            fix = "name one with --var" if len(fields) > 1 else "leave --var out"
+            raise kind(f"{name}: field", got=got, expected=f"one of {choices}", fix=fix)
         first, field = self._first or (name, matches[0])
         self._first = first, field
         got, expected = (f"{f.short} of {f.kind} {f.level} {f.member}".rstrip() for f in (matches[0], field))
