@@ -69,7 +69,7 @@ def test_images_of_knmi_are_named(tmp_path: Path) -> None:
     words = r"got 2 images, expected one of image1 \(REFLECTIVITY_\[DBZ\], PCP_H1.5\), image2 \(.*H4.0\); .*--var"
     with pytest.raises(InputError, match=words):
         source(tmp_path / "two")
-    with pytest.raises(InputError, match="got image1 .*H4.0.*, expected image1 .*H1.5.*, as in a00.h5"):
+    with pytest.raises(InputError, match=r"got image1 .*H4.0.*, expected image1 .*H1.5.*, as in a00.h5"):
         source(tmp_path / "two", variable="image1")
     assert peaks(tmp_path / "two", variable="PCP_H1.5") == [20, 20]
     assert peaks(tmp_path / "two", variable="pcp_h4.0") == [40, 40]

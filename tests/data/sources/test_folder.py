@@ -1,4 +1,4 @@
-"""Folders: hidden files at any depth, suffixes of any case, packed and misnamed files, arrays, and why there are no frames."""
+"""Folders: hidden files at any depth, suffixes of any case, packed and misnamed files, arrays, reasons for no frames."""
 
 import gzip
 from pathlib import Path
