@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from framecast.data.file_names import counters_from_names, natural_key, times_from_names, times_from_pattern
-from framecast.data.timestamps import parse_stamp
+from framecast.data.timestamps import normalize_epoch, parse_stamp
 from framecast.errors import InputError
 
 
@@ -124,3 +124,38 @@ def test_counters(names: list[str], order: list[int]) -> None:
     found = counters_from_names(names)
     assert found is not None
     assert found.tolist() == order
+
+
+@pytest.mark.parametrize(
+    ("units", "epoch"),
+    [  # read by hand: cftime leaves names of zones and halves of the day out without a word
+        ("hours since 2024-01-01", "2024-01-01T00:00"),
+        ("hours since 2024-1-1 0:0:0.5", "2024-01-01T00:00:00.500"),
+        ("Hours  Since 2024-01-01T06:00:00Z", "2024-01-01T06:00"),
+        ("hours since 2024-07-01 00:00:00 CEST", "2024-06-30T22:00"),
+        ("hours since 2024-07-01 00:00 UTC", "2024-07-01T00:00"),
+        ("hours since 2024-07-01 00:00 +02:00", "2024-06-30T22:00"),
+        ("hours since 2024-07-01 00:00:00+2", "2024-06-30T22:00"),
+        ("hours since 2024-07-01 00:00:00 -0330", "2024-07-01T03:30"),
+        ("hours since 2024-07-01 2:30 PM", "2024-07-01T14:30"),
+        ("hours since 2024-07-01 12", "2024-07-01T12:00"),
+    ],
+)
+def test_units_of_times_are_read_whole(units: str, epoch: str) -> None:
+    cftime = pytest.importorskip("cftime")
+    moment = cftime.num2date(0, normalize_epoch(units), only_use_cftime_datetimes=False)
+    assert np.datetime64(moment) == np.datetime64(epoch)
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        "hours since 2024-01-01 00:00 Europe/Berlin",
+        "hours since 2024-01-01 12h",
+        "days since 1970/02/05",
+        "hours",
+        "day as %Y",
+    ],
+)
+def test_units_that_are_not_understood(units: str) -> None:
+    assert normalize_epoch(units) is None

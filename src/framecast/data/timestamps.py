@@ -34,10 +34,18 @@ ZONES = {
 _SEVERAL = ("BST", "CST", "IST", "AST", "MST", "SST", "WEST", "WET")
 """Names that mean several zones, or are words as well."""
 
+_NAMED = "|".join(sorted(ZONES, key=len, reverse=True))
 _HALF = re.compile(r"[-_. ]?([AaPp])\.?[Mm](?![A-Za-z])")
-_NAME = re.compile(rf"[-_. ]?\(?({'|'.join(sorted(ZONES, key=len, reverse=True))}|(?<=\d)z)(?![A-Za-z0-9])\)?")
+_NAME = re.compile(rf"[-_. ]?\(?({_NAMED}|(?<=\d)z)(?![A-Za-z0-9])\)?")
 _OFFSET = re.compile(r"[_ ]?([-+])(\d\d)(?:[:.]?(\d\d))?(?![\d])")
 _WORD = re.compile(rf"(?<![A-Za-z])({'|'.join([*_SEVERAL, *ZONES])})(?![A-Za-z])")
+_EPOCH = re.compile(
+    r"(\S+) since ([-+]?\d{1,5}(?:-\d{1,2}(?:-\d{1,2})?)?)"
+    r"(?:(?: ?T ?| )(\d{1,2})(?::(\d{1,2})(?::(\d{1,2}(?:\.\d*)?))?)?)?"
+    rf"(?: ?([AP])\.?M\.?)?(?: ?\(?({_NAMED})\)?| ?([-+]) ?(\d{{1,2}})(?::?(\d{{2}}))?)?",
+    re.IGNORECASE,
+)
+"""Units of times, of blanks that are single."""
 
 
 class Stamp(NamedTuple):
@@ -94,6 +102,25 @@ def parse_stamp(text: str, name: str) -> np.datetime64:
     raise InputError(
         name, got=repr(shorten(text, 60)), expected="a time as in 201609281445, 2016-09-28T14:45:00Z or +0200"
     )
+
+
+def normalize_epoch(units: str) -> str | None:
+    """Write the units of times in one way: "hours since 2024-01-01 00:00:00 +02:00"; None where a part is not understood.
+
+    Args:
+        units: a duration, the word since, and a date with or without a clock, its half of the day, and a zone.
+    """
+    match = _EPOCH.fullmatch(" ".join(units.split()))
+    if match is None:
+        return None
+    unit, date, hour, minute, second, half, name, sign, ahead, quarters = match.groups()
+    hours = int(hour or 0)
+    if half and not 1 <= hours <= 12:
+        return None
+    hours = hours % 12 + 12 * (half in "Pp") if half else hours
+    minutes = int(f"{sign}1") * (60 * int(ahead) + int(quarters or 0)) if sign else ZONES[(name or "Z").upper()]
+    zone = f" {'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}" if minutes else ""
+    return f"{unit} since {date} {hours:02}:{int(minute or 0):02}:{second or '00'}{zone}"
 
 
 def find_unused_zone(text: str, stamp: Stamp) -> str:

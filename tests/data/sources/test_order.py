@@ -95,6 +95,15 @@ def test_each_grid_without_times_is_a_sequence(tmp_path: Path):
     assert source(tmp_path / "timed").lengths == [8]
 
 
+def test_zones_in_the_units_of_times_count(tmp_path: Path):
+    cube(tmp_path / "a.nc", times=np.arange(4), units="hours since 2024-07-01 00:00 CEST")
+    assert source(tmp_path / "a.nc").read(0, 0, 1).time == np.datetime64("2024-06-30T22:00")
+    cube(tmp_path / "b.nc", times=np.arange(4), units="hours since 2024-07-01 12h")
+    found = source(tmp_path / "b.nc")
+    assert found.frame_times(0) is None
+    assert "times: time in hours since 2024-07-01 12h, which is not understood, is not used" in found.notes
+
+
 def test_folders_of_different_steps_are_refused(tmp_path: Path):
     for name, step in (("a", 5), ("b", 10)):
         pictures(tmp_path / "all" / name, [f"20240501_00{minute:02}.png" for minute in range(0, 6 * step, step)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from framecast.data.formats import hdf5
 from framecast.data.formats.base import NUMBERS, FileHeader, ReaderOptions
+from framecast.data.formats.cell_methods import read_sum_minutes
 from framecast.data.formats.cf_axes import AXES, AxisTimes, GridAxes, find_axes, read_coordinate, read_times
 from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SERIES_LIMIT, SMALL, as_input_error
 from framecast.errors import InputError
@@ -33,8 +33,6 @@ CHANNELS = 64
 """Entries of an axis of levels or bands that may be channels."""
 MAPPING_LIMIT = 4096
 """Characters of an attribute of the grid mapping."""
-
-_INTERVAL = re.compile(r"time:\s*sum\s*\(\s*interval:\s*(\d+(?:\.\d+)?)\s*(s|sec|min|minutes?|h|hours?)\s*\)")
 
 
 class _Axes(NamedTuple):
@@ -314,8 +312,5 @@ def _read_mapping(data: Any, array: Any) -> dict[str, Any]:
 def _read_units(array: Any) -> str:
     """Read the units; a depth of rain with its interval, which CF keeps in cell_methods."""
     units = str(array.attrs.get("units", "")).strip()
-    interval = _INTERVAL.search(str(array.attrs.get("cell_methods", "")))
-    if units != "mm" or interval is None:
-        return units or "1"
-    minutes = float(interval[1]) * {"s": 1 / 60, "m": 1.0, "h": 60.0}[interval[2][0]]
-    return f"mm per {minutes:g} min"
+    minutes = read_sum_minutes(str(array.attrs.get("cell_methods", "")))
+    return f"mm per {minutes:g} min" if units == "mm" and minutes else units or "1"

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error
+from framecast.data.timestamps import normalize_epoch
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.optional_imports import require
 
 AXES = "tyx"
@@ -168,7 +170,10 @@ def read_times(data: Any, field: Any, dim: str | None, name: str, origin: str | 
         return AxisTimes(
             None, notes=(f"times: {other} has {size} for {count} frames, and is not used",) if size else ()
         )
-    units, calendar = str(fitting[key].attrs["units"]), str(fitting[key].attrs.get("calendar", "standard")).lower()
+    stated, calendar = str(fitting[key].attrs["units"]), str(fitting[key].attrs.get("calendar", "standard")).lower()
+    units = normalize_epoch(stated)
+    if units is None:
+        return AxisTimes(None, notes=(f"times: {key} in {shorten(stated, 60)}, which is not understood, is not used",))
     with as_input_error(f"{name}: {key}", f"times in {units}", fix=None):
         raw = _read_finite(fitting[key], f"{name}: {key}")
         if lead is not None:
