@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.timestamps import SPELLINGS, ZONES, Stamp, find_stamps, find_unused_zone, replace_zone
+from framecast.data.timestamps import SPELLINGS, ZONES, Timestamp, find_stamps, find_unused_zone, replace_zone
 from framecast.errors import InputError, UsageError
 
 _DIRECTIVES = {  # of strptime, with the texts that they match
@@ -135,7 +135,7 @@ def counters_from_names(names: Sequence[str]) -> NDArray[np.float64] | None:
     return None
 
 
-def _find_zoned_stamps(names: Sequence[str], spelling: re.Pattern[str]) -> list[list[Stamp]] | None:
+def _find_zoned_stamps(names: Sequence[str], spelling: re.Pattern[str]) -> list[list[Timestamp]] | None:
     """Find the times of each name; None unless each has one. Numbers are zones where they can be summer's and winter's.
 
     Others are lead times, as in 202405010000+0600: of more than two values, or of one clock.
@@ -156,7 +156,7 @@ def _count_distinct(times: NDArray[Any]) -> float:
     return 0.0 if count == 1 < len(times) else count / len(times)
 
 
-def _describe_stamps(names: Sequence[str], stamps: Sequence[Stamp]) -> tuple[str, ...]:
+def _describe_stamps(names: Sequence[str], stamps: Sequence[Timestamp]) -> tuple[str, ...]:
     """Name the zones that were heeded, and what may be one but was not."""
     zones = list(dict.fromkeys(stamp.zone for stamp in stamps))
     local = [zone for zone, stamp in zip((s.zone for s in stamps), stamps, strict=True) if stamp.minutes]

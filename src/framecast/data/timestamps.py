@@ -48,7 +48,7 @@ _EPOCH = re.compile(
 """Units of times, of blanks that are single."""
 
 
-class Stamp(NamedTuple):
+class Timestamp(NamedTuple):
     """A time in a text."""
 
     clock: datetime
@@ -67,7 +67,7 @@ class Stamp(NamedTuple):
         return np.datetime64(self.clock - timedelta(minutes=self.minutes), "ms")
 
 
-def find_stamps(text: str, spelling: re.Pattern[str], *, offsets: bool = True) -> list[Stamp]:
+def find_stamps(text: str, spelling: re.Pattern[str], *, offsets: bool = True) -> list[Timestamp]:
     """Find all times in a text.
 
     Args:
@@ -123,7 +123,7 @@ def normalize_epoch(units: str) -> str | None:
     return f"{unit} since {date} {hours:02}:{int(minute or 0):02}:{second or '00'}{zone}"
 
 
-def find_unused_zone(text: str, stamp: Stamp) -> str:
+def find_unused_zone(text: str, stamp: Timestamp) -> str:
     """Find the name of a zone that is not used for a time: it means several zones, or does not stand behind it."""
     if stamp.zone:
         return ""
@@ -138,7 +138,7 @@ def replace_zone(text: str) -> str | None:
     return f"{sign}{minutes // 60:02}{minutes % 60:02}"
 
 
-def _make_stamp(text: str, match: re.Match[str], *, offsets: bool) -> Stamp:
+def _make_stamp(text: str, match: re.Match[str], *, offsets: bool) -> Timestamp:
     year, month, day, *clock = match.groups()
     hour, minute, second, fraction = [*clock, None, None, None, None][:4]
     end, hours = match.end(), int(hour or 0)
@@ -152,7 +152,7 @@ def _make_stamp(text: str, match: re.Match[str], *, offsets: bool) -> Stamp:
     elif hour and offsets and (offset := _OFFSET.match(text, end)) and _is_zone(offset, "T" in match[0]):
         minutes = int(f"{offset[1]}1") * (60 * int(offset[2]) + int(offset[3] or 0))
         zone, end = offset[0].strip("_ "), offset.end()
-    return Stamp(moment, minutes, zone, match.start(), end)
+    return Timestamp(moment, minutes, zone, match.start(), end)
 
 
 def _is_zone(offset: re.Match[str], iso: bool) -> bool:

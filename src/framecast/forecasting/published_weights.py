@@ -57,7 +57,7 @@ MIM_BLOCK = {
 }
 MIM_N = {"conv_h_concat": "mim_n.conv_h", "conv_x_concat": "mim_n.conv_x"}
 PEEPHOLES = {"ct_weight", "oc_weight"}
-# Theirs to ours: block j of ours is block ORDER[j] of theirs.
+# block j of ours is block ORDER[j] of theirs
 IGFO, IGO = (0, 2, 1, 3), (0, 1, 2)
 
 
@@ -114,9 +114,8 @@ def load_published(
     theirs = _read_weights(Path(path))
     ours, unknown = _translate(theirs, family)
     if unknown:
-        raise CheckpointError(
-            f"{path}", got=f"unknown parameters {_enumerate(unknown)}", expected=f"those of {source} {model}"
-        )
+        got, expected = f"unknown parameters {_enumerate(unknown)}", f"those of {source} {model}"
+        raise CheckpointError(str(path), got=got, expected=expected)
     config, spec = _infer_config(family, ours, patch, size, path)
     low, high = value_range or (0.0, 1.0)
     spec = spec.model_copy(update={"low": low, "high": high, "units": units or spec.units})
@@ -132,9 +131,8 @@ def _check_weights(forecaster: Forecaster, weights: Weights, path: str | Path, e
     parameters = forecaster.network.state_dict()
     missing, extra = sorted(parameters.keys() - weights.keys()), sorted(weights.keys() - parameters.keys())
     if missing or extra:
-        raise CheckpointError(
-            f"{path}", got=f"missing {_enumerate(missing)}, too many {_enumerate(extra)}", expected=expected
-        )
+        lists = f"missing {_enumerate(missing)}, too many {_enumerate(extra)}"
+        raise CheckpointError(str(path), got=lists, expected=expected)
     for name, value in weights.items():
         if value.shape != parameters[name].shape:
             got, fit = tuple(value.shape), tuple(parameters[name].shape)
@@ -148,11 +146,11 @@ def _choose_family(source: str, model: str) -> PublishedFamily:
         raise UsageError("source", got=repr(source), expected=" or ".join(get_args(CodeBase)))
     families = FAMILIES[source]
     # framecast's names, and those of the code bases and the papers: predrnn_pp, predrnnpp, PredRNN++
-    plain = re.sub(r"[-_ ]", "", model.lower().replace("+", "p"))
-    name = next((name for name in families if name.replace("_", "") == plain.removesuffix("v1")), None)
-    if name is None:
-        raise UsageError("model", got=repr(model), expected=f"one of {', '.join(families)} for {source}")
-    return families[name]
+    plain = re.sub(r"[-_ ]", "", model.lower().replace("+", "p")).removesuffix("v1")
+    for name, family in families.items():
+        if name.replace("_", "") == plain:
+            return family
+    raise UsageError("model", got=repr(model), expected=f"one of {', '.join(families)} for {source}")
 
 
 def _read_weights(path: Path) -> Weights:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-import re
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -118,18 +117,6 @@ def check_no_variable(options: ReaderOptions, what: str) -> None:
         raise InputError(
             "variable", got=options.variable, expected=f"none: {what} have no variables", fix="leave it out"
         )
-
-
-def split_brackets(variable: str) -> tuple[str, set[str]]:
-    """Split a variable with brackets, as in t[500] or DBZH[CAPPI 1000], into its name and the words in them.
-
-    Raises:
-        InputError: brackets that are not closed, or not at the end.
-    """
-    match = re.fullmatch(r"([^\[\]]*)(?:\[([^\[\]]*)\])?", variable.strip())
-    if match is None:
-        raise InputError("variable", got=variable, expected="a name, with brackets at its end if need be, as in t[500]")
-    return match[1].strip(), set((match[2] or "").split())
 
 
 NUMBERS = "fiub"

@@ -45,8 +45,10 @@ FAULTS: tuple[type[Exception], ...] = (
 """Exceptions that libraries raise on damaged files. Pillow calls a broken PNG a syntax error."""
 
 
-_OF_THE_SYSTEM = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
-_OF_THE_SYSTEM += (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
+_OF_THE_SYSTEM = frozenset(
+    getattr(errno, name)
+    for name in ("EACCES", "EPERM", "ENOENT", "ENOTDIR", "EISDIR", "ELOOP", "ENAMETOOLONG", "EIO", "EMFILE", "ENFILE")
+)
 """Errors that say nothing of the contents of a file."""
 DAMAGED = "the file is damaged or of another kind"
 

@@ -20,7 +20,7 @@ from framecast.types import Grid
 
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _FORMULA = re.compile(rf"GEO=(?:([-+]?{_NUMBER})\*)?PV(?:\*([-+]?{_NUMBER}))?([-+]{_NUMBER})?", re.IGNORECASE)
-"""Of a text without blanks, brackets and double signs."""
+"""Formula without blanks, brackets and double signs."""
 _SIGNS = {"+-": "-", "-+": "-", "--": "+", "++": "+"}
 _PARAMETER = re.compile(r"(.*?)_*\[([^\[\]]*)\]")
 """Quantity and its units: REFLECTIVITY_[DBZ]."""

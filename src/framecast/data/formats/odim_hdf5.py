@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from framecast.data.decode import decode_values
 from framecast.data.formats import hdf5
-from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions, split_brackets
+from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
 from framecast.data.formats.guards import as_input_error
+from framecast.data.formats.variable_names import split_brackets
 from framecast.errors import InputError
 from framecast.formatting import shorten
 from framecast.types import Grid

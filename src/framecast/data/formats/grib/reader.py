@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions, split_brackets
+from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
 from framecast.data.formats.grib import mrms
 from framecast.data.formats.grib.guard import check_sections
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error, check_frame
+from framecast.data.formats.variable_names import split_brackets
 from framecast.errors import InputError
 from framecast.formatting import shorten
 from framecast.optional_imports import require
