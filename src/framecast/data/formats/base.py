@@ -239,8 +239,9 @@ def _read_number(raw: Mapping[str, Any], name: str, *keys: str, finite: bool = T
     if isinstance(value, str) and not finite:
         value = _decode_fill(value)
     try:
-        # one for each sequence is one for all where they are equal
-        number = float(np.unique(np.asarray(value, np.float64)).reshape(()))
+        numbers = np.asarray(value, np.float64)
+        # steps of the sequences are one where they are equal
+        number = float((np.unique(numbers) if key == "step_minutes" else numbers).reshape(()))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: {key}", got=_shorten(value), expected="one number") from error
     if finite and not math.isfinite(number):

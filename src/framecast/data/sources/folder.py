@@ -79,7 +79,8 @@ def find_kind(groups: Sequence[Sequence[Path]], root: Path) -> str:
     kinds = sorted({str(file_kind(path)) for path in files})
     if kinds == ["None"]:
         suffix = find_suffix(root) or "none"
-        got, fix = describe_contents(root) or (f"suffix {suffix}", None)
+        held, fix = describe_contents(root) or (None, None)
+        got = f"suffix {suffix}" if held is None else f"suffix {suffix} of {held}"
         raise InputError(str(root), got=got, expected=KNOWN, fix=fix)
     if len(kinds) > 1:
         fix = "put each kind into a folder of its own"
