@@ -78,7 +78,7 @@ def as_input_error(name: str, expected: str, *more: type[Exception], fix: str | 
 
 def _explain(error: BaseException, name: str, expected: str, fix: str | None) -> InputError:
     """Make the error of a file out of that of a library, or of the system, which says nothing of its contents."""
-    if isinstance(error, OSError) and error.errno in _OF_THE_SYSTEM:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in _OF_THE_SYSTEM:
         return InputError(name, got=os.strerror(error.errno), expected="a file that can be read")
     if isinstance(error, MemoryError):
         fix = "close other programs, or cut the data into smaller pieces"
