@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -71,6 +74,57 @@ class CheckpointError(FramecastError):
     """No valid checkpoint, or weights that do not fit."""
 
     exit_code = 4
+
+
+class DiskFull(FramecastError, OSError):
+    """A disk without space, a quota that is used up, or a file larger than its file system holds.
+
+    Args:
+        path: path that was to be written.
+        error: error of the system, or of a library; its `errno` becomes that of this one.
+    """
+
+    exit_code = 5
+
+    def __init__(self, path: str, error: BaseException) -> None:
+        number = error.errno if isinstance(error, OSError) else None
+        got = error.strerror if isinstance(error, OSError) and error.strerror else "No space left on device"
+        fix = "free some space, then run the command again, for a run in training framecast resume"
+        super().__init__(path, got=got, expected="room for what is written", fix=fix)
+        self.errno = errno.ENOSPC if number is None else number
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk is the cause of an error, by its number or, as of libraries that keep none, by its words."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            return True
+        if not isinstance(error, FramecastError) and _NO_SPACE.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def naming_full_disk(path: object) -> Iterator[None]:
+    """Turn the error of a full disk into one that names what was to be written; one that has a name keeps it.
+
+    Args:
+        path: name for the user.
+
+    Raises:
+        DiskFull: there was no space.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, DiskFull) or not is_disk_full(error):
+            raise
+        raise DiskFull(str(path), error) from error
+
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_SPACE = re.compile(r"no space left on|disk quota exceeded|file too large|errno = 28\b", re.IGNORECASE)
 
 
 class NonFiniteLoss(FramecastError):

@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
 from framecast.cli import bench, evaluate, inspect, predict, report, study, train
-from framecast.errors import FramecastError
-
-DISK_FULL, OUT_OF_MEMORY = 5, 6
-"""Exit codes of errors that are not framecast's own."""
+from framecast.cli.failures import describe_failure
+from framecast.errors import FramecastError, is_disk_full
 
 app = typer.Typer(
     name="framecast",
@@ -69,21 +68,35 @@ def main() -> None:
     """Run the command of sys.argv; foreseen errors become one line and an exit code."""
     sys.path.append(os.getcwd())  # for package.module:Class of the user, found there last
     try:
-        app()
-    except FramecastError as error:
-        _fail(str(error), error.exit_code)
-    except MemoryError as error:
-        _fail(f"out of memory {error}; use smaller batches, or train.accumulate", OUT_OF_MEMORY)
-    except RuntimeError as error:
-        # torch has no class for it on a CPU.
-        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+        _run()
+    except (FramecastError, MemoryError, RuntimeError, OSError) as error:
+        failure = describe_failure(error)
+        if failure is None:
             raise
-        _fail(f"out of memory: {str(error).splitlines()[0]}; use smaller batches, or train.accumulate", OUT_OF_MEMORY)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        _fail(f"disk full: {error}; free some space, then resume" if full else str(error), DISK_FULL if full else 2)
+        _fail(*failure)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+
+
+def _run() -> None:
+    """Run the command, and flush what it printed while a failure can still be told."""
+    threading.excepthook = _note_thread
+    try:
+        app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the exit
+            if error.errno != errno.EPIPE:  # who reads no further has seen enough
+                error.filename = "standard output"
+                raise
+
+
+def _note_thread(args: threading.ExceptHookArgs) -> None:
+    """Say nothing of a full disk that a thread met, as TensorBoard's: the main thread meets it too, and says so."""
+    if not is_disk_full(args.exc_value):
+        threading.__excepthook__(args)
 
 
 def _fail(text: str, code: int) -> None:

@@ -62,6 +62,15 @@ class ReadingOptions:
             "--var", help="Array, variable, quantity or field inside the file; u,v make two channels of a CF grid."
         ),
     ] = None
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--axis",
+            metavar="NAME=WHAT",
+            help="What an axis of a CF grid is: time, channels, rows, columns; or the entry that is meant, by its value, "
+            "e.g. number=3.",
+        ),
+    ] = None
     value_range: options.Range = None
     missing: Annotated[
         float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")
@@ -85,6 +94,7 @@ class ReadingOptions:
         values = {
             "source": source if source in (None, "moving-mnist") else str(Path(source).absolute()),
             "dims": self.dims,
+            "axes": None if not self.axis else options.parse_axes(self.axis),
             "variable": self.variable,
             "range": None if self.value_range is None else options.parse_interval(self.value_range),
             "missing": self.missing,

@@ -171,6 +171,18 @@ def parse_extent(text: str) -> list[int] | list[str]:
     return [int(end) for end in ends] if all(end.isdecimal() for end in ends) else ends
 
 
+def parse_axes(texts: list[str]) -> dict[str, str]:
+    """Parse NAME=WHAT, once for each axis."""
+    axes: dict[str, str] = {}
+    for text in texts:
+        name, sign, word = (part.strip() for part in text.partition("="))
+        if not (name and sign and word) or name in axes:
+            expected = "NAME=WHAT, once for each axis, for example number=3 or member=channels"
+            raise UsageError("--axis", got=text, expected=expected)
+        axes[name] = word
+    return axes
+
+
 def parse_length(text: str | None) -> int | str | None:
     """Parse a length: a number of frames, or a time such as 50min, which stays a text."""
     return int(text) if text is not None and text.isdecimal() else text

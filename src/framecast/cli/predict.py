@@ -161,7 +161,8 @@ def convert(
         value_range=limits,
         units=units,
     )
-    save_forecaster(out, forecaster, {"converted_from": checkpoint.name, "source": source})
+    with files.staged(out, folder=True) as temporary:
+        save_forecaster(temporary, forecaster, {"converted_from": checkpoint.name, "source": source})
     about = {"out": str(out), "model": forecaster.config.model_dump(mode="json"), "spec": forecaster.spec.model_dump()}
     if as_json:
         options.print_json(about)

@@ -80,13 +80,15 @@ def compare(
     """Runs side by side on the same windows: budget, cost, scores, paired differences, frames; a page and JSON."""
     from framecast import files
     from framecast.evaluation.comparison import compare_runs
-    from framecast.report.comparison_page import write_comparison
+    from framecast.report.comparison_page import PAGE, write_comparison
     from framecast.runs.folder import next_free_folder
 
     folder = files.check_new(out or next_free_folder(Path("runs"), "compare"))
     evaluation = _parse_evaluation(split, baseline, metrics, thresholds, limit, block)
     comparison = compare_runs(runs, evaluation, device=device, models=model or (), quiet=output.silent)
-    _print_comparison(comparison, write_comparison(comparison, folder), as_json=output.as_json)
+    with files.staged(folder, folder=True) as temporary:
+        write_comparison(comparison, temporary)
+    _print_comparison(comparison, folder / PAGE, as_json=output.as_json)
 
 
 @expand_groups

@@ -71,7 +71,8 @@ def run_demo(
     start(recipe, path, Launch(device), quiet=quiet)
     suite = prepare_suite(str(path), {}, EvaluationOptions("test", METRICS), device=device)
     scoreboard, folder = suite.score(quiet=quiet), files.check_new(path / "evaluations" / "test-1")
-    suite.write(scoreboard, folder)
+    with files.staged(folder, folder=True) as temporary:
+        suite.write(scoreboard, temporary)
     write_report(path, evaluation=(suite, scoreboard))
     if not quiet:
         scoreboard.print(console)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from framecast.calendars import format_times, to_calendar
+from framecast.calendars import format_step, format_times, to_calendar
 from framecast.commands.proposal import Proposal, propose_training, write_command
 from framecast.data import DataConfig, FileSource
 from framecast.data.durations import in_frames
@@ -21,6 +21,7 @@ from framecast.errors import InputError
 from framecast.files import json_safe
 from framecast.plotting.view import choose_view
 from framecast.recipe.recipe import Recipe
+from framecast.types import FrameSpec
 
 BARS = 30
 """Width of the histogram, characters."""
@@ -116,7 +117,7 @@ class Inspection(NamedTuple):
             ),
             ("frames", f"{survey.total} in {len(source.lengths)} sequence(s)"),
         ]
-        step = "unknown" if spec.step_minutes is None else _format_duration(60 * spec.step_minutes)
+        step = "unknown" if spec.step_minutes is None else _format_step(spec)
         facts.append(("step", step if first is None else f"{step}; {first} to {last} UTC, calendar {grid.calendar}"))
         if grid.y:
             extent = f"{grid.y_name} {grid.y[0]:g} to {grid.y[-1]:g}, {grid.x_name} {grid.x[0]:g} to {grid.x[-1]:g}"
@@ -157,7 +158,7 @@ def inspect(config: DataConfig, options: dict[str, Any], recipe: Recipe | None =
         UsageError: a library for their format is not installed.
     """
     source = FileSource(config)
-    recipe = _convert_lengths(recipe or Recipe(), source.spec.step_minutes)
+    recipe = _convert_lengths(recipe or Recipe(), source.spec)
     begin = time.perf_counter()
     survey = survey_source(source)
     frame_seconds = (time.perf_counter() - begin) / max(1, len(survey.positions))
@@ -177,11 +178,13 @@ def inspect(config: DataConfig, options: dict[str, Any], recipe: Recipe | None =
     return Inspection(config.path, source, survey, windows, note, frame_seconds, offer, command)
 
 
-def _convert_lengths(recipe: Recipe, step_minutes: float | None) -> Recipe:
+def _convert_lengths(recipe: Recipe, spec: FrameSpec) -> Recipe:
     """Convert context and horizon to frames."""
     lengths = {"context": recipe.context_, "horizon": recipe.horizon_}
     return recipe.model_copy(
-        update={f"{name}_": in_frames(length, step_minutes, name) for name, length in lengths.items()}
+        update={
+            f"{name}_": in_frames(length, spec.step_minutes, name, spec.step_months) for name, length in lengths.items()
+        }
     )
 
 
@@ -219,6 +222,13 @@ def _format_time(source: FileSource, sequence: int, at: int) -> str | None:
 
 def _list_ends(axis: tuple[float, ...]) -> list[float]:
     return [axis[0], axis[-1]] if axis else []
+
+
+def _format_step(spec: FrameSpec) -> str:
+    assert spec.step_minutes is not None
+    if spec.step_months is not None:
+        return format_step(spec.step_minutes, spec.step_months)
+    return _format_duration(60 * spec.step_minutes)
 
 
 def _format_duration(seconds: float) -> str:

@@ -103,6 +103,8 @@ def write_command(config: DataConfig, options: dict[str, Any], offer: Proposal, 
     words = ["framecast", "train", offer.model, "--data", config.path]
     for field, flag in {**flags, "step_minutes": "--step-minutes"}.items():
         words += [flag, str(options[field])] if field in options else []
+    for name, word in config.axes.items():
+        words += ["--axis", f"{name}={word}"]
     if "range" in options:
         words.append(f"--range={options['range'][0]:g},{options['range'][1]:g}")
     if "frames" in options:

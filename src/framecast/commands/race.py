@@ -154,7 +154,8 @@ def _find_steps(options: RaceOptions, folder: Path, device: str, *, quiet: bool)
     steps = {model: _count_steps(options.budget, recipe, device) for model, recipe in recipes.items()}
     for model, count in steps.items():
         _check_schedule(_name_model(model), options.make_recipe(model, 0, count))
-    files.write_text(path, json.dumps({"question": fields, "steps": steps}, indent=2) + "\n")
+    with files.staged(path) as temporary:
+        temporary.write_text(json.dumps({"question": fields, "steps": steps}, indent=2) + "\n")
     if not quiet:
         print(_describe_budget(options, steps))
     return steps

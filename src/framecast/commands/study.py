@@ -207,12 +207,12 @@ def study_runs(
         CheckpointError: a run has no model, or a damaged one.
     """
     names = _select_studies(options.what)
+    parent = files.check_folder(out or Path(runs[0]) / "study")
     device = resolve_device(device)
     subjects = [
         _open_subject(run, name, data, options, device, model) for run, name in zip(runs, _name_runs(runs), strict=True)
     ]
     context, notes = _check_together(subjects)
-    parent = out or Path(runs[0]) / "study"
     outcome = StudyOutcome({}, {}, notes)
     must = options.what is not None and len(subjects) == 1
     with show_progress("studying", len(names) * len(subjects), quiet=quiet) as show:
@@ -228,8 +228,7 @@ def study_runs(
                 show.update(next(done))
             if results:
                 folder = next_free_folder(parent, name)
-                _write_arrays(folder, results)
-                study.draw(folder, results, context)
+                _write_study(folder, study, results, context)
                 outcome.folders[name] = folder
                 outcome.summaries[name] = {run: study.summarise(result) for run, result in results.items()}
     if not outcome.folders:
@@ -300,7 +299,9 @@ def _try_study(study: Study, subject: Subject, notes: list[str], *, must: bool) 
         return None
 
 
-def _write_arrays(folder: Path, results: Mapping[str, Any]) -> None:
-    for name, result in results.items():
-        arrays = result._asdict()
-        files.write(folder / f"{name}.npz", lambda file, arrays=arrays: np.savez(file, **arrays))  # type: ignore[misc]
+def _write_study(folder: Path, study: Study, results: Mapping[str, Any], context: int) -> None:
+    with files.staged(folder, folder=True) as temporary:
+        for name, result in results.items():
+            arrays = result._asdict()
+            files.write(temporary / f"{name}.npz", lambda file, arrays=arrays: np.savez(file, **arrays))  # type: ignore[misc]
+        study.draw(temporary, results, context)

@@ -104,8 +104,10 @@ class DataConfig(BaseModel):
         frames: only those from the first up to, not with, the second: numbers from 0 in the order of time (of
             independent sequences: in each), or times as in [2016-09-28T14:45, 2016-09-28T16:25], UTC; null for all.
         dims: the axes of a plain array in order, letters of n (sequences), t (time), c (channels), h (rows), w (columns).
+        axes: what axes of CF grids are that nothing explains, by name: time, channels, rows or columns; or the one entry
+            of an axis that is meant, by its value, as in {number: 3}.
         variable: name of the array, variable, quantity or field inside; of CF grids also several with commas between
-            them, which become channels.
+            them, which become channels. Of GeoTIFFs numbers of bands, of files with several films the number of one.
         times: pattern of the times in the names of files, as in %Y%m%d%H%M; it goes before times in the files.
         colour: for pictures and videos: "auto" as they are, "grey" one channel, "rgb" three.
         shrink: average blocks of so many pixels in each direction; rows and columns left over at the end are cut.
@@ -156,6 +158,7 @@ class DataConfig(BaseModel):
     source: Annotated[str, Field(min_length=1)] | tuple[FileConfig, ...] = MOVING_MNIST
     frames: FrameRange | None = None
     dims: str | None = None
+    axes: dict[str, str] = {}
     variable: str | None = None
     times: str | None = None
     colour: Literal["auto", "grey", "rgb"] = "auto"
@@ -189,6 +192,11 @@ class DataConfig(BaseModel):
         if not value:
             raise ValueError("source: got no file, expected at least one")
         return [{"path": file} if isinstance(file, str) else file for file in value]
+
+    @field_validator("axes", mode="before")
+    @classmethod
+    def _spell_axes(cls, value: Any) -> Any:
+        return {name: str(word) for name, word in value.items()} if isinstance(value, dict) else value
 
     @field_validator("dims")
     @classmethod
@@ -226,7 +234,7 @@ class DataConfig(BaseModel):
         if self.scale is None and self.z_r != "marshall-palmer":
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
         irrelevant = [name for name in names if getattr(self, name) is not None]
-        irrelevant += [name for name in ("covariates", "calendar") if getattr(self, name)]
+        irrelevant += [name for name in ("axes", "covariates", "calendar") if getattr(self, name)]
         defaults: dict[str, object] = {"colour": "auto", "shrink": 1, "gap": 0, "split_by": "auto", "stride": 1}
         defaults["fractions"] = DataConfig.model_fields["fractions"].default
         irrelevant += [name for name, value in defaults.items() if getattr(self, name) != value]

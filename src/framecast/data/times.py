@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.calendars import format_times, number_months
 from framecast.errors import InputError
+from framecast.types import Grid
 
 TOLERANCE = 0.25
 """Share of a step by which a frame may come early or late without being a gap: instruments jitter, months differ."""
@@ -17,6 +19,8 @@ REGULAR = 0.5
 """Share of equal steps from which on counters in names and clocks of videos count as regular."""
 ALIKE = 0.01
 """Share by which the steps of groups of files may differ."""
+QUANTUM = 0.0015
+"""Seconds by which steps differ that are one when counted in milliseconds."""
 LISTED_GAPS = 5
 """Largest number of gaps that a note lists one by one."""
 
@@ -33,6 +37,8 @@ class Timeline(NamedTuple):
     latest: list[int]
     """Last run of each group of files, which a forecast of the future continues; index of `runs`."""
     step_minutes: float | None
+    step_months: int | None
+    """Calendar months between frames, where they lie whole months apart."""
     copies: NDArray[np.int64]
     """(duplicates, 2): a frame that is used, and one of the same time that is left out; numbers as in `order`."""
     disorder: int
@@ -76,7 +82,11 @@ class _Group(NamedTuple):
 
 
 def order_frames(
-    groups: Sequence[int], times: NDArray[Any] | None, clock: NDArray[np.float64] | None, step: float | None
+    groups: Sequence[int],
+    times: NDArray[Any] | None,
+    clock: NDArray[np.float64] | None,
+    step: float | None,
+    grid: Grid | None = None,
 ) -> Timeline:
     """Put frames in order of time, and find gaps and duplicates.
 
@@ -84,18 +94,20 @@ def order_frames(
         groups: frames in each group (a folder, a video); windows never cross from one to the next.
         times: time of each frame, UTC, or None.
         clock: instead of times, numbers that grow with time (a counter in names, seconds in a video), or None.
-        step: minutes between frames, where known; None to derive them from the times.
+        step: minutes between frames, where known; None to derive them from the times, which may lie whole months apart.
+        grid: of the data, names the calendar of the times; None for the standard calendar.
 
     Raises:
         InputError: groups of different steps.
     """
     seconds = None if times is None else (times - times.min()).astype("timedelta64[ms]").astype(np.float64) / 1000
+    months = None if times is None or step is not None else _count_in_months(groups, times, grid or Grid())
+    seconds = seconds if months is None else months  # the distances between firsts of months differ in seconds
     step_seconds = None if step is None else step * 60
-    if seconds is not None and step_seconds is None:
+    if seconds is not None and step is None:
         step_seconds = _find_common_step(np.split(seconds, np.cumsum(groups)[:-1]))
-    order, copies, runs, latest, gaps = [], [], [], [], []
+    order, copies, runs, latest, gaps, at, index = [], [], [], [], [], 0, 0
     sorted_groups: list[_Group] = []
-    at, index = 0, 0
     for count in groups:
         if seconds is not None:
             group = _sort_group(seconds[at : at + count], step_seconds, strict=True)
@@ -116,18 +128,34 @@ def order_frames(
         at, index = at + count, index + len(group.order)
     whole = np.concatenate(order)
     steps = [group.step for group in sorted_groups if group.step > 0]
-    minutes = float(np.median(steps)) / 60 if steps and times is not None else None
+    usual = float(np.median(steps)) if steps and times is not None else None
     return Timeline(
         order=whole,
         times=None if times is None else times[whole].astype("datetime64[ms]"),
         runs=runs,
         latest=latest,
-        step_minutes=step if step is not None else minutes,
+        step_minutes=step if step or usual is None else _convert_step(usual, times, months) / 60,
+        step_months=None if months is None or usual is None else round(usual),
         copies=np.concatenate(copies),
         disorder=sum(group.disorder for group in sorted_groups),
         gaps=gaps,
         missing=sum(max(0, round(float(length)) - 1) for group in sorted_groups for length in group.steps),
     )
+
+
+def _convert_step(usual: float, times: NDArray[Any] | None, months: NDArray[np.float64] | None) -> float:
+    """Convert the usual step to seconds: where it is counted in months, the commonest distance of times."""
+    if months is None or times is None:
+        return usual
+    return _find_usual_step(np.diff(np.unique(times)) / np.timedelta64(1000, "ms"))
+
+
+def _count_in_months(groups: Sequence[int], times: NDArray[Any], grid: Grid) -> NDArray[np.float64] | None:
+    """Number the month of each frame where those of each group lie whole months apart; None elsewhere."""
+    moments, where = np.unique(times, return_inverse=True)
+    parts = [np.unique(part) for part in np.split(times, np.cumsum(groups)[:-1])]
+    months = number_months(moments, grid) if max(map(len, parts)) > 1 else None
+    return None if months is None else months[where.ravel()].astype(np.float64)
 
 
 def _sort_group(clock: NDArray[np.float64], step: float | None, *, strict: bool) -> _Group:
@@ -173,9 +201,10 @@ def _find_usual_step(steps: NDArray[np.float64]) -> float:
     """Find the commonest step, to a thousandth; where all differ the median, or the least if they are far apart."""
     values, counts = np.unique(steps.round(3), return_counts=True)
     if counts.max() > 1:
-        return float(values[counts.argmax()])
+        # the mean of what clocks of milliseconds make of one step: 33, 33 and 34 ms of a film
+        return float(steps[np.abs(steps - values[counts.argmax()]) < QUANTUM].mean())
     return float(np.median(steps)) if values[-1] < (1 + 2 * TOLERANCE) * values[0] else float(values[0])
 
 
 def _format_time(time: np.datetime64) -> str:
-    return str(time.astype("datetime64[s]")).replace("T", " ")
+    return str(format_times(np.array([time]))[0]).replace("T", " ")

@@ -75,7 +75,8 @@ def evaluate_run(
     # before the scores, so that a folder that exists is refused at once
     folder = files.check_new(out or next_free_folder(*_default_folder(run, suite.split_name)))
     board = suite.score(quiet=quiet)
-    suite.write(board, folder)
+    with files.staged(folder, folder=True) as temporary:
+        suite.write(board, temporary)
     return board, folder
 
 

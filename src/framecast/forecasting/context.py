@@ -49,8 +49,8 @@ def open_context(
         UsageError: a time that is no whole number of steps.
     """
     stored = stored or open_stored(config)
-    step = _find_step(config, stored, forecaster.spec.step_minutes)
-    last = forecaster.context if context is None else in_frames(context, step, "context")
+    step = _find_step(config, stored, forecaster.spec)
+    last = forecaster.context if context is None else in_frames(context, step.step_minutes, "context", step.step_months)
     if last is not None:
         try:
             source = FileSource(config, stored, last=last)
@@ -81,14 +81,21 @@ def open_baseline_context(
     if not _is_range_known(config, stored):
         return FileSource(config, stored)
     step = _find_step(config, stored)
-    usual = baseline(FrameSpec(channels=1, height=1, width=1, step_minutes=step)).context
-    return FileSource(config, stored, last=usual if context is None else in_frames(context, step, "context"))
+    usual = baseline(step).context
+    return FileSource(
+        config,
+        stored,
+        last=usual if context is None else in_frames(context, step.step_minutes, "context", step.step_months),
+    )
 
 
-def _find_step(config: DataConfig, stored: StoredArray, trained: float | None = None) -> float | None:
-    """Find the minutes between frames: by the user's word, else the file's, else the training's."""
-    steps = (config.step_minutes, stored.attributes.step_minutes, trained)
-    return next((minutes for minutes in steps if minutes is not None), None)
+def _find_step(config: DataConfig, stored: StoredArray, trained: FrameSpec | None = None) -> FrameSpec:
+    """Find the time between frames: by the user's word, else the file's, else the training's; in a spec of one pixel."""
+    known = FrameSpec(channels=1, height=1, width=1, step_minutes=config.step_minutes)
+    for step in (stored.attributes, trained):
+        if known.step_minutes is None and step is not None:
+            known = known.model_copy(update={"step_minutes": step.step_minutes, "step_months": step.step_months})
+    return known
 
 
 def _is_range_known(config: DataConfig, stored: StoredArray) -> bool:

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from framecast.calendars import format_step
 from framecast.data import DataConfig, FileSource, FutureCovariates
 from framecast.data.durations import in_frames
 from framecast.errors import InputError, UsageError
-from framecast.forecast import Forecast, Provenance, join_sequences
+from framecast.forecast import Forecast, Provenance, count_times, join_sequences
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import (
     NO_LIMITS,
@@ -66,11 +67,11 @@ def forecast_source(
         _check_network_options(covariates, room)
         return _forecast_batches(predictor, source, horizon, context, batch_size, progress)
     spec = _make_target_spec(predictor.spec, source.spec)
-    latest, step = source.latest, spec.step_minutes
-    horizon = in_frames(horizon, step, "horizon")
-    used = _choose_context(predictor.context, source, context, step)
+    latest = source.latest
+    horizon = in_frames(horizon, spec.step_minutes, "horizon", spec.step_months)
+    used = _choose_context(predictor.context, source, context, spec)
     forecaster = predictor.to(device)
-    future = _open_covariates(forecaster.spec, source, used, horizon, step, covariates)
+    future = _open_covariates(forecaster.spec, source, used, horizon, covariates)
     size, batch_size = (spec.height, spec.width), min(batch_size, len(latest))
     piece = min(used, max(1, PIECE // (READING * source.spec.channels * size[0] * size[1])))  # frames of a read
     frame_memory = measure_frame_memory(forecaster, spec, len(latest), used, horizon, piece)
@@ -79,12 +80,11 @@ def forecast_source(
     pasts, predictions = (torch.empty(len(latest), frames, spec.channels, *size) for frames in (used, horizon))
     observed, seams = torch.zeros(len(latest), spec.channels, *size, dtype=torch.bool), np.zeros((2, horizon))
     times = _stack_times([_read_past_times(source, n, used, spec) for n in latest])
-    starts = None if times is None else times[:, -1] + _convert_step(spec)
     for first in range(0, len(latest), plan.batch_size):
         numbers = latest[first : first + plan.batch_size]
         batch = slice(first, first + len(numbers))
-        first_times = [None] * len(numbers) if starts is None else starts[batch]
-        known = None if future is None else np.stack([future.of(first + n, at) for n, at in enumerate(first_times)])
+        ahead = [None] * len(numbers) if times is None else count_times(times[batch], horizon, spec, source.grid)
+        known = None if future is None else np.stack([future.of(first + n, at) for n, at in enumerate(ahead)])
         reads = ([_read_context(source, n, used, at, at + piece) for n in numbers] for at in range(0, used, piece))
         seams += _forecast_frames(model, reads, known, pasts[batch], predictions[batch], observed[batch])
         if progress is not None:
@@ -112,8 +112,8 @@ def _forecast_batches(
 ) -> Forecast:
     """Forecast by a predictor that takes the whole context at once, `batch_size` sequences at a time."""
     spec, latest = source.spec, source.latest
-    horizon = in_frames(horizon, spec.step_minutes, "horizon")
-    used = _choose_context(getattr(predictor, "context", None), source, context, spec.step_minutes)
+    horizon = in_frames(horizon, spec.step_minutes, "horizon", spec.step_months)
+    used = _choose_context(getattr(predictor, "context", None), source, context, spec)
     parts = []
     for first in range(0, len(latest), batch_size):
         numbers = latest[first : first + batch_size]
@@ -138,12 +138,12 @@ def _stack_times(times: list[NDArray[Any] | None]) -> NDArray[Any] | None:
     return np.stack(known) if len(known) == len(times) else None
 
 
-def _choose_context(trained: int | None, source: FileSource, context: int | str | None, step: float | None) -> int:
+def _choose_context(trained: int | None, source: FileSource, context: int | str | None, spec: FrameSpec) -> int:
     """Choose how many frames to use: as requested, else as trained, else all; at most those of the shortest sequence."""
     shortest = min(source.lengths[n] for n in source.latest)
     if context is None:
         return min(trained or shortest, shortest)
-    used = in_frames(context, step, "context")
+    used = in_frames(context, spec.step_minutes, "context", spec.step_months)
     if not 1 <= used <= shortest:
         expected = f"1 to {shortest}, the frames of the shortest sequence"
         raise InputError("context", got=f"{used} frames", expected=expected)
@@ -166,7 +166,7 @@ def _read_context(source: FileSource, sequence: int, used: int, start: int = 0, 
 
 
 def _open_covariates(
-    spec: FrameSpec, source: FileSource, used: int, horizon: int, step_minutes: float | None, file: DataConfig | None
+    spec: FrameSpec, source: FileSource, used: int, horizon: int, file: DataConfig | None
 ) -> FutureCovariates | None:
     """Open the covariates of context and forecast; None for a model without any."""
     if not spec.covariates:
@@ -174,7 +174,7 @@ def _open_covariates(
             raise UsageError("--covariates", got=file.path, expected="nothing: this model has no covariates")
         return None
     contexts = [_read_context(source, n, used) for n in source.latest]
-    return FutureCovariates(spec, contexts, horizon, step_minutes, file)
+    return FutureCovariates(spec, contexts, horizon, file)
 
 
 def _forecast_frames(
@@ -284,8 +284,8 @@ def check_step(model: FrameSpec, data: FrameSpec, user_step: float | None) -> No
         return
     raise InputError(
         "data",
-        got=f"frames {data.step_minutes:g} min apart",
-        expected=f"{model.step_minutes:g} min, as the model was trained",
+        got=f"frames {_name_step(data)} apart",
+        expected=f"{_name_step(model)}, as the model was trained",
         fix=f"give frames of that step; or say --step-minutes {data.step_minutes:g} to go on all the same",
     )
 
@@ -303,6 +303,7 @@ def _make_target_spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
             "ranges": model.ranges,
             "units": model.units if data.units == "1" else data.units,
             "step_minutes": model.step_minutes if data.step_minutes is None else data.step_minutes,
+            "step_months": model.step_months if data.step_minutes is None else data.step_months,
         }
     )
 
@@ -313,6 +314,7 @@ def _read_past_times(source: FileSource, sequence: int, used: int, spec: FrameSp
     return None if times is None or spec.step_minutes is None else times[-used:]
 
 
-def _convert_step(spec: FrameSpec) -> np.timedelta64:
-    assert spec.step_minutes is not None
-    return np.timedelta64(round(spec.step_minutes * 60_000), "ms")
+def _name_step(spec: FrameSpec) -> str:
+    """Name the time between frames: in minutes, as --step-minutes takes it, or in calendar months."""
+    minutes, months = spec.step_minutes or 0.0, spec.step_months
+    return f"{minutes:g} min" if months is None else format_step(minutes, months)

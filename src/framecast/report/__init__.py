@@ -114,5 +114,5 @@ def _make_score_sections(
     }
     return [
         make_frames_section(sequences, suite.dataset.context, order),
-        make_lead_times_section(scoreboard.metrics, estimates, suite.dataset.spec.step_minutes, notes),
+        make_lead_times_section(scoreboard.metrics, estimates, suite.dataset.spec, notes),
     ]

@@ -53,7 +53,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     names = [runs[0] for runs in comparison.groups.values()][:MOST_ENTRIES]
     sections = [
         _make_runs_section(comparison),
-        make_lead_times_section(scoreboard.metrics, comparison.estimates, dataset.spec.step_minutes, notes),
+        make_lead_times_section(scoreboard.metrics, comparison.estimates, dataset.spec, notes),
         *_make_differences_sections(comparison),
         make_frames_section(choose_sequences(suite, scoreboard, names), dataset.context, order),
         make_training_section(comparison.records, comparison.styles),
@@ -103,8 +103,8 @@ def _make_differences_sections(comparison: Comparison) -> list[Section]:
         Text(text),
         Table(caption, [TableCell("metric"), *map(TableCell, comparison.differences)], rows),
     ]
-    step = comparison.suite.dataset.spec.step_minutes
-    blocks.append(plot_lead_times(metrics, comparison.differences, step, are_differences=True))
+    spec = comparison.suite.dataset.spec
+    blocks.append(plot_lead_times(metrics, comparison.differences, spec, are_differences=True))
     return [Section("differences", f"Differences from {reference}", blocks)]
 
 

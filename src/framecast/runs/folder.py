@@ -100,6 +100,8 @@ class RunFolder:
         except OSError as error:
             raise UsageError(str(self.path), got=str(error), expected="a folder that can be written to") from error
         with locked:
+            for folder in (self.path, self.checkpoints, self.model):
+                files.remove_abandoned(folder)
             yield
 
 

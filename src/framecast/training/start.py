@@ -15,7 +15,7 @@ from framecast import kernels
 from framecast.data import MOVING_MNIST, DataSet, open_data
 from framecast.data.sources.base import Source
 from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
-from framecast.errors import UsageError
+from framecast.errors import UsageError, naming_full_disk
 from framecast.progress import Silent, show_progress
 from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.runs.folder import RunFolder, read_events
@@ -180,7 +180,8 @@ def _describe(dataset: DataSet) -> dict[str, Any]:
 
 def _run(trainer: TrainingState, folder: RunFolder, quiet: bool) -> TrainingOutcome:
     main, steps = trainer.fabric.is_global_zero, trainer.recipe.train.steps
-    with show_progress("training", steps, quiet=quiet) if main else Silent() as show:
+    progress = show_progress("training", steps, quiet=quiet) if main else Silent()
+    with naming_full_disk(folder.path), progress as show:
         for note in trainer.dataset.notes:
             show.say(note)
         outcome = run_training(trainer, folder, show)

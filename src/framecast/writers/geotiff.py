@@ -52,11 +52,14 @@ def write_geotiffs(path: Path, forecast: Forecast) -> str:
     with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):  # no .aux.xml files
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         for frame_file in list_frame_files(path, forecast, ".tif"):
-            with rasterio.open(frame_file.path, "w", **profile) as file:
-                file.write(frame_file.frame[:, ::-1] if grid.is_south_up else frame_file.frame)
-                file.update_tags(**frame_file.tags, **provenance)
-                file.descriptions = [band.name for band in bands]
-                file.units = [band.units for band in bands]
+            # through memory: GDAL tells nobody of what it could not write when it closed a file
+            with rasterio.MemoryFile() as memory:
+                with memory.open(**profile) as file:
+                    file.write(frame_file.frame[:, ::-1] if grid.is_south_up else frame_file.frame)
+                    file.update_tags(**frame_file.tags, **provenance)
+                    file.descriptions = [band.name for band in bands]
+                    file.units = [band.units for band in bands]
+                frame_file.path.write_bytes(memory.getbuffer())
             count += 1
     units = dict.fromkeys(band.units for band in bands)
     return f"{count} GeoTIFFs of {', '.join(band.name for band in bands)}, {', '.join(units)}; {describe_crs(crs)}"

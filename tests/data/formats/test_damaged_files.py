@@ -22,6 +22,21 @@ GROWTH = 1024
 FRAMES = np.random.default_rng(0).integers(0, 255, (4, 24, 32), np.uint8)
 
 
+def plain_pgm(folder: Path) -> Path:
+    (folder / "a.pgm").write_bytes(b"P5\n# a comment\n32 24\n255\n" + FRAMES[0].tobytes())
+    return folder / "a.pgm"
+
+
+def masked_tif(folder: Path) -> Path:
+    import rasterio
+
+    profile = {"width": 32, "height": 24, "count": 1, "dtype": "uint8", "nodata": 0}
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(folder / "a.tif", "w", **profile) as file:
+        file.write(FRAMES[:1])
+        file.write_mask(FRAMES[0] > 9)
+    return folder / "a.tif"
+
+
 def good(kind: str, folder: Path) -> tuple[Path, str | None]:
     """A small file of a kind, and the variable in it."""
     existing = {
@@ -35,14 +50,13 @@ def good(kind: str, folder: Path) -> tuple[Path, str | None]:
     }
     if kind in existing:
         return DATA / existing[kind], None
-    if kind in ("png", "jpg", "gif", "tif"):
+    if kind in ("png", "jpg", "gif", "tif", "webp"):
         pages = [Image.fromarray(frame) for frame in FRAMES]
-        several = {"save_all": True, "append_images": pages[1:]} if kind in ("gif", "tif") else {}
+        several = {"save_all": True, "append_images": pages[1:]} if kind in ("gif", "tif", "webp") else {}
         pages[0].save(folder / f"a.{kind}", **several)
         return folder / f"a.{kind}", None
-    if kind == "plain pgm":
-        (folder / "a.pgm").write_bytes(b"P5\n# a comment\n32 24\n255\n" + FRAMES[0].tobytes())
-        return folder / "a.pgm", None
+    if kind in ("masked tif", "plain pgm"):
+        return (masked_tif if kind == "masked tif" else plain_pgm)(folder), None
     if kind == "npy":
         np.save(folder / "a.npy", FRAMES)
         return folder / "a.npy", None
@@ -77,7 +91,7 @@ def good(kind: str, folder: Path) -> tuple[Path, str | None]:
 
 
 KINDS = ["png", "jpg", "gif", "tif", "mp4", "avi", "plain pgm", "pgm", "hdf5", "knmi", "odim", "netcdf4", "netcdf3"]
-KINDS += ["zarr", "geotiff", "grib", "npy", "npz"]
+KINDS += ["zarr", "geotiff", "masked tif", "webp", "grib", "npy", "npz"]
 
 
 @pytest.mark.filterwarnings("ignore")

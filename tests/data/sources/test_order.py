@@ -101,7 +101,7 @@ def test_zones_in_the_units_of_times_count(tmp_path: Path):
     cube(tmp_path / "b.nc", times=np.arange(4), units="hours since 2024-07-01 12h")
     found = source(tmp_path / "b.nc")
     assert found.frame_times(0) is None
-    assert "times: time in hours since 2024-07-01 12h, which is not understood, is not used" in found.notes
+    assert "time is in 'hours since 2024-07-01 12h', which is not understood" in " ".join(found.notes)
 
 
 def test_folders_of_different_steps_are_refused(tmp_path: Path):

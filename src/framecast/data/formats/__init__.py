@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from framecast.data.formats import cf, fmi_pgm, geotiff, hdf5, images, knmi_hdf5, numpy_files, odim_hdf5, video
+from framecast.data.formats import cf, fmi_pgm, geotiff, hdf5, knmi_hdf5, numpy_files, odim_hdf5
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
-from framecast.data.formats.grib.reader import SUFFIXES as GRIB_SUFFIXES
+from framecast.data.formats.grib import messages as grib
 from framecast.data.formats.grib.reader import GRIBReader
+from framecast.data.formats.pictures import images, picture, video
 from framecast.data.formats.zarr import is_zarr
 
 
@@ -32,19 +33,21 @@ class FileFormat(NamedTuple):
 READERS = (
     # the first that recognizes a file reads it, so of those that share a suffix the particular ones stand first
     FileFormat("pictures", geotiff.SUFFIXES, geotiff.GeoTIFFReader, geotiff.is_geotiff),
-    FileFormat("pictures", images.SUFFIXES, images.ImageReader),
+    FileFormat("pictures", picture.SUFFIXES, images.ImageReader),
     FileFormat("video", tuple(video.CONTAINERS), video.VideoReader),
     FileFormat("PGM", fmi_pgm.SUFFIXES, fmi_pgm.PGMReader),
     FileFormat("HDF5", hdf5.SUFFIXES, odim_hdf5.ODIMReader, odim_hdf5.is_odim),
     FileFormat("HDF5", hdf5.SUFFIXES, knmi_hdf5.KNMIReader, knmi_hdf5.is_knmi),
     FileFormat("HDF5", hdf5.SUFFIXES, cf.CFReader, cf.is_netcdf4),
     FileFormat("NetCDF", cf.SUFFIXES, cf.CFReader),
-    FileFormat("GRIB", GRIB_SUFFIXES, GRIBReader),
+    FileFormat("GRIB", grib.SUFFIXES, GRIBReader),
     FileFormat("zarr", (), cf.CFReader),
 )
 ARRAYS = {"arrays": (".npy", ".npz"), "HDF5": hdf5.SUFFIXES}
 """Suffixes of files that may hold a single array, by kind: `open_array` opens those that no reader recognizes."""
-KNOWN = "a .npy, .npz, .zarr, .nc, .h5, .grib2, .pgm, .mp4, .avi, .gif, or a folder of PNG, JPEG, TIFF or such files"
+KNOWN = (
+    "a .npy, .npz, .zarr, .nc, .h5, .grib2, .pgm, .mp4, .avi, .gif, or a folder of PNG, JPEG, WebP, TIFF or such files"
+)
 """All of these, for messages."""
 
 
@@ -53,7 +56,10 @@ def file_kind(path: Path) -> str | None:
     name = path.name.lower()
     known = [*((entry.kind, entry.suffixes) for entry in READERS), *ARRAYS.items()]
     kind = next((kind for kind, suffixes in known if name.endswith(suffixes)), None)
-    return kind or ("zarr" if is_zarr(path) else None)
+    if kind is None and is_zarr(path):
+        return "zarr"
+    # names of models' output end in lead times: gfs.t00z.pgrb2.0p25.f003
+    return kind or ("GRIB" if path.is_file() and grib.is_grib(path) else None)
 
 
 def make_reader(kind: str, files: Sequence[Path], options: ReaderOptions) -> Reader | None:

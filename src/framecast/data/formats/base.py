@@ -97,26 +97,12 @@ class ReaderOptions(NamedTuple):
     """A variable, a quantity, a path inside the file; several with commas between them become channels."""
     colour: str = "auto"
     """"auto", "grey" or "rgb", for pictures and videos."""
+    axes: tuple[tuple[str, str], ...] = ()
+    """(name of an axis, its meaning or the entry of it that is chosen), for formats whose axes have names."""
 
 
 class AbsentError(InputError):
     """The variable that is asked for is not in a file; in a folder such a file is left out."""
-
-
-def check_no_variable(options: ReaderOptions, what: str) -> None:
-    """Check that no variable is named where there is none to choose.
-
-    Args:
-        options: of the user.
-        what: the files, in the plural, for the error.
-
-    Raises:
-        InputError: a variable is named.
-    """
-    if options.variable is not None:
-        raise InputError(
-            "variable", got=options.variable, expected=f"none: {what} have no variables", fix="leave it out"
-        )
 
 
 NUMBERS = "fiub"
@@ -156,7 +142,9 @@ class FileAttributes(NamedTuple):
     step_minutes: float | None = None
     """Minutes between frames."""
     start_time: NDArray[Any] | None = None
-    """(sequences,) datetime64[s], UTC: time of the first frame."""
+    """(sequences,) datetime64[ms], UTC: time of the first frame."""
+    step_months: int | None = None
+    """Calendar months between frames, where they lie whole months apart."""
 
 
 class StoredArray(NamedTuple):
@@ -212,6 +200,7 @@ def read_file_attributes(raw: Mapping[str, Any], name: str) -> FileAttributes:
         split=_read_labels(raw, name),
         step_minutes=step,
         start_time=_read_times(raw, name),
+        step_months=_read_months(raw, name),
     )
 
 
@@ -226,6 +215,7 @@ KEYS = {
     "units": "U",
     "split": "U",
     "step_minutes": NUMBERS,
+    "step_months": NUMBERS,
     "start_time": "M",
 }
 """Keys that `read_file_attributes` knows, with the kinds of dtype that an npz may hold there."""
@@ -296,12 +286,19 @@ def _read_labels(raw: Mapping[str, Any], name: str) -> list[str] | None:
     return labels
 
 
+def _read_months(raw: Mapping[str, Any], name: str) -> int | None:
+    months = _read_number(raw, name, "step_months")
+    if months is not None and not (months >= 1 and months.is_integer()):
+        raise InputError(f"{name}: step_months", got=f"{months:g}", expected="a whole number of months, 1 or more")
+    return None if months is None else int(months)
+
+
 def _read_times(raw: Mapping[str, Any], name: str) -> NDArray[Any] | None:
     if "start_time" not in raw:
         return None
     value = raw["start_time"]
     try:
-        times = np.atleast_1d(np.asarray(value, "datetime64[s]"))
+        times = np.atleast_1d(np.asarray(value, "datetime64[ms]"))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: start_time", got=_shorten(value), expected="times as in 2016-09-28T14:45") from error
     if times.ndim != 1:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +16,18 @@ from numpy.typing import NDArray
 from framecast.data.formats import hdf5
 from framecast.data.formats.base import NUMBERS, FileHeader, ReaderOptions
 from framecast.data.formats.cell_methods import read_sum_minutes
-from framecast.data.formats.cf_axes import AXES, AxisTimes, GridAxes, find_axes, read_coordinate, read_times
+from framecast.data.formats.cf_axes import (
+    GridAxes,
+    VariableAxes,
+    assign_axes,
+    choose_axes,
+    choose_level,
+    name_entries,
+    read_coordinate,
+)
+from framecast.data.formats.cf_times import AxisTimes, read_times
 from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SERIES_LIMIT, SMALL, as_input_error
+from framecast.data.formats.intervals import TimeTile, read_tiles
 from framecast.errors import InputError
 from framecast.formatting import shorten
 from framecast.optional_imports import require
@@ -29,19 +40,8 @@ CHUNK_LIMIT = 1 << 30
 """Bytes of one unpacked chunk."""
 OPEN_LIMIT = 8
 """Files that are held open in a process."""
-CHANNELS = 64
-"""Entries of an axis of levels or bands that may be channels."""
 MAPPING_LIMIT = 4096
 """Characters of an attribute of the grid mapping."""
-
-
-class _Axes(NamedTuple):
-    """Names of a variable's dimensions."""
-
-    t: str | None
-    c: str | None
-    y: str
-    x: str
 
 
 class _Dataset(NamedTuple):
@@ -64,33 +64,45 @@ class CFReader:
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
         self._requested = [] if options.variable is None else [part.strip() for part in options.variable.split(",")]
+        self._axes = options.axes
         self._datasets: dict[tuple[int, Path], _Dataset] = {}
         self._origin: str | None = None
+        self._tiles: dict[Path, list[TimeTile]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_requested": self._requested, "_datasets": {}, "_origin": self._origin}
+        return {**self.__dict__, "_datasets": {}}
 
     def read_header(self, path: Path) -> FileHeader:
         """Read variables, axes, coordinates and times."""
         with self._open(path) as dataset:
             variables = self._choose_variables(dataset, str(path))
-            axes = [_assign_axes(dataset, key, str(path)) for key in variables]
+            axes = [assign_axes(*dataset, key, str(path)) for key in variables]
             # a variable without time has the axes of the others but for it
             lead = next((each for each in axes if each.t is not None), axes[0])
             differ = any(each not in (lead, lead._replace(t=None)) for each in axes)
             if differ or (len(variables) > 1 and lead.c is not None):
                 got = "; ".join(f"{key} ({', '.join(dataset.data[key].dims)})" for key in variables)
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
-            header = _describe(dataset, variables, lead, str(path), self._origin)
-            self._origin = header.grid.time_origin
+            data, first = dataset.data, dataset.data[variables[axes.index(lead)]]
+            times = read_times(data, first, lead.t, str(path), self._origin)
+            header = _describe(dataset, variables, lead, times, str(path))
+            self._origin = times.origin
+            if times.tiles is not None:
+                self._tiles[path] = times.tiles
             return header
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read frames; fill values are NaN, scale and offset applied."""
+        read = partial(self._read_stored, path)
+        tiles = self._tiles.get(path)
+        return read(indices) if tiles is None else read_tiles([tiles[index] for index in indices], read)
+
+    def _read_stored(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
+        """Read entries along the axis of time as they are stored."""
         with self._open(path) as dataset:
             variables = self._choose_variables(dataset, str(path))
             parts = [
-                _read_frames(dataset.data[key], _assign_axes(dataset, key, str(path)), indices) for key in variables
+                _read_frames(dataset.data[key], assign_axes(*dataset, key, str(path)), indices) for key in variables
             ]
             parts = [np.repeat(part, len(indices), 0) if len(part) < len(indices) else part for part in parts]
             return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
@@ -125,7 +137,10 @@ class CFReader:
                 while len(self._datasets) >= OPEN_LIMIT:
                     self._datasets.pop(next(iter(self._datasets))).data.close()
                 data = _open_dataset(path)
-                self._datasets[key] = _Dataset(data, find_axes(data))
+                data, axes = choose_axes(data, self._axes, str(path))
+                for text in self._requested:
+                    data = choose_level(data, axes, text, str(path))
+                self._datasets[key] = _Dataset(data, axes)
             yield self._datasets[key]
 
 
@@ -195,24 +210,7 @@ def _is_grid(array: Any, axes: GridAxes) -> bool:
     return array.dtype.kind in NUMBERS and {"y", "x"} <= {axes.letters.get(str(dim)) for dim in array.dims}
 
 
-def _assign_axes(dataset: _Dataset, key: str, name: str) -> _Axes:
-    """Assign the dimensions of a variable. Of several of a letter those of one entry give way: one run of many steps."""
-    sizes = {str(dim): size for dim, size in dataset.data[key].sizes.items()}
-    letters = {dim: dataset.axes.letters.get(dim, "c") for dim in sizes}
-    dims: dict[str, list[str]] = {}
-    for letter in (*AXES, "c"):
-        every = [dim for dim in sizes if letters[dim] == letter]
-        long = [dim for dim in every if sizes[dim] > 1]
-        dims[letter] = long if long or letter == "c" else every[:1]
-    if any(len(group) > 1 for group in dims.values()) or any(sizes[dim] > CHANNELS for dim in dims["c"]):
-        got = f"axes {', '.join(f'{dim} ({size})' for dim, size in sizes.items())}"
-        expected = f"time, y, x and at most one more of up to {CHANNELS}, which becomes channels"
-        raise InputError(f"{name}: {key}", got=got, expected=expected, fix="cut out what is meant first")
-    t, c = (next(iter(dims[letter]), None) for letter in "tc")
-    return _Axes(t, c, dims["y"][0], dims["x"][0])
-
-
-def _describe(dataset: _Dataset, variables: list[str], axes: _Axes, name: str, origin: str | None) -> FileHeader:
+def _describe(dataset: _Dataset, variables: list[str], axes: VariableAxes, times: AxisTimes, name: str) -> FileHeader:
     data = dataset.data
     first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
     count = first.sizes[axes.t] if axes.t else 1
@@ -224,7 +222,6 @@ def _describe(dataset: _Dataset, variables: list[str], axes: _Axes, name: str, o
         raise InputError(name, got=got, expected=f"at most {SERIES_LIMIT} frames of {FRAME_LIMIT} values")
     dtype = np.result_type(*(data[key].dtype for key in variables))
     _check_packed(data, variables, name)
-    times = read_times(data, first, axes.t, name, origin)
     grid = _read_grid(data, variables, axes, levels, times, name)
     curvilinear = sorted(key for key in dataset.axes.positions if {axes.y, axes.x} <= set(data[key].dims))
     notes = times.notes
@@ -233,6 +230,8 @@ def _describe(dataset: _Dataset, variables: list[str], axes: _Axes, name: str, o
     units = grid.units[0] if len(set(grid.units)) == 1 else None
     chunks = first.encoding.get("preferred_chunks", {})
     grain = int(chunks.get(axes.t, 1)) if axes.t else 1
+    if times.tiles is not None:
+        count, dtype = len(times.tiles), np.result_type(dtype, np.float32)
     return FileHeader(
         (channels, height, width), dtype, count, times.values, None, None, units or None, None, grid, grain, notes
     )
@@ -252,7 +251,7 @@ def _check_packed(data: Any, variables: list[str], name: str) -> None:
         raise InputError(name, got=got, expected=f"at most {RATIO_LIMIT} times as many", fix="it looks like a bomb")
 
 
-def _read_frames(array: Any, axes: _Axes, indices: Sequence[int]) -> NDArray[Any]:
+def _read_frames(array: Any, axes: VariableAxes, indices: Sequence[int]) -> NDArray[Any]:
     begin, end = indices[0], indices[-1] + 1
     together = list(indices) == list(range(begin, end))
     picked = array.isel({axes.t: slice(begin, end) if together else list(indices)}) if axes.t else array
@@ -264,20 +263,23 @@ def _read_frames(array: Any, axes: _Axes, indices: Sequence[int]) -> NDArray[Any
     return values if axes.c is not None else values[:, None]
 
 
-def _read_grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: AxisTimes, name: str) -> Grid:
+def _read_grid(data: Any, variables: list[str], axes: VariableAxes, levels: int, times: AxisTimes, name: str) -> Grid:
     arrays = [data[key] for key in variables]
     mapping = _read_mapping(data, arrays[0])
     y, y_units = read_coordinate(data, axes.y, name)
     x, _ = read_coordinate(data, axes.x, name)
     degrees = y_units.startswith("degree")
-    names = tuple(f"{key}[{level}]" if levels > 1 else key for key in variables for level in range(levels))
+    entries = name_entries(data, axes.c) if axes.c and levels > 1 else [""]
+    names = tuple(f"{key}[{entry}]" if entry else key for key in variables for entry in entries)
+    long = [str(array.attrs.get("long_name", "")) for array in arrays]
     packed = arrays[0].encoding.get("_FillValue", arrays[0].encoding.get("missing_value"))
     crs = next((mapping[key] for key in ("crs_wkt", "spatial_ref", "proj4") if isinstance(mapping.get(key), str)), None)
     return Grid(
         variables=names,
         units=tuple(_read_units(array) for array in arrays for _ in range(levels)),
         standard_names=tuple(str(array.attrs.get("standard_name", "")) for array in arrays for _ in range(levels)),
-        long_names=tuple(_name_level(array, level, levels) for array in arrays for level in range(levels)),
+        long_names=tuple(f"{name} [{entry}]" if name and entry else name for name in long for entry in entries),
+        cell_methods=tuple(str(array.attrs.get("cell_methods", "")) for array in arrays for _ in range(levels)),
         y=y,
         x=x,
         y_name=axes.y,
@@ -289,11 +291,6 @@ def _read_grid(data: Any, variables: list[str], axes: _Axes, levels: int, times:
         time_origin=times.origin,
         missing="NaN" if packed is None else f"fill value {packed}",
     )
-
-
-def _name_level(array: Any, level: int, levels: int) -> str:
-    name = str(array.attrs.get("long_name", ""))
-    return f"{name} [{level}]" if name and levels > 1 else name
 
 
 def _read_mapping(data: Any, array: Any) -> dict[str, Any]:

@@ -68,14 +68,14 @@ def find_signature(path: Path) -> Signature | None:
     return next((each for each in (*_KINDS, *PACKED) if head[each.at :].startswith(each.begin)), None)
 
 
-def describe_contents(path: Path) -> tuple[str, str] | None:
+def describe_contents(path: Path, kind: str | None = None) -> tuple[str, str] | None:
     """Describe the contents of a file whose suffix does not fit them: what it holds, and what to do.
 
-    None where the suffix fits, or nothing is known of the contents.
+    None where the suffix or the kind that its reader takes it for fits, or nothing is known of the contents.
     """
     found = find_signature(path)
     suffix = path.suffix.lower()
-    if found is None or (suffix in found.suffixes and found not in PACKED):
+    if found is None or found.kind == kind or (suffix in found.suffixes and found not in PACKED):
         return None
     if found in PACKED:
         return f"{path.name}, which is packed with {found.kind}", f"unpack it first, with {found.fix}"

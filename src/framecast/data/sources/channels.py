@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -149,6 +150,11 @@ def _find_channels(key: str | int, names: Sequence[str], field: str) -> list[int
     text = str(key)
     # a level of a variable is named variable[level]
     channels = [channel for channel, name in enumerate(names) if text in (name, name.split("[")[0])]
+    form = re.fullmatch(r"(.+)\[(\d+)\]", text)
+    if not channels and form is not None:
+        # a level by its number, from 0: so they were named before they were by their values
+        levels = [channel for channel, name in enumerate(names) if name.startswith(f"{form[1]}[")]
+        channels = levels[int(form[2]) : int(form[2]) + 1]
     if not channels and text.isdecimal() and int(text) < len(names):
         channels = [int(text)]
     if not channels:

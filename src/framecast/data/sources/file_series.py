@@ -97,12 +97,17 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
     # a run is one part along t; the second part of a clip is empty
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
-    notes = [summary, *notes, *first.notes, *time_notes, *timeline.notes, *copy_notes]
+    notes = [summary, *notes, *_gather_notes(files, headers), *time_notes, *timeline.notes, *copy_notes]
     attributes = FileAttributes(missing=first.missing) if first.stored is None else first.stored
     return StoredArray(
         array=FrameStack(reader, files, indices[timeline.order], first),
         grain=(grain, *first.shape),
-        attributes=attributes._replace(dims="tchw", units=first.units, step_minutes=timeline.step_minutes),
+        attributes=attributes._replace(
+            dims="tchw",
+            units=first.units,
+            step_minutes=timeline.step_minutes,
+            step_months=timeline.step_months,
+        ),
         clips=clips,
         own_layout=False,
         notes=notes,
@@ -188,6 +193,19 @@ def fingerprint_files(files: Sequence[Path], root: Path) -> str:
     return total.hexdigest()[:DIGITS]
 
 
+def _gather_notes(files: Sequence[Path], headers: Sequence[FileHeader]) -> list[str]:
+    """Gather the notes of all files, each once, with the name of the first that has it where not all files do."""
+    holders: dict[str, list[str]] = {}
+    for path, header in zip(files, headers, strict=True):
+        for note in header.notes:
+            holders.setdefault(note, []).append(path.name)
+    notes = []
+    for note, names in holders.items():
+        others = f" and {len(names) - 1} more files" if len(names) > 1 else ""
+        notes.append(note if len(names) == len(files) else f"{note} ({names[0]}{others})")
+    return notes
+
+
 def _describe(reader: Reader, files: Sequence[Path], frames: int, groups: int) -> str:
     counted = f"{len(files)} files" if len(files) > 1 else "one file"
     grouped = f" in {groups} groups" if groups > 1 else ""
@@ -238,16 +256,17 @@ def _order_by_time(
         sizes.append(sum(counts[at : at + len(group)]))
         at += len(group)
     step = step if step is not None else _find_common_step(headers, root)
+    grid = headers[0].grid
     if pattern is not None:
         found = times_from_pattern(names, pattern)
-        timeline = order_frames(sizes, _spread_times(found.values, counts, step), None, step)
+        timeline = order_frames(sizes, _spread_times(found.values, counts, step), None, step, grid)
         return timeline, [f"times: from the names, {pattern}", *found.notes]
     if all(header.times is not None for header in headers):
         times = np.concatenate([header.times for header in headers if header.times is not None])
-        return order_frames(sizes, times, None, step), ["times: from the files"]
+        return order_frames(sizes, times, None, step, grid), ["times: from the files"]
     name_times = times_from_names(names, sizes) if is_one_frame_each else None
     if name_times is not None:
-        timeline = order_frames(sizes, name_times.values, None, step)
+        timeline = order_frames(sizes, name_times.values, None, step, grid)
         return timeline, ["times: from the names of the files", *name_times.notes]
     if all(header.clock is not None for header in headers):
         clock = np.concatenate([header.clock for header in headers if header.clock is not None])

@@ -61,8 +61,7 @@ class FileSource:
         attributes = stored.attributes
         self.about: str = stored.about
         self.timeline: Timeline | None = stored.timeline
-        self._files = stored.files
-        self._shrink = config.shrink
+        self._files, self._shrink = stored.files, config.shrink
         self._cache = FrameCache() if stored.files else None
         self._array = stored.array
         self._layout, notes = infer_layout(stored, config.dims, name)
@@ -102,6 +101,7 @@ class FileSource:
             high=high,
             ranges=self._find_target_ranges((low, high), name),
             step_minutes=step,
+            step_months=attributes.step_months if step == attributes.step_minutes else None,
             **self._describe_channels(name),
         )
         self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
@@ -122,16 +122,16 @@ class FileSource:
         if self._roles is not None and self._roles.calendar:
             frames = self._add_calendar(frames, sequence, start)
         valid = np.isfinite(frames) if self.has_missing else None
-        return Window(frames, valid, self._selection.find_time(sequence, start))
+        return Window(frames, valid, self._selection.find_times(sequence, start, stop))
 
     def _add_calendar(self, frames: NDArray[np.float32], sequence: int, start: int) -> NDArray[np.float32]:
         """Append the calendar channels, computed from the times of the frames."""
         assert self._roles is not None
-        moments = [self._selection.find_time(sequence, start + t) for t in range(len(frames))]
-        if any(moment is None for moment in moments):
+        moments = self._selection.find_times(sequence, start, start + len(frames))
+        if moments is None:
             fix = "give their pattern with --times, or leave data.calendar out"
             raise InputError(str(self._path), got="frames without times", expected="times, for data.calendar", fix=fix)
-        waves = compute_calendar(np.array(moments, "datetime64[ms]"), self._roles.calendar)[:, :, None, None]
+        waves = compute_calendar(moments, self._roles.calendar)[:, :, None, None]
         return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:

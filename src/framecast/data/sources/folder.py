@@ -86,7 +86,7 @@ def find_kind(groups: Sequence[Sequence[Path]], root: Path) -> str:
         fix = "put each kind into a folder of its own"
         raise InputError(str(root), got=f"{' and '.join(kinds)} in one folder", expected="files of one kind", fix=fix)
     for path in files:
-        found = describe_contents(path)
+        found = describe_contents(path, kinds[0])
         # what is packed may be read as it is, by its reader
         if found is not None and "packed" not in found[0]:
             raise InputError(

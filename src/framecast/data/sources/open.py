@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from framecast.data.config import DataConfig
-from framecast.data.formats import KNOWN, images, make_reader, open_array, video
+from framecast.data.formats import KNOWN, cf, make_reader, open_array
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.numpy_files import CONTENT_LIMIT, MAPPED_LIMIT
+from framecast.data.formats.pictures import images, video
 from framecast.data.formats.zarr import has_named_axes, is_zarr, open_zarr
 from framecast.data.sources.array_files import ArrayFilesReader
 from framecast.data.sources.file_series import open_series
@@ -30,7 +31,7 @@ def open_stored(
         InputError: no file that can be read, or files that do not belong together.
         UsageError: the library for this format is not installed.
     """
-    path, options = Path(config.path), ReaderOptions(config.variable, config.colour)
+    path, options = Path(config.path), ReaderOptions(config.variable, config.colour, tuple(config.axes.items()))
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
@@ -64,6 +65,8 @@ def _note_unused_options(stored: StoredArray, reader: Reader | None, config: Dat
     notes = []
     if reader is None and config.times is not None:
         notes.append(f"times: {config.times} has no say, as the times of arrays are not in the names of files")
+    if config.axes and not isinstance(reader, cf.CFReader):
+        notes.append("axis: has no say, as the axes of such files have no names; --dims is for arrays")
     if config.colour != "auto" and not isinstance(reader, images.ImageReader | video.VideoReader):
         notes.append(f"colour: {config.colour} has no say, as these are neither pictures nor videos")
     return stored._replace(notes=[*stored.notes, *notes])

@@ -34,4 +34,4 @@ def augment(window: Window, kinds: Sequence[str], seed: int, epoch: int, index: 
             values = np.flip(values, axes)
         return np.rot90(values, turns, (-2, -1)) if "turn" in kinds else values
 
-    return Window(change(window.frames), None if window.valid is None else change(window.valid), window.time)
+    return Window(change(window.frames), None if window.valid is None else change(window.valid), window.times)

@@ -153,7 +153,8 @@ def open_data(
 
 def _count_frames(lengths: Lengths, spec: FrameSpec) -> tuple[int, int]:
     context, horizon = (
-        in_frames(length, spec.step_minutes, what) for length, what in zip(lengths, ("context", "horizon"), strict=True)
+        in_frames(length, spec.step_minutes, what, spec.step_months)
+        for length, what in zip(lengths, ("context", "horizon"), strict=True)
     )
     if context < 1 or horizon < 1:
         raise UsageError("context, horizon", got=f"{context}, {horizon}", expected="at least 1 each")
@@ -186,7 +187,8 @@ def _number_events(source: Source, config: DataConfig) -> list[int]:
     sequences = range(len(source.lengths))
     if config.split_by != "event":
         return list(sequences)
-    gap = in_frames(config.gap, source.spec.step_minutes, "gap") if config.gap else 0
+    spec = source.spec
+    gap = in_frames(config.gap, spec.step_minutes, "gap", spec.step_months) if config.gap else 0
     events = group_events(source, sequences, gap)
     event_of = {sequence: event for event, members in enumerate(events) for sequence in members}
     return [event_of[sequence] for sequence in sequences]

@@ -171,8 +171,7 @@ class _BatchDataset(Dataset[Batch]):
     def _stack_times(self, windows: list[Window]) -> NDArray[Any] | None:
         if self.seed is not None:
             return None
-        times = [window.times(self.dataset.spec.step_minutes) for window in windows]
-        known = [moments for moments in times if moments is not None]
+        known = [window.times for window in windows if window.times is not None]
         return np.stack(known) if len(known) == len(windows) else None
 
     def _read_window(self, epoch: int, index: int) -> Window:

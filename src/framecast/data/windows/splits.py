@@ -109,7 +109,7 @@ def split_windows(
             expected=f"at least {frames}, context + horizon",
             fix="choose a smaller context or horizon" if longest > 1 else "give more frames",
         )
-    gap = in_frames(config.gap, source.spec.step_minutes, "data.gap")
+    gap = in_frames(config.gap, source.spec.step_minutes, "data.gap", source.spec.step_months)
     blocks, how = _divide(source, config, frames, gap)
     blocks = _enforce_gap(source, blocks, gap, frames)
     strides = {"train": stride or config.stride, "val": eval_stride or frames, "test": eval_stride or frames}
