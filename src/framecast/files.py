@@ -1,10 +1,9 @@
-"""Files: written whole or not at all, published only under free names; and JSON without NaN."""
+"""Files: written whole or not at all, published only under free names; and JSON without NaN that knows its digest."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import math
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from framecast.errors import DiskFull, UsageError, naming_full_disk
 from framecast.output_file import open_output
@@ -286,12 +285,3 @@ def _is_taken(path: Path) -> bool:
 
 def _make_no_file_error(path: Path) -> UsageError:
     return UsageError(str(path), got="something that is no file", expected="a file", fix="choose another name")
-
-
-def json_safe(value: Any) -> Any:
-    """Replace NaN and infinity, which JSON does not have, by None; in dicts, lists and tuples too."""
-    if isinstance(value, dict):
-        return {key: json_safe(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_safe(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

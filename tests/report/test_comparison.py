@@ -17,6 +17,7 @@ from tests.fixtures.commands import unchecked
 from tests.fixtures.outline import Outline
 from tests.fixtures.tiny import tiny, trained
 
+from framecast import json_files
 from framecast.commands.race import RaceOptions as Race
 from framecast.commands.race import race, read_budget
 from framecast.devices import Launch
@@ -174,8 +175,8 @@ def test_data_that_changed_since_are_refused(runs, tmp_path: Path) -> None:
     for name in ("conv", "pred"):
         copies.append(tmp_path / name)
         shutil.copytree(runs[name], copies[-1])
-        data = json.loads((copies[-1] / "data.json").read_text())
-        (copies[-1] / "data.json").write_text(json.dumps({**data, "fingerprint": "0" * 16}))
+        data = json_files.read_json(copies[-1] / "data.json")
+        json_files.write_json(copies[-1] / "data.json", {**data, "fingerprint": "0" * 16})
     with pytest.raises(InputError, match="expected 0000000000000000, as trained"):
         compare_runs(copies, device="cpu", quiet=True)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import threading
+from types import FrameType
 from typing import Any
 
 import typer
@@ -23,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: framecast demo. Exit codes: 0 done, 2 usage, 3 data, 4 checkpoint, 5 disk full, 6 memory, "
-    "7 non-finite loss, 8 wrong numbers, 73 run in use, 130/143 stopped by a signal and saved.",
+    "7 non-finite loss, 8 wrong numbers, 73 run in use, 130/143 stopped by a signal; a training has saved.",
 )
 
 
@@ -64,8 +66,30 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
+class _Terminated(BaseException):
+    """SIGTERM, where no training takes it to save first."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
 def main() -> None:
-    """Run the command of sys.argv; foreseen errors become one line and an exit code."""
+    """Run the command of sys.argv; foreseen errors become one line and an exit code.
+
+    SIGTERM ends it as Ctrl-C does: at once, wherever it is, and what is half written is removed.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        _run_command()
+    except _Terminated:
+        _fail("stopped by signal 15", 128 + signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run_command() -> None:
     sys.path.append(os.getcwd())  # for package.module:Class of the user, found there last
     try:
         _run()

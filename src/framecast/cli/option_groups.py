@@ -88,6 +88,14 @@ class ReadingOptions:
     shrink: Annotated[
         int | None, typer.Option("--shrink", help="Average blocks of so many pixels in each direction.", min=1)
     ] = None
+    unpack_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--unpack-limit",
+            metavar="SIZE",
+            help="The most that is unpacked at once of a packed file, e.g. 4GB. [default: a quarter of the free memory]",
+        ),
+    ] = None
 
     def fields(self, source: str | None) -> dict[str, Any]:
         """Return the fields of a DataConfig whose options were given, and the source of the frames."""
@@ -103,6 +111,9 @@ class ReadingOptions:
             "step_minutes": self.step_minutes,
             "colour": "grey" if self.grey else None,
             "shrink": self.shrink,
+            "unpack_limit": None
+            if self.unpack_limit is None
+            else options.parse_bytes(self.unpack_limit, "--unpack-limit"),
         }
         return {key: value for key, value in values.items() if value is not None}
 

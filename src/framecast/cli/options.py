@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,7 +123,7 @@ def make_memory_limits(max_memory: str | None, tile: int | None, overlap: int | 
     return MemoryLimits(None if max_memory is None else parse_bytes(max_memory), tile, overlap)
 
 
-def parse_bytes(text: str) -> int:
+def parse_bytes(text: str, option: str = "--max-memory") -> int:
     """Parse a size in memory to bytes: 2GB, 512MiB, 1.5g, 800000000."""
     from pydantic import ByteSize, Field, TypeAdapter, ValidationError
 
@@ -131,7 +132,7 @@ def parse_bytes(text: str) -> int:
     try:
         return TypeAdapter(Annotated[ByteSize, Field(gt=0)]).validate_python(match and f"{match[1]}b")
     except ValidationError as error:
-        raise UsageError("--max-memory", got=text, expected="a size, for example 2GB or 1500MiB") from error
+        raise UsageError(option, got=text, expected="a size, for example 2GB or 1500MiB") from error
 
 
 def parse_words(text: str) -> list[str]:
@@ -210,6 +211,22 @@ def read_launch(device: str) -> Launch:
 
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     return Launch(device, local, max(1, world // local), int(os.environ.get("RANK", "0")))
+
+
+def choose_folder(out: Path | None, name: str, rank: int = 0) -> AbstractContextManager[Path]:
+    """Choose the folder of a run or race: the user's, or a new runs/NAME-N that no other command gets too.
+
+    Args:
+        out: folder that the user gave.
+        name: name of a numbered folder.
+        rank: number of this process; only the first one makes a folder.
+    """
+    from framecast.runs.folder import next_free_folder, reserve_folder
+
+    parent = Path("runs")
+    if out is not None or rank:
+        return nullcontext(out or next_free_folder(parent, name))
+    return reserve_folder(parent, name)
 
 
 def make_console(*, quiet: bool = False) -> Console:

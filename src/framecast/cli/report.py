@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,13 +82,13 @@ def compare(
     from framecast import files
     from framecast.evaluation.comparison import compare_runs
     from framecast.report.comparison_page import PAGE, write_comparison
-    from framecast.runs.folder import next_free_folder
+    from framecast.runs.folder import write_folder
 
-    folder = files.check_new(out or next_free_folder(Path("runs"), "compare"))
+    if out is not None:  # before the scores, so that a folder that exists is refused at once
+        files.check_new(out)
     evaluation = _parse_evaluation(split, baseline, metrics, thresholds, limit, block)
     comparison = compare_runs(runs, evaluation, device=device, models=model or (), quiet=output.silent)
-    with files.staged(folder, folder=True) as temporary:
-        write_comparison(comparison, temporary)
+    folder = write_folder(partial(write_comparison, comparison), out, Path("runs"), "compare")
     _print_comparison(comparison, folder / PAGE, as_json=output.as_json)
 
 
@@ -111,13 +112,12 @@ def race(
     """Train networks on the same data with the same budget each, and compare them."""
     from framecast.commands.race import RaceOptions, read_budget
     from framecast.commands.race import race as run_race
-    from framecast.runs.folder import next_free_folder
 
     values = tuple((f"data.{key}", value) for key, value in reading.fields(data).items())
     names = tuple(options.parse_words(models))
     race_options = RaceOptions(names, read_budget(budget), seeds, tuple(overrides or ()), values)
-    folder = out or next_free_folder(Path("runs"), "race")
-    comparison, page = run_race(race_options, folder, device=device, quiet=output.silent)
+    with options.choose_folder(out, "race") as folder:
+        comparison, page = run_race(race_options, folder, device=device, quiet=output.silent)
     _print_comparison(comparison, page, as_json=output.as_json)
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from framecast.recipe.recipe import Recipe
     from framecast.training.loop import TrainingOutcome
 
-RUNS = Path("runs")
-
 
 @expand_groups
 def demo(
@@ -30,11 +28,10 @@ def demo(
     """The whole story in a few minutes on a CPU: train on moving digits, score, draw, and what to do next."""
     from framecast.commands.demo import run_demo
     from framecast.devices import resolve_device
-    from framecast.runs.folder import next_free_folder
 
     console = options.make_console(quiet=output.silent)
-    path = out or next_free_folder(RUNS, "demo")
-    board = run_demo(path, console, steps=steps, device=resolve_device(device), quiet=output.silent)
+    with options.choose_folder(out, "demo") as path:
+        board = run_demo(path, console, steps=steps, device=resolve_device(device), quiet=output.silent)
     if output.as_json:
         options.print_json({"run": str(path), **board.as_dict()})
 
@@ -60,7 +57,6 @@ def train(
 ) -> None:
     """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
     from framecast.recipe.recipe import foreign_name, read_recipe
-    from framecast.runs.folder import next_free_folder
     from framecast.training.start import start
 
     values: dict[str, Any] = {"train.steps": steps, "seed": seed}
@@ -68,10 +64,10 @@ def train(
     values |= {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}
     config = read_recipe(recipe, overrides or (), {key: value for key, value in values.items() if value is not None})
     launch = options.read_launch(device)
-    path = out or next_free_folder(RUNS, Path(recipe).stem.replace(":", "-"))
     # Opened here, for the training and for the page after it.
     source = _open_files(config)
-    outcome = start(config, path, launch, source=source, quiet=output.silent)
+    with options.choose_folder(out, Path(recipe).stem.replace(":", "-"), launch.rank) as path:
+        outcome = start(config, path, launch, source=source, quiet=output.silent)
     _report(path, outcome, launch, foreign_name(config), output, source)
 
 

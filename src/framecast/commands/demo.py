@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from framecast import files
 from framecast.data import DataConfig, MovingMNISTConfig
 from framecast.devices import Launch
 from framecast.evaluation.prepare import prepare_suite
@@ -19,6 +19,7 @@ from framecast.recipe.recipe import Recipe
 from framecast.recipe.scheduled_sampling import ScheduledSampling
 from framecast.recipe.train_config import TrainConfig, ValidateConfig
 from framecast.report import write_report
+from framecast.runs.folder import write_folder
 from framecast.training.start import start
 
 STEPS = 900
@@ -70,9 +71,8 @@ def run_demo(
         )
     start(recipe, path, Launch(device), quiet=quiet)
     suite = prepare_suite(str(path), {}, EvaluationOptions("test", METRICS), device=device)
-    scoreboard, folder = suite.score(quiet=quiet), files.check_new(path / "evaluations" / "test-1")
-    with files.staged(folder, folder=True) as temporary:
-        suite.write(scoreboard, temporary)
+    scoreboard = suite.score(quiet=quiet)
+    folder = write_folder(partial(suite.write, scoreboard), None, path / "evaluations", "test")
     write_report(path, evaluation=(suite, scoreboard))
     if not quiet:
         scoreboard.print(console)

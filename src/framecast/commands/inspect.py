@@ -18,7 +18,7 @@ from framecast.data.sources.survey import Survey, survey_source
 from framecast.data.windows.crops import WET
 from framecast.data.windows.splits import describe_split, split_windows
 from framecast.errors import InputError
-from framecast.files import json_safe
+from framecast.json_files import json_safe
 from framecast.plotting.view import choose_view
 from framecast.recipe.recipe import Recipe
 from framecast.types import FrameSpec

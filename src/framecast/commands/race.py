@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from framecast import files
+from framecast import files, json_files
 from framecast.devices import Launch
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.comparison import Comparison, compare_runs
@@ -150,31 +150,35 @@ def _find_steps(options: RaceOptions, folder: Path, device: str, *, quiet: bool)
     if path.is_file():
         return _read_steps(path, fields)
     recipes = {model: options.make_recipe(model, 0, 1000) for model in options.models}  # a wrong one fails at once
-    files.check_new(folder)
+    if not _is_unfinished(folder):
+        files.check_new(folder)
     steps = {model: _count_steps(options.budget, recipe, device) for model, recipe in recipes.items()}
     for model, count in steps.items():
         _check_schedule(_name_model(model), options.make_recipe(model, 0, count))
-    with files.staged(path) as temporary:
-        temporary.write_text(json.dumps({"question": fields, "steps": steps}, indent=2) + "\n")
+    json_files.write_json(path, {"question": fields, "steps": steps}, indent=2)
     if not quiet:
         print(_describe_budget(options, steps))
     return steps
 
 
+def _is_unfinished(folder: Path) -> bool:
+    """Whether a folder is empty, or holds only what a race leaves that was killed before its file was there."""
+    return folder.is_dir() and all(path.name.startswith(f".{RACE_FILE}.") for path in folder.iterdir())
+
+
 def _read_steps(path: Path, fields: Mapping[str, Any]) -> dict[str, int]:
     """Iterations in the file of a race, which must be a race of the same options."""
     try:
-        content = json.loads(path.read_text())
-        old_fields, steps = content["question"], content["steps"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            str(path), got="damaged JSON", expected="what the race wrote", fix="begin a new one"
-        ) from error
+        content = json_files.read_json(path)
+        old_fields, steps = dict(content["question"]), {str(m): int(count) for m, count in content["steps"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        got = f"damaged JSON ({error})"
+        raise InputError(str(path), got=got, expected="what the race wrote", fix="begin a new one") from error
     if old_fields != fields:
         name = next(name for name in fields if old_fields.get(name) != fields[name])
         got, expected = fields[name], f"{old_fields.get(name)}, as the race in {path.parent} has it"
         raise UsageError(f"race: {name}", got=got, expected=expected, fix="choose another --out")
-    return {str(model): int(count) for model, count in steps.items()}
+    return steps
 
 
 def _count_steps(budget: Budget, recipe: Recipe, device: str) -> int:

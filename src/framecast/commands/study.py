@@ -22,13 +22,13 @@ from framecast.devices import resolve_device
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.prepare import open_evaluation_data
 from framecast.evaluation.suite import EvaluationOptions
-from framecast.files import json_safe
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.model_folder import describe, load
+from framecast.json_files import json_safe
 from framecast.models import MODELS, ModelConfig
 from framecast.progress import show_progress
 from framecast.recipe.recipe import Recipe, recipe_of_run
-from framecast.runs.folder import RunFolder, next_free_folder
+from framecast.runs.folder import RunFolder, write_folder
 
 
 class StudyOptions(NamedTuple):
@@ -227,9 +227,8 @@ def study_runs(
                     notes.extend(f"{subject.name}: {remark}" for remark in study.list_remarks(result))
                 show.update(next(done))
             if results:
-                folder = next_free_folder(parent, name)
-                _write_study(folder, study, results, context)
-                outcome.folders[name] = folder
+                fill = partial(_write_study, study, results, context)
+                outcome.folders[name] = write_folder(fill, None, parent, name)
                 outcome.summaries[name] = {run: study.summarise(result) for run, result in results.items()}
     if not outcome.folders:
         raise UsageError("study", got="; ".join(notes), expected="a study that suits the runs")
@@ -299,9 +298,8 @@ def _try_study(study: Study, subject: Subject, notes: list[str], *, must: bool) 
         return None
 
 
-def _write_study(folder: Path, study: Study, results: Mapping[str, Any], context: int) -> None:
-    with files.staged(folder, folder=True) as temporary:
-        for name, result in results.items():
-            arrays = result._asdict()
-            files.write(temporary / f"{name}.npz", lambda file, arrays=arrays: np.savez(file, **arrays))  # type: ignore[misc]
-        study.draw(temporary, results, context)
+def _write_study(study: Study, results: Mapping[str, Any], context: int, folder: Path) -> None:
+    for name, result in results.items():
+        arrays = result._asdict()
+        files.write(folder / f"{name}.npz", lambda file, arrays=arrays: np.savez(file, **arrays))  # type: ignore[misc]
+    study.draw(folder, results, context)

@@ -145,6 +145,8 @@ class DataConfig(BaseModel):
             (4 GiB of an array, 1.25 GiB of files); with a share all are, whatever it takes.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
             turns, square frames or crops only).
+        unpack_limit: the most bytes that are unpacked at once: a chunk, a member of an .npz, a frame; null for a quarter
+            of the memory that is free. It guards against files that are made to fill the memory.
         moving_mnist: the generator's settings, used where source is "moving-mnist".
 
     Example:
@@ -182,6 +184,7 @@ class DataConfig(BaseModel):
     calendar: tuple[Cycle, ...] = ()
     max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
+    unpack_limit: Count | None = None
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 
     @field_validator("source", mode="before")
@@ -230,7 +233,7 @@ class DataConfig(BaseModel):
     @model_validator(mode="after")
     def _check_relevance(self) -> DataConfig:
         names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
-        names += ["targets", "max_missing"]
+        names += ["targets", "max_missing", "unpack_limit"]
         if self.scale is None and self.z_r != "marshall-palmer":
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
         irrelevant = [name for name in names if getattr(self, name) is not None]

@@ -28,6 +28,14 @@ def decode_values(stored: NDArray[Any], scale: float, offset: float, missing: Co
     return values
 
 
+def scale_values(stored: NDArray[Any], scale: float, offset: float) -> NDArray[np.float32]:
+    """Compute stored value x scale + offset, in double precision; values beyond float32 become infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if (scale, offset) == (1.0, 0.0):
+            return stored.astype(np.float32, order="C")
+        return np.ascontiguousarray(stored * np.float64(scale) + offset, np.float32)
+
+
 def coarsen(frames: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """Average square blocks of pixels; rows and columns left over at the lower and right edge are cut.
 

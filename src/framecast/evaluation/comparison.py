@@ -21,9 +21,9 @@ from framecast.evaluation.prepare import UNCROPPED, prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.evaluation.tables import format_interval, mark_significant
-from framecast.files import json_safe
 from framecast.forecasting.baselines import BASELINES
 from framecast.formatting import format_duration, format_number
+from framecast.json_files import json_safe
 from framecast.metrics import Estimate, Paired
 from framecast.metrics.summary import Estimates
 from framecast.recipe.recipe import foreign

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.forecasting.baselines import BASELINES, USUAL
-from framecast.forecasting.context import is_baseline
+from framecast.forecasting.context import UNIT, is_baseline
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
@@ -29,7 +30,7 @@ from framecast.models import ModelConfig
 from framecast.recipe.data_as_trained import open_as_trained
 from framecast.recipe.parsing import parse_config
 from framecast.recipe.recipe import Recipe, recipe_of_run
-from framecast.runs.folder import RunFolder, next_free_folder
+from framecast.runs.folder import RunFolder, write_folder
 from framecast.types import FrameSpec
 
 __all__ = ["DEFAULT_OPTIONS", "EvaluationOptions", "EvaluationSuite", "evaluate_run", "prepare_suite"]
@@ -72,12 +73,10 @@ def evaluate_run(
         CheckpointError: no model in the folder, or a damaged one.
     """
     suite = prepare_suite(run, data, options, device=device, precision=precision, model=model)
-    # before the scores, so that a folder that exists is refused at once
-    folder = files.check_new(out or next_free_folder(*_default_folder(run, suite.split_name)))
+    if out is not None:  # before the scores, so that a folder that exists is refused at once
+        files.check_new(out)
     board = suite.score(quiet=quiet)
-    with files.staged(folder, folder=True) as temporary:
-        suite.write(board, temporary)
-    return board, folder
+    return board, write_folder(partial(suite.write, board), out, *_default_folder(run, suite.split_name))
 
 
 def prepare_suite(
@@ -152,7 +151,8 @@ def open_evaluation_data(
     config, stored = _open_config(run, recipe, data, model)
     config = config.model_copy(update=UNCROPPED) if options.whole else config
     if source is None and config.source != MOVING_MNIST:
-        source = open_source(config, stored)
+        # a dry day can be forecast and scored, though nothing can be learnt from it
+        source = open_source(config, stored, UNIT if model is None else (model.low, model.high))
     # a file that the training never saw is all test data, unless its sequences are labelled with splits
     has_no_splits = source is not None and config.source != recipe.data.source and source.labels is None
     requested = options.split or (ALL if has_no_splits else None)

@@ -19,8 +19,8 @@ from framecast.data.config import SPLITS
 from framecast.data.windows.loader import spread_windows
 from framecast.evaluation.charts import make_lead_time_chart
 from framecast.evaluation.tables import ARROWS, print_by_lead, print_means, print_skill
-from framecast.files import json_safe
 from framecast.formatting import format_count
+from framecast.json_files import json_safe
 from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, ChannelMetric, Metric, Scores, Summary, summarise
 from framecast.metrics.bootstrap import BlockLengths, count_blocks
 from framecast.types import FrameSpec

@@ -18,7 +18,7 @@ from torch import Tensor
 from framecast.errors import InputError, UsageError
 from framecast.forecast import ModelOrigin
 from framecast.forecasting.predictor import TensorPredictor
-from framecast.forecasting.validation import Values, as_tensor, check_finite, check_horizon
+from framecast.forecasting.validation import Values, as_frames, check_finite, check_horizon
 from framecast.types import Frames, FrameSpec, Valid
 
 DAY_MINUTES = 24 * 60
@@ -62,13 +62,15 @@ class Baseline(TensorPredictor):
         """
         check_horizon(horizon)
         if isinstance(frames, np.ndarray):
-            return torch.as_tensor(self.predict(as_tensor(frames), horizon, valid)).cpu().numpy()
-        if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] != self.spec.channels:
+            tensor, observed = as_frames(frames, valid)
+            return torch.as_tensor(self.predict(tensor, horizon, observed)).cpu().numpy()
+        frames, valid = as_frames(frames, valid)
+        if frames.ndim != 5 or not frames.numel() or frames.shape[2] != self.spec.channels:
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
             raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected=expected)
         frames = frames if frames.is_floating_point() else frames.float()
         targets = frames[:, :, : self.spec.targets]
-        mask = None if valid is None else torch.as_tensor(valid)[:, :, : self.spec.targets]
+        mask = None if valid is None else valid[:, :, : self.spec.targets]
         check_finite(targets, mask)
         return self.predict_targets(targets, horizon, mask)
 

@@ -15,6 +15,8 @@ from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.predict import check_values
 from framecast.types import FrameSpec
 
+UNIT = (0.0, 1.0)
+"""Value range of constant data for a baseline, which needs none."""
 MARKS = ("recipe.yaml", "model.json")
 """Files of which a run's or a model's folder has one."""
 
@@ -51,15 +53,16 @@ def open_context(
     stored = stored or open_stored(config)
     step = _find_step(config, stored, forecaster.spec)
     last = forecaster.context if context is None else in_frames(context, step.step_minutes, "context", step.step_months)
+    usual = forecaster.spec.low, forecaster.spec.high
     if last is not None:
         try:
-            source = FileSource(config, stored, last=last)
+            source = FileSource(config, stored, last=last, constant=usual)
             check_values(forecaster.spec, source.spec)
             return source
         except InputError:
             # a calm hour can look like data of another scale: the values of all frames decide
             pass
-    return FileSource(config, stored)
+    return FileSource(config, stored, constant=usual)
 
 
 def open_baseline_context(
@@ -79,7 +82,7 @@ def open_baseline_context(
     """
     stored = stored or open_stored(config)
     if not _is_range_known(config, stored):
-        return FileSource(config, stored)
+        return FileSource(config, stored, constant=UNIT)
     step = _find_step(config, stored)
     usual = baseline(step).context
     return FileSource(

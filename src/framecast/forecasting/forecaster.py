@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,39 +12,24 @@ from framecast.errors import InputError, UsageError
 from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.frame_codec import EncodedFrame, FrameCodec
 from framecast.forecasting.predictor import TensorPredictor
+from framecast.forecasting.stream import PredictedFrame, StreamState
 from framecast.forecasting.validation import (
     Values,
-    as_tensor,
+    as_frames,
     check_covariates,
+    check_forecast,
     check_frames,
     check_horizon,
     check_size,
+    check_state,
 )
 from framecast.models import ModelConfig, build_network
-from framecast.nn.network import Advance, Aux, Network, SequenceNetwork
+from framecast.nn.network import Advance, Network, SequenceNetwork
 from framecast.nn.rollout import draw_noise, observe, rollout
 from framecast.nn.tiled_network import TiledNetwork, TileLayout, check_tile
-from framecast.transforms.missing import Fill, Observed
+from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec
-
-
-class StreamState(NamedTuple):
-    """State of a forecaster within a stream. A value: keep it, copy it, branch from it."""
-
-    network: Advance
-    """State of the network, and its newest prediction."""
-    observed: Observed | None
-    """Observations so far; None where neither fill nor mask need them."""
-
-
-class PredictedFrame(NamedTuple):
-    """Prediction of one lead time."""
-
-    frame: Tensor
-    """(B, targets, H, W), raw units; (B, M, targets, H, W) of members."""
-    aux: Aux
-    """Report of the network's step, as of the seams of its tiles."""
 
 
 class Forecaster(FrameCodec, TensorPredictor):
@@ -144,9 +128,10 @@ class Forecaster(FrameCodec, TensorPredictor):
         """
         check_horizon(horizon)
         if isinstance(frames, np.ndarray):
-            future = self.predict(as_tensor(frames), horizon, valid, covariates, members=members, seed=seed)
+            tensor, observed = as_frames(frames, valid)
+            future = self.predict(tensor, horizon, observed, covariates, members=members, seed=seed)
             return torch.as_tensor(future).cpu().numpy()
-        mask = None if valid is None else torch.as_tensor(valid)
+        frames, mask = as_frames(frames, valid)
         self.check(frames, mask)
         context, size = frames.shape[1], frames.shape[-2:]
         checked = check_covariates(covariates, frames, context + horizon, self.spec)
@@ -155,7 +140,7 @@ class Forecaster(FrameCodec, TensorPredictor):
             extra = self.extra(frames, mask, steps, None if checked is None else checked[:, 1:])
             noise = self._draw_noise(patches, range(horizon), members, seed)
             predicted = rollout(self.network, patches, steps, extra=extra, drive=noise).frames[..., -horizon:, :, :, :]
-            return self.decode_members(predicted, (size[0], size[1]), noise, members)
+            return check_forecast(self.decode_members(predicted, (size[0], size[1]), noise, members), self.spec)
 
     def ahead(
         self,
@@ -190,7 +175,7 @@ class Forecaster(FrameCodec, TensorPredictor):
                 patches = encoded.patches
                 extra = None if encoded.extra is None else encoded.extra[:, 0]
                 last = observe(self.network, patches[:, 0], None if stream is None else stream.network, extra=extra)
-            stream = StreamState(last, encoded.observed)
+            stream = StreamState(last, encoded.observed, tuple(frame.shape))
         if last is None or stream is None:
             raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
         size, unknown = (frames.shape[-2], frames.shape[-1]), torch.zeros(len(frames), 1, dtype=torch.bool)
@@ -209,7 +194,7 @@ class Forecaster(FrameCodec, TensorPredictor):
         assert last.frame is not None
         # the network computes the M members as M times the batch
         frames = last.frame[:, None] if noise is None else last.frame[:, None].unflatten(0, noise.shape[:2])
-        return self.decode_members(frames, size, noise, members).squeeze(-4)
+        return check_forecast(self.decode_members(frames, size, noise, members).squeeze(-4), self.spec)
 
     def _draw_noise(self, patches: Tensor, leads: range, members: int | None, seed: int) -> Tensor | None:
         """Draw the noise of these lead times, (B, M, K, ...); None for a network that takes none."""
@@ -291,6 +276,7 @@ class Forecaster(FrameCodec, TensorPredictor):
     ) -> tuple[Tensor, StreamState]:
         """Predict `horizon` frames from one real frame, and return the state after the last of them."""
         check_horizon(horizon)
+        frame, valid = as_frames(frame, valid)
         mask = None if valid is None else valid[:, None]
         encoded = self._encode_frame(frame[:, None], state, horizon, mask, covariates)
         with torch.inference_mode():
@@ -298,13 +284,15 @@ class Forecaster(FrameCodec, TensorPredictor):
             before = None if state is None else state.network
             result = rollout(self.network, encoded.patches, horizon, state=before, extra=encoded.extra, drive=noise)
             frames = self.decode_members(result.frames, (frame.shape[-2], frame.shape[-1]), noise, members)
-            return frames, StreamState(result.state, encoded.observed)
+            return check_forecast(frames, self.spec), StreamState(result.state, encoded.observed, tuple(frame.shape))
 
     def _encode_frame(
         self, frames: Tensor, state: StreamState | None, steps: int, valid: Tensor | None, covariates: Tensor | None
     ) -> EncodedFrame:
         """Check and encode one real frame (B, 1, C, H, W), and the covariates and mask of the steps from it on."""
         self.check(frames, valid)
+        if state is not None:
+            check_state((len(frames), *frames.shape[2:]), state.shape)
         covariates = check_covariates(covariates, frames, steps, self.spec)
         before = None if state is None else state.observed
         with torch.inference_mode():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ class FrameCodec(nn.Module):
         value_range: range of the network's output, as of its last activation, network units; None for any.
 
     Raises:
-        UsageError: a value range for a normalizer that has none.
+        UsageError: a value range for a normalizer that has none, a patch below 1, or an unknown fill.
     """
 
     network: SequenceNetwork
@@ -59,6 +59,10 @@ class FrameCodec(nn.Module):
         value_range: tuple[float, float] | None,
     ) -> None:
         super().__init__()
+        if patch < 1:
+            raise UsageError("patch", got=patch, expected="at least 1 pixel")
+        if fill not in get_args(Fill):
+            raise UsageError.unknown("fill", str(fill), get_args(Fill))
         if value_range is not None and not normalizer.to_unit_range:
             got, expected = f"{normalizer.kind}, whose values have no ends", "one from and to the value range"
             fix = f"this network answers in {list(value_range)}: choose range, log or dbz"

@@ -24,6 +24,7 @@ from framecast.errors import UsageError
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.parsing import parse_config
+from framecast.recipe.run_digest import check_unchanged
 from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSampling
 from framecast.recipe.train_config import FREE, RecipeSection, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
@@ -122,6 +123,7 @@ class Recipe(RecipeSection):
             del content["train"]["compile"]
         if not self.data.axes:
             del content["data"]["axes"]
+        del content["data"]["unpack_limit"]  # how much is unpacked at once changes no number
         # the fingerprint of the data counts, not their path; of several files also the options of each
         source = content["data"].pop("source")
         if not isinstance(source, str):
@@ -217,6 +219,7 @@ def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | Sequ
     Raises:
         UsageError: no such file, no YAML, an unknown key, a value that does not fit, or a foreign network that the user
             did not name.
+        CheckpointError: the recipe decides other numbers than the one that the run began with.
     """
     content = _parse_yaml(_read_text(str(path)), str(path))
     section = content.get("model") if isinstance(content, dict) else None
@@ -224,7 +227,9 @@ def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | Sequ
     if ":" in name and name not in ([model] if isinstance(model, str) else model or ()):
         fix = f"if you trust it, say --model {name}"
         raise UsageError(str(path), got=f"a network of your own, {name}", expected="one of framecast's", fix=fix)
-    return read_recipe(str(path), overrides)
+    recipe = read_recipe(str(path))
+    check_unchanged(path, recipe.digest)
+    return read_recipe(str(path), overrides) if overrides else recipe
 
 
 def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
@@ -236,6 +241,7 @@ def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Re
 
     Raises:
         UsageError: a recipe that cannot be used, or that names a foreign network other than `model`.
+        CheckpointError: the recipe decides other numbers than the one that the run began with.
     """
     path, name = Path(run) / "recipe.yaml", None if model is None else f"{model.__module__}:{model.__qualname__}"
     return read_run_recipe(path, model=name) if path.is_file() else Recipe()

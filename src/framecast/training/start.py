@@ -21,6 +21,7 @@ from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.runs.folder import RunFolder, read_events
 from framecast.training.compilation import check_compile
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
+from framecast.training.restore import describe_data
 from framecast.training.state import TrainingState
 
 PRECISIONS: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
@@ -73,7 +74,7 @@ def start(
     with _lock(folder, place):
         trainer = _make_trainer(recipe, dataset, fabric)
         if place.rank == 0:
-            folder.create(recipe.yaml(), _describe(dataset), dataset.record)
+            folder.create(recipe.yaml(), describe_data(recipe, dataset), dataset.record)
         return _run(trainer, folder, quiet)
 
 
@@ -166,16 +167,6 @@ def _open(recipe: Recipe, source: Source | None = None) -> DataSet:
 def _lock(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
     """Lock the folder in the first process, for its whole group."""
     return folder.lock() if place.rank == 0 else nullcontext()
-
-
-def _describe(dataset: DataSet) -> dict[str, Any]:
-    return {
-        "spec": dataset.spec.model_dump(),
-        "fingerprint": dataset.fingerprint,
-        "split": dataset.split_hash,
-        "windows": {split: dataset.count(split) for split in ("train", "val", "test")},
-        "notes": dataset.notes,
-    }
 
 
 def _run(trainer: TrainingState, folder: RunFolder, quiet: bool) -> TrainingOutcome:

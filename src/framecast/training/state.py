@@ -7,6 +7,7 @@ number of workers, and how a batch is shared among processes and micro-batches c
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
@@ -17,11 +18,10 @@ from torch import Tensor
 
 from framecast.data import Batch, DataSet
 from framecast.devices import to_device
-from framecast.errors import NonFiniteLoss, UsageError
+from framecast.errors import NonFiniteLoss
 from framecast.evaluation.evaluate import evaluate
 from framecast.forecasting.forecaster import Forecaster
-from framecast.forecasting.model_folder import save_forecaster
-from framecast.metrics import Metric, select_metrics
+from framecast.forecasting.model_folder import write_model
 from framecast.nn.rollout import draw_noise
 from framecast.recipe.losses import count_observed
 from framecast.recipe.recipe import Recipe
@@ -29,11 +29,10 @@ from framecast.runs.folder import RunFolder
 from framecast.training.compilation import compile_step, explain_compiler
 from framecast.training.ema import WeightAverage
 from framecast.training.objective import Inputs, Objective, gradient_norm, trainable
+from framecast.training.validation_metrics import select_validation_metrics
 
 _REVERSAL_STREAM = 0x7EAF
 """Key that keeps the draw of reversals apart from other random numbers of a seed."""
-VALIDATION_METRICS = ("framecast", "fmae")
-"""Metrics and protocols that a validation reports besides the one that decides."""
 
 
 class TrainingState:
@@ -43,13 +42,17 @@ class TrainingState:
         recipe: network and training.
         dataset: data to train and validate on.
         fabric: device and processes; launched.
+
+    Attributes:
+        model: content of the model.json that was saved last; None before the first.
     """
 
     def __init__(self, recipe: Recipe, dataset: DataSet, fabric: Fabric) -> None:
         self.recipe, self.dataset, self.fabric = recipe, dataset, fabric
         self.step, self.worse = 0, 0
         self.best: float | None = None
-        self.metrics = validation_metrics(recipe, dataset)
+        self.metrics = select_validation_metrics(recipe, dataset)
+        self.model: dict[str, Any] | None = None
         with torch.random.fork_rng(devices=[]):  # the caller's generator stays where it was
             torch.manual_seed(recipe.seed)
             self.forecaster = new_forecaster(recipe, dataset)
@@ -101,7 +104,7 @@ class TrainingState:
         )
         pixels = float(sum(self._count_pixels(batch) for batch in batches))
         if self.dataset.has_missing:
-            pixels = self.over_processes(pixels, "sum")
+            (pixels,) = self.over_processes([pixels], "sum")
         else:  # every process has as many: no communication
             pixels *= fabric.world_size
         if pixels == 0:
@@ -113,9 +116,10 @@ class TrainingState:
         fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
         # The only place where the host waits for the device.
         *parts, norm = torch.stack([*losses, gradient_norm(self.parameters)]).tolist()
-        mean = self.over_processes(sum(parts), "sum")
         # In fp16 an infinite gradient is usual: the scaler skips the update and lowers its factor.
-        if not math.isfinite(mean) or (not math.isfinite(norm) and config.dtype != "fp16"):
+        is_broken = not math.isfinite(norm) and config.dtype != "fp16"
+        mean, broken = self.over_processes([sum(parts), float(is_broken)], "sum")
+        if not math.isfinite(mean) or broken:
             self._clear_gradients()
             what = "loss" if not math.isfinite(mean) else "gradient"
             raise NonFiniteLoss(
@@ -181,13 +185,14 @@ class TrainingState:
         start = (micro * self.fabric.world_size + self.fabric.global_rank) * size
         return slice(start, start + size)
 
-    def over_processes(self, value: float, operation: Literal["sum", "max"]) -> float:
-        """Reduce a number over all processes, to its sum or maximum."""
+    def over_processes(self, values: Sequence[float], operation: Literal["sum", "max"]) -> list[float]:
+        """Reduce numbers over all processes, each to its sum or maximum; all processes call this together."""
         if self.fabric.world_size == 1:
-            return value
+            return list(values)
         exact = torch.float32 if self.fabric.device.type == "mps" else torch.float64
-        number = torch.tensor(value, dtype=exact, device=self.fabric.device)
-        return float(self.fabric.all_reduce(number, reduce_op=operation))  # type: ignore[arg-type]
+        numbers = torch.tensor(values, dtype=exact, device=self.fabric.device)
+        reduced: Tensor = self.fabric.all_reduce(numbers, reduce_op=operation)  # type: ignore[assignment]
+        return [float(number) for number in reduced.tolist()]
 
     def _reverse_some(self, batch: Batch, micro: int) -> Batch:
         """Reverse each sequence in time with probability 1/2, a pure function of seed, iteration and row."""
@@ -198,8 +203,15 @@ class TrainingState:
         valid = None if batch.valid is None or back.valid is None else torch.where(rows, back.valid, batch.valid)
         return Batch(torch.where(rows, back.frames, batch.frames), valid, batch.indices)
 
-    def validate(self) -> dict[str, float]:
-        """Score the validation split, with the averaged weights if there are any; means over lead times by metric."""
+    def validate(self, should_stop: Callable[[], bool] | None = None) -> dict[str, float]:
+        """Score the validation split, with the averaged weights if there are any; means over lead times by metric.
+
+        Args:
+            should_stop: asked before each batch, by all processes together.
+
+        Raises:
+            EvaluationStopped: `should_stop` said so.
+        """
         recipe, fabric = self.recipe, self.fabric
         # Not compiled: graphs that are replayed overwrite the state that a forecast goes on with.
         eager = torch.compiler.set_stance("force_eager") if recipe.train.compile else nullcontext()
@@ -217,6 +229,7 @@ class TrainingState:
                 rank=fabric.global_rank,
                 world_size=fabric.world_size,
                 all_reduce=lambda sums: fabric.all_reduce(sums, reduce_op="sum"),  # type: ignore[arg-type,return-value]
+                should_stop=should_stop,
             )
         return scores.mean()
 
@@ -233,20 +246,31 @@ class TrainingState:
     def save_model(self, folder: RunFolder, scores: dict[str, float]) -> None:
         """Save the model, with the averaged weights if there are any, and its validation scores.
 
+        All processes take part in the check of the weights; the first one writes.
+
         Raises:
             NonFiniteLoss: a weight is not finite.
         """
-        self._check_weights()
-        with self._averaged():
-            save_forecaster(folder.model, self.forecaster, {"step": self.step, "validation": scores})
+        self.check_weights()
+        if self.fabric.is_global_zero:
+            with self._averaged():
+                self.model = write_model(folder.model, self.forecaster, {"step": self.step, "validation": scores})
 
-    def state(self) -> dict[str, Any]:
-        """Return all that resuming needs, but the recipe.
+    @torch.no_grad()
+    def check_weights(self) -> None:
+        """Check the weights of all processes, which call this together, before anything is saved.
 
         Raises:
-            NonFiniteLoss: a weight is not finite: such a state is never saved.
+            NonFiniteLoss: a weight is not finite, in any of them.
         """
-        self._check_weights()
+        norms = [torch.linalg.vector_norm(parameter) for parameter in self.parameters]
+        is_broken = not torch.isfinite(torch.stack(norms)).all()
+        if self.over_processes([float(is_broken)], "max")[0]:
+            fix = "lower train.lr, or set train.clip=1; resume goes on from the last checkpoint"
+            raise NonFiniteLoss(f"weights are not finite after step {self.step}; they were not saved", fix=fix)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that resuming needs, but the recipe."""
         return {
             "step": self.step,
             "samples": self.step * self.recipe.train.batch_size,
@@ -259,13 +283,6 @@ class TrainingState:
             "processes": self.fabric.world_size,
         }
 
-    @torch.no_grad()
-    def _check_weights(self) -> None:
-        norms = [torch.linalg.vector_norm(parameter) for parameter in self.parameters]
-        if not torch.isfinite(torch.stack(norms)).all():
-            fix = "lower train.lr, or set train.clip=1; resume goes on from the last checkpoint"
-            raise NonFiniteLoss(f"weights are not finite after step {self.step}; they were not saved", fix=fix)
-
     def restore(self, state: dict[str, Any]) -> None:
         """Restore a state that `state` returned."""
         self.step, self.best, self.worse = state["step"], state["best"], state["worse"]
@@ -277,23 +294,6 @@ class TrainingState:
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
-
-
-def validation_metrics(recipe: Recipe, dataset: DataSet) -> list[Metric]:
-    """Select the metrics of a validation; the first decides which model is the best.
-
-    Raises:
-        UsageError: `validate.metric` is not exactly one metric that orders forecasts.
-    """
-    config = recipe.validate_
-    first = select_metrics([config.metric], spec=dataset.spec, thresholds=config.thresholds)
-    if len(first) != 1:
-        got = f"{config.metric}, which is {len(first)} metrics here"
-        raise UsageError("validate.metric", got=got, expected="one metric; csi and its kin with one threshold")
-    if first[0].better == "one":
-        raise UsageError("validate.metric", got=config.metric, expected="a score of which less, or more, is better")
-    names = (config.metric, *VALIDATION_METRICS)
-    return select_metrics(names, spec=dataset.spec, thresholds=config.thresholds)
 
 
 def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:

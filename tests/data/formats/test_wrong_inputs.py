@@ -100,7 +100,12 @@ FILES: dict[str, tuple[str, bytes, dict, str]] = {
     "step 0": ("a.npz", npz(frames=GOOD, step_minutes=np.array(0)), {}, "more than 0"),
     "two units": ("a.npz", npz(frames=GOOD, units=np.array(["a", "b"])), {}, "one text"),
     "wrong dims": ("a.npz", npz(frames=GOOD, dims=np.array("xyz")), {}, "t, h, w"),
-    "bomb": ("a.npz", npz(True, frames=np.zeros((100, 1000, 1000), np.uint8)), {}, "times as many"),
+    "limit": (
+        "a.npz",
+        npz(True, frames=np.zeros((100, 10, 10), np.uint8)),
+        {"unpack_limit": 9999},
+        "--unpack-limit 10128",
+    ),
     "clips of other shape": ("a.npz", npz(clips=np.zeros((2, 2), int), input_raw_data=GOOD), {}, "(2, sequences, 2)"),
     "clips beyond": ("a.npz", npz(clips=CLIPS + 3, input_raw_data=GOOD[:, None]), {}, "beyond the frames"),
     "clips that overlap": (
@@ -136,7 +141,7 @@ def test_limits_hold_before_anything_is_read(tmp_path: Path):
     with pytest.raises(InputError, match="expected 1 to 68719476736"):
         FileSource(DataConfig(source=str(tmp_path / "a.npy")))
     with pytest.raises(InputError, match="at most 100"):
-        open_stored(DataConfig(source=str(tmp_path / "a.npz")), content_limit=100)
+        open_stored(DataConfig(source=str(tmp_path / "a.npz"), unpack_limit=100))
     np.save(tmp_path / "b.npy", GOOD)
     with pytest.raises(InputError, match="expected 1 to 100"):
         open_stored(DataConfig(source=str(tmp_path / "b.npy")), mapped_limit=100)
@@ -157,7 +162,7 @@ ZARRS: dict[str, tuple[Callable[[Path], object], dict, str]] = {
     "giant chunk": (
         lambda p: _metadata(p, lambda m: m["chunk_grid"]["configuration"].update(chunk_shape=[10**4] * 3)),
         {},
-        "bytes each",
+        "bytes unpacked at once",
     ),
     "giant array": (lambda p: _metadata(p, lambda m: m.update(shape=[10**15, 4, 5])), {}, "at most 10000000 frames"),
     "giant frame": (lambda p: _metadata(p, lambda m: m.update(shape=[6, 10**9, 10**9])), {}, "pixels"),

@@ -179,8 +179,8 @@ def test_long_chunks_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("engine", "suffix"), [("h5netcdf", "nc"), ("scipy", "cdf")])
 def test_dry_packed_grids_are_no_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, suffix: str):
     """As large as it is once unpacked, in floats, a dry day in bytes is hundreds of times smaller in its file."""
-    monkeypatch.setattr("framecast.data.formats.cf.SMALL", 0)
-    monkeypatch.setattr("framecast.data.formats.cf.RATIO_LIMIT", 1.5)
+    monkeypatch.setattr("framecast.data.formats.unpacking.SMALL", 12 * 16 * 60)  # one chunk of all frames in 2 bytes
+    monkeypatch.setattr("framecast.data.formats.unpacking.free_bytes", lambda: 4 * 2 * 12 * 16 * 60)
     data = xarray.Dataset({"rain": (("time", "y", "x"), np.repeat(FRAMES, 10, 0).astype(np.float32))})
     packed = {"dtype": "i2", "scale_factor": 0.5, "_FillValue": -1}
     data.to_netcdf(tmp_path / f"a.{suffix}", engine=engine, encoding={"rain": packed})

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from framecast.data.formats import cf, fmi_pgm, geotiff, hdf5, knmi_hdf5, numpy_files, odim_hdf5
+from framecast.data.formats import cf, cf_files, geotiff, hdf5, numpy_files
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.grib import messages as grib
 from framecast.data.formats.grib.reader import GRIBReader
 from framecast.data.formats.pictures import images, picture, video
-from framecast.data.formats.zarr import is_zarr
+from framecast.data.formats.radar import fmi_pgm, knmi_hdf5, odim_hdf5
+from framecast.data.formats.zarr.reader import is_zarr
 
 
 class FileFormat(NamedTuple):
@@ -38,7 +39,7 @@ READERS = (
     FileFormat("PGM", fmi_pgm.SUFFIXES, fmi_pgm.PGMReader),
     FileFormat("HDF5", hdf5.SUFFIXES, odim_hdf5.ODIMReader, odim_hdf5.is_odim),
     FileFormat("HDF5", hdf5.SUFFIXES, knmi_hdf5.KNMIReader, knmi_hdf5.is_knmi),
-    FileFormat("HDF5", hdf5.SUFFIXES, cf.CFReader, cf.is_netcdf4),
+    FileFormat("HDF5", hdf5.SUFFIXES, cf.CFReader, cf_files.is_netcdf4),
     FileFormat("NetCDF", cf.SUFFIXES, cf.CFReader),
     FileFormat("GRIB", grib.SUFFIXES, GRIBReader),
     FileFormat("zarr", (), cf.CFReader),
@@ -76,7 +77,7 @@ def make_reader(kind: str, files: Sequence[Path], options: ReaderOptions) -> Rea
 
 
 def open_array(
-    path: Path, variable: str | None, *, mapped_limit: int, content_limit: int, least_axes: int = 3
+    path: Path, variable: str | None, *, mapped_limit: int, unpack_limit: int | None = None, least_axes: int = 3
 ) -> StoredArray:
     """Open a file that holds a single array: .npy, .npz or plain HDF5.
 
@@ -84,7 +85,7 @@ def open_array(
         path: the file.
         variable: key of the array in an .npz, path in an HDF5; None where there is one only.
         mapped_limit: largest .npy to accept, bytes.
-        content_limit: largest array in an .npz to accept, bytes once unpacked.
+        unpack_limit: bytes that may be unpacked at once; None to judge by the memory at hand.
         least_axes: of the array that is taken from an HDF5 where nobody names one; of three or more first.
 
     Raises:
@@ -95,6 +96,6 @@ def open_array(
         case ".npy":
             return numpy_files.open_npy(path, variable, limit=mapped_limit)
         case ".npz":
-            return numpy_files.open_npz(path, variable, limit=content_limit)
+            return numpy_files.open_npz(path, variable, limit=unpack_limit)
         case _:
-            return hdf5.open_hdf5(path, variable, least_axes)
+            return hdf5.open_hdf5(path, variable, unpack_limit, least_axes)

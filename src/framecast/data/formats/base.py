@@ -9,10 +9,7 @@ sequences at once, often without a word on their axes, which the user or a rule 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
-import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -21,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import SPLITS, are_valid_dims
+from framecast.data.missing_values import CODE_KEYS, RANGE_KEYS, MissingValues, decode_fill, read_missing
 from framecast.data.times import Timeline
 from framecast.errors import InputError
 from framecast.formatting import shorten
@@ -97,6 +95,8 @@ class ReaderOptions(NamedTuple):
     """A variable, a quantity, a path inside the file; several with commas between them become channels."""
     colour: str = "auto"
     """"auto", "grey" or "rgb", for pictures and videos."""
+    unpack_limit: int | None = None
+    """Bytes that may be unpacked at once; None to judge by the memory at hand."""
     axes: tuple[tuple[str, str], ...] = ()
     """(name of an axis, its meaning or the entry of it that is chosen), for formats whose axes have names."""
 
@@ -134,8 +134,8 @@ class FileAttributes(NamedTuple):
     """Physical units per stored unit."""
     offset: float = 0.0
     """Physical value of a stored 0."""
-    missing: float | None = None
-    """Stored value of missing pixels."""
+    missing: MissingValues | None = None
+    """Marks of missing pixels among the stored values; None where the file states none."""
     units: str | None = None
     split: list[str] | None = None
     """Split of each sequence: train, val or test."""
@@ -175,11 +175,12 @@ class StoredArray(NamedTuple):
     """Axes that the user states of each file of a series of arrays, by which its frames have been read."""
 
 
-def read_file_attributes(raw: Mapping[str, Any], name: str) -> FileAttributes:
+def read_file_attributes(raw: Mapping[str, Any], dtype: np.dtype[Any], name: str) -> FileAttributes:
     """Read the attributes that framecast knows; other keys are left alone.
 
     Args:
         raw: values by key: arrays of an npz, attributes of an HDF5 array, JSON values of zarr.
+        dtype: of the stored values.
         name: the file, for errors.
 
     Raises:
@@ -191,11 +192,13 @@ def read_file_attributes(raw: Mapping[str, Any], name: str) -> FileAttributes:
     step = _read_number(raw, name, "step_minutes")
     if step is not None and step <= 0:
         raise InputError(f"{name}: step_minutes", got=step, expected="more than 0")
+    scale, offset = 1.0 if scale is None else scale, _read_number(raw, name, "offset", "add_offset") or 0.0
+    marks = {key: decode_fill(raw[key]) for key in (*CODE_KEYS, *RANGE_KEYS) if key in raw}
     return FileAttributes(
         dims=_read_dims(raw, name),
-        scale=1.0 if scale is None else scale,
-        offset=_read_number(raw, name, "offset", "add_offset") or 0.0,
-        missing=_read_number(raw, name, "missing_code", "_FillValue", finite=False),
+        scale=scale,
+        offset=offset,
+        missing=read_missing(marks, dtype, scale, offset, name),
         units=_read_text(raw["units"], name, "units") if "units" in raw else None,
         split=_read_labels(raw, name),
         step_minutes=step,
@@ -210,8 +213,7 @@ KEYS = {
     "scale_factor": NUMBERS,
     "offset": NUMBERS,
     "add_offset": NUMBERS,
-    "missing_code": NUMBERS,
-    "_FillValue": NUMBERS,
+    **dict.fromkeys((*CODE_KEYS, *RANGE_KEYS), NUMBERS),
     "units": "U",
     "split": "U",
     "step_minutes": NUMBERS,
@@ -221,31 +223,20 @@ KEYS = {
 """Keys that `read_file_attributes` knows, with the kinds of dtype that an npz may hold there."""
 
 
-def _read_number(raw: Mapping[str, Any], name: str, *keys: str, finite: bool = True) -> float | None:
+def _read_number(raw: Mapping[str, Any], name: str, *keys: str) -> float | None:
     key = next((key for key in keys if key in raw), None)
     if key is None:
         return None
     value = raw[key]
-    if isinstance(value, str) and not finite:
-        value = _decode_fill(value)
     try:
         numbers = np.asarray(value, np.float64)
         # steps of the sequences are one where they are equal
         number = float((np.unique(numbers) if key == "step_minutes" else numbers).reshape(()))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: {key}", got=_shorten(value), expected="one number") from error
-    if finite and not math.isfinite(number):
+    if not math.isfinite(number):
         raise InputError(f"{name}: {key}", got=number, expected="a finite number")
     return number
-
-
-def _decode_fill(text: str) -> str | float:
-    """Decode a fill value of a float as xarray writes it into zarr attributes: base64 of a little-endian double."""
-    try:
-        packed = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return text
-    return struct.unpack("<d", packed)[0] if len(packed) == 8 else text
 
 
 def _read_text(value: Any, name: str, key: str) -> str:

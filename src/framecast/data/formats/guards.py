@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from framecast.data.formats.unpacking import SHARE, SMALL
 from framecast.errors import InputError, UsageError
 from framecast.formatting import shorten
+from framecast.memory_usage import free_bytes
 
 FRAME_LIMIT = 1 << 28
 """Values of one frame."""
-SMALL = 64 << 20
-"""Bytes up to which the ratio of unpacked to packed size does not matter."""
 RATIO_LIMIT = 300
-"""Unpacked over packed bytes of anything larger. Deflate cannot pass 1032."""
+"""Unpacked over packed bytes up to which a frame is believed, whatever its size. Deflate cannot pass 1032."""
 SERIES_LIMIT = 10_000_000
 """Frames, or entries of an axis."""
 
@@ -102,7 +102,7 @@ def check_frame(shape: tuple[int, ...], itemsize: int, packed: int, name: str) -
         name: the file, for the error.
 
     Raises:
-        InputError: a size of 0 or less, too many values, or too many for so few bytes.
+        InputError: a size of 0 or less, too many values, or too many for so few bytes and for the memory at hand.
     """
     count = 1
     for size in shape:
@@ -111,8 +111,8 @@ def check_frame(shape: tuple[int, ...], itemsize: int, packed: int, name: str) -
     if not 0 < count <= FRAME_LIMIT:
         raise InputError(name, got=f"a frame of {words} values", expected=f"1 to {FRAME_LIMIT}", fix="get it again")
     size = count * itemsize
-    if size > SMALL and size > RATIO_LIMIT * max(packed, 1):
+    most = max(SMALL, free_bytes() // SHARE)
+    if size > most and size > RATIO_LIMIT * max(packed, 1):
         got = f"a frame of {words} values in {packed} bytes"
-        raise InputError(
-            name, got=got, expected=f"at most {RATIO_LIMIT} times as many bytes unpacked", fix="it looks like a bomb"
-        )
+        expected = f"at most {most} bytes unpacked, a quarter of the free memory"
+        raise InputError(name, got=got, expected=expected, fix="it looks like a bomb")

@@ -15,6 +15,21 @@ from framecast.errors import InputError
 from framecast.types import Channel, FrameSpec, Grid
 
 
+def append_calendar(
+    frames: NDArray[np.float32], moments: NDArray[Any] | None, cycles: Sequence[Cycle], name: str
+) -> NDArray[np.float32]:
+    """Append the calendar channels to frames (T, C, H, W), computed from their times, UTC.
+
+    Raises:
+        InputError: a time is not known.
+    """
+    if moments is None:
+        fix = "give their pattern with --times, or leave data.calendar out"
+        raise InputError(name, got="frames without times", expected="times, for data.calendar", fix=fix)
+    waves = compute_calendar(moments, cycles)[:, :, None, None]
+    return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
+
+
 def make_calendar_channels(cycles: Sequence[Cycle]) -> tuple[Channel, ...]:
     """Describe the calendar channels: for each cycle its sine and its cosine."""
     names = [f"{cycle}_{wave}" for cycle in cycles for wave in ("sin", "cos")]

@@ -16,6 +16,7 @@ from framecast.data.file_names import counters_from_names, times_from_names, tim
 from framecast.data.fingerprint import DIGITS, digest_file, list_contents
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
+from framecast.data.missing_values import MissingValues
 from framecast.data.times import ALIKE, Timeline, order_frames
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
@@ -98,7 +99,9 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
     notes = [summary, *notes, *_gather_notes(files, headers), *time_notes, *timeline.notes, *copy_notes]
-    attributes = FileAttributes(missing=first.missing) if first.stored is None else first.stored
+    attributes = first.stored
+    if attributes is None:
+        attributes = FileAttributes(missing=None if first.missing is None else MissingValues((first.missing,)))
     return StoredArray(
         array=FrameStack(reader, files, indices[timeline.order], first),
         grain=(grain, *first.shape),

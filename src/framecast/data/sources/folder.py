@@ -10,7 +10,7 @@ from framecast.data.fingerprint import LEFT_BY_SYSTEMS
 from framecast.data.formats import KNOWN, file_kind
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.formats.signatures import describe_contents, find_suffix
-from framecast.data.formats.zarr import is_zarr
+from framecast.data.formats.zarr.reader import is_zarr
 from framecast.errors import InputError
 
 HIDDEN = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", *LEFT_BY_SYSTEMS)

@@ -21,19 +21,22 @@ from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
 
-def open_source(config: DataConfig, stored: StoredArray | None = None) -> Source:
+def open_source(
+    config: DataConfig, stored: StoredArray | None = None, constant: tuple[float, float] | None = None
+) -> Source:
     """Open the source of a configuration, be it one path or several files.
 
     Args:
         config: source and the options of the user.
         stored: the array of the one path, where it has been opened already.
+        constant: value range of data whose values are all equal; None to refuse such data.
 
     Raises:
         InputError: a file that cannot be used, or files that do not fit together.
     """
     if isinstance(config.source, str):
-        return FileSource(config, stored)
-    return MultiFileSource(config, config.source)
+        return FileSource(config, stored, constant=constant)
+    return MultiFileSource(config, config.source, constant)
 
 
 class MultiFileSource:
@@ -42,13 +45,16 @@ class MultiFileSource:
     Args:
         config: options for all files; `crop` lets their frames differ in size.
         files: path of each file, and options for it alone.
+        constant: value range of a file whose values are all equal; None to refuse such a file.
 
     Raises:
         InputError: a file that cannot be used, or files that do not fit together.
     """
 
-    def __init__(self, config: DataConfig, files: Sequence[FileConfig]) -> None:
-        self._parts = [FileSource(config.of(file)) for file in files]
+    def __init__(
+        self, config: DataConfig, files: Sequence[FileConfig], constant: tuple[float, float] | None = None
+    ) -> None:
+        self._parts = [FileSource(config.of(file), constant=constant) for file in files]
         self._names = [Path(file.path).name for file in files]
         self._check_compatible(cropped=config.crop is not None)
         _check_disjoint(self._parts, files)

@@ -8,30 +8,28 @@ from pathlib import Path
 from framecast.data.config import DataConfig
 from framecast.data.formats import KNOWN, cf, make_reader, open_array
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
-from framecast.data.formats.numpy_files import CONTENT_LIMIT, MAPPED_LIMIT
+from framecast.data.formats.numpy_files import MAPPED_LIMIT
 from framecast.data.formats.pictures import images, video
-from framecast.data.formats.zarr import has_named_axes, is_zarr, open_zarr
+from framecast.data.formats.zarr.reader import has_named_axes, is_zarr, open_zarr
 from framecast.data.sources.array_files import ArrayFilesReader
 from framecast.data.sources.file_series import open_series
 from framecast.data.sources.folder import find_kind, list_groups
 from framecast.errors import InputError
 
 
-def open_stored(
-    config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content_limit: int = CONTENT_LIMIT
-) -> StoredArray:
+def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT) -> StoredArray:
     """Open the file or folder of a configuration, whatever its format.
 
     Args:
-        config: source (the path), variable, colour, times and step_minutes.
+        config: source (the path), variable, colour, times, step_minutes and unpack_limit.
         mapped_limit: largest .npy to accept, bytes.
-        content_limit: largest array in an .npz to accept, bytes once unpacked.
 
     Raises:
         InputError: no file that can be read, or files that do not belong together.
         UsageError: the library for this format is not installed.
     """
-    path, options = Path(config.path), ReaderOptions(config.variable, config.colour, tuple(config.axes.items()))
+    path = Path(config.path)
+    options = ReaderOptions(config.variable, config.colour, config.unpack_limit, tuple(config.axes.items()))
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
@@ -39,7 +37,7 @@ def open_stored(
     if not exists:
         raise InputError(str(path), got="no such file", expected=f"{KNOWN}; or the word moving-mnist")
     if folder and is_zarr(path) and not has_named_axes(path, config.variable):
-        return _note_unused_options(open_zarr(path, config.variable), None, config)
+        return _note_unused_options(open_zarr(path, config.variable, config.unpack_limit), None, config)
     groups, notes = list_groups(path) if folder and not is_zarr(path) else ([[path]], [])
     kind = find_kind(groups, path)
     reader = make_reader(kind, [file for group in groups for file in group], options)
@@ -49,7 +47,7 @@ def open_stored(
             variable=config.variable,
             least_axes=2 if folder else 3,
             mapped_limit=mapped_limit,
-            content_limit=content_limit,
+            unpack_limit=config.unpack_limit,
         )
         if not folder:
             return _note_unused_options(open_one(path), None, config)

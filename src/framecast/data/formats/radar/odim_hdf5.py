@@ -114,7 +114,7 @@ class ODIMReader:
         """Unpack; nodata is missing, undetect a value."""
         with hdf5.open_file(path) as file:
             quantity = self._find_quantity(file, path)
-            stored = hdf5.check_frame_array(file[quantity.array], str(path))[()]
+            stored = hdf5.read_part(hdf5.check_frame_array(file[quantity.array], str(path)), (), str(path))
         missing = () if quantity.nodata is None else (quantity.nodata,)
         values = decode_values(stored, quantity.gain, quantity.offset, missing)
         if quantity.undetect is not None and quantity.undetect != quantity.nodata:

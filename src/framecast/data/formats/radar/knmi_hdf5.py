@@ -96,7 +96,7 @@ class KNMIReader:
         with hdf5.open_file(path) as file:
             image = self._choose_image(file, path)
             calibration = _read_calibration(file, image, name)
-            stored = _find_array(file, image, path)[()]
+            stored = hdf5.read_part(_find_array(file, image, path), (), name)
         gain, offset = _parse_formula(calibration, name)
         return decode_values(stored, gain, offset, _read_codes(calibration, name))[None, None]
 
