@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from framecast.errors import LONGEST_PART, FramecastError, InputError, UsageError, shorten
+from framecast.errors import LONGEST_PART, FramecastError, InputError, UsageError, abbreviate
 
 
 def test_what_cannot_be_printed_is_escaped() -> None:
@@ -45,9 +45,9 @@ LONG: dict[str, object] = {
 def test_what_is_long_is_shortened(name: str) -> None:
     got = LONG[name]
     for error in (
-        UsageError("what", got=got, expected=got, fix=str(shorten(got))),
-        UsageError(str(shorten(got)), got=got),
-        UsageError.unknown("what", str(shorten(got)), ["a"] * 5000),
+        UsageError("what", got=got, expected=got, fix=str(abbreviate(got))),
+        UsageError(str(abbreviate(got)), got=got),
+        UsageError.unknown("what", str(abbreviate(got)), ["a"] * 5000),
     ):
         assert len(str(error)) < 20 * LONGEST_PART  # of a letter that cannot be printed four stay
         assert len(str(error).replace("\\x1b", "")) < 4 * LONGEST_PART
@@ -55,12 +55,12 @@ def test_what_is_long_is_shortened(name: str) -> None:
 
 def test_short_values_stay_as_they_are() -> None:
     for value in ("a text", 3, 0.1, (4, 8), [1.5, "a"], {"a": 1}, None, True, Path("a/b")):
-        assert shorten(value) == str(value)
-    assert shorten("a", quoted=True) == "'a'"
+        assert abbreviate(value) == str(value)
+    assert abbreviate("a", quoted=True) == "'a'"
 
 
 def test_a_text_is_cut_between_words() -> None:
-    told = shorten("several words " * 200)
+    told = abbreviate("several words " * 200)
     assert told.endswith(("several ...", "words ..."))
     inner: list[object] = []
     inner.append(inner)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from framecast.errors import shorten
+from framecast.errors import abbreviate
 
 MAX_BYTES = 16 * 2**20
 """Size of a file, at most."""
@@ -72,7 +72,7 @@ def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_unique(keys: list[str]) -> None:
     if len(set(keys)) < len(keys):
-        raise ValueError(f"the key {shorten(Counter(keys).most_common(1)[0][0], quoted=True)} twice")
+        raise ValueError(f"the key {abbreviate(Counter(keys).most_common(1)[0][0], quoted=True)} twice")
 
 
 def _make_float(digits: str) -> float:

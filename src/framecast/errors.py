@@ -35,10 +35,10 @@ class FramecastError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, got: object = None, expected: object = None, fix: str | None = None) -> None:
-        parts = [] if got is None else [f"got {shorten(got)}"]
-        parts += [] if expected is None else [f"expected {shorten(expected)}"]
-        text = f"{shorten(what)}: {', '.join(parts)}" if parts else shorten(what)
-        super().__init__(_escape(f"{text}; {shorten(fix)}" if fix else text))
+        parts = [] if got is None else [f"got {abbreviate(got)}"]
+        parts += [] if expected is None else [f"expected {abbreviate(expected)}"]
+        text = f"{abbreviate(what)}: {', '.join(parts)}" if parts else abbreviate(what)
+        super().__init__(_escape(f"{text}; {abbreviate(fix)}" if fix else text))
 
     @classmethod
     def unknown(
@@ -59,7 +59,7 @@ class FramecastError(Exception):
         return cls(what, got=repr(got), expected=expected or f"one of {', '.join(names)}", fix=fix)
 
 
-def shorten(value: object, *, quoted: bool = False) -> str:
+def abbreviate(value: object, *, quoted: bool = False) -> str:
     """Write a value for an error in `LONGEST_PART` letters at most, cut between words; containers by their first items.
 
     Args:

@@ -14,6 +14,15 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
+def shorten(text: str, width: int = 200) -> str:
+    """Shorten a text of others to one line, cut between words where it is longer; a single long word is cut anywhere."""
+    words = " ".join(text.split())
+    if len(words) <= width:
+        return words
+    whole = words[: width - 3].rsplit(" ", 1)[0] if " " in words[: width - 3] else words[: width - 3]
+    return f"{whole.rstrip(' ,;')} ..."
+
+
 def format_number(value: float) -> str:
     """Format a number with three significant digits; a dash for NaN."""
     if math.isnan(value):

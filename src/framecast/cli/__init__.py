@@ -22,7 +22,7 @@ app = typer.Typer(
     help="Predict the next frames of a gridded sequence (video, radar, traffic, reanalysis) with recurrent networks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: framecast demo. Exit codes: 0 done, 2 usage, 3 data, 4 checkpoint, 5 disk full, 6 memory, "
     "7 non-finite loss, 8 wrong numbers, 73 run in use, 130/143 stopped by a signal; a training has saved.",

@@ -238,10 +238,14 @@ def choose_folder(out: Path | None, name: str, rank: int = 0) -> AbstractContext
 
 
 def make_console(*, quiet: bool = False) -> Console:
-    """Make a console on standard output, 140 columns wide where that is no terminal, so that tables stay whole."""
+    """Make a console on standard output, 140 columns wide where that is no terminal, so that tables stay whole.
+
+    Texts are printed as they are: brackets and colons in names of files and runs are no markup.
+    """
     from rich.console import Console
 
-    return Console(quiet=quiet, width=None if sys.stdout.isatty() else 140, highlight=False, soft_wrap=False)
+    width = None if sys.stdout.isatty() else 140
+    return Console(quiet=quiet, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
 def import_model(name: str | None) -> type[ModelConfig] | None:

@@ -97,5 +97,7 @@ def _print_next_steps(path: Path, folder: Path, scoreboard: Scoreboard, console:
         f"          framecast predict {path} digits.npy --dims tnhw --horizon 30 --out future.npy --gif future.gif\n"
         f"          framecast train predrnn --data YOUR.npy --dims thw",
         highlight=False,
+        markup=False,
+        emoji=False,
         soft_wrap=True,
     )

@@ -39,8 +39,9 @@ class Inspection(NamedTuple):
     """Description of the split, or the reason why there is none."""
     frame_seconds: float
     """Time to read one frame."""
-    proposal: Proposal
-    command: str
+    proposal: Proposal | None
+    """None where no sequence has the two frames that a training takes at least."""
+    command: str | None
     """Line of `framecast train` with the proposed settings."""
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,7 +77,7 @@ class Inspection(NamedTuple):
                 "windows": self.windows,
                 "windows_note": self.windows_note,
                 "seconds_per_frame": self.frame_seconds,
-                "proposal": self.proposal._asdict(),
+                "proposal": None if self.proposal is None else self.proposal._asdict(),
                 "command": self.command,
                 "notes": source.notes,
             }
@@ -85,19 +86,20 @@ class Inspection(NamedTuple):
     def print(self, console: Console) -> None:
         """Print facts, histogram, notes and the command: about thirty lines."""
         for name, text in self._list_facts():
-            console.print(f"[bold]{name:10}[/bold] ", end="")
-            console.print(text, markup=False, soft_wrap=True)
+            console.print(f"{name:10}", style="bold", end=" ", markup=False)
+            console.print(text, markup=False, emoji=False, soft_wrap=True)
         peak = max(int(self.survey.counts.max()), 1)
-        console.print("[bold]values[/bold]")
+        console.print("values", style="bold")
         for count, left, right in zip(self.survey.counts, self.survey.edges, self.survey.edges[1:], strict=False):
             bar = "#" * math.ceil(BARS * math.log1p(int(count)) / math.log1p(peak))
             share = 100 * int(count) / max(int(self.survey.counts.sum()), 1)
             console.print(f"  {left:10.4g} to {right:10.4g}  {bar:{BARS}} {share:.3g} %", markup=False)
         console.print("           (bars are logarithmic)", style="dim")
         for note in self.source.notes:
-            console.print(note, style="dim", markup=False)
-        console.print("\n[bold]train on it[/bold]")
-        console.print(self.command, markup=False, soft_wrap=True)
+            console.print(note, style="dim", markup=False, emoji=False)
+        if self.command is not None:
+            console.print("\ntrain on it", style="bold")
+            console.print(self.command, markup=False, emoji=False, soft_wrap=True)
 
     def _list_facts(self) -> list[tuple[str, str]]:
         """List (name, text) of each line."""
@@ -130,6 +132,8 @@ class Inspection(NamedTuple):
         facts.append(("odd", odd + part))
         facts += [("" if line else "windows", part) for line, part in enumerate(self.windows_note.split("; "))]
         offer = self.proposal
+        if offer is None:
+            return [*facts, ("expect", f"{self.frame_seconds * 1e3:.3g} ms to read a frame")]
         cost_text = f"{offer.seconds_per_step:.2g} s an iteration, {offer.memory_bytes / 2**30:.2g} GiB (estimates)"
         total = _format_duration(offer.steps * offer.seconds_per_step)
         facts.append(
@@ -165,8 +169,12 @@ def inspect(config: DataConfig, options: dict[str, Any], recipe: Recipe | None =
         note = "; ".join([parts.how, *describe_split(parts, source), f"hash {parts.hash}"])
     except InputError as error:
         windows, note = None, str(error)
-    offer = propose_training(source, recipe, enough=windows is not None)
-    command = write_command(config, options, offer, rain=source.spec.units in WET)
+    offer = command = None
+    if max(source.lengths) > 1:
+        offer = propose_training(source, recipe, enough=windows is not None)
+        command = write_command(config, options, offer, rain=source.spec.units in WET)
+    else:
+        windows, note = None, "none: no sequence has two frames, one to begin with and one to predict"
     return Inspection(config.path, source, survey, windows, note, frame_seconds, offer, command)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from framecast import files, kernels
 from framecast.analysis import decoupling, differences, frequency, gradients, memory, saturation, schedules
@@ -166,9 +167,11 @@ class StudyOutcome(NamedTuple):
             table = Table(box=None)
             table.add_column("")
             for name in runs:
-                table.add_column(name, justify="right")
+                table.add_column(Text(name), justify="right")
             for key in dict.fromkeys(key for summary in runs.values() for key in summary):
-                table.add_row(key, *(f"{summary[key]:.4g}" if key in summary else "" for summary in runs.values()))
+                table.add_row(
+                    Text(key), *(f"{summary[key]:.4g}" if key in summary else "" for summary in runs.values())
+                )
             console.print(table)
 
 

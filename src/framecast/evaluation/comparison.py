@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from framecast.data import MOVING_MNIST
 from framecast.data.sources.base import Source
@@ -95,7 +96,8 @@ class Comparison:
             console.print(line, markup=False, highlight=False)
         console.print(_make_table(self.estimates, [self._describe_cost(name) for name in self.estimates]))
         if self.differences:
-            console.print(f"Less {self.reference}, on the same draws; * the interval does not hold 0")
+            line = f"Less {self.reference}, on the same draws; * the interval does not hold 0"
+            console.print(line, markup=False, emoji=False, highlight=False)
             console.print(_make_table(self.differences, [], starred=True))
 
     def _describe_cost(self, name: str) -> str:
@@ -269,9 +271,9 @@ def _make_table(estimates: Estimates, costs: Sequence[str], *, starred: bool = F
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     for name in estimates:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(Text(name), justify="right", overflow="fold")
     if costs:
-        table.add_row("cost\nparameters\ntime in iterations", *costs)
+        table.add_row("cost\nparameters\ntime in iterations", *map(Text, costs))
     for metric in next(iter(estimates.values())):
         row = [by_metric[metric] for by_metric in estimates.values()]
         stars = [mark_significant(estimate.mean_interval) if starred else "" for estimate in row]
@@ -279,5 +281,5 @@ def _make_table(estimates: Estimates, costs: Sequence[str], *, starred: bool = F
             f"{format_number(estimate.mean)}{star}\n{format_interval(estimate.mean_interval)}"
             for estimate, star in zip(row, stars, strict=True)
         ]
-        table.add_row(metric, *cells)
+        table.add_row(Text(metric), *cells)
     return table

@@ -18,6 +18,7 @@ from torch import Tensor
 from framecast.errors import CheckpointError, UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.weight_files import UNREADABLE, StoredTensor, measure_weights, read_torch_file
+from framecast.formatting import shorten
 from framecast.models import MIM, ConvLSTM, ModelConfig, PredRNN, PredRNNPP, PredRNNV2
 from framecast.nn.norm import Norm
 from framecast.transforms.normalize import Identity, Range
@@ -45,7 +46,7 @@ MIM_BLOCK = {
 }
 MIM_N = {"conv_h_concat": "mim_n.conv_h", "conv_x_concat": "mim_n.conv_x"}
 PEEPHOLES = {"ct_weight", "oc_weight"}
-# Theirs to ours: block j of ours is block ORDER[j] of theirs.
+# block j of ours is block ORDER[j] of theirs
 IGFO, IGO = (0, 2, 1, 3), (0, 1, 2)
 
 
@@ -76,7 +77,7 @@ def load_published(
     Args:
         path: the checkpoint; opened with `weights_only=True`, so that nothing in it is executed.
         source: "predrnn-pytorch" or "openstl".
-        model: framecast's name of the network, for example "predrnn_v2".
+        model: name of the network: framecast's, for example "predrnn_v2", or the source's, for example "predrnnv2".
         patch: P of the training, pixels; it cannot be inferred from weights.
         size: (H, W) of a frame, pixels; for information, as weights that depend on it imply it.
         context: J of the training, for information.
@@ -102,9 +103,8 @@ def load_published(
     theirs = _read_weights(Path(path))
     ours, unknown = _translate(theirs, family)
     if unknown:
-        raise CheckpointError(
-            f"{path}", got=f"unknown parameters {_enumerate(unknown)}", expected=f"those of {source} {model}"
-        )
+        got, expected = f"unknown parameters {_enumerate(unknown)}", f"those of {source} {model}"
+        raise CheckpointError(str(path), got=got, expected=expected)
     config, spec = _infer_config(family, ours, patch, size, path)
     low, high = value_range or (0.0, 1.0)
     spec = spec.model_copy(update={"low": low, "high": high, "units": units or spec.units})
@@ -123,9 +123,8 @@ def _check_weights(parameters: Mapping[str, StoredTensor], weights: Weights, pat
     """Refuse weights of other names or shapes than the network's."""
     missing, extra = sorted(parameters.keys() - weights.keys()), sorted(weights.keys() - parameters.keys())
     if missing or extra:
-        raise CheckpointError(
-            f"{path}", got=f"missing {_enumerate(missing)}, too many {_enumerate(extra)}", expected=expected
-        )
+        lists = f"missing {_enumerate(missing)}, too many {_enumerate(extra)}"
+        raise CheckpointError(str(path), got=lists, expected=expected)
     for name, value in weights.items():
         if value.shape != parameters[name].shape:
             got, fit = tuple(value.shape), tuple(parameters[name].shape)
@@ -138,9 +137,12 @@ def _choose_family(source: str, model: str) -> PublishedFamily:
     if source not in get_args(CodeBase):
         raise UsageError("source", got=repr(source), expected=" or ".join(get_args(CodeBase)))
     families = FAMILIES[source]
-    if model not in families:
-        raise UsageError("model", got=repr(model), expected=f"one of {', '.join(families)} for {source}")
-    return families[model]
+    # framecast's names, and those of the code bases and the papers: predrnn_pp, predrnnpp, PredRNN++
+    plain = re.sub(r"[-_ ]", "", model.lower().replace("+", "p")).removesuffix("v1")
+    for name, family in families.items():
+        if name.replace("_", "") == plain:
+            return family
+    raise UsageError("model", got=repr(model), expected=f"one of {', '.join(families)} for {source}")
 
 
 def _read_weights(path: Path) -> Weights:
@@ -153,7 +155,7 @@ def _read_weights(path: Path) -> Weights:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(
             str(path),
-            got=f"a file that holds more than weights, or is damaged ({reason})",
+            got=f"a file that holds more than weights, or is damaged ({shorten(reason, 120)})",
             expected="a state_dict saved by torch",
             fix="if you trust it, load it once yourself and save its state_dict alone",
         ) from error

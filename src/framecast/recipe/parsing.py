@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from framecast.errors import FramecastError, UsageError, shorten
+from framecast.errors import FramecastError, UsageError, abbreviate
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -34,7 +34,7 @@ def _explain(error: ValidationError, root: type[BaseModel], source: str) -> Fram
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        got = "" if first["type"] == "missing" else f", got {shorten(first['input'], quoted=True)}"
+        got = "" if first["type"] == "missing" else f", got {abbreviate(first['input'], quoted=True)}"
         return UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}{got}")
     keys = _list_keys(root, [str(part) for part in first["loc"][:-1]])
     return UsageError.unknown(f"{source}: {where}: unknown key", str(first["loc"][-1]), keys)

@@ -39,7 +39,7 @@ def test_levels_are_told_apart(tmp_path: Path):
         tmp_path / "a.grib2",
         *(message(field(hour + level), hour=hour, level=(100, 100 * level)) for hour in (0, 1) for level in (850, 500)),
     )
-    with pytest.raises(InputError, match=r"fields t\[850\], t\[500\]"):
+    with pytest.raises(InputError, match=r"got 2 fields, expected one of t\[850\], t\[500\]"):
         source(path)
     with pytest.raises(InputError, match=r"got t, which is t\[850\], t\[500\]"):
         source(path, variable="t")
@@ -53,7 +53,7 @@ def test_levels_are_told_apart(tmp_path: Path):
 
 def test_members_are_told_apart(tmp_path: Path):
     path = written(tmp_path / "a.grib2", *(message(field(10 * n), member=n, hour=h) for h in (0, 1) for n in (1, 2)))
-    with pytest.raises(InputError, match=r"fields t\[member 1\], t\[member 2\]"):
+    with pytest.raises(InputError, match=r"got 2 fields, expected one of t\[member 1\], t\[member 2\]"):
         source(path)
     np.testing.assert_array_equal(frames_of(source(path, variable="t[member 2]")), [field(20), field(20)])
 
@@ -91,6 +91,19 @@ def test_mrms_by_its_table(tmp_path: Path, name: str, number: tuple, codes: tupl
     np.testing.assert_array_equal(frame[0, :2], read)
     np.testing.assert_array_equal(frame[1:], values[1:])
     assert f"{codes[0]}" in found.grid.missing
+
+
+def test_mrms_names_are_read_whole(tmp_path: Path):
+    """GaugeCorr_QPE_01H and _24H differ in the end of their names; a name of one's own says nothing of the product."""
+    for number, name in enumerate(
+        ("QPE_01H_00.00_20200102-030000.grib2", "QPE_01H.latest.grib2", "a.grib2", "b.grib2")
+    ):
+        packed = message(field(number), hour=number, discipline=MRMS, parameter=(6, 2), level=(102, 0))
+        written(tmp_path / f"GaugeCorr_{name}" if number < 2 else tmp_path / name, packed)
+    names = [source(path, range=(0, 70)).grid.variables for path in sorted(tmp_path.iterdir())]
+    assert names == [("6-2",), ("GaugeCorr_QPE_01H",), ("6-2",), ("6-2",)]
+    (tmp_path / "GaugeCorr_QPE_01H_00.00_20200102-030000.grib2").unlink()
+    assert source(tmp_path, range=(0, 70)).lengths == [3]
 
 
 def test_mrms_products_that_are_not_known_say_so(tmp_path: Path):

@@ -8,8 +8,9 @@ import xarray
 from PIL import Image
 
 from framecast.data import DataConfig, FileSource
+from framecast.data.file_names import times_from_names, times_from_pattern
 from framecast.data.sources import file_series as many
-from framecast.data.times import order_frames, times_from_names, times_from_pattern
+from framecast.data.times import order_frames
 from framecast.errors import InputError, UsageError
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (6, 12, 16), np.uint8)
@@ -56,8 +57,8 @@ def test_patterns_of_times():
         with pytest.raises(UsageError, match=r"twice in .*, expected each directive once"):
             times_from_pattern(["2024_20240501"], pattern)
     moment = np.datetime64("2024-05-01")
-    assert times_from_pattern(["site12345678_20240501.png"], "%Y%m%d")[0] == moment  # 12345678 has no month 56
-    assert times_from_pattern(["99920240501"], "%Y%m%d")[0] == moment
+    assert times_from_pattern(["site12345678_20240501.png"], "%Y%m%d").values[0] == moment  # 12345678 has no month 56
+    assert times_from_pattern(["99920240501"], "%Y%m%d").values[0] == moment
 
 
 def animation(path: Path, frames: np.ndarray, milliseconds: int = 100) -> None:
@@ -92,6 +93,15 @@ def test_each_grid_without_times_is_a_sequence(tmp_path: Path):
     for name, first in (("a", 0), ("b", 4)):
         cube(tmp_path / "timed" / f"{name}.nc", times=first + np.arange(4), units="hours since 2020-01-01")
     assert source(tmp_path / "timed").lengths == [8]
+
+
+def test_zones_in_the_units_of_times_count(tmp_path: Path):
+    cube(tmp_path / "a.nc", times=np.arange(4), units="hours since 2024-07-01 00:00 CEST")
+    assert source(tmp_path / "a.nc").read(0, 0, 1).time == np.datetime64("2024-06-30T22:00")
+    cube(tmp_path / "b.nc", times=np.arange(4), units="hours since 2024-07-01 12h")
+    found = source(tmp_path / "b.nc")
+    assert found.frame_times(0) is None
+    assert "time is in 'hours since 2024-07-01 12h', which is not understood" in " ".join(found.notes)
 
 
 def test_folders_of_different_steps_are_refused(tmp_path: Path):

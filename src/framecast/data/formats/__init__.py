@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from framecast.data.formats import cf, cf_files, fmi_pgm, geotiff, hdf5, knmi_hdf5, numpy_files, odim_hdf5
+from framecast.data.formats import cf, cf_files, geotiff, hdf5, numpy_files
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.grib import messages as grib
 from framecast.data.formats.grib.reader import GRIBReader
 from framecast.data.formats.pictures import images, picture, video
+from framecast.data.formats.radar import fmi_pgm, knmi_hdf5, odim_hdf5
 from framecast.data.formats.zarr.reader import is_zarr
 
 
@@ -75,7 +76,9 @@ def make_reader(kind: str, files: Sequence[Path], options: ReaderOptions) -> Rea
     return None
 
 
-def open_array(path: Path, variable: str | None, *, mapped_limit: int, unpack_limit: int | None = None) -> StoredArray:
+def open_array(
+    path: Path, variable: str | None, *, mapped_limit: int, unpack_limit: int | None = None, least_axes: int = 3
+) -> StoredArray:
     """Open a file that holds a single array: .npy, .npz or plain HDF5.
 
     Args:
@@ -83,6 +86,7 @@ def open_array(path: Path, variable: str | None, *, mapped_limit: int, unpack_li
         variable: key of the array in an .npz, path in an HDF5; None where there is one only.
         mapped_limit: largest .npy to accept, bytes.
         unpack_limit: bytes that may be unpacked at once; None to judge by the memory at hand.
+        least_axes: of the array that is taken from an HDF5 where nobody names one; of three or more first.
 
     Raises:
         InputError: damaged, not such a file, or without such an array.
@@ -94,4 +98,4 @@ def open_array(path: Path, variable: str | None, *, mapped_limit: int, unpack_li
         case ".npz":
             return numpy_files.open_npz(path, variable, limit=unpack_limit)
         case _:
-            return hdf5.open_hdf5(path, variable, unpack_limit)
+            return hdf5.open_hdf5(path, variable, unpack_limit, least_axes)

@@ -21,6 +21,7 @@ from framecast.data.config import SPLITS, are_valid_dims
 from framecast.data.missing_values import CODE_KEYS, RANGE_KEYS, MissingValues, decode_fill, read_missing
 from framecast.data.times import Timeline
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.types import Grid
 
 
@@ -48,6 +49,8 @@ class FileHeader(NamedTuple):
     """Frames that are unpacked together."""
     notes: tuple[str, ...] = ()
     """Assumptions that a user should know of."""
+    stored: FileAttributes | None = None
+    """How stored values become raw ones, in files of plain arrays; None for formats whose reader does so."""
 
 
 @runtime_checkable
@@ -100,22 +103,6 @@ class ReaderOptions(NamedTuple):
 
 class AbsentError(InputError):
     """The variable that is asked for is not in a file; in a folder such a file is left out."""
-
-
-def check_no_variable(options: ReaderOptions, what: str) -> None:
-    """Check that no variable is named where there is none to choose.
-
-    Args:
-        options: of the user.
-        what: the files, in the plural, for the error.
-
-    Raises:
-        InputError: a variable is named.
-    """
-    if options.variable is not None:
-        raise InputError(
-            "variable", got=options.variable, expected=f"none: {what} have no variables", fix="leave it out"
-        )
 
 
 NUMBERS = "fiub"
@@ -184,6 +171,8 @@ class StoredArray(NamedTuple):
     """Times, order and gaps of a series of files; `clips` are then its runs."""
     files: tuple[Path, ...] = ()
     """Files of a series, each of which costs time to read; empty for arrays."""
+    file_dims: str | None = None
+    """Axes that the user states of each file of a series of arrays, by which its frames have been read."""
 
 
 def read_file_attributes(raw: Mapping[str, Any], dtype: np.dtype[Any], name: str) -> FileAttributes:
@@ -240,7 +229,9 @@ def _read_number(raw: Mapping[str, Any], name: str, *keys: str) -> float | None:
         return None
     value = raw[key]
     try:
-        number = float(np.asarray(value, np.float64).reshape(()))
+        numbers = np.asarray(value, np.float64)
+        # steps of the sequences are one where they are equal
+        number = float((np.unique(numbers) if key == "step_minutes" else numbers).reshape(()))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: {key}", got=_shorten(value), expected="one number") from error
     if not math.isfinite(number):
@@ -250,9 +241,9 @@ def _read_number(raw: Mapping[str, Any], name: str, *keys: str) -> float | None:
 
 def _read_text(value: Any, name: str, key: str) -> str:
     array = np.asarray(value) if isinstance(value, (str, np.ndarray)) else np.empty(0)
-    if array.dtype.kind != "U" or array.size != 1:
+    if array.dtype.kind != "U" or len(texts := np.unique(array)) != 1:
         raise InputError(f"{name}: {key}", got=_shorten(value), expected="one text")
-    return str(array.reshape(())[()])
+    return str(texts[0])
 
 
 def _list_texts(value: Any) -> list[str] | None:
@@ -280,7 +271,7 @@ def _read_labels(raw: Mapping[str, Any], name: str) -> list[str] | None:
     if labels is None or wrong:
         raise InputError(
             f"{name}: split",
-            got=", ".join(wrong)[:60],
+            got=shorten(", ".join(wrong), 60),
             expected="a label for each sequence: train, val or test",
         )
     return labels
@@ -307,5 +298,4 @@ def _read_times(raw: Mapping[str, Any], name: str) -> NDArray[Any] | None:
 
 
 def _shorten(value: object) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten(repr(value), 60)

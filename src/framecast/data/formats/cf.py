@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.formats.base import NUMBERS, FileHeader, ReaderOptions
+from framecast.data.formats.cell_methods import read_sum_minutes
 from framecast.data.formats.cf_axes import (
     GridAxes,
     VariableAxes,
@@ -29,6 +29,7 @@ from framecast.data.formats.cf_values import describe_missing
 from framecast.data.formats.guards import FRAME_LIMIT, SERIES_LIMIT, as_input_error
 from framecast.data.formats.intervals import TimeTile, read_tiles
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.optional_imports import require
 from framecast.types import Grid
 
@@ -37,8 +38,6 @@ OPEN_LIMIT = 8
 """Files that are held open in a process."""
 MAPPING_LIMIT = 4096
 """Characters of an attribute of the grid mapping."""
-
-_INTERVAL = re.compile(r"time:\s*sum\s*\(\s*interval:\s*(\d+(?:\.\d+)?)\s*(s|sec|min|minutes?|h|hours?)\s*\)")
 
 
 class CFReader:
@@ -108,13 +107,13 @@ class CFReader:
             arrays = [f"{key} ({', '.join(map(str, data[key].dims))})" for key in data.data_vars if data[key].ndim > 1]
             raise InputError(
                 f"{name}: variable",
-                got=f"none on a grid; {', '.join(arrays) or 'no array of two axes or more'}"[:300],
+                got=shorten(f"none on a grid; {', '.join(arrays) or 'no array of two axes or more'}", 300),
                 expected="axes of rows and columns, by CF's attributes or by names such as y and x, lat and lon",
                 fix="give the coordinates the attribute axis or standard_name",
             )
         got = ", ".join(self._requested) or f"{len(fields)} variables on grids"
         fix = "name one with --var, or several with commas between them"
-        expected = f"one of {', '.join(fields or grids)}"[:300]
+        expected = shorten(f"one of {', '.join(fields or grids)}", 300)
         raise InputError(f"{name}: variable", got=got, expected=expected, fix=fix)
 
     @contextmanager
@@ -223,8 +222,5 @@ def _read_mapping(data: Any, array: Any) -> dict[str, Any]:
 def _read_units(array: Any) -> str:
     """Read the units; a depth of rain with its interval, which CF keeps in cell_methods."""
     units = str(array.attrs.get("units", "")).strip()
-    interval = _INTERVAL.search(str(array.attrs.get("cell_methods", "")))
-    if units != "mm" or interval is None:
-        return units or "1"
-    minutes = float(interval[1]) * {"s": 1 / 60, "m": 1.0, "h": 60.0}[interval[2][0]]
-    return f"mm per {minutes:g} min"
+    minutes = read_sum_minutes(str(array.attrs.get("cell_methods", "")))
+    return f"mm per {minutes:g} min" if units == "mm" and minutes else units or "1"

@@ -12,6 +12,7 @@ from framecast.calendars import from_calendar
 from framecast.data.formats.cf_axes import NAMES, PERIOD, REFERENCE
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error
 from framecast.data.formats.intervals import SUM, Interval, TimeTile, describe_tiles, tile_intervals
+from framecast.data.timestamps import normalize_epoch
 from framecast.errors import InputError
 from framecast.optional_imports import require
 
@@ -84,8 +85,11 @@ def read_times(data: Any, field: Any, dim: str | None, name: str, origin: str | 
         return AxisTimes(
             None, notes=(f"times: {other} has {size} for {count} frames, and is not used",) if size else ()
         )
-    units, calendar = str(fitting[key].attrs["units"]), str(fitting[key].attrs.get("calendar", "standard")).lower()
-    with as_input_error(f"{name}: {key}", f"times in {units}"):
+    stated, calendar = str(fitting[key].attrs["units"]), str(fitting[key].attrs.get("calendar", "standard")).lower()
+    units = normalize_epoch(stated)
+    if units is None:
+        return _leave_out(key, stated)
+    with as_input_error(f"{name}: {key}", f"times in {units}", fix=None):
         raw = _read_finite(fitting[key], f"{name}: {key}")
         if lead is not None:
             unit, _, start = units.partition(" since ")
@@ -257,7 +261,8 @@ def _apply_bounds(
         note = f"times: {key} has no bounds, so when each sum begins is not known; its times are taken as they are"
         return times._replace(notes=(*times.notes, note))
     stored = _read_finite(array, f"{name}: {key} bounds")
-    bounds = _decode_times(stored, str(array.attrs.get("units", units)), calendar, times.origin)
+    own = normalize_epoch(str(array.attrs.get("units", units)))
+    bounds = None if own is None else _decode_times(stored, own, calendar, times.origin)
     if bounds is None or bounds.values is None:
         return times
     starts, ends = bounds.values.reshape(-1, 2).T

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from framecast.data.decode import decode_values
 from framecast.data.formats.base import FileHeader, ReaderOptions
 from framecast.data.formats.guards import as_input_error, check_frame
-from framecast.data.times import times_from_names
+from framecast.data.timestamps import parse_stamp
 from framecast.errors import InputError
 from framecast.optional_imports import require
 from framecast.types import Grid
@@ -65,7 +65,7 @@ class GeoTIFFReader:
             items = _read_items(file)
             shape = (len(bands), file.height, file.width)
             stamp = items.get("Observation time")
-            times = None if stamp is None else times_from_names([stamp[1]])
+            times = None if stamp is None else np.array([parse_stamp(stamp[1], f"{path}: Observation time")])
             grid = _read_grid(file, bands, items, path)
             notes = tuple(_describe_bands(file, bands))
         units = grid.units[0] if len(set(grid.units)) == 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_at
 from framecast.data.formats.guards import FRAME_LIMIT, as_input_error
 from framecast.data.formats.unpacking import DEFLATE_RATIO, SMALL, check_packed, check_unpacked
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.optional_imports import require
 from framecast.types import Grid
 
@@ -68,6 +70,12 @@ def find_member(file: Any, key: str, name: str) -> Any:
             raise InputError(name, got=got, expected="arrays that lie in the file itself", fix="copy them into it")
         node = node.get(part)
     return node
+
+
+def list_numbered(group: Any, word: str) -> list[str]:
+    """List the members dataset1, dataset2, ... dataset10 in the order of their numbers."""
+    keys = [key for key in group or () if re.fullmatch(rf"{word}\d{{1,4}}", key)]
+    return sorted(keys, key=lambda key: int(key[len(word) :]))
 
 
 def check_storage(array: Any, name: str) -> None:
@@ -191,12 +199,12 @@ def read_number(attributes: Mapping[str, Any], key: str, default: float | None, 
     if value is None:
         return None
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{name}: {key}", got=str(value)[:60], expected="a finite number")
+        raise InputError(f"{name}: {key}", got=shorten(str(value), 60), expected="a finite number")
     return float(value)
 
 
-def list_arrays(file: Any, name: str) -> list[str]:
-    """List the paths of all arrays of numbers with three axes or more, sorted.
+def list_arrays(file: Any, name: str, least_axes: int = 3) -> list[str]:
+    """List the paths of all arrays of numbers with three axes or more, or as many as are asked for, sorted.
 
     Raises:
         InputError: more members than can be meant.
@@ -213,7 +221,7 @@ def list_arrays(file: Any, name: str) -> list[str]:
             node = group.get(key) if isinstance(group.get(key, getlink=True), h5py.HardLink) else None
             if isinstance(node, h5py.Group):
                 groups.append((f"{prefix}{key}/", node))
-            elif isinstance(node, h5py.Dataset) and node.ndim >= 3 and node.dtype.kind in NUMBERS:
+            elif isinstance(node, h5py.Dataset) and node.ndim >= least_axes and node.dtype.kind in NUMBERS:
                 paths.append(f"{prefix}{key}")
     raise InputError(name, got="an endless file", expected=f"at most {MEMBERS} groups")
 
@@ -244,13 +252,14 @@ class HDF5Array:
             return read_part(array, key, str(self._path), self._checked)
 
 
-def open_hdf5(path: Path, variable: str | None, unpack_limit: int | None = None) -> StoredArray:
+def open_hdf5(path: Path, variable: str | None, unpack_limit: int | None = None, least_axes: int = 3) -> StoredArray:
     """Open an array of a plain HDF5 file.
 
     Args:
         path: the file.
         variable: the array's path inside; None where there is one of three axes or more only.
         unpack_limit: bytes of a chunk, unpacked; None to judge by the memory at hand.
+        least_axes: of the array, where there is none of three or more.
 
     Raises:
         InputError: damaged, no or several candidates, or a dtype that is no number.
@@ -258,13 +267,16 @@ def open_hdf5(path: Path, variable: str | None, unpack_limit: int | None = None)
     """
     name = str(path)
     with open_file(path) as file:
-        candidates = list_arrays(file, name)
+        candidates = list_arrays(file, name) or list_arrays(file, name, least_axes)
         key = variable or (candidates[0] if len(candidates) == 1 else None)
         node = None if key is None else find_member(file, key.strip("/"), name)
         if key is None or node is None:
             got = variable or f"{len(candidates)} arrays that could be frames"
-            expected = f"one of {', '.join(candidates)}"[:300] if candidates else "an array of three axes or more"
-            raise InputError(f"{name}: variable", got=got, expected=expected, fix="name one with --var")
+            expected = (
+                shorten(f"one of {', '.join(candidates)}", 300) if candidates else "an array of three axes or more"
+            )
+            fix = "name one with --var" if candidates else None
+            raise InputError(f"{name}: variable", got=got, expected=expected, fix=fix)
         array = check_array(node, name, unpack_limit)
         raw = {key: value for key, value in read_attributes(array).items() if key in KEYS}
         notes = [f"read as: HDF5, array {key.strip('/')}", *_describe_storage(array)]

@@ -17,6 +17,7 @@ from framecast.data.formats.base import KEYS, NUMBERS, FileAttributes, StoredArr
 from framecast.data.formats.guards import as_input_error
 from framecast.data.formats.unpacking import check_unpacked
 from framecast.errors import InputError
+from framecast.formatting import shorten
 
 HEADER_LIMIT = 64 << 10
 """Bytes of a .npy header. numpy's reader evaluates it as a Python literal, which is safe for short texts only."""
@@ -98,7 +99,9 @@ def read_npy_header(file: ByteStream, name: str, *, kinds: str = NUMBERS) -> Npy
     if dtype.kind not in kinds or (dtype.kind in NUMBERS and dtype.itemsize > 8):
         others = "".join({"U": "; or text", "M": "; or times"}.get(kind, "") for kind in kinds)
         expected = f"numbers: float, int, unsigned int or bool{others}"
-        raise InputError(name, got=f"dtype {dtype}"[:60], expected=expected, fix="convert the array with .astype")
+        raise InputError(
+            name, got=shorten(f"dtype {dtype}", 60), expected=expected, fix="convert the array with .astype"
+        )
     return NpyHeader(dtype, shape, fortran, file.tell())
 
 
@@ -225,15 +228,24 @@ class _Archive:
                 raise InputError(f"{self.name}: variable", got=variable, expected=f"one of {', '.join(keys) or 'none'}")
             return variable, []
         if FRAMES in self.members:
-            return FRAMES, []
+            others = [key for key in keys if key not in (*KEYS, FRAMES) and self._count_axes(key) >= 3]
+            return FRAMES, [f"variable: {FRAMES}; beside it lie {shorten(', '.join(others))}"] if others else []
         if set(PREDRNN) <= set(keys):
             return PREDRNN[1], ["layout of the PredRNN group: clips of input_raw_data"]
         others = [key for key in keys if key not in KEYS]
         if len(others) != 1:
             expected = "an array called frames, or one array only"
             got = f"arrays {', '.join(keys)}" if keys else "no arrays"
-            raise InputError(self.name, got=got, expected=expected, fix="name one with variable")
+            raise InputError(self.name, got=got, expected=expected, fix="name one with --var" if keys else None)
         return others[0], [f"variable: {others[0]}, the only array"]
+
+    def _count_axes(self, key: str) -> int:
+        """Count the axes of an array of numbers; 0 of anything else."""
+        try:
+            with self.archive.open(self.members[key]) as file:
+                return len(read_npy_header(file, self.name).shape)
+        except InputError:
+            return 0
 
     def _read_member(self, key: str, limit: int | None, kinds: str) -> NDArray[Any]:
         info, name = self.members[key], f"{self.name}: {key}"

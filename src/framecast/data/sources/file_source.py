@@ -249,7 +249,7 @@ class FileSource:
             self.notes.append(f"range: all values are {low:g}; {constant[0]:g} to {constant[1]:g} {units} is used")
             return min(low, constant[0]), max(high, constant[1])
         if low >= high:
-            raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="or give a range")
+            raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="give a range")
         part = "" if self._scan is None else self._scan.part
         self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}")
         return low, high

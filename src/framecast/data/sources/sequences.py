@@ -115,7 +115,7 @@ class SequenceSelection:
         name: the source, for errors.
 
     Raises:
-        InputError: another number of labels or start times than of sequences.
+        InputError: another number of labels or start times than of sequences, and not one for all.
     """
 
     def __init__(
@@ -232,7 +232,9 @@ class SequenceSelection:
 
     def _check_number(self, values: Any, key: str) -> Any:
         count = len(self._lengths)
-        if values is not None and len(values) != count:
-            expected = f"{count}, one for each sequence"
-            raise InputError(f"{self._name}: {key}", got=f"{len(values)} values", expected=expected)
-        return values
+        if values is None or len(values) == count:
+            return values
+        if len(values) == 1:  # tiles of one recording
+            return values * count if isinstance(values, list) else np.repeat(values, count)
+        expected = f"{count}, one for each sequence, or one for all"
+        raise InputError(f"{self._name}: {key}", got=f"{len(values)} values", expected=expected)

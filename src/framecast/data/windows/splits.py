@@ -107,7 +107,7 @@ def split_windows(
             "sequences",
             got=f"{longest} frames in the longest",
             expected=f"at least {frames}, context + horizon",
-            fix="choose a smaller context or horizon",
+            fix="choose a smaller context or horizon" if longest > 1 else "give more frames",
         )
     gap = in_frames(config.gap, source.spec.step_minutes, "data.gap", source.spec.step_months)
     blocks, how = _divide(source, config, frames, gap)

@@ -15,7 +15,9 @@ from framecast.data.formats.intervals import INSTANT, LENGTH, SHOWN, Interval
 
 RUN = "run"
 """Word of a variable for the intervals since the start of the forecast."""
-_MRMS_NAME = re.compile(r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}")
+_MRMS_NAME = re.compile(
+    r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}(?:-\d{6})?(?:\.grb2?|\.grib2?)?(?:\.gz|\.bz2|\.xz)?", re.IGNORECASE
+)
 """Product, height and date: MRMS_PrecipRate_00.00_20190610-010600."""
 
 
@@ -95,5 +97,5 @@ def name_fields(fields: Sequence[GRIBField]) -> dict[GRIBField, str]:
 def _read_short_name(message: Any, path: Path) -> str:
     if not is_mrms(message):
         return str(message["shortName"])
-    match = _MRMS_NAME.match(path.name)
-    return match[1] if match else path.name.removeprefix("MRMS_").split("_")[0]
+    match = _MRMS_NAME.fullmatch(path.name)
+    return match[1] if match else f"{message['parameterCategory']}-{message['parameterNumber']}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from framecast.data.formats.odim_hdf5 import NO_ECHO
+from framecast.data.formats.radar.odim_hdf5 import NO_ECHO
 
 DISCIPLINE = 209
 """GRIB 2 discipline of local use under which NSSL writes its products."""

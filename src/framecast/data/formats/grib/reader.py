@@ -28,7 +28,9 @@ from framecast.data.formats.grib.grids import read_grid
 from framecast.data.formats.grib.messages import WORDS, decode_message, find_messages, read_content
 from framecast.data.formats.guards import as_input_error, check_frame
 from framecast.data.formats.intervals import CELL_METHODS, TimeTile, describe_tiles, tile_intervals
+from framecast.data.formats.variable_names import split_brackets
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.types import Grid
 
 _UNMASKED = -(2**60)
@@ -61,10 +63,9 @@ class GRIBReader:
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
         self._files = list(files)
-        short, _, words = (options.variable or "").rstrip("]").partition("[")
-        self._short = short
-        self._words = {word for word in words.split() if not is_window(word)}
-        self._windows = [word for word in words.split() if is_window(word)]
+        self._short, words = split_brackets(options.variable or "")
+        self._words = {word for word in words if not is_window(word)}
+        self._windows = sorted(word for word in words if is_window(word))
         self._requested = options.variable
         self._messages: dict[Path, list[Message]] = {}
         self._frames: dict[Path, list[_Frame]] = {}
@@ -140,13 +141,14 @@ class GRIBReader:
         """Choose the field that is asked for, which must be on the same level in all files."""
         names = name_fields(fields)
         matches = [f for f in fields if not self._requested or (f.short == self._short and self._words <= f.words)]
-        choices = ", ".join(names[field] for field in (matches or fields))[:300]
+        choices = shorten(", ".join(names[field] for field in (matches or fields)), 300)
         if len(matches) != 1:
-            got = self._requested or f"fields {choices}"
+            got = self._requested or f"{len(fields)} fields"
             if matches and self._requested:
                 got = f"{self._requested}, which is {choices}"
             kind = InputError if matches else AbsentError
-            raise kind(f"{name}: field", got=got, expected=f"one of {choices}", fix="name one with --var")
+            fix = "name one with --var" if len(fields) > 1 else "leave --var out"
+            raise kind(f"{name}: field", got=got, expected=f"one of {choices}", fix=fix)
         first, field = self._first or (name, matches[0])
         self._first = first, field
         got, expected = (f"{f.short} of {f.kind} {f.level} {f.member}".rstrip() for f in (matches[0], field))

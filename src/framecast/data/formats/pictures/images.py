@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.formats.base import FileHeader, ReaderOptions, check_no_variable
+from framecast.data.formats.base import FileHeader, ReaderOptions
 from framecast.data.formats.pictures.deep import read_deep
 from framecast.data.formats.pictures.orientation import turn_upright
 from framecast.data.formats.pictures.pace import describe_pace, find_step
 from framecast.data.formats.pictures.picture import GREY, RGB, SRGB, PictureLayout, opened, read_layout
+from framecast.data.formats.variable_names import check_no_variable
 from framecast.errors import InputError
 from framecast.types import Grid
 

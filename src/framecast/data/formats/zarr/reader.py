@@ -161,9 +161,8 @@ def _choose_array(group: Any, variable: str | None, name: str) -> tuple[Any, lis
     key = FRAMES if FRAMES in names else large[0] if len(large) == 1 else None
     if key is None:
         got = f"arrays {', '.join(names)}" if names else "no arrays"
-        raise InputError(
-            name, got=got, expected="an array called frames, or one of 3 to 5 axes only", fix="name one with variable"
-        )
+        fix = "name one with --var" if names else None
+        raise InputError(name, got=got, expected="an array called frames, or one of 3 to 5 axes only", fix=fix)
     return group[key], [f"variable: {key}"]
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.decode import decode_values
-from framecast.data.formats.base import FileHeader, ReaderOptions, check_no_variable
+from framecast.data.formats.base import FileHeader, ReaderOptions
 from framecast.data.formats.guards import as_input_error, check_frame
-from framecast.data.times import times_from_pattern
+from framecast.data.formats.variable_names import check_no_variable
+from framecast.data.timestamps import parse_stamp
 from framecast.errors import InputError
 from framecast.types import Grid
 
@@ -73,8 +74,8 @@ class PGMReader:
             units = "grey level" if header.dtype == np.uint8 else None
             return FileHeader(shape, header.dtype.newbyteorder("="), units=units, grid=Grid(variables=("grey",)))
         stamp = header.comments.get("obstime")
-        times = None if stamp is None else times_from_pattern([stamp], "%Y%m%d%H%M")
-        return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_make_grid(header))
+        times = None if stamp is None else np.array([parse_stamp(stamp, f"{path}: obstime")])
+        return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_make_grid(header, str(path)))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Unpack the picture."""
@@ -88,13 +89,13 @@ def _is_radar(header: _Header) -> bool:
     return header.comments.get("param") == "CorrectedReflectivity"
 
 
-def _make_grid(header: _Header) -> Grid:
+def _make_grid(header: _Header, name: str) -> Grid:
     comments = header.comments
     y: tuple[float, ...] = ()
     x: tuple[float, ...] = ()
     crs = None
     if comments.get("projection_name") == "SUOMI1" and {"metersperpixel_x", "metersperpixel_y"} <= set(comments):
-        with as_input_error("header", "numbers"):
+        with as_input_error(f"{name}: metersperpixel_x, metersperpixel_y", "numbers", fix=None):
             across, up = float(comments["metersperpixel_x"]), float(comments["metersperpixel_y"])
         crs = SUOMI1
         y = tuple((header.height - 0.5 - row) * up for row in range(header.height))
