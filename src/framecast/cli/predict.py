@@ -104,7 +104,7 @@ def _open_context(
     """Open the frames up to now; what makes their forecast impossible is an error before it is computed."""
     from framecast import writers
     from framecast.forecasting.context import open_baseline_context, open_context
-    from framecast.forecasting.predict import check_step
+    from framecast.forecasting.data_checks import check_step
 
     if isinstance(model, type):
         source = open_baseline_context(model, config, stored, context=context)

@@ -11,6 +11,7 @@ from framecast.data import DataSet, evaluation_batches
 from framecast.devices import to_device
 from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import Metric, Scores
+from framecast.transforms.channels import target_ends
 from framecast.transforms.missing import observed_in_context
 from framecast.types import FrameSpec
 
@@ -20,13 +21,16 @@ def to_unit_range(frames: Tensor, spec: FrameSpec) -> Tensor:
 
     Args:
         frames: any shape, raw units.
-        spec: value range, raw units.
+        spec: value range, raw units; of targets of several units each its own, and then frames are (..., C, H, W).
 
     Returns:
         float64, not clipped.
     """
-    frames = frames.cpu() if frames.device.type == "mps" else frames  # MPS has no float64
-    return (frames.double() - spec.low) / (spec.high - spec.low)
+    frames = (frames.cpu() if frames.device.type == "mps" else frames).double()  # MPS has no float64
+    if not spec.ranges:
+        return (frames - spec.low) / (spec.high - spec.low)
+    low, high = target_ends(frames, spec)
+    return (frames - low) / (high - low)
 
 
 def scoring_mask(valid: Tensor, context: int) -> Tensor:

@@ -19,10 +19,10 @@ from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.forecasting.baselines import BASELINES, USUAL
 from framecast.forecasting.context import is_baseline
+from framecast.forecasting.data_checks import check_step, check_values
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
-from framecast.forecasting.predict import check_step, check_values
 from framecast.forecasting.predictor import Predictor
 from framecast.metrics import EVENT_METRICS, SCALE_METRICS, USUAL_THRESHOLDS, ChannelMetric, Metric, select_metrics
 from framecast.models import ModelConfig

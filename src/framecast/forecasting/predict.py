@@ -15,6 +15,7 @@ from framecast.data import DataConfig, FileSource, FutureCovariates
 from framecast.data.durations import in_frames
 from framecast.errors import InputError, UsageError
 from framecast.forecast import Forecast, Provenance, join_sequences
+from framecast.forecasting.data_checks import check_values
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import (
     NO_LIMITS,
@@ -231,63 +232,6 @@ def _add_computation(result: Forecast, plan: MemoryPlan, seams: NDArray[np.float
     rms = np.sqrt(seams[0] / np.maximum(seams[1], 1))
     text = f"{plan}; at the seams tiles differ by {rms[0]:.2g} to {rms.max():.2g} {result.spec.units} (rms)"
     return replace(result, computation={"computed": plan.as_dict(), "seam_rms": rms.tolist()}, computation_text=text)
-
-
-def check_values(model: FrameSpec, data: FrameSpec) -> None:
-    """Check that data have the channels, covariates, units and scale of the model's training.
-
-    Raises:
-        InputError: other channels, other covariates, other units, or values on another scale.
-    """
-    if data.channels != model.channels:
-        raise InputError(
-            "data", got=f"{data.channels} channels", expected=f"{model.channels}, as the model was trained"
-        )
-    got, expected = ([c.name for c in spec.covariates] for spec in (data, model))
-    if got != expected:
-        text = ", ".join(expected) or "none"
-        raise InputError(
-            "data", got=f"covariates {', '.join(got) or 'none'}", expected=f"{text}, as the model was trained"
-        )
-    if "1" not in (data.units, model.units) and data.units != model.units:
-        fix = "convert the values, or name their units with --units if the file is wrong"
-        raise InputError(
-            "data", got=f"units {data.units}", expected=f"{model.units}, as the model was trained", fix=fix
-        )
-    ratio = (data.high - data.low) / (model.high - model.low)
-    is_disjoint = data.high < model.low or data.low > model.high
-    # where both name the same units, a narrow range is a calm day and no fault
-    has_same_units = data.units == model.units != "1"
-    if is_disjoint or ratio > 10 or (ratio < 0.1 and not has_same_units):
-        raise InputError(
-            "data",
-            got=f"values from {data.low:g} to {data.high:g}",
-            expected=f"the model's scale, {model.low:g} to {model.high:g} {model.units}",
-            fix=f"scale them, or say --range {model.low:g},{model.high:g} if they are on it",
-        )
-
-
-def check_step(model: FrameSpec, data: FrameSpec, user_step: float | None) -> None:
-    """Check that frames are as far apart as in training, unless the user gives the step.
-
-    Args:
-        model: contract of the model.
-        data: spec of the data.
-        user_step: minutes between frames by the user's word; None where only the file has them.
-
-    Raises:
-        InputError: a step that differs by more than a tenth.
-    """
-    if user_step is not None or model.step_minutes is None or data.step_minutes is None:
-        return
-    if max(model.step_minutes, data.step_minutes) <= 1.1 * min(model.step_minutes, data.step_minutes):
-        return
-    raise InputError(
-        "data",
-        got=f"frames {data.step_minutes:g} min apart",
-        expected=f"{model.step_minutes:g} min, as the model was trained",
-        fix=f"give frames of that step; or say --step-minutes {data.step_minutes:g} to go on all the same",
-    )
 
 
 def _make_target_spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:

@@ -87,10 +87,7 @@ def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> R
     """
     folder = RunFolder(path).opened()
     recipe = read_run_recipe(folder.recipe, model=model)
-    try:
-        data = json.loads(folder.data.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(str(folder.data), got=str(error), expected="what the run wrote", fix="train again") from error
+    data = read_data(folder)
     try:
         model_description = describe(folder.model)
     except CheckpointError:
@@ -105,6 +102,19 @@ def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> R
         read_events(folder.timing, "start"),
         model_description,
     )
+
+
+def read_data(folder: RunFolder) -> dict[str, Any]:
+    """Read data.json of a run: spec, fingerprint, split, windows and notes.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        data: dict[str, Any] = json.loads(folder.data.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(str(folder.data), got=str(error), expected="what the run wrote", fix="train again") from error
+    return data
 
 
 def describe_network(record: Record) -> str:

@@ -54,6 +54,10 @@ class Source(Protocol):
         """Split of each sequence ("train", "val" or "test") if the file says so."""
 
     @property
+    def is_range_found(self) -> bool:
+        """Whether the value range is that of the frames, not one that the user gives or that units have."""
+
+    @property
     def has_missing(self) -> bool:
         """Whether any pixel may be missing; if so, every window carries its mask."""
 

@@ -78,7 +78,7 @@ def resolve_units(
     if requested is not None and in_file and set(map(canonical_units, in_file)) != {canonical_units(requested)}:
         notes.append(f"units: {requested} as given; the file says {', '.join(in_file)}")
     if len(names) > 1:
-        notes.append(f"units: {', '.join(names)} by channel; one value range serves them all")
+        notes.append(f"units: {', '.join(names)} by channel, each with a value range of its own")
     for unit in dict.fromkeys(units):
         name, factor = canonical_units(unit)
         if factor != 1:

@@ -34,7 +34,7 @@ DBZ_RANGE = (0.0, 70.0)
 BYTE_RANGE = (0.0, 255.0)
 """Value range of unsigned bytes as they are stored."""
 SIDES = {"h": "rows", "w": "columns"}
-SERIES = (5 << 28, 16, 1 << 20)
+SERIES: dict[str, Any] = {"whole": 5 << 28, "samples": 16, "block": 1 << 20}
 """Limits of the scan of packed files: bytes up to which all is read, blocks of larger files, values of a block."""
 
 
@@ -80,6 +80,7 @@ class FileSource:
             a, b = self._reflectivity.coefficients
             self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {DBZ_RANGE[1]:g} dBZ")
             units = DBZ_UNITS
+        self.is_range_found = False
         low, high = self._choose_range(config.range, units, name)
         self.has_missing: bool = self._can_have_missing()
         self.missing_frames = 0
@@ -216,9 +217,7 @@ class FileSource:
             return None
         counting = None if self._roles is None else self._roles.targets
         if last is None:
-            limits: dict[str, Any] = (
-                dict(zip(("whole", "samples", "block"), SERIES, strict=True)) if self._files else {}
-            )
+            limits = dict(SERIES) if self._files else {}
             limits |= {"whole": sys.maxsize} if config.max_missing is not None else {}
             scan = scan_values(self._array, grain, self._missing, self._layout.dims, counting, **limits)
         else:
@@ -253,7 +252,9 @@ class FileSource:
         if low >= high:
             raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="or give a range")
         part = "" if self._scan is None else self._scan.part
-        self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}")
+        self.is_range_found = True
+        use = "the scale of scores; normalizers are fitted to training frames alone"
+        self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}: {use}")
         return low, high
 
     def _find_range(self, name: str, channels: Sequence[int] | None = None) -> tuple[float, float]:

@@ -67,6 +67,7 @@ class MultiFileSource:
         self.latest: Sequence[int] = [
             begin + n for begin, part in zip(begins, self._parts, strict=False) for n in part.latest
         ]
+        self.is_range_found = any(part.is_range_found for part in self._parts)
         self.has_missing = any(part.has_missing for part in self._parts)
         self.notes: list[str] = [
             f"{name}: {note}" for name, part in zip(self._names, self._parts, strict=True) for note in part.notes

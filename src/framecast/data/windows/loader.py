@@ -165,7 +165,8 @@ class _BatchDataset(Dataset[Batch]):
         if not self.dataset.has_missing:
             return Batch(torch.from_numpy(frames), None, indices, times)
         valid = np.stack([_find_valid(window) for window in windows])
-        frames[~valid] = self.dataset.spec.low  # NaN would reach gradients even through a mask of 0
+        lows = np.array(self.dataset.spec.lows, np.float32)[:, None, None]
+        frames = np.where(valid, frames, lows)  # NaN would reach gradients even through a mask of 0
         return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices, times)
 
     def _stack_times(self, windows: list[Window]) -> NDArray[Any] | None:
