@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
 from framecast.types import Area, FrameSpec, Grid, Window
+
+
+class Place(NamedTuple):
+    """Where a sequence comes from, and which part of the world it shows."""
+
+    file: Hashable
+    """File, or folder or video of a folder."""
+    corners: Hashable
+    """Ends of both axes and the CRS; None where the file has no coordinates."""
 
 
 @runtime_checkable
@@ -41,6 +50,10 @@ class Source(Protocol):
     @property
     def groups(self) -> Sequence[int]:
         """Number of the file (or folder, or video) that each sequence comes from; one for all sequences of an array."""
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """File and grid of each sequence."""
 
     @property
     def origins(self) -> Sequence[tuple[object, int]]:

@@ -42,6 +42,21 @@ def compute_calendar(times: NDArray[Any], cycles: Sequence[Cycle]) -> NDArray[np
     return np.stack(waves, 1).astype(np.float32)
 
 
+def append_calendar(
+    frames: NDArray[np.float32], moments: Sequence[np.datetime64 | None], cycles: Sequence[Cycle], name: str
+) -> NDArray[np.float32]:
+    """Append the calendar channels to frames (T, C, H, W), from the time of each.
+
+    Raises:
+        InputError: a frame without a time.
+    """
+    if any(moment is None for moment in moments):
+        fix = "give their pattern with --times, or leave data.calendar out"
+        raise InputError(name, got="frames without times", expected="times, for data.calendar", fix=fix)
+    waves = compute_calendar(np.array(moments, "datetime64[ms]"), cycles)[:, :, None, None]
+    return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
+
+
 class ChannelUnits(NamedTuple):
     """Units of the targets of a file, and the factor of each channel."""
 

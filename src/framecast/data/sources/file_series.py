@@ -171,7 +171,7 @@ def _check_compatible(first_path: Path, first: FileHeader, path: Path, header: F
         ("units by channel", *([canonical_units(unit) for unit in grid.units] for grid in (first.grid, header.grid))),
         ("variables", first.grid.variables, header.grid.variables),
         ("a missing code", first.missing, header.missing),
-        ("a grid", _round_corners(first.grid), _round_corners(header.grid)),
+        ("a grid", round_corners(first.grid), round_corners(header.grid)),
         ("values of", first.dtype, header.dtype),
         ("times of the calendar", _name_calendar(first.grid), _name_calendar(header.grid)),
     ]
@@ -186,7 +186,7 @@ def _name_calendar(grid: Grid) -> str:
     return "standard" if grid.time_origin is None else grid.calendar
 
 
-def _round_corners(grid: Grid) -> tuple[object, ...]:
+def round_corners(grid: Grid) -> tuple[object, ...]:
     """Ends of both axes to six digits, and the CRS: files of one radar differ in the last bits of their coordinates."""
     ends = [tuple(float(f"{value:.6g}") for value in (axis[0], axis[-1])) if axis else () for axis in (grid.y, grid.x)]
     return (*ends, grid.crs)

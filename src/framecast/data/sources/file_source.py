@@ -17,8 +17,9 @@ from framecast.data.config import DataConfig
 from framecast.data.decode import coarsen
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.formats.base import StoredArray
-from framecast.data.sources.channels import compute_calendar, make_calendar_channels, resolve_roles, resolve_units
-from framecast.data.sources.file_series import fingerprint_files
+from framecast.data.sources.base import Place
+from framecast.data.sources.channels import append_calendar, make_calendar_channels, resolve_roles, resolve_units
+from framecast.data.sources.file_series import fingerprint_files, round_corners
 from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
 from framecast.data.sources.open import open_stored
@@ -89,6 +90,8 @@ class FileSource:
         self.pieces, self.lengths, self.labels = self._selection.pieces, self._selection.lengths, self._selection.labels
         self.latest, self.groups = self._selection.latest, self._selection.groups
         self.origins: Sequence[tuple[object, int]] = self._selection.origins
+        corners = round_corners(stored.grid) if stored.grid.y and stored.grid.x else None
+        self.places = [Place(group, corners) for group in self.groups]
         self.grid: Grid = stored.grid.coarse(config.shrink)
         if self._roles is not None:
             self.grid = self.grid.of(self._roles.targets)
@@ -121,19 +124,10 @@ class FileSource:
         load = self._load if self._cache is None else partial(self._cache.read, load=self._load)
         frames = load(piece.sequence, piece.first + start, piece.first + stop, area)
         if self._roles is not None and self._roles.calendar:
-            frames = self._add_calendar(frames, sequence, start)
+            moments = [self._selection.find_time(sequence, start + t) for t in range(len(frames))]
+            frames = append_calendar(frames, moments, self._roles.calendar, str(self._path))
         valid = np.isfinite(frames) if self.has_missing else None
         return Window(frames, valid, self._selection.find_time(sequence, start))
-
-    def _add_calendar(self, frames: NDArray[np.float32], sequence: int, start: int) -> NDArray[np.float32]:
-        """Append the calendar channels, computed from the times of the frames."""
-        assert self._roles is not None
-        moments = [self._selection.find_time(sequence, start + t) for t in range(len(frames))]
-        if any(moment is None for moment in moments):
-            fix = "give their pattern with --times, or leave data.calendar out"
-            raise InputError(str(self._path), got="frames without times", expected="times, for data.calendar", fix=fix)
-        waves = compute_calendar(np.array(moments, "datetime64[ms]"), self._roles.calendar)[:, :, None, None]
-        return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from framecast.data.config import DataConfig, FileConfig
 from framecast.data.fingerprint import DIGITS
 from framecast.data.formats.base import StoredArray
-from framecast.data.sources.base import Source
+from framecast.data.sources.base import Place, Source
 from framecast.data.sources.file_source import FileSource
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
@@ -62,6 +62,9 @@ class MultiFileSource:
             ((Path(file.path).resolve(), recording), first)
             for file, part in zip(files, self._parts, strict=True)
             for recording, first in part.origins
+        ]
+        self.places = [
+            Place((n, place.file), place.corners) for n, part in enumerate(self._parts) for place in part.places
         ]
         begins = [0, *self._ends]
         self.latest: Sequence[int] = [

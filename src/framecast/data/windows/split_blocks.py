@@ -46,7 +46,7 @@ def group_events(source: Source, usable: Sequence[int], gap: int) -> list[list[i
     spans = {
         sequence: find_block_times(source, SplitBlock(sequence, 0, source.lengths[sequence])) for sequence in usable
     }
-    step = _find_interval(source)
+    step = find_interval(source)
     if step is None or any(ends is None for ends in spans.values()):
         fix = "use split_by: sequence, or say when frames are with --times and --step-minutes"
         raise InputError("split by event", got="data whose times are unknown", expected="times for a gap", fix=fix)
@@ -109,7 +109,7 @@ class _Span(NamedTuple):
 
 
 def _find_span(source: Source, block: SplitBlock) -> _Span:
-    ends, step = find_block_times(source, block), _find_interval(source)
+    ends, step = find_block_times(source, block), find_interval(source)
     if ends is None or step is None:
         recording, offset = source.origins[block.sequence]
         return _Span((recording,), offset + block.begin, offset + block.end - 1, 1)
@@ -117,6 +117,7 @@ def _find_span(source: Source, block: SplitBlock) -> _Span:
     return _Span(None, first, last, int(step.astype(np.int64)))
 
 
-def _find_interval(source: Source) -> Any:
+def find_interval(source: Source) -> Any:
+    """Find the time between two frames, milliseconds; None where unknown."""
     minutes = source.spec.step_minutes
     return None if minutes is None else np.timedelta64(round(minutes * 60_000), "ms")
