@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from framecast.devices import resolve_device
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
+from framecast.evaluation.seen_frames import describe_seen_frames, is_same_source
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.forecasting.baselines import BASELINES, USUAL
 from framecast.forecasting.context import is_baseline
@@ -153,7 +155,8 @@ def open_evaluation_data(
     if source is None and config.source != MOVING_MNIST:
         source = open_source(config, stored)
     # a file that the training never saw is all test data, unless its sequences are labelled with splits
-    has_no_splits = source is not None and config.source != recipe.data.source and source.labels is None
+    is_trained_on = is_same_source(config.source, recipe.data.source)
+    has_no_splits = source is not None and not is_trained_on and source.labels is None
     requested = options.split or (ALL if has_no_splits else None)
     if requested == ALL:
         config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
@@ -162,6 +165,8 @@ def open_evaluation_data(
     if source is None and model is not None:
         check_values(model, dataset.spec)
     split = "test" if requested == ALL else _choose_split(requested, dataset)
+    seen = None if is_baseline(run) else describe_seen_frames(RunFolder(run), dataset, split)
+    dataset = dataset if seen is None else replace(dataset, notes=(seen, *dataset.notes))
     return dataset, split, requested or split
 
 
@@ -174,9 +179,10 @@ def _open_config(
         raise UsageError(
             "--data", got="nothing", expected="moving-mnist or a file, as this is no run with data of its own"
         )
-    if not has_data or data.get("source", recipe.data.source) != recipe.data.source:
+    if not has_data or not is_same_source(data.get("source", recipe.data.source), recipe.data.source):
         return open_as_trained(recipe, data, model)
-    return parse_config(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data"), None
+    fields = {**recipe.data.model_dump(mode="json"), **data, "source": recipe.data.model_dump(mode="json")["source"]}
+    return parse_config(DataConfig, fields, "data"), None
 
 
 def _spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:
