@@ -143,6 +143,9 @@ class DataConfig(BaseModel):
             (4 GiB of an array, 1.25 GiB of files); with a share all are, whatever it takes.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
             turns, square frames or crops only).
+        vectors: pairs of channels, names or numbers, that are components along x and along y, as in [[u, v]]: they change
+            with the map in flips and turns, and their sign where training runs time backward. Null for those whose names
+            say so (eastward_wind and northward_wind, u10 and v10), [] for none.
         moving_mnist: the generator's settings, used where source is "moving-mnist".
 
     Example:
@@ -179,6 +182,7 @@ class DataConfig(BaseModel):
     calendar: tuple[Cycle, ...] = ()
     max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
+    vectors: tuple[tuple[str | int, str | int], ...] | None = None
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 
     @field_validator("source", mode="before")
@@ -222,7 +226,7 @@ class DataConfig(BaseModel):
     @model_validator(mode="after")
     def _check_relevance(self) -> DataConfig:
         names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
-        names += ["targets", "max_missing"]
+        names += ["targets", "max_missing", "vectors"]
         if self.scale is None and self.z_r != "marshall-palmer":
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
         irrelevant = [name for name in names if getattr(self, name) is not None]

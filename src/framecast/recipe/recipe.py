@@ -120,6 +120,8 @@ class Recipe(RecipeSection):
             del content["train"][key]
         if not self.train.compile:  # recipes from before the key keep their digest
             del content["train"]["compile"]
+        if self.data.vectors is None:
+            del content["data"]["vectors"]
         # the fingerprint of the data counts, not their path; of several files also the options of each
         source = content["data"].pop("source")
         if not isinstance(source, str):

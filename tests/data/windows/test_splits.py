@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framecast.data import DataConfig
-from framecast.data.sources.base import Place
+from framecast.data.sources.base import ChannelName, Place
 from framecast.data.windows.splits import split_windows
 from framecast.errors import InputError, UsageError
 from framecast.types import FrameSpec, Grid, Window
@@ -41,6 +41,8 @@ class Lengths(NamedTuple):
     @property
     def places(self) -> list[Place]:
         return [Place(group, None) for group in self.groups]
+
+    channel_names: tuple[ChannelName, ...] = ()
 
     def frame_times(self, sequence: int):
         if self.starts is None:

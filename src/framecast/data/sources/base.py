@@ -19,6 +19,19 @@ class Place(NamedTuple):
     """Ends of both axes and the CRS; None where the file has no coordinates."""
 
 
+class ChannelName(NamedTuple):
+    """Name of a channel of a file."""
+
+    name: str
+    """Name of the variable, with the level in brackets where it has several; its number where the file has no names."""
+    standard_name: str
+    """CF standard name; empty where there is none."""
+    units: str
+    """Units, as the file spells them; empty where it states none."""
+    number: int
+    """Number in the file, from 0."""
+
+
 @runtime_checkable
 class Source(Protocol):
     """Interface of a source: sequences of frames in raw units, read when asked for, with their times and labels.
@@ -50,6 +63,10 @@ class Source(Protocol):
     @property
     def groups(self) -> Sequence[int]:
         """Number of the file (or folder, or video) that each sequence comes from; one for all sequences of an array."""
+
+    @property
+    def channel_names(self) -> Sequence[ChannelName]:
+        """Names of the channels of a window, in its order, without calendar channels."""
 
     @property
     def places(self) -> Sequence[Place]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import Cycle, DataConfig
+from framecast.data.sources.base import ChannelName
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
 from framecast.types import Channel, FrameSpec, Grid
@@ -115,6 +116,27 @@ class ChannelRoles(NamedTuple):
     def order(self) -> list[int]:
         """Indices of the file's channels in the order of windows: targets, past, covariates."""
         return [*self.targets, *self.past, *self.covariates]
+
+
+def name_channels(grid: Grid, count: int, roles: ChannelRoles | None) -> list[ChannelName]:
+    """Name the channels of a window, in its order.
+
+    Args:
+        grid: names of the file's channels.
+        count: channels of the file.
+        roles: which channels are targets and covariates; None where all are targets.
+    """
+    numbered = tuple(map(str, range(count)))
+    names, standards, units = (
+        texts if len(texts) == count else default
+        for texts, default in (
+            (grid.variables, numbered),
+            (grid.standard_names, ("",) * count),
+            (grid.units, ("",) * count),
+        )
+    )
+    order = range(count) if roles is None else roles.order
+    return [ChannelName(names[channel], standards[channel], units[channel], channel) for channel in order]
 
 
 def resolve_roles(config: DataConfig, grid: Grid, count: int) -> ChannelRoles | None:

@@ -14,11 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import DataConfig
-from framecast.data.decode import coarsen
+from framecast.data.decode import coarsen, coarsen_size
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.formats.base import StoredArray
 from framecast.data.sources.base import Place
-from framecast.data.sources.channels import append_calendar, make_calendar_channels, resolve_roles, resolve_units
+from framecast.data.sources.channels import (
+    append_calendar,
+    make_calendar_channels,
+    name_channels,
+    resolve_roles,
+    resolve_units,
+)
 from framecast.data.sources.file_series import fingerprint_files, round_corners
 from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
@@ -34,7 +40,6 @@ DBZ_RANGE = (0.0, 70.0)
 """Value range of reflectivity unless the user gives one."""
 BYTE_RANGE = (0.0, 255.0)
 """Value range of unsigned bytes as they are stored."""
-SIDES = {"h": "rows", "w": "columns"}
 SERIES: dict[str, Any] = {"whole": 5 << 28, "samples": 16, "block": 1 << 20}
 """Limits of the scan of packed files: bytes up to which all is read, blocks of larger files, values of a block."""
 
@@ -93,14 +98,15 @@ class FileSource:
         corners = round_corners(stored.grid) if stored.grid.y and stored.grid.x else None
         self.places = [Place(group, corners) for group in self.groups]
         self.grid: Grid = stored.grid.coarse(config.shrink)
+        self.channel_names = name_channels(stored.grid, self._layout.size("c"), self._roles)
         if self._roles is not None:
             self.grid = self.grid.of(self._roles.targets)
         if config.units is not None and self.grid.units:
             self.grid = self.grid.model_copy(update={"units": (config.units,) * len(self.grid.units)})
         self.spec = FrameSpec(
             channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
-            height=self._coarsen_size("h", name),
-            width=self._coarsen_size("w", name),
+            height=coarsen_size(self._layout.size("h"), config.shrink, "rows", name, self.notes),
+            width=coarsen_size(self._layout.size("w"), config.shrink, "columns", name, self.notes),
             units=units,
             low=low,
             high=high,
@@ -165,15 +171,6 @@ class FileSource:
             targets = slice(None) if self._roles is None else slice(len(self._roles.targets))
             frames[:, targets] = self._reflectivity.as_dbz(frames[:, targets])
         return frames
-
-    def _coarsen_size(self, letter: str, name: str) -> int:
-        """Compute rows or columns after coarsening; a note says how many are left out."""
-        size = self._layout.size(letter)
-        if size < self._shrink:
-            raise InputError(f"{name}: shrink", got=self._shrink, expected=f"at most {size}, the pixels of a side")
-        if remainder := size % self._shrink:
-            self.notes.append(f"shrink: the last {remainder} of {size} {SIDES[letter]} are left out")
-        return size // self._shrink
 
     @property
     def _has_plain_bytes(self) -> bool:

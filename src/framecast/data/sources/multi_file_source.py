@@ -66,6 +66,7 @@ class MultiFileSource:
         self.places = [
             Place((n, place.file), place.corners) for n, part in enumerate(self._parts) for place in part.places
         ]
+        self.channel_names = self._parts[0].channel_names
         begins = [0, *self._ends]
         self.latest: Sequence[int] = [
             begin + n for begin, part in zip(begins, self._parts, strict=False) for n in part.latest

@@ -18,6 +18,7 @@ from framecast.data.windows.crops import Crops, make_crops
 from framecast.data.windows.normalizer_fit import Choice, fit_normalizer, fit_other_channels
 from framecast.data.windows.split_blocks import group_events
 from framecast.data.windows.splits import describe_split, record_split, split_windows
+from framecast.data.windows.vectors import NO_VECTORS, Vectors, describe_vectors, find_vectors
 from framecast.data.windows.windows import CropWindows, FrameWindows, GeneratedWindows, Windows
 from framecast.errors import UsageError
 from framecast.transforms.normalize import Normalizer
@@ -48,6 +49,7 @@ class DataSet:
         record: frames and times of each split, plain values.
         grid: georeference and names of channels, for files of forecasts.
         is_range_found: whether the value range is that of all frames, those of validation and test among them.
+        vectors: channels that are components of vectors.
     """
 
     spec: FrameSpec
@@ -62,6 +64,7 @@ class DataSet:
     record: dict[str, Any]
     grid: Grid = field(default_factory=Grid)
     is_range_found: bool = False
+    vectors: Vectors = NO_VECTORS
 
     @property
     def frames(self) -> int:
@@ -171,11 +174,15 @@ def _open_stored(source: Source, spec: FrameSpec | None, config: DataConfig, len
     windows, is_given = FrameWindows(source, split, frames, events), spec is not None
     spec = spec or fit_other_channels(source.spec, windows.training_frames)
     crops = make_crops(source, spec, config, seed)
+    vectors = find_vectors(config, source.channel_names, source.grid)
+    if config.augment:
+        vectors.check("augment")
+    turned = [describe_vectors(vectors, source.channel_names, source.grid)] if vectors.pairs and config.augment else []
     whole = DataSet(
         spec=spec,
         context=context,
         horizon=horizon,
-        notes=(*source.notes, split.how, *describe_split(split, source)),
+        notes=(*source.notes, split.how, *describe_split(split, source), *turned),
         split_hash=split.hash,
         fingerprint=source.fingerprint(),
         has_missing=source.has_missing,
@@ -184,6 +191,7 @@ def _open_stored(source: Source, spec: FrameSpec | None, config: DataConfig, len
         record=record_split(split, source),
         grid=source.grid,
         is_range_found=source.is_range_found and not is_given,
+        vectors=vectors,
     )
     return whole if crops is None else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops))
 
