@@ -10,6 +10,7 @@ import typer
 from framecast.cli import options
 from framecast.cli.option_groups import DataOptions, ModelOptions, OutputOptions, expand_groups
 from framecast.errors import UsageError
+from framecast.formatting import format_command
 
 if TYPE_CHECKING:
     from framecast.data import DataConfig, FileSource
@@ -167,7 +168,7 @@ def convert(
         options.print_json(about)
         return
     print(f"{out}: {forecaster.config}")
-    print(f"next: framecast predict {out} FILE --horizon 10 --out FUTURE.npy")
+    print("next:", format_command("framecast", "predict", out, "FILE", "--horizon", 10, "--out", "FUTURE.npy"))
 
 
 def _check_sequence(number: int, count: int) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,10 @@ from filelock import FileLock, Timeout
 from framecast import files
 from framecast.errors import RunInUse, UsageError
 from framecast.files import json_safe
+from framecast.formatting import format_command
+
+_FOREIGN = re.compile(r"^\s+name: ['\"]?([\w.]+:[\w.]+)['\"]?\s*$", re.MULTILINE)
+"""Line of a recipe that names a network by `package.module:Class`."""
 
 
 class RunFolder:
@@ -43,6 +48,13 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
 
+    @property
+    def resume_command(self) -> str:
+        """Line for a shell that goes on with the run; it names a network of the user's own."""
+        # by its line and not by a parser of YAML: the folder may be a stranger's
+        foreign = _FOREIGN.search(self.recipe.read_text(errors="replace")) if self.recipe.is_file() else None
+        return format_command("framecast", "resume", self.path, *(("--model", foreign[1]) if foreign else ()))
+
     def check_free(self) -> None:
         """Check that a new run can begin here.
 
@@ -50,7 +62,7 @@ class RunFolder:
             UsageError: something is there already, or the folder cannot be written to.
         """
         if self.recipe.exists():
-            fix = f"go on with: framecast resume {self.path}; or choose another --out"
+            fix = f"go on with: {self.resume_command}; or choose another --out"
             raise UsageError(str(self.path), got="a run that exists", expected="a new folder", fix=fix)
         if not self.path.is_dir() or any(p.name != "lock" for p in self.path.iterdir()):
             files.check_new(self.path)

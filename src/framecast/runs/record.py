@@ -65,6 +65,14 @@ class Record(NamedTuple):
         every = self.recipe.train.log_every
         return sum(event["seconds_per_step"] * event.get("iterations", every) for event in self.timing)
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor time of these, of all threads; None where another device computed, or where it was not recorded."""
+        on_cpu = all(event.get("device") == "cpu" for event in self.starts)
+        if not self.timing or not on_cpu or not all("cpu_seconds_per_step" in event for event in self.timing):
+            return None
+        return sum(event["cpu_seconds_per_step"] * event["iterations"] for event in self.timing)
+
     def cost(self) -> Cost:
         """Count the cost of the network on frames of the data."""
         spec, recipe = self.data["spec"], self.recipe

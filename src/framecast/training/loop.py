@@ -93,7 +93,7 @@ def _iterate(
     patience = recipe.validate_.patience
     saved = time.monotonic()
     while trainer.step < config.steps and not _is_exhausted(trainer, patience):
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         batch = next(batches)
         loaded = time.perf_counter()
         event = trainer.iterate(batch)
@@ -103,7 +103,7 @@ def _iterate(
         show.update(step, "nothing observed" if event["loss"] is None else f"loss {event['loss']:.4g}")
         if log is not None:
             ended, log_due = time.perf_counter(), last or step % config.log_every == 0
-            log.log_iteration(event, loaded - began, ended - loaded, due=log_due)
+            log.log_iteration(event, loaded - began, ended - loaded, time.process_time() - cpu, due=log_due)
         due = step % recipe.validate_.every == 0 or last
         if due and not signal_number:  # a stop does not wait for a validation, which is done after resuming
             _validate(trainer, folder, log, show)
@@ -120,7 +120,7 @@ def _iterate(
             checkpoint.save(folder.checkpoints, step, content, keep=config.keep)
         if signal_number:
             fabric.barrier()  # no process ends before the checkpoint is written
-            raise Stopped(signal_number, step)
+            raise Stopped(signal_number, step, folder.resume_command)
     if log is not None and not (folder.model / "model.json").exists():  # no validation had a score
         trainer.save_model(folder, {})
     reason = f"no better for {patience} validations" if _is_exhausted(trainer, patience) else "done"
