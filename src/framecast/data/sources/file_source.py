@@ -244,8 +244,7 @@ class FileSource:
             raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="or give a range")
         part = "" if self._scan is None else self._scan.part
         self.is_range_found = True
-        use = "the scale of scores; normalizers are fitted to training frames alone"
-        self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}: {use}")
+        self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}")
         return low, high
 
     def _find_range(self, name: str, channels: Sequence[int] | None = None) -> tuple[float, float]:

@@ -171,18 +171,19 @@ def _open_stored(source: Source, spec: FrameSpec | None, config: DataConfig, len
     context, horizon = _count_frames(lengths, spec or source.spec)
     frames = context + horizon
     split, events = split_windows(source, config, frames, eval_stride=horizon), _number_events(source, config)
-    windows, is_given = FrameWindows(source, split, frames, events), spec is not None
+    windows, is_found = FrameWindows(source, split, frames, events), source.is_range_found and spec is None
     spec = spec or fit_other_channels(source.spec, windows.training_frames)
     crops = make_crops(source, spec, config, seed)
     vectors = find_vectors(config, source.channel_names, source.grid)
     if config.augment:
         vectors.check("augment")
+    found = ["range: it is that of all frames, for scores; normalizers are fitted to training frames alone"]
     turned = [describe_vectors(vectors, source.channel_names, source.grid)] if vectors.pairs and config.augment else []
     whole = DataSet(
         spec=spec,
         context=context,
         horizon=horizon,
-        notes=(*source.notes, split.how, *describe_split(split, source), *turned),
+        notes=(*source.notes, split.how, *(found if is_found else ()), *describe_split(split, source), *turned),
         split_hash=split.hash,
         fingerprint=source.fingerprint(),
         has_missing=source.has_missing,
@@ -190,7 +191,7 @@ def _open_stored(source: Source, spec: FrameSpec | None, config: DataConfig, len
         windows=windows,
         record=record_split(split, source),
         grid=source.grid,
-        is_range_found=source.is_range_found and not is_given,
+        is_range_found=is_found,
         vectors=vectors,
     )
     return whole if crops is None else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops))
