@@ -183,6 +183,6 @@ class RunInUse(FramecastError):
 class Stopped(FramecastError):
     """A signal requested the end; the run was saved. `exit_code` is 128 + the number of the signal."""
 
-    def __init__(self, signal_number: int, step: int) -> None:
-        super().__init__(f"stopped by signal {signal_number} after step {step}; saved; go on with framecast resume RUN")
+    def __init__(self, signal_number: int, step: int, command: str) -> None:
+        super().__init__(f"stopped by signal {signal_number} after step {step}; saved; go on with {command}")
         self.exit_code = 128 + signal_number

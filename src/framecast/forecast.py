@@ -165,8 +165,7 @@ class Forecast:
         The range comes from training: given by the user; else the usual span of the units (0 to 70 dBZ, 0 to 255 for
         bytes); else the extremes of the training data. Channels of different units have one range each.
         """
-        ranges = self.spec.ranges or [(self.spec.low, self.spec.high)]
-        low, high = self.frames.new_tensor(ranges).T[:, :, None, None]
+        low, high = self.frames.new_tensor(self.spec.target_ranges).T[:, :, None, None]
         return replace(self, frames=self.frames.clip(low, high))
 
 

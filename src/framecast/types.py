@@ -89,6 +89,17 @@ class FrameSpec(BaseModel):
         """Number of target channels, the first ones: those that are scored and written."""
         return self.channels - len(self.past)
 
+    @property
+    def target_ranges(self) -> tuple[tuple[float, float], ...]:
+        """Value range (low, high) of each target, raw units: its own where units differ, else the common one."""
+        return self.ranges or ((self.low, self.high),) * self.targets
+
+    @property
+    def lows(self) -> tuple[float, ...]:
+        """Lower end of the range of each channel of a window: targets, past, covariates; raw units."""
+        others = (channel.low for channel in (*self.past, *self.covariates))
+        return (*(low for low, _ in self.target_ranges), *others)
+
 
 class Grid(BaseModel):
     """Coordinates of the pixels, reference system, and names of the channels, from the reader of a file to the writer.

@@ -15,9 +15,10 @@ from framecast.data import DataConfig, FileSource
 from framecast.errors import InputError, UsageError
 from framecast.forecast import Forecast, ModelOrigin
 from framecast.forecasting.baselines import BASELINES
+from framecast.forecasting.data_checks import check_step
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import MemoryLimits
-from framecast.forecasting.predict import check_step, forecast_source
+from framecast.forecasting.predict import forecast_source
 from framecast.forecasting.predictor import PastFrames
 from framecast.models import ConvLSTM
 from framecast.recipe.data_as_trained import open_as_trained

@@ -57,7 +57,7 @@ def train(
     output: OutputOptions,
 ) -> None:
     """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
-    from framecast.recipe.recipe import foreign_name, read_recipe
+    from framecast.recipe.recipe import read_recipe
     from framecast.training.start import start
 
     values: dict[str, Any] = {"train.steps": steps, "seed": seed}
@@ -70,7 +70,7 @@ def train(
     source = _open_files(config)
     with options.choose_folder(out, Path(recipe).stem.replace(":", "-"), launch.rank) as path:
         outcome = start(config, path, launch, source=source, quiet=output.silent)
-    _report(path, outcome, launch, foreign_name(config), output, source)
+    _report(path, config, outcome, launch, output, source)
 
 
 @expand_groups
@@ -94,9 +94,10 @@ def resume(
 
     launch = options.read_launch(device)
     # Opened here, for the training and for the page after it.
-    source = _open_files(read_run_recipe(RunFolder(run).opened().recipe, overrides or (), model))
+    config = read_run_recipe(RunFolder(run).opened().recipe, overrides or (), model)
+    source = _open_files(config)
     outcome = resume_run(run, launch, overrides=overrides or (), model=model, source=source, quiet=output.silent)
-    _report(run, outcome, launch, model, output, source)
+    _report(run, config, outcome, launch, output, source)
 
 
 def _open_files(recipe: Recipe) -> Source | None:
@@ -109,22 +110,24 @@ def _open_files(recipe: Recipe) -> Source | None:
 
 def _report(
     run: Path,
+    recipe: Recipe,
     outcome: TrainingOutcome,
     launch: Launch,
-    model: str | None,
     output: OutputOptions,
     source: Source | None,
 ) -> None:
     """Write the page of a run, in the first process, and print the commands that may come next."""
     if launch.rank:
         return
+    from framecast.recipe.recipe import foreign_name
     from framecast.report import write_report
+    from framecast.runs.next_commands import write_next_commands
 
-    page = write_report(run, source=source, device=launch.device, model=model, quiet=output.silent)
+    page = write_report(run, source=source, device=launch.device, model=foreign_name(recipe), quiet=output.silent)
     if output.as_json:
         options.print_json({"run": str(run), **outcome._asdict(), "report": str(page)})
         return
     best = "" if outcome.best is None else f", best validation score {outcome.best:.4g}"
     print(f"{run}: step {outcome.step}, {outcome.reason}{best}")
     print(f"open {page}")
-    print(f"next: framecast evaluate {run}; framecast predict {run} FILE --out FUTURE.npy")
+    print(f"next: {'; '.join(write_next_commands(run, recipe))}")

@@ -13,6 +13,7 @@ from framecast.devices import Launch
 from framecast.evaluation.prepare import prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import EvaluationOptions
+from framecast.formatting import format_command
 from framecast.models import PredRNN
 from framecast.recipe.learning_rate import OneCycle
 from framecast.recipe.recipe import Recipe
@@ -85,6 +86,8 @@ def _print_next_steps(path: Path, folder: Path, scoreboard: Scoreboard, console:
     gain = 100 * (1 - sse["predrnn"] / sse["blank"])
     side = "below" if gain >= 0 else "above"
     activate = "" if shutil.which("framecast") else "source .venv/bin/activate\n          "
+    future = ["--horizon", 30, "--out", "future.npy", "--gif", "future.gif"]
+    predict = format_command("framecast", "predict", path, "digits.npy", "--dims", "tnhw", *future)
     console.print(
         f"\nOn unseen digits, the network's squared error is {abs(gain):.0f} % {side} that of a blank forecast.\n"
         f"Open      {path}/report.html    all of it on one page, in a browser\n"
@@ -94,7 +97,7 @@ def _print_next_steps(path: Path, folder: Path, scoreboard: Scoreboard, console:
         f"          {path}/loss.png         training loss and validation\n"
         f"Next      {activate}framecast models                    the networks that there are\n"
         f"          framecast data moving-mnist --out digits.npy --count 4 --frames 10\n"
-        f"          framecast predict {path} digits.npy --dims tnhw --horizon 30 --out future.npy --gif future.gif\n"
+        f"          {predict}\n"
         f"          framecast train predrnn --data YOUR.npy --dims thw",
         highlight=False,
         markup=False,

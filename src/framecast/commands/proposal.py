@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import torch
 
 from framecast.data import DataConfig, FileSource
 from framecast.data.units import PICTURE_UNITS
+from framecast.formatting import format_command
 from framecast.memory_usage import free_bytes
 from framecast.models import MODELS
 from framecast.models.cost import count_cost
@@ -127,7 +127,7 @@ def write_command(config: DataConfig, options: dict[str, Any], offer: Proposal, 
     for change in changes:
         words += ["--set", change]
     words += ["--steps", str(offer.steps), "--out", f"runs/{Path(config.path).name.split('.')[0] or 'mine'}"]
-    return " ".join(shlex.quote(word) for word in words)
+    return format_command(*words)
 
 
 def _measure_speed() -> float:

@@ -84,8 +84,8 @@ def race(options: RaceOptions, folder: Path, *, device: str = "auto", quiet: boo
     """Train every network with every seed, one after the other, and compare them on a page.
 
     A budget of time becomes a number of iterations, from the time that one takes here, so that schedules that are shares
-    of a training come to their end; a schedule that is given in iterations must end within them. The page says how much
-    time was spent.
+    of a training come to their end; a schedule that is given in iterations must end within them. The page says what was
+    spent, and marks no difference where that differs by more than a tenth, as on a machine with other work.
 
     Args:
         options: networks, budget and seeds.
@@ -161,7 +161,7 @@ def _find_steps(options: RaceOptions, folder: Path, device: str, *, quiet: bool)
         _check_schedule(_name_model(model), options.make_recipe(model, 0, count))
     json_files.write_json(path, {"question": fields, "steps": steps}, indent=2)
     if not quiet:
-        print(_describe_budget(options, steps))
+        print(f"budget: {_describe_budget(options, steps)}")
     return steps
 
 
@@ -195,6 +195,6 @@ def _count_steps(budget: Budget, recipe: Recipe, device: str) -> int:
 
 def _describe_budget(options: RaceOptions, steps: Mapping[str, int]) -> str:
     if options.budget.unit == "steps":
-        return f"Same budget: {int(options.budget.amount)} iterations each"
+        return f"{int(options.budget.amount)} iterations each"
     counts = ", ".join(f"{_name_model(model)} {count}" for model, count in steps.items())
-    return f"Same budget: {options.budget.text} of iterations each, by the time that one takes: {counts}"
+    return f"{options.budget.text} of iterations each, by the time that one took: {counts}"

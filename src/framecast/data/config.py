@@ -147,6 +147,9 @@ class DataConfig(BaseModel):
             turns, square frames or crops only).
         unpack_limit: the most bytes that are unpacked at once: a chunk, a member of an .npz, a frame; null for a quarter
             of the memory that is free. It guards against files that are made to fill the memory.
+        vectors: pairs of channels, names or numbers, that are components along x and along y, as in [[u, v]]: they change
+            with the map in flips and turns, and their sign where training runs time backward. Null for those whose names
+            say so (eastward_wind and northward_wind, u10 and v10), [] for none.
         moving_mnist: the generator's settings, used where source is "moving-mnist".
 
     Example:
@@ -185,6 +188,7 @@ class DataConfig(BaseModel):
     max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
     unpack_limit: Count | None = None
+    vectors: tuple[tuple[str | int, str | int], ...] | None = None
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 
     @field_validator("source", mode="before")
@@ -233,7 +237,7 @@ class DataConfig(BaseModel):
     @model_validator(mode="after")
     def _check_relevance(self) -> DataConfig:
         names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
-        names += ["targets", "max_missing", "unpack_limit"]
+        names += ["targets", "max_missing", "unpack_limit", "vectors"]
         if self.scale is None and self.z_r != "marshall-palmer":
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
         irrelevant = [name for name in names if getattr(self, name) is not None]

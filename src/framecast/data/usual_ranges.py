@@ -29,7 +29,7 @@ OTHERS = (-1e15, 1e15)
 """Least and greatest value in other units: beyond lie 1e20 and 9.97e36, with which models mark what is missing."""
 
 
-def name_channels(grid: Grid, units: str, count: int) -> list[tuple[str, str]]:
+def name_units(grid: Grid, units: str, count: int) -> list[tuple[str, str]]:
     """Name each channel of a file, and its units; a name is empty where there is one channel only, or none is known."""
     names = [*grid.variables] if len(grid.variables) == count > 1 else [""] * count
     return list(zip(names, [*grid.units] if len(grid.units) == count > 1 else [units] * count, strict=True))
@@ -41,7 +41,7 @@ def find_usual_ranges(
     """Find the range of usual stored values of each channel.
 
     Args:
-        channels: name and units of each, as `name_channels` gives them.
+        channels: name and units of each, as `name_units` gives them.
         scale: of all channels, to units before `factors`.
         offset: of all channels.
         factors: from these units to the canonical ones, by channel; None where scale and offset lead to them.

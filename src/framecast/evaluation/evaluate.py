@@ -12,6 +12,7 @@ from framecast.data import Batch, DataSet, evaluation_batches
 from framecast.devices import to_device, to_float64
 from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import Metric, Scores
+from framecast.transforms.channels import target_ends
 from framecast.transforms.missing import observed_in_context
 from framecast.types import FrameSpec
 
@@ -25,12 +26,16 @@ def to_unit_range(frames: Tensor, spec: FrameSpec) -> Tensor:
 
     Args:
         frames: any shape, raw units.
-        spec: value range, raw units.
+        spec: value range, raw units; of targets of several units each its own, and then frames are (..., C, H, W).
 
     Returns:
         float64, not clipped.
     """
-    return (to_float64(frames) - spec.low) / (spec.high - spec.low)
+    frames = to_float64(frames)
+    if not spec.ranges:
+        return (frames - spec.low) / (spec.high - spec.low)
+    low, high = target_ends(frames, spec)
+    return (frames - low) / (high - low)
 
 
 def scoring_mask(valid: Tensor, context: int) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from framecast.devices import move_module, resolve_device
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
+from framecast.evaluation.seen_frames import describe_seen_frames, is_same_source
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.forecasting.baselines import BASELINES, USUAL
 from framecast.forecasting.context import UNIT, is_baseline
+from framecast.forecasting.data_checks import check_step, check_values
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
-from framecast.forecasting.predict import check_step, check_values
 from framecast.forecasting.predictor import Predictor
 from framecast.metrics import EVENT_METRICS, SCALE_METRICS, USUAL_THRESHOLDS, ChannelMetric, Metric, select_metrics
 from framecast.models import ModelConfig
@@ -154,7 +156,8 @@ def open_evaluation_data(
         # a dry day can be forecast and scored, though nothing can be learnt from it
         source = open_source(config, stored, UNIT if model is None else (model.low, model.high))
     # a file that the training never saw is all test data, unless its sequences are labelled with splits
-    has_no_splits = source is not None and config.source != recipe.data.source and source.labels is None
+    is_trained_on = is_same_source(config.source, recipe.data.source)
+    has_no_splits = source is not None and not is_trained_on and source.labels is None
     requested = options.split or (ALL if has_no_splits else None)
     if requested == ALL:
         config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
@@ -163,6 +166,8 @@ def open_evaluation_data(
     if source is None and model is not None:
         check_values(model, dataset.spec)
     split = "test" if requested == ALL else _choose_split(requested, dataset)
+    seen = None if is_baseline(run) else describe_seen_frames(RunFolder(run), dataset, split)
+    dataset = dataset if seen is None else replace(dataset, notes=(seen, *dataset.notes))
     return dataset, split, requested or split
 
 
@@ -175,9 +180,10 @@ def _open_config(
         raise UsageError(
             "--data", got="nothing", expected="moving-mnist or a file, as this is no run with data of its own"
         )
-    if not has_data or data.get("source", recipe.data.source) != recipe.data.source:
+    if not has_data or not is_same_source(data.get("source", recipe.data.source), recipe.data.source):
         return open_as_trained(recipe, data, model)
-    return parse_config(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data"), None
+    fields = {**recipe.data.model_dump(mode="json"), **data, "source": recipe.data.model_dump(mode="json")["source"]}
+    return parse_config(DataConfig, fields, "data"), None
 
 
 def _spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:

@@ -19,6 +19,7 @@ from framecast.errors import InputError, UsageError
 from framecast.forecast import ModelOrigin
 from framecast.forecasting.predictor import TensorPredictor
 from framecast.forecasting.validation import Values, as_frames, check_finite, check_horizon
+from framecast.transforms.channels import target_ends
 from framecast.types import Frames, FrameSpec, Valid
 
 DAY_MINUTES = 24 * 60
@@ -34,7 +35,7 @@ class Baseline(TensorPredictor):
     """Predictor without a network, from the targets alone.
 
     Args:
-        spec: channels, step and value range of the frames; missing pixels count as `spec.low`.
+        spec: channels, step and value ranges of the frames; a missing pixel counts as the low end of its channel's range.
     """
 
     context: int | None = USUAL_CONTEXT
@@ -78,6 +79,10 @@ class Baseline(TensorPredictor):
     def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
         """Predict (B, K, targets, H, W) from targets (B, J, targets, H, W), raw units, and their mask."""
 
+    def fill(self, frames: Tensor, valid: Tensor | None) -> Tensor:
+        """Fill missing pixels of (..., targets, H, W) with the low end of their channel's range."""
+        return frames if valid is None else torch.where(valid, frames, target_ends(frames, self.spec)[0])
+
 
 class _Constant(Baseline):
     """Baseline that forecasts one frame for all lead times."""
@@ -103,8 +108,8 @@ class Persistence(_Constant):
     """
 
     def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """Take the last frame; `spec.low` where it is missing."""
-        return frames[:, -1] if valid is None else torch.where(valid[:, -1], frames[:, -1], self.spec.low)
+        """Take the last frame; the low end of the range where it is missing."""
+        return self.fill(frames[:, -1], None if valid is None else valid[:, -1])
 
 
 class Mean(_Constant):
@@ -119,9 +124,8 @@ class Mean(_Constant):
     """
 
     def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """Average the context over time, clipped to the value range; missing pixels count as `spec.low`."""
-        frames = frames if valid is None else torch.where(valid, frames, self.spec.low)
-        return frames.clamp(self.spec.low, self.spec.high).mean(1)
+        """Average the context over time, clipped to the value range; missing pixels count as its low end."""
+        return self.fill(frames, valid).clamp(*target_ends(frames, self.spec)).mean(1)
 
 
 class Blank(_Constant):
@@ -136,8 +140,8 @@ class Blank(_Constant):
     """
 
     def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """Fill a frame with `spec.low`."""
-        return torch.full_like(frames[:, -1], self.spec.low)
+        """Fill each channel of a frame with the low end of its range."""
+        return target_ends(frames, self.spec)[0].expand_as(frames[:, -1])
 
 
 class Diurnal(Baseline):
@@ -165,7 +169,7 @@ class Diurnal(Baseline):
         self.context = max(USUAL_CONTEXT, self._day)
 
     def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
-        """Repeat the last day of the context; `spec.low` where a pixel is missing.
+        """Repeat the last day of the context; the low end of the range where a pixel is missing.
 
         Raises:
             InputError: a context of less than a day.
@@ -173,9 +177,8 @@ class Diurnal(Baseline):
         if frames.shape[1] < self._day:
             got, fix = f"{frames.shape[1]} frames", "give more context, or leave this baseline out"
             raise InputError("baseline diurnal", got=got, expected=f"{self._day} or more, a day", fix=fix)
-        filled = frames if valid is None else torch.where(valid, frames, self.spec.low)
         time_of_day = torch.arange(horizon, device=frames.device) % self._day
-        return filled[:, -self._day :][:, time_of_day]
+        return self.fill(frames, valid)[:, -self._day :][:, time_of_day]
 
 
 @final
@@ -183,8 +186,9 @@ class Extrapolation(Baseline):
     """Advection of the last frame: Lucas-Kanade motion and semi-Lagrangian extrapolation.
 
     The motion is estimated from the last four frames, at most, clipped to the value range; it is zero where nothing can
-    be tracked. Channels move together, by the motion of their mean. Missing pixels are not tracked, and move as
-    `spec.low`. Pixels reached from beyond the border of the frame are unknown: they get the forecast of `Mean`.
+    be tracked. Channels move together, by the motion of their mean, to which each of several units adds as a share of
+    its own range. Missing pixels are not tracked, and move as the low end of the range. Pixels reached from beyond the
+    border of the frame are unknown: they get the forecast of `Mean`.
 
     Needs pysteps and OpenCV, the extra `radar`. Runs on the CPU.
 
@@ -218,18 +222,30 @@ class Extrapolation(Baseline):
             fix = "give more context, or leave this baseline out"
             raise InputError("baseline extrapolation", got="1 frame", expected="2 or more, to see motion", fix=fix)
         mean = Mean(self.spec).make_frame(frames, valid).cpu().double().numpy()
-        values = frames.cpu().double().clamp(self.spec.low, self.spec.high)
+        values = frames.cpu().double()
+        low, high = target_ends(values, self.spec)
+        values = values.clamp(low, high)
         tracked = values if valid is None else torch.where(valid.cpu(), values, torch.nan)
-        moved = np.stack([self._advect(sequence, horizon) for sequence in tracked.numpy()])
+        ends = low.numpy(), high.numpy()
+        moved = np.stack([self._advect(sequence, horizon, *ends) for sequence in tracked.numpy()])
         filled = np.where(np.isnan(moved), mean[:, None], moved)
         return torch.from_numpy(filled).to(frames.dtype).to(frames.device)
 
-    def _advect(self, frames: Array, horizon: int) -> Array:
-        """Extrapolate one sequence (J, C, H, W), NaN where missing, to (K, C, H, W), NaN where unknown."""
-        low = self.spec.low
+    def _advect(self, frames: Array, horizon: int, low: Array, high: Array) -> Array:
+        """Extrapolate one sequence (J, C, H, W), NaN where missing, to (K, C, H, W), NaN where unknown.
+
+        Args:
+            frames: clipped to the value range.
+            horizon: K.
+            low: (C, 1, 1), lower ends of the ranges.
+            high: (C, 1, 1), upper ends.
+        """
+        tracked, empty = frames[-TRACKED_FRAMES:], self.spec.low
+        if self.spec.ranges:  # of several units: the largest numbers would be all of their mean
+            tracked, empty = (tracked - low) / (high - low), 0.0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # where few features are tracked, that outliers cannot be found among them
-            motion = self._advection.estimate_motion(_average_channels(frames[-TRACKED_FRAMES:], low))
+            motion = self._advection.estimate_motion(_average_channels(tracked, empty))
         last = np.where(np.isnan(frames[-1]), low, frames[-1])
         return np.stack([self._advection.extrapolate(channel, motion, horizon) for channel in last], axis=1)
 
@@ -257,7 +273,7 @@ def _import_advection() -> _Advection:
 
 
 def _average_channels(frames: Array, low: float) -> Array:
-    """Average channels, (T, C, H, W) to (T, H, W); NaN where all are missing, but `low` in a frame without any value."""
+    """Average channels, (T, C, H, W) to (T, H, W); NaN where all are missing, but `low` in a frame without a value."""
     observed = np.isfinite(frames)
     count = observed.sum(1)
     mean = np.where(observed, frames, 0).sum(1) / np.maximum(count, 1)

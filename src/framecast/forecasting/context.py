@@ -11,8 +11,8 @@ from framecast.data.sources.open import open_stored
 from framecast.data.units import DBZ_UNITS, canonical_units
 from framecast.errors import InputError, UsageError
 from framecast.forecasting.baselines import BASELINES, Baseline
+from framecast.forecasting.data_checks import check_values
 from framecast.forecasting.forecaster import Forecaster
-from framecast.forecasting.predict import check_values
 from framecast.types import FrameSpec
 
 UNIT = (0.0, 1.0)

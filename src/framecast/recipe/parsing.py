@@ -55,3 +55,15 @@ def _list_models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in getattr(annotation, "__args__", ()) for model in _list_models(inner)]
+
+
+def set_value(content: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at `key.key` in place; sections that do not exist are made."""
+    *parents, last = path.split(".")
+    for key in parents:
+        inner = content.get(key)
+        if key == "model" and isinstance(inner, str):
+            inner = {"name": inner}  # `model: convlstm` is short for its name
+        content[key] = inner if isinstance(inner, dict) else {}
+        content = content[key]
+    content[last] = value

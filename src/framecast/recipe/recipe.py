@@ -24,12 +24,15 @@ from framecast.errors import UsageError
 from framecast.models import MODELS, ModelConfig, PredRNN
 from framecast.named_code import import_named
 from framecast.recipe.losses import LossConfig
-from framecast.recipe.parsing import parse_config
+from framecast.recipe.parsing import parse_config, set_value
 from framecast.recipe.run_digest import check_unchanged
 from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSampling
 from framecast.recipe.train_config import FREE, RecipeSection, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
+
+_LATER_KEYS = (("train", "compile"), ("data", "axes"), ("data", "vectors"))
+"""Keys that older recipes lack, by section: at their defaults they are no part of a recipe's identity."""
 
 
 class Recipe(RecipeSection):
@@ -120,11 +123,11 @@ class Recipe(RecipeSection):
         content = self.model_dump(mode="json", by_alias=True)
         for key in FREE:
             del content["train"][key]
-        if not self.train.compile:  # recipes from before the key keep their digest
-            del content["train"]["compile"]
-        if not self.data.axes:
-            del content["data"]["axes"]
         del content["data"]["unpack_limit"]  # how much is unpacked at once changes no number
+        for section, key in _LATER_KEYS:
+            config = getattr(self, section)
+            if getattr(config, key) == type(config).model_fields[key].get_default(call_default_factory=True):
+                del content[section][key]
         # the fingerprint of the data counts, not their path; of several files also the options of each
         source = content["data"].pop("source")
         if not isinstance(source, str):
@@ -208,8 +211,8 @@ def read_recipe(
     if not isinstance(content, dict):
         raise UsageError(source, got=type(content).__name__, expected="a mapping of keys to values")
     for path, value in (*map(_parse_override, overrides), *(values or {}).items()):
-        _set_value(content, path, value)
-        _set_value(asked, path, value)
+        set_value(content, path, value)
+        set_value(asked, path, value)
     trusted = [*([model] if isinstance(model, str) else model or ()), _find_model(asked)]
     if ":" in _find_model(content):
         section = content["model"] if isinstance(content["model"], dict) else {"name": content["model"]}
@@ -281,18 +284,6 @@ def _parse_yaml(text: str, source: str) -> Any:
         return parse_yaml(text)
     except ValueError as error:
         raise UsageError(source, got=str(error), expected="YAML") from error
-
-
-def _set_value(content: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at `key.key` in place; sections that do not exist are made."""
-    *parents, last = path.split(".")
-    for key in parents:
-        inner = content.get(key)
-        if key == "model" and isinstance(inner, str):
-            inner = {"name": inner}  # `model: convlstm` is short for its name
-        content[key] = inner if isinstance(inner, dict) else {}
-        content = content[key]
-    content[last] = value
 
 
 def import_class(name: str) -> type[ModelConfig]:

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from framecast import files, json_files
 from framecast.documents import parse_json
 from framecast.errors import RunInUse, UsageError
+from framecast.formatting import format_command
 from framecast.json_files import json_safe
 
 _UNFINISHED = re.compile(r"lock|checkpoints|(data|split)\.json|\.(recipe\.yaml|(data|split)\.json)\..*part")
@@ -53,6 +54,10 @@ class LogExtent(NamedTuple):
         return None if hashlib.sha256(content).hexdigest() == self.sha256 else f"{path.name} was changed"
 
 
+_FOREIGN = re.compile(r"^\s+name: ['\"]?([\w.]+:[\w.]+)['\"]?\s*$", re.MULTILINE)
+"""Line of a recipe that names a network by `package.module:Class`."""
+
+
 class RunFolder:
     """Paths and lock of one run.
 
@@ -70,6 +75,13 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model"
 
+    @property
+    def resume_command(self) -> str:
+        """Line for a shell that goes on with the run; it names a network of the user's own."""
+        # by its line and not by a parser of YAML: the folder may be a stranger's
+        foreign = _FOREIGN.search(self.recipe.read_text(errors="replace")) if self.recipe.is_file() else None
+        return format_command("framecast", "resume", self.path, *(("--model", foreign[1]) if foreign else ()))
+
     def check_free(self) -> None:
         """Check that a new run can begin here.
 
@@ -77,7 +89,7 @@ class RunFolder:
             UsageError: something is there already, or the folder cannot be written to.
         """
         if self.recipe.exists():
-            fix = f"go on with: framecast resume {self.path}; or choose another --out"
+            fix = f"go on with: {self.resume_command}; or choose another --out"
             raise UsageError(str(self.path), got="a run that exists", expected="a new folder", fix=fix)
         if not self._is_empty():
             files.check_new(self.path)

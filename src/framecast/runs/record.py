@@ -87,6 +87,14 @@ class Record(NamedTuple):
         every = self.recipe.train.log_every
         return sum(event["seconds_per_step"] * event.get("iterations", every) for event in self.timing)
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor time of these, of all threads; None where another device computed, or where it was not recorded."""
+        on_cpu = all(event.get("device") == "cpu" for event in self.starts)
+        if not self.timing or not on_cpu or not all("cpu_seconds_per_step" in event for event in self.timing):
+            return None
+        return sum(event["cpu_seconds_per_step"] * event["iterations"] for event in self.timing)
+
     def cost(self) -> Cost:
         """Count the cost of the network on frames of the data."""
         spec, recipe = self.data["spec"], self.recipe
@@ -110,7 +118,7 @@ def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> R
     """
     folder = RunFolder(path).opened()
     recipe = read_run_recipe(folder.recipe, model=model)
-    data = _read_data(folder)
+    data = read_data(folder)
     check_events(folder.checkpoints, folder.events)
     try:
         model_description = describe(folder.model)
@@ -132,7 +140,12 @@ def _read_events(path: Path, event: str) -> Events:
     return [fields for fields in read_events(path, event) if fields.keys() >= _NEEDED[event]]
 
 
-def _read_data(folder: RunFolder) -> dict[str, Any]:
+def read_data(folder: RunFolder) -> dict[str, Any]:
+    """Read data.json of a run: spec, fingerprint, split, windows and notes.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
     try:
         data = json_files.read_json(folder.data)
         _DataRecord.model_validate(data)

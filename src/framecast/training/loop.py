@@ -62,7 +62,7 @@ def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> T
         launch = {"device": _describe_device(trainer.fabric.device), "processes": trainer.fabric.world_size}
         log = stack.enter_context(TrainLog(folder, length, trainer.step, launch)) if main else None
         if unvalidated and not _validate(trainer, folder, log, request, show):
-            raise Stopped(_agree_on_signal(trainer, request), trainer.step)
+            raise Stopped(_agree_on_signal(trainer, request), trainer.step, folder.resume_command)
         return _iterate(trainer, folder, log, request, identity, show)
 
 
@@ -126,7 +126,7 @@ def _iterate(
     patience = trainer.recipe.validate_.patience
     saved = time.monotonic()
     while trainer.step < config.steps and not _is_exhausted(trainer, patience):
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         batch = next(batches)
         loaded = time.perf_counter()
         event = trainer.iterate(batch)
@@ -137,7 +137,7 @@ def _iterate(
         show.update(step, "nothing observed" if event["loss"] is None else f"loss {event['loss']:.4g}")
         if log is not None:
             ended, log_due = time.perf_counter(), last or step % config.log_every == 0
-            log.log_iteration(event, loaded - began, ended - loaded, due=log_due)
+            log.log_iteration(event, loaded - began, ended - loaded, time.process_time() - cpu, due=log_due)
         due = step % trainer.recipe.validate_.every == 0 or last
         # A stop does not wait for a validation, which is done after resuming.
         unvalidated = due and (bool(number) or not _validate(trainer, folder, log, request, show))
@@ -147,7 +147,7 @@ def _iterate(
             _save(trainer, folder, log, identity, unvalidated=unvalidated)
         if stopped:
             number = _agree_on_signal(trainer, request)  # no process ends before the checkpoint is written
-            raise Stopped(number, step)
+            raise Stopped(number, step, folder.resume_command)
     _ensure_model(trainer, folder)
     reason = f"no better for {patience} validations" if _is_exhausted(trainer, patience) else "done"
     return TrainingOutcome(trainer.step, trainer.best, reason)

@@ -53,6 +53,9 @@ class TrainingState:
         self.best: float | None = None
         self.metrics = select_validation_metrics(recipe, dataset)
         self.model: dict[str, Any] | None = None
+        self._odd = dataset.vectors.reversed_in_time
+        if recipe.train.time_reversal != "off":
+            dataset.vectors.check("train.time_reversal")
         with torch.random.fork_rng(devices=[]):  # the caller's generator stays where it was
             torch.manual_seed(recipe.seed)
             self.forecaster = new_forecaster(recipe, dataset)
@@ -84,7 +87,7 @@ class TrainingState:
             group["lr"] = rate
         if config.time_reversal == "augment":
             batches = [self._reverse_some(batch, m) for m, batch in enumerate(batches)]
-        passes = [batches, [_reverse(b) for b in batches]] if config.time_reversal == "step" else [batches]
+        passes = [batches, [b.reversed(self._odd) for b in batches]] if config.time_reversal == "step" else [batches]
         results = [result for direction in passes if (result := self._update(direction, step)) is not None]
         self.step = step
         encoder, decoder = self.recipe.sampling.probabilities(step, config.steps)
@@ -199,7 +202,7 @@ class TrainingState:
         generator = np.random.default_rng([_REVERSAL_STREAM, self.recipe.seed, self.step + 1])
         chosen = generator.random(self.recipe.train.batch_size) < 0.5
         rows = torch.from_numpy(chosen[self._rows(micro, len(batch.frames))])[:, None, None, None, None]
-        back = _reverse(batch)
+        back = batch.reversed(self._odd)
         valid = None if batch.valid is None or back.valid is None else torch.where(rows, back.valid, batch.valid)
         return Batch(torch.where(rows, back.frames, batch.frames), valid, batch.indices)
 
@@ -304,11 +307,6 @@ def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
         mask_channel=recipe.mask_channel,
         context=recipe.context,
     )
-
-
-def _reverse(batch: Batch) -> Batch:
-    """Reverse a batch in time."""
-    return Batch(batch.frames.flip(1), None if batch.valid is None else batch.valid.flip(1), batch.indices)
 
 
 def _name_sequences(batches: list[Batch], step: int) -> str:

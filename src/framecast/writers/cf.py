@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from framecast.forecast import Forecast
 from framecast.optional_imports import require
 from framecast.output_file import open_output
 from framecast.writers.cf_names import list_cf_variables
-from framecast.writers.georeference import make_axis_attributes, make_grid_mapping
+from framecast.writers.georeference import in_units_of_crs, make_axis_attributes, make_grid_mapping
 from framecast.zarr_store import open_store
 
 CONVENTIONS = "CF-1.11"
@@ -64,6 +65,7 @@ def write_zarr(path: Path, forecast: Forecast) -> str:
 
 def to_dataset(forecast: Forecast) -> Any:
     """Convert a forecast to an xarray.Dataset with CF attributes; the values are views of the forecast's, no copies."""
+    forecast = replace(forecast, grid=in_units_of_crs(forecast.grid))
     has_many = [size > 1 for size in forecast.frames.shape[:2]]  # sequences, members: an axis of length 1 is left out
     time_axis = "lead_time" if has_many[0] or forecast.times is None else "time"
     outer = [name for name, present in zip(("sequence", "realization"), has_many, strict=True) if present]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from framecast.errors import UsageError
 from framecast.forecast import Forecast
 from framecast.optional_imports import require
 from framecast.types import Grid
@@ -24,9 +25,21 @@ def check_grid(grid: Grid) -> None:
     """Check that a GeoTIFF can hold a grid.
 
     Raises:
-        UsageError: rows or columns that an affine transform cannot georeference.
+        UsageError: rows or columns that an affine transform cannot georeference, or a CRS that is lost in a GeoTIFF.
     """
-    make_transform(grid, read_crs(grid))
+    crs = read_crs(grid)
+    make_transform(grid, crs)
+    if crs is None:
+        return
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 1, "width": 1, "crs": crs.to_wkt()}
+    with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"), rasterio.MemoryFile() as memory:
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        memory.open(**profile).close()
+        with memory.open() as file:
+            is_kept = file.crs is not None and file.crs.is_projected == crs.is_projected
+    if not is_kept:
+        fix = "write .nc, which holds it"
+        raise UsageError("GeoTIFF", got=f"the CRS {describe_crs(crs)}", expected="one with a code of its own", fix=fix)
 
 
 def write_geotiffs(path: Path, forecast: Forecast) -> str:

@@ -170,7 +170,7 @@ def test_long_chunks_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(many.FrameStack, "__getitem__", watched)
     monkeypatch.setattr("framecast.data.sources.value_scan.BLOCK", 1)
-    monkeypatch.setattr("framecast.data.sources.file_source.SERIES", (1 << 30, None, 1))
+    monkeypatch.setattr("framecast.data.sources.file_source.SERIES", {"whole": 1 << 30, "samples": None, "block": 1})
     found = source(tmp_path / "a.nc")
     assert max(sizes) == 3 * 12 * 16
     assert any(note.startswith("chunks: 6 frames are packed together") for note in found.notes)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import Cycle, DataConfig
+from framecast.data.sources.base import ChannelName
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
 from framecast.types import Channel, FrameSpec, Grid
@@ -94,7 +95,7 @@ def resolve_units(
     if requested is not None and in_file and set(map(canonical_units, in_file)) != {canonical_units(requested)}:
         notes.append(f"units: {requested} as given; the file says {', '.join(in_file)}")
     if len(names) > 1:
-        notes.append(f"units: {', '.join(names)} by channel; one value range serves them all")
+        notes.append(f"units: {', '.join(names)} by channel, each with a value range of its own")
     for unit in dict.fromkeys(units):
         name, factor = canonical_units(unit)
         if factor != 1:
@@ -116,6 +117,27 @@ class ChannelRoles(NamedTuple):
     def order(self) -> list[int]:
         """Indices of the file's channels in the order of windows: targets, past, covariates."""
         return [*self.targets, *self.past, *self.covariates]
+
+
+def name_channels(grid: Grid, count: int, roles: ChannelRoles | None) -> list[ChannelName]:
+    """Name the channels of a window, in its order.
+
+    Args:
+        grid: names of the file's channels.
+        count: channels of the file.
+        roles: which channels are targets and covariates; None where all are targets.
+    """
+    numbered = tuple(map(str, range(count)))
+    names, standards, units = (
+        texts if len(texts) == count else default
+        for texts, default in (
+            (grid.variables, numbered),
+            (grid.standard_names, ("",) * count),
+            (grid.units, ("",) * count),
+        )
+    )
+    order = range(count) if roles is None else roles.order
+    return [ChannelName(names[channel], standards[channel], units[channel], channel) for channel in order]
 
 
 def resolve_roles(config: DataConfig, grid: Grid, count: int) -> ChannelRoles | None:

@@ -223,7 +223,7 @@ def _check_compatible(first_path: Path, first: FileHeader, path: Path, header: F
         ("variables", first.grid.variables, header.grid.variables),
         ("a missing code", first.missing, header.missing),
         ("scale, offset and missing code", *(each.stored and each.stored[1:4] for each in (first, header))),
-        ("a grid", _round_corners(first.grid), _round_corners(header.grid)),
+        ("a grid", round_corners(first.grid), round_corners(header.grid)),
         ("values of", first.dtype, header.dtype),
         ("times of the calendar", _name_calendar(first.grid), _name_calendar(header.grid)),
     ]
@@ -241,7 +241,7 @@ def _name_calendar(grid: Grid) -> str:
     return "standard" if grid.time_origin is None else grid.calendar
 
 
-def _round_corners(grid: Grid) -> tuple[object, ...]:
+def round_corners(grid: Grid) -> tuple[object, ...]:
     """Ends of both axes to six digits, and the CRS: files of one radar differ in the last bits of their coordinates."""
     ends = [tuple(float(f"{value:.6g}") for value in (axis[0], axis[-1])) if axis else () for axis in (grid.y, grid.x)]
     return (*ends, grid.crs)

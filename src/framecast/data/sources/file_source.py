@@ -14,12 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import DataConfig
-from framecast.data.decode import coarsen, scale_values
+from framecast.data.decode import coarsen, coarsen_size, scale_values
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.formats.base import StoredArray
 from framecast.data.missing_values import replace_codes
-from framecast.data.sources.channels import append_calendar, make_calendar_channels, resolve_roles, resolve_units
-from framecast.data.sources.file_series import fingerprint_files
+from framecast.data.sources.base import Place
+from framecast.data.sources.channels import (
+    append_calendar,
+    make_calendar_channels,
+    name_channels,
+    resolve_roles,
+    resolve_units,
+)
+from framecast.data.sources.file_series import fingerprint_files, round_corners
 from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
 from framecast.data.sources.open import open_stored
@@ -27,7 +34,7 @@ from framecast.data.sources.sequences import SequenceSelection, cut_pieces
 from framecast.data.sources.value_scan import ValueScan, scan_latest_values, scan_values, widen_range
 from framecast.data.times import Timeline
 from framecast.data.units import DBZ_UNITS, canonical_units, choose_z_r
-from framecast.data.usual_ranges import find_usual_ranges, name_channels
+from framecast.data.usual_ranges import find_usual_ranges, name_units
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
@@ -35,8 +42,7 @@ DBZ_RANGE = (0.0, 70.0)
 """Value range of reflectivity unless the user gives one."""
 BYTE_RANGE = (0.0, 255.0)
 """Value range of unsigned bytes as they are stored."""
-SIDES = {"h": "rows", "w": "columns"}
-SERIES = (5 << 28, 16, 1 << 20)
+SERIES: dict[str, Any] = {"whole": 5 << 28, "samples": 16, "block": 1 << 20}
 """Limits of the scan of packed files: bytes up to which all is read, blocks of larger files, values of a block."""
 
 
@@ -84,7 +90,7 @@ class FileSource:
         units = self._calibrate(config.units, stored)
         step = attributes.step_minutes if config.step_minutes is None else config.step_minutes
         self._selection = SequenceSelection(self._layout, self.timeline, attributes, step, name)
-        named = name_channels(stored.grid, units, self._layout.size("c"))
+        named = name_units(stored.grid, units, self._layout.size("c"))
         usual = find_usual_ranges(named, self._scale, self._offset, self._factors)
         self._scan = self._scan_values(stored.grain, config, last, usual)
         self.notes += [] if self._scan is None else self._scan.describe_unusual(named)
@@ -93,23 +99,23 @@ class FileSource:
             a, b = self._reflectivity.coefficients
             self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {DBZ_RANGE[1]:g} dBZ")
             units = DBZ_UNITS
+        self.is_range_found = False
         low, high = self._choose_range(config.range, constant, units, name)
         self.has_missing: bool = self._scan is not None and self._scan.may_miss(self._array.dtype, self._missing)
         self.missing_frames = 0
         self._select(config)
         self._is_part = config.frames is not None
-        self.pieces, self.lengths, self.labels = self._selection.pieces, self._selection.lengths, self._selection.labels
-        self.latest, self.groups = self._selection.latest, self._selection.groups
-        self.origins: Sequence[tuple[object, int]] = self._selection.origins
-        self.grid: Grid = stored.grid.coarse(config.shrink)
-        if self._roles is not None:
-            self.grid = self.grid.of(self._roles.targets)
-        if config.units is not None and self.grid.units:
-            self.grid = self.grid.model_copy(update={"units": (config.units,) * len(self.grid.units)})
+        selection = self._selection
+        self.pieces, self.lengths, self.labels = selection.pieces, selection.lengths, selection.labels
+        self.latest, self.groups, self.origins = selection.latest, selection.groups, selection.origins
+        corners = round_corners(stored.grid) if stored.grid.y and stored.grid.x else None
+        self.places = [Place(group, corners) for group in self.groups]
+        self.channel_names = name_channels(stored.grid, self._layout.size("c"), self._roles)
+        self.grid = self._make_grid(stored.grid, config)
         self.spec = FrameSpec(
             channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
-            height=self._coarsen_size("h", name),
-            width=self._coarsen_size("w", name),
+            height=coarsen_size(self._layout.size("h"), config.shrink, "rows", name, self.notes),
+            width=coarsen_size(self._layout.size("w"), config.shrink, "columns", name, self.notes),
             units=units,
             low=low,
             high=high,
@@ -119,6 +125,12 @@ class FileSource:
             **self._describe_channels(name),
         )
         self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
+
+    def _make_grid(self, stored: Grid, config: DataConfig) -> Grid:
+        """Make the grid of the targets, coarsened, with the units that the user gives."""
+        grid = stored.coarse(config.shrink)
+        grid = grid if self._roles is None else grid.of(self._roles.targets)
+        return grid if config.units is None else grid.model_copy(update={"units": (config.units,) * len(grid.units)})
 
     def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
         """Frames start..stop-1 of a sequence, raw units: all pixels, or an area.
@@ -177,15 +189,6 @@ class FileSource:
             frames[:, targets] = self._reflectivity.as_dbz(frames[:, targets])
         return frames
 
-    def _coarsen_size(self, letter: str, name: str) -> int:
-        """Compute rows or columns after coarsening; a note says how many are left out."""
-        size = self._layout.size(letter)
-        if size < self._shrink:
-            raise InputError(f"{name}: shrink", got=self._shrink, expected=f"at most {size}, the pixels of a side")
-        if remainder := size % self._shrink:
-            self.notes.append(f"shrink: the last {remainder} of {size} {SIDES[letter]} are left out")
-        return size // self._shrink
-
     @property
     def _has_plain_bytes(self) -> bool:
         return self._array.dtype == np.uint8 and (self._scale, self._offset) == (1.0, 0.0)
@@ -216,9 +219,7 @@ class FileSource:
             return None
         counting = None if self._roles is None else self._roles.targets
         if last is None:
-            limits: dict[str, Any] = (
-                dict(zip(("whole", "samples", "block"), SERIES, strict=True)) if self._files else {}
-            )
+            limits = dict(SERIES) if self._files else {}
             limits |= {"whole": sys.maxsize} if config.max_missing is not None else {}
             scan = scan_values(self._array, grain, self._missing, self._layout.dims, counting, usual, **limits)
         else:
@@ -251,6 +252,7 @@ class FileSource:
         if low >= high:
             raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="give a range")
         part = "" if self._scan is None else self._scan.part
+        self.is_range_found = True
         self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}")
         return low, high
 

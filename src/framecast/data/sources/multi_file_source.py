@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from framecast.data.config import DataConfig, FileConfig
 from framecast.data.fingerprint import DIGITS
 from framecast.data.formats.base import StoredArray
-from framecast.data.sources.base import Source
+from framecast.data.sources.base import Place, Source
 from framecast.data.sources.file_source import FileSource
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
@@ -69,10 +69,15 @@ class MultiFileSource:
             for file, part in zip(files, self._parts, strict=True)
             for recording, first in part.origins
         ]
+        self.places = [
+            Place((n, place.file), place.corners) for n, part in enumerate(self._parts) for place in part.places
+        ]
+        self.channel_names = self._parts[0].channel_names
         begins = [0, *self._ends]
         self.latest: Sequence[int] = [
             begin + n for begin, part in zip(begins, self._parts, strict=False) for n in part.latest
         ]
+        self.is_range_found = any(part.is_range_found for part in self._parts)
         self.has_missing = any(part.has_missing for part in self._parts)
         self.notes: list[str] = [
             f"{name}: {note}" for name, part in zip(self._names, self._parts, strict=True) for note in part.notes

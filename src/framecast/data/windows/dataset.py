@@ -15,9 +15,10 @@ from framecast.data.random import check_seed
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.windows.crops import Crops, make_crops
-from framecast.data.windows.normalizer_fit import Choice, fit_normalizer
+from framecast.data.windows.normalizer_fit import Choice, fit_normalizer, fit_other_channels
 from framecast.data.windows.split_blocks import group_events
 from framecast.data.windows.splits import describe_split, record_split, split_windows
+from framecast.data.windows.vectors import NO_VECTORS, Vectors, describe_vectors, find_vectors
 from framecast.data.windows.windows import CropWindows, FrameWindows, GeneratedWindows, Windows
 from framecast.errors import UsageError
 from framecast.transforms.normalize import Normalizer
@@ -47,6 +48,8 @@ class DataSet:
         windows: the windows of each split; each crop is one.
         record: frames and times of each split, plain values.
         grid: georeference and names of channels, for files of forecasts.
+        is_range_found: whether the value range is that of all frames, those of validation and test among them.
+        vectors: channels that are components of vectors.
     """
 
     spec: FrameSpec
@@ -60,6 +63,8 @@ class DataSet:
     windows: Windows
     record: dict[str, Any]
     grid: Grid = field(default_factory=Grid)
+    is_range_found: bool = False
+    vectors: Vectors = NO_VECTORS
 
     @property
     def frames(self) -> int:
@@ -104,7 +109,8 @@ class DataSet:
             UsageError: a normalizer that these data cannot have.
             InputError: a channel of one value only.
         """
-        return fit_normalizer(choice, self.spec, self.grid.units, self.windows.training_frames)
+        frames = self.windows.training_frames
+        return fit_normalizer(choice, self.spec, self.grid.units, frames, is_range_found=self.is_range_found)
 
 
 def open_data(
@@ -125,7 +131,8 @@ def open_data(
             forecast once.
         seed: seed of generated training sequences and of random crops; nothing else depends on it.
         source: source of `config`, where it has been opened already.
-        spec: replaces the spec of the source, for example to score on the value range of a model.
+        spec: replaces the spec of the source, to score on the value range of a model, or to resume a run: then nothing
+            of it is fitted to the frames. Without, the ranges of channels that are no targets are those in training.
 
     Raises:
         InputError: data that cannot be used, or too few frames.
@@ -142,7 +149,7 @@ def open_data(
         data = _open_moving_mnist(config, (context, horizon), seed)
     else:
         source = source or open_source(config)
-        data = _open_stored(source, spec or source.spec, config, (context, horizon), seed)
+        data = _open_stored(source, spec, config, (context, horizon), seed)
     if "turn" in config.augment and data.spec.height != data.spec.width:
         got = f"frames of {data.spec.height} x {data.spec.width}"
         raise UsageError(
@@ -161,23 +168,32 @@ def _count_frames(lengths: Lengths, spec: FrameSpec) -> tuple[int, int]:
     return context, horizon
 
 
-def _open_stored(source: Source, spec: FrameSpec, config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
-    context, horizon = _count_frames(lengths, spec)
+def _open_stored(source: Source, spec: FrameSpec | None, config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
+    context, horizon = _count_frames(lengths, spec or source.spec)
     frames = context + horizon
     split, events = split_windows(source, config, frames, eval_stride=horizon), _number_events(source, config)
+    windows, is_found = FrameWindows(source, split, frames, events), source.is_range_found and spec is None
+    spec = spec or fit_other_channels(source.spec, windows.training_frames)
     crops = make_crops(source, spec, config, seed)
+    vectors = find_vectors(config, source.channel_names, source.grid)
+    if config.augment:
+        vectors.check("augment")
+    found = ["range: it is that of all frames, for scores; normalizers are fitted to training frames alone"]
+    turned = [describe_vectors(vectors, source.channel_names, source.grid)] if vectors.pairs and config.augment else []
     whole = DataSet(
         spec=spec,
         context=context,
         horizon=horizon,
-        notes=(*source.notes, split.how, *describe_split(split, source)),
+        notes=(*source.notes, split.how, *(found if is_found else ()), *describe_split(split, source), *turned),
         split_hash=split.hash,
         fingerprint=source.fingerprint(),
         has_missing=source.has_missing,
         augment=config.augment,
-        windows=FrameWindows(source, split, frames, events),
+        windows=windows,
         record=record_split(split, source),
         grid=source.grid,
+        is_range_found=is_found,
+        vectors=vectors,
     )
     return whole if crops is None else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops))
 
@@ -199,7 +215,8 @@ def _cut_crops(whole: DataSet, crops: Crops, windows: CropWindows) -> DataSet:
     height, width = crops.size
     # all that decides evaluation crops; the areas of training crops depend on the seed and stay out
     fixed = [whole.split_hash, crops.size, counts, sorted(windows.grids.items())]
-    preference = {"uniform": "", "wet": f", wet ones (above {crops.threshold:g}) more often"}
+    levels = ", ".join(f"{level:g}" for level in dict.fromkeys(crops.thresholds.values()))
+    preference = {"uniform": "", "wet": f", wet ones (above {levels}) more often"}
     how = preference.get(crops.weight, ", changing ones more often")
     digest = hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:DIGITS]
     return replace(

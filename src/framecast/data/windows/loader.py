@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,6 +36,13 @@ class Batch(NamedTuple):
     """Index of each window in its split."""
     times: NDArray[Any] | None = None
     """(B, T), time of each frame, UTC; None where unknown, and in training, where frames may run backward."""
+
+    def reversed(self, odd: Sequence[int] = ()) -> Batch:
+        """Reverse in time; channels `odd` change their sign: what moved to the east moves to the west."""
+        frames = self.frames.flip(1)
+        if odd:
+            frames[:, :, odd] = -frames[:, :, odd]
+        return Batch(frames, None if self.valid is None else self.valid.flip(1), self.indices)
 
 
 def training_batches(
@@ -165,7 +172,8 @@ class _BatchDataset(Dataset[Batch]):
         if not self.dataset.has_missing:
             return Batch(torch.from_numpy(frames), None, indices, times)
         valid = np.stack([_find_valid(window) for window in windows])
-        frames[~valid] = self.dataset.spec.low  # NaN would reach gradients even through a mask of 0
+        lows = np.array(self.dataset.spec.lows, np.float32)[:, None, None]
+        frames = np.where(valid, frames, lows)  # NaN would reach gradients even through a mask of 0
         return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices, times)
 
     def _stack_times(self, windows: list[Window]) -> NDArray[Any] | None:
@@ -178,7 +186,7 @@ class _BatchDataset(Dataset[Batch]):
         window = self.dataset.window(self.split, epoch, index)
         if self.seed is None:
             return window
-        return augment(window, self.dataset.augment, self.seed, epoch, index)
+        return augment(window, self.dataset.augment, self.seed, epoch, index, self.dataset.vectors)
 
 
 def _find_valid(window: Window) -> NDArray[np.bool_]:

@@ -53,7 +53,7 @@ def group_events(source: Source, usable: Sequence[int], gap: int) -> list[list[i
     events: list[list[int]] = []
     latest: Any = None
     for sequence in sorted(usable, key=lambda number: spans[number]):  # type: ignore[arg-type,return-value]
-        first, last, step = _count_positions(source, spans[sequence])
+        first, last, step = count_positions(source, spans[sequence])
         if latest is not None and (first - latest) / step < gap + 1:
             events[-1].append(sequence)
             latest = max(latest, last)  # a sequence may lie within another
@@ -113,10 +113,10 @@ def _find_span(source: Source, block: SplitBlock) -> _Span:
     if ends is None or source.spec.step_minutes is None:
         recording, offset = source.origins[block.sequence]
         return _Span((recording,), offset + block.begin, offset + block.end - 1, 1)
-    return _Span(None, *_count_positions(source, ends))
+    return _Span(None, *count_positions(source, ends))
 
 
-def _count_positions(source: Source, ends: Any) -> tuple[int, int, int]:
+def count_positions(source: Source, ends: Any) -> tuple[int, int, int]:
     """Express the times of a first and a last frame, and the step, in milliseconds, or in months where it is of those."""
     spec, times = source.spec, np.array(ends, "datetime64[ms]")
     assert spec.step_minutes is not None
