@@ -8,12 +8,14 @@
 Names are imported when they are first used, so that `import framecast` is quick.
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = (
+    False  # no import that can be avoided: until __main__ runs, `python -m` looks in the current folder first
+)
 if TYPE_CHECKING:
+    from typing import Any
+
     from framecast.data import DataConfig, open_data
     from framecast.errors import FramecastError
     from framecast.forecast import Forecast
@@ -86,7 +88,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _MODULES:
         raise AttributeError(f"module 'framecast' has no attribute {name!r}")
     return getattr(importlib.import_module(f"framecast.{_MODULES[name]}"), name)

@@ -1,8 +1,9 @@
-"""Dates in the calendar of the data, and as text."""
+"""Dates in the calendar of the data: as text, and steps of whole months between them."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,159 @@ def to_calendar(times: NDArray[Any], grid: Grid) -> NDArray[Any]:
     return np.asarray(dates, dtype=object)
 
 
+def from_calendar(dates: Sequence[Any], calendar: str, origin: str) -> NDArray[Any]:
+    """Convert cftime dates of a calendar that numpy lacks to times that keep their distances; inverse of `to_calendar`.
+
+    Args:
+        dates: in the calendar.
+        calendar: CF's name of it.
+        origin: date from which times are counted, as in `Grid.time_origin`.
+
+    Returns:
+        datetime64[ms], of one axis.
+    """
+    cftime = require("cftime", "grids")
+    first = cftime.num2date(0, f"days since {origin}", calendar)
+    passed = [round((date - first).total_seconds() * 1000) for date in dates]
+    return np.datetime64(origin.replace(" ", "T"), "ms") + np.array(passed, "timedelta64[ms]")
+
+
+YEAR = 12
+"""Months."""
+_DAY = np.timedelta64(86_400_000, "ms")
+
+
+class _Months(NamedTuple):
+    """Times as months, and places in them."""
+
+    numbers: NDArray[np.int64]
+    """Months since year 0."""
+    offsets: NDArray[Any]
+    """timedelta64[ms] since the first of the month."""
+    lengths: NDArray[Any]
+    """timedelta64[ms], lengths of the months."""
+
+
+def number_months(times: NDArray[Any], grid: Grid) -> NDArray[np.int64] | None:
+    """Number the months of times that lie one or more whole months apart; None for other times.
+
+    Such times have one place in all their months: the same day and clock, the last day, or the middle.
+
+    Args:
+        times: datetime64, distinct, ascending.
+        grid: of the data; names the calendar.
+
+    Returns:
+        month of each time, counted from year 0; None for fewer than two times, too.
+    """
+    if len(times) < 2 or (np.diff(times) < 28 * _DAY).any():
+        return None
+    months = _split_months(times, grid)
+    if (np.diff(months.numbers) < 1).any() or _find_place(months) is None:
+        return None
+    return months.numbers
+
+
+def month_numbers(times: NDArray[Any], grid: Grid) -> NDArray[np.int64]:
+    """Number the months of times from year 0, in the calendar of the data."""
+    return _split_months(times, grid).numbers
+
+
+def add_months(time: np.datetime64, months: int) -> np.datetime64:
+    """Add whole months in the standard calendar; a day that the month does not have becomes its last."""
+    return count_months(np.array([time]), np.array([months]), Grid(), of_start=True)[0]
+
+
+def count_months(
+    times: NDArray[Any], months: NDArray[np.integer[Any]], grid: Grid, *, of_start: bool = False
+) -> NDArray[Any]:
+    """Count whole months on from the last of some times, in the calendar of the data.
+
+    Args:
+        times: (J,), datetime64, UTC, ascending; together they say which place in a month is meant.
+        months: (K,), to add to the last of `times`.
+        grid: of the data; names the calendar.
+        of_start: whether the distance from the first of the month is kept, whatever place the times have.
+
+    Returns:
+        (K,), datetime64[ms], at the same place of their months: the day and clock, the last day, or the middle.
+    """
+    known = _split_months(times.astype("datetime64[ms]"), grid)
+    firsts, lengths = _find_firsts(known.numbers[-1] + months, grid)
+    offset, length = known.offsets[-1], known.lengths[-1]
+    match "start" if of_start else _find_place(known):
+        case "end":
+            places = lengths - (length - offset)
+        case "middle":
+            places = lengths // 2 + (offset - length // 2)
+        case _:
+            # the 31st of a month of 30 days is its last
+            days, clock = offset // _DAY, offset % _DAY
+            places = np.minimum(days, lengths // _DAY - 1) * _DAY + clock
+    result: NDArray[Any] = firsts + places
+    return result
+
+
+def count_steps(
+    times: NDArray[Any], counts: NDArray[np.integer[Any]], step_minutes: float, step_months: int | None, grid: Grid
+) -> NDArray[Any]:
+    """Count steps on from the last of some times.
+
+    Args:
+        times: (J,), datetime64, UTC, ascending; of months they say together which place in a month is meant.
+        counts: (K,), steps.
+        step_minutes: length of a step, minutes, where it is no number of months.
+        step_months: length of a step, calendar months; None for a fixed time.
+        grid: of the data; names the calendar.
+
+    Returns:
+        (K,), datetime64[ms].
+    """
+    if step_months is not None:
+        return count_months(times, counts * step_months, grid)
+    # rounded time by time, so that a step that is no whole number of milliseconds does not drift
+    passed = np.rint(counts * step_minutes * 60_000).astype("timedelta64[ms]")
+    result: NDArray[Any] = times[-1].astype("datetime64[ms]") + passed
+    return result
+
+
+def _find_place(months: _Months) -> Literal["start", "end", "middle"] | None:
+    """Find the place in the month that times share; None where they share none."""
+    if len(np.unique(months.lengths - months.offsets)) == 1 and months.lengths[0] - months.offsets[0] <= _DAY:
+        return "end"
+    if len(np.unique(months.offsets)) == 1:
+        return "start"
+    # the middle is the 16th at 12:00, the 15th at 0:00, or, rounded to days, the 15th or 16th
+    return "middle" if (np.abs(2 * months.offsets - months.lengths) <= 2 * _DAY).all() else None
+
+
+def _split_months(times: NDArray[Any], grid: Grid) -> _Months:
+    times = times.astype("datetime64[ms]")
+    if grid.time_origin is None:
+        numbers = times.astype("datetime64[M]").astype(np.int64) + 1970 * YEAR
+    else:
+        numbers = np.array([date.year * YEAR + date.month - 1 for date in to_calendar(times, grid)], np.int64)
+    firsts, lengths = _find_firsts(numbers, grid)
+    return _Months(numbers, times - firsts, lengths)
+
+
+def _find_firsts(months: NDArray[np.integer[Any]], grid: Grid) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Find the times at which months begin, by their number since year 0, and how long they are."""
+    both = np.stack([months, months + 1])
+    if grid.time_origin is None:
+        firsts = (both - 1970 * YEAR).astype("datetime64[M]").astype("datetime64[ms]")
+    else:
+        cftime = require("cftime", "grids")
+        dates = [
+            cftime.datetime(number // YEAR, number % YEAR + 1, 1, calendar=grid.calendar)
+            for number in both.ravel().tolist()
+        ]
+        firsts = from_calendar(dates, grid.calendar, grid.time_origin).reshape(both.shape)
+    return firsts[0], firsts[1] - firsts[0]
+
+
 def format_times(times: NDArray[Any]) -> NDArray[Any]:
-    """Format times as in 2016-09-28T15:05:00, with milliseconds where some differ by less than a second.
+    """Format times as in 2016-09-28T15:05:00, with milliseconds where some are no whole second.
 
     Args:
         times: datetime64 or cftime dates, of any shape.
@@ -42,21 +194,36 @@ def format_times(times: NDArray[Any]) -> NDArray[Any]:
     Returns:
         strings of that shape.
     """
-    texts = _format_iso(times, "seconds")
-    return _format_iso(times, "milliseconds") if len(np.unique(texts)) < len(np.unique(times)) else texts
+    if times.dtype.kind == "M":
+        whole = bool((times.astype("datetime64[s]") == times)[~np.isnat(times)].all())
+    else:
+        whole = not any(time.microsecond for time in times.flat)
+    return _format_iso(times, "seconds" if whole else "milliseconds")
 
 
-def caption(channel: str, last: Any, step_minutes: float | None) -> str:
+def format_step(step_minutes: float, step_months: int | None = None) -> str:
+    """Format the time between frames: 0.04 s, 5 min, 6 h, 1 month, 1 year."""
+    if step_months is not None:
+        count, unit = (step_months // YEAR, "year") if step_months % YEAR == 0 else (step_months, "month")
+        return f"{count} {unit}{'s' * (count > 1)}"
+    if step_minutes < 1:
+        return f"{60 * step_minutes:.6g} s"
+    return f"{step_minutes:g} min" if step_minutes % 60 else f"{step_minutes / 60:g} h"
+
+
+def caption(channel: str, last: Any, step_minutes: float | None, step_months: int | None = None) -> str:
     """Caption of a row of frames: the channel, and the time of frame 0, the last of the input.
 
     Args:
         channel: in words; empty where it is the only one.
         last: datetime64 or cftime date of frame 0, UTC; None where unknown.
         step_minutes: between frames, minutes; None where unknown.
+        step_months: between frames, calendar months, where they lie whole months apart.
     """
     if last is None or step_minutes is None:
         return channel
-    when = f"frame 0: {format_times(np.array([last]))[0].replace('T', ' ')} UTC, then every {step_minutes:g} min"
+    step = format_step(step_minutes, step_months)
+    when = f"frame 0: {format_times(np.array([last]))[0].replace('T', ' ')} UTC, then every {step}"
     return f"{channel}; {when}" if channel else when
 
 

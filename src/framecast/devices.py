@@ -1,13 +1,15 @@
-"""Devices: choice of a device, processes and threads, subnormal numbers, copies of tensors to a GPU."""
+"""Devices: choice of a device, what each can hold, processes and threads, subnormal numbers, copies to a GPU."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from framecast.errors import UsageError
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Launch(NamedTuple):
@@ -68,14 +70,53 @@ def limit_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def has_float64(device: torch.device | str) -> bool:
+    """Whether a device has float64; Apple's GPUs do not."""
+    return torch.device(device).type != "mps"
+
+
+def choose_float64_device(device: torch.device | str) -> torch.device:
+    """Choose where to compute in float64: the device itself, or the CPU where it has none."""
+    return torch.device(device) if has_float64(device) else torch.device("cpu")
+
+
+def to_float64(tensor: Tensor) -> Tensor:
+    """Convert to float64, on the tensor's device, or on the CPU where that has none."""
+    return (tensor if has_float64(tensor.device) else tensor.cpu()).double()
+
+
+def move_module(module: Module, device: torch.device | str) -> Module:
+    """Move a module to a device, in place; weights in float64 become float32 on a device that has no float64."""
+    if not has_float64(device) and any(value.dtype == torch.float64 for value in module.state_dict().values()):
+        module = module.float()
+    return module.to(device)
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Restore the state of an optimizer that may have been on another device.
+
+    Whether Adam is fused depends on the device. Torch moves its counters of steps to where that needs them, by the
+    setting in the state: that of the present device is written there first.
+
+    Args:
+        optimizer: gets the state.
+        state: what `state_dict` gave; it is left as it is.
+    """
+    fused = [group.get("fused") for group in optimizer.param_groups]
+    groups = [{**group, "fused": own} for group, own in zip(state["param_groups"], fused, strict=True)]
+    optimizer.load_state_dict({**state, "param_groups": groups})
+
+
 def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
     """Move a tensor to a device; to a GPU through pinned memory, so that the host does not wait for the copy.
 
     Args:
-        tensor: any shape and dtype.
+        tensor: any shape and dtype; float64 becomes float32 on a device that has no float64.
         device: target device.
     """
     device = torch.device(device)
+    if tensor.dtype == torch.float64 and not has_float64(device):
+        tensor = tensor.float()
     if device.type != "cuda" or tensor.device.type != "cpu":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

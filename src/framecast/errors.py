@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+import re
+import reprlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+
+LONGEST_PART = 1000
+"""Letters of a name or value in an error, at most: what a damaged or hostile file holds may be of any length."""
+_CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
 class FramecastError(Exception):
     """Base of all errors that framecast raises on purpose; `exit_code` is what the command line returns.
 
-    One line of text: a name in a damaged file may hold anything, and what cannot be printed is escaped.
+    One line of text, of bounded length: a name in a damaged file may hold anything, so that what cannot be printed is
+    escaped, and what is long is shortened.
 
     Args:
         what: the thing that is wrong, named as the user knows it (an argument, a file, a key).
@@ -26,10 +35,10 @@ class FramecastError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, got: object = None, expected: object = None, fix: str | None = None) -> None:
-        parts = [] if got is None else [f"got {got}"]
-        parts += [] if expected is None else [f"expected {expected}"]
-        text = f"{what}: {', '.join(parts)}" if parts else what
-        super().__init__(_escape(f"{text}; {fix}" if fix else text))
+        parts = [] if got is None else [f"got {abbreviate(got)}"]
+        parts += [] if expected is None else [f"expected {abbreviate(expected)}"]
+        text = f"{abbreviate(what)}: {', '.join(parts)}" if parts else abbreviate(what)
+        super().__init__(_escape(f"{text}; {abbreviate(fix)}" if fix else text))
 
     @classmethod
     def unknown(
@@ -45,9 +54,38 @@ class FramecastError(Exception):
             fix: action where no known name is near.
         """
         names = list(known)
-        near = get_close_matches(got.lower(), names, 1)
+        near = get_close_matches(got[:LONGEST_PART].lower(), names, 1)
         fix = f"did you mean {near[0]}?" if near else fix
         return cls(what, got=repr(got), expected=expected or f"one of {', '.join(names)}", fix=fix)
+
+
+def abbreviate(value: object, *, quoted: bool = False) -> str:
+    """Write a value for an error in `LONGEST_PART` letters at most, cut between words; containers by their first items.
+
+    Args:
+        value: any; of a long or deeply nested container only the beginning is looked at.
+        quoted: whether a text gets quotation marks.
+    """
+    brief = isinstance(value, _CONTAINERS) or (quoted and isinstance(value, str))
+    try:
+        text = _BRIEF.repr(value) if brief else str(value)
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        text = "a number of thousands of digits"
+    if len(text) <= LONGEST_PART:
+        return text
+    start = text[: LONGEST_PART - 4]
+    words, space, _ = start.rpartition(" ")
+    return f"{words if space and 2 * len(words) > len(start) else start} ..."
+
+
+def _make_brief() -> reprlib.Repr:
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxstring, brief.maxother, brief.maxlong = 4, 200, 200, 100
+    brief.maxlist = brief.maxtuple = brief.maxdict = brief.maxset = brief.maxfrozenset = 16
+    return brief
+
+
+_BRIEF = _make_brief()
 
 
 def _escape(text: str) -> str:
@@ -73,6 +111,57 @@ class CheckpointError(FramecastError):
     exit_code = 4
 
 
+class DiskFull(FramecastError, OSError):
+    """A disk without space, a quota that is used up, or a file larger than its file system holds.
+
+    Args:
+        path: path that was to be written.
+        error: error of the system, or of a library; its `errno` becomes that of this one.
+    """
+
+    exit_code = 5
+
+    def __init__(self, path: str, error: BaseException) -> None:
+        number = error.errno if isinstance(error, OSError) else None
+        got = error.strerror if isinstance(error, OSError) and error.strerror else "No space left on device"
+        fix = "free some space, then run the command again, for a run in training framecast resume"
+        super().__init__(path, got=got, expected="room for what is written", fix=fix)
+        self.errno = errno.ENOSPC if number is None else number
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether a full disk is the cause of an error, by its number or, as of libraries that keep none, by its words."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            return True
+        if not isinstance(error, FramecastError) and _NO_SPACE.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def naming_full_disk(path: object) -> Iterator[None]:
+    """Turn the error of a full disk into one that names what was to be written; one that has a name keeps it.
+
+    Args:
+        path: name for the user.
+
+    Raises:
+        DiskFull: there was no space.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, DiskFull) or not is_disk_full(error):
+            raise
+        raise DiskFull(str(path), error) from error
+
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_SPACE = re.compile(r"no space left on|disk quota exceeded|file too large|errno = 28\b", re.IGNORECASE)
+
+
 class NonFiniteLoss(FramecastError):
     """The loss or a gradient became NaN or infinite; nothing of that step was saved."""
 
@@ -94,6 +183,6 @@ class RunInUse(FramecastError):
 class Stopped(FramecastError):
     """A signal requested the end; the run was saved. `exit_code` is 128 + the number of the signal."""
 
-    def __init__(self, signal_number: int, step: int) -> None:
-        super().__init__(f"stopped by signal {signal_number} after step {step}; saved; go on with framecast resume RUN")
+    def __init__(self, signal_number: int, step: int, command: str) -> None:
+        super().__init__(f"stopped by signal {signal_number} after step {step}; saved; go on with {command}")
         self.exit_code = 128 + signal_number

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from framecast.calendars import count_steps
 from framecast.errors import UsageError
 from framecast.types import FrameSpec, Grid
 
@@ -131,10 +132,7 @@ class Forecast:
         """Valid time of each predicted frame, (N, K), milliseconds, UTC; None where times or their step are unknown."""
         if self.context_times is None or self.spec.step_minutes is None:
             return None
-        step = self.spec.step_minutes * 60_000
-        # rounded frame by frame, so that a step that is no whole number of milliseconds does not drift
-        first = self.context_times[:, -1:].astype("datetime64[ms]") + np.timedelta64(round(step), "ms")
-        return first + np.rint(np.arange(self.frames.shape[2]) * step).astype("timedelta64[ms]")
+        return count_times(self.context_times, self.frames.shape[2], self.spec, self.grid)
 
     def only(self, sequence: int) -> Forecast:
         """Select one sequence, N = 1; the provenance remains that of all N.
@@ -167,9 +165,25 @@ class Forecast:
         The range comes from training: given by the user; else the usual span of the units (0 to 70 dBZ, 0 to 255 for
         bytes); else the extremes of the training data. Channels of different units have one range each.
         """
-        ranges = self.spec.ranges or [(self.spec.low, self.spec.high)]
-        low, high = self.frames.new_tensor(ranges).T[:, :, None, None]
+        low, high = self.frames.new_tensor(self.spec.target_ranges).T[:, :, None, None]
         return replace(self, frames=self.frames.clip(low, high))
+
+
+def count_times(context_times: NDArray[Any], horizon: int, spec: FrameSpec, grid: Grid) -> NDArray[Any]:
+    """Count the times of the frames to be predicted on from those of the input.
+
+    Args:
+        context_times: (N, J), datetime64, UTC.
+        horizon: K.
+        spec: frames with a step that is known.
+        grid: of the data; names the calendar.
+
+    Returns:
+        (N, K), datetime64[ms].
+    """
+    assert spec.step_minutes is not None
+    counts = np.arange(1, horizon + 1)
+    return np.stack([count_steps(times, counts, spec.step_minutes, spec.step_months, grid) for times in context_times])
 
 
 def join_sequences(forecasts: Sequence[Forecast]) -> Forecast:

@@ -1,8 +1,9 @@
-"""Numbers, counts, durations and options as short texts for people."""
+"""Numbers, counts, durations, options and commands as short texts for people."""
 
 from __future__ import annotations
 
 import math
+import shlex
 from typing import Any
 
 
@@ -12,6 +13,15 @@ def format_duration(seconds: float) -> str:
         if seconds >= 2 * factor:
             return f"{seconds / factor:.1f} {unit}"
     return f"{seconds:.1f} s"
+
+
+def shorten(text: str, width: int = 200) -> str:
+    """Shorten a text of others to one line, cut between words where it is longer; a single long word is cut anywhere."""
+    words = " ".join(text.split())
+    if len(words) <= width:
+        return words
+    whole = words[: width - 3].rsplit(" ", 1)[0] if " " in words[: width - 3] else words[: width - 3]
+    return f"{whole.rstrip(' ,;')} ..."
 
 
 def format_number(value: float) -> str:
@@ -37,6 +47,11 @@ def format_bytes(size: int) -> str:
 def format_options(options: dict[str, Any]) -> str:
     """Format options in parentheses, with a space before them; an empty text for no options."""
     return f" ({', '.join(f'{key} {_format_value(value)}' for key, value in options.items())})" if options else ""
+
+
+def format_command(*words: object) -> str:
+    """Format the words of a command as a line for a shell: those with spaces, brackets and the like in quotes."""
+    return shlex.join(str(word) for word in words)
 
 
 def _format_value(value: Any) -> str:

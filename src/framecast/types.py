@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
 from torch import Tensor
 
 FloatArray = NDArray[np.floating[Any]]
@@ -28,7 +28,7 @@ Known = Bool[Tensor, "B S"]
 class Channel(BaseModel):
     """Input channel that is no target; it is scaled by its own range, from [low, high] to [0, 1]."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     """Name in the file, or its number there."""
@@ -52,7 +52,7 @@ class FrameSpec(BaseModel):
         2
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     channels: int = Field(ge=1)
     """Channels that the network forecasts: the targets, then those of `past`."""
@@ -66,7 +66,9 @@ class FrameSpec(BaseModel):
     ranges: tuple[tuple[float, float], ...] = ()
     """Value range of each target, where they have different units; empty where all share [low, high]."""
     step_minutes: float | None = None
-    """Minutes between frames, where known."""
+    """Minutes between frames, where known; where they lie calendar months apart, the commonest distance."""
+    step_months: int | None = Field(default=None, ge=1)
+    """Calendar months between frames, where they lie whole months apart; None where a step is a fixed time."""
     names: tuple[str, ...] = ()
     """Names of the targets, where channels were chosen."""
     past: tuple[Channel, ...] = ()
@@ -74,10 +76,29 @@ class FrameSpec(BaseModel):
     covariates: tuple[Channel, ...] = ()
     """Channels that are known of the future too: given to the network, never forecast."""
 
+    @model_serializer(mode="wrap")
+    def _leave_out_months(self, serialize: Any) -> dict[str, Any]:
+        """Leave out months where a step is none, as in what was written before there were any."""
+        fields: dict[str, Any] = serialize(self)
+        if self.step_months is None:
+            fields.pop("step_months", None)
+        return fields
+
     @property
     def targets(self) -> int:
         """Number of target channels, the first ones: those that are scored and written."""
         return self.channels - len(self.past)
+
+    @property
+    def target_ranges(self) -> tuple[tuple[float, float], ...]:
+        """Value range (low, high) of each target, raw units: its own where units differ, else the common one."""
+        return self.ranges or ((self.low, self.high),) * self.targets
+
+    @property
+    def lows(self) -> tuple[float, ...]:
+        """Lower end of the range of each channel of a window: targets, past, covariates; raw units."""
+        others = (channel.low for channel in (*self.past, *self.covariates))
+        return (*(low for low, _ in self.target_ranges), *others)
 
 
 class Grid(BaseModel):
@@ -87,7 +108,7 @@ class Grid(BaseModel):
     nothing.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     variables: tuple[str, ...] = ()
     """Name of each channel in the file (a variable, a quantity, a band)."""
@@ -97,6 +118,8 @@ class Grid(BaseModel):
     """CF standard name of each channel; empty text where there is none."""
     long_names: tuple[str, ...] = ()
     """CF long name of each channel; empty text where there is none."""
+    cell_methods: tuple[str, ...] = ()
+    """CF cell methods of each channel, how values in the interval up to a time are combined; empty text for instants."""
     y: tuple[float, ...] = ()
     """Centre of each row, in `axis_units`, in the order of the rows."""
     x: tuple[float, ...] = ()
@@ -118,7 +141,9 @@ class Grid(BaseModel):
 
     def of(self, channels: Sequence[int]) -> Grid:
         """Select channels by number, in this order; an attribute that does not cover all of them becomes empty."""
-        attributes = {name: getattr(self, name) for name in ("variables", "units", "standard_names", "long_names")}
+        attributes = {
+            name: getattr(self, name) for name in ("variables", "units", "standard_names", "long_names", "cell_methods")
+        }
         return self.model_copy(
             update={
                 name: tuple(values[c] for c in channels) if max(channels, default=0) < len(values) else ()
@@ -172,17 +197,14 @@ class Window(NamedTuple):
     """(T, C, H, W), raw units; missing pixels hold NaN. C counts the covariates too."""
     valid: NDArray[np.bool_] | None
     """(T, C, H, W), True where observed; None where nothing is missing."""
-    time: np.datetime64 | None = None
-    """Time of the first frame, where known."""
+    times: NDArray[Any] | None = None
+    """(T,), datetime64[ms], UTC, time of each frame; None where unknown."""
     motion: NDArray[np.float32] | None = None
     """(J, 2, H, W), motion at each frame of the context, pixels per frame in x and y, where a base needs it."""
     pace: int = 1
     """Number of frames of the source from one frame to the next."""
 
-    def times(self, step_minutes: float | None) -> NDArray[Any] | None:
-        """Compute the time of each frame, (T,), milliseconds, UTC; None where the start or the step is unknown."""
-        if self.time is None or step_minutes is None:
-            return None
-        elapsed = np.rint(np.arange(len(self.frames)) * step_minutes * 60_000).astype("timedelta64[ms]")
-        times: NDArray[Any] = self.time.astype("datetime64[ms]") + elapsed
-        return times
+    @property
+    def time(self) -> np.datetime64 | None:
+        """Time of the first frame, where known."""
+        return None if self.times is None else self.times[0]

@@ -37,7 +37,9 @@ BASES: dict[str, BaseConfig] = {
 }
 BOUNDED = {name for name, config in ALL.items() if config.value_range is not None}
 WITHOUT_HEAD = {"direct"}
-WITHOUT_EXTRA = {name for name in EXAMPLES if "extra" not in signature(ALL[name].build).parameters and ALL[name].feeds_back}
+WITHOUT_EXTRA = {
+    name for name in EXAMPLES if "extra" not in signature(ALL[name].build).parameters and ALL[name].feeds_back
+}
 ABLE = sorted(set(ALL) - BOUNDED - WITHOUT_HEAD - WITHOUT_EXTRA)
 
 
@@ -63,7 +65,8 @@ def make_rain(frames: int = 5) -> Tensor:
     """Make two blobs that move, (2, T, 1, 32, 48)."""
     y, x = np.mgrid[: SPEC.height, : SPEC.width]
     rain = [
-        [40 * np.exp(-((y - 14 - t) ** 2 + (x - 12 - 3 * b - 2 * t) ** 2) / 30) for t in range(frames)] for b in range(2)
+        [40 * np.exp(-((y - 14 - t) ** 2 + (x - 12 - 3 * b - 2 * t) ** 2) / 30) for t in range(frames)]
+        for b in range(2)
     ]
     return torch.tensor(np.array(rain), dtype=torch.float32)[:, :, None]
 
@@ -135,7 +138,7 @@ def test_every_parameter_learns(head: Head) -> None:
 
 @pytest.mark.parametrize("name", sorted(BOUNDED | WITHOUT_HEAD | WITHOUT_EXTRA))
 def test_what_cannot_stand_on_a_base_says_so(name: str) -> None:
-    with pytest.raises(UsageError, match="base|extra"):
+    with pytest.raises(UsageError, match=r"base|extra"):
         make_forecaster(name, "persistence", "change")
 
 

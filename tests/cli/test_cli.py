@@ -386,7 +386,9 @@ def test_a_network_of_ones_own_by_its_import_path(tmp_path: Path) -> None:
     assert "Mine-seed0" in ours("race", "--models", "own:Mine,convlstm", *TINY, *raced)
     (tmp_path / "mine.yaml").write_text("model: {name: 'own:Mine'}\n")
     again = ("--budget", "1steps", "--data", "x.npy", "--dims", "thw", "--out", "race-2", "--quiet")
-    assert "mine-seed0" in ours("race", "--models", "mine.yaml,convlstm", *TINY, *again)
+    raced = ("race", "--models", "mine.yaml,convlstm", *TINY, *again)
+    assert "say --model own:Mine" in ours(*raced, code=2)  # only the file names it
+    assert "mine-seed0" in ours(*raced, "--model", "own:Mine")
     runs = ("race/Mine-seed0", "race/convlstm-seed0", "--quiet")
     assert "if you trust it" in ours("compare", *runs, code=2)
     ours("compare", *runs, "--model", "own:Mine")

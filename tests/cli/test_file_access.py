@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tests.fixtures.commands import framecast
 
-from framecast.data.formats.images import ImageReader
+from framecast.data.formats.pictures.images import ImageReader
 from framecast.data.sources import file_source
 from framecast.data.sources import open as opening
 

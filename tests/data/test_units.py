@@ -79,8 +79,8 @@ def test_covariates_of_the_future_are_read_as_in_training(tmp_path: Path):
     past = FileSource(config)
     whole = FileSource(config.model_copy(update={"source": str(mixed(tmp_path / "c.nc", 8))}))
     file = config.model_copy(update={"source": str(mixed(tmp_path / "b.nc", 4, 4))})
-    ahead = FutureCovariates(past.spec, [past.read(0, 1, 4)], 3, 5.0, file)
-    beside = ahead.of(0, START + np.timedelta64(20, "m"))
+    ahead = FutureCovariates(past.spec, [past.read(0, 1, 4)], 3, file)
+    beside = ahead.of(0, START + np.arange(20, 35, 5).astype("timedelta64[m]"))
     np.testing.assert_allclose(beside, whole.read(0, 1, 7).frames[:, 1:], rtol=1e-6)
 
 
@@ -106,14 +106,15 @@ def test_sequences_of_the_same_times_have_covariates_of_their_own(tmp_path: Path
         np.savez(tmp_path / f"only{count}.npz", **alone)
         return config.model_copy(update={"source": str(tmp_path / f"only{count}.npz")})
 
-    ahead = FutureCovariates(past.spec, contexts, 3, 5.0, file(3))
+    ahead = FutureCovariates(past.spec, contexts, 3, file(3))
+    times = later + np.arange(0, 15, 5).astype("timedelta64[m]")
     for number in range(3):
-        beside = ahead.of(number, later)[:, 0, 0, 0]
+        beside = ahead.of(number, times)[:, 0, 0, 0]
         np.testing.assert_array_equal(beside, 100 * number + np.array([1, 2, 3, 4, 5, 6]))
-    one = FutureCovariates(past.spec, contexts, 3, 5.0, file(1))
-    np.testing.assert_array_equal(one.of(2, later)[3:, 0, 0, 0], [4, 5, 6])  # one for all, if there is but one
+    one = FutureCovariates(past.spec, contexts, 3, file(1))
+    np.testing.assert_array_equal(one.of(2, times)[3:, 0, 0, 0], [4, 5, 6])  # one for all, if there is but one
     with pytest.raises(InputError, match="2 sequences of the same times, expected 3, as are forecast"):
-        FutureCovariates(past.spec, contexts, 3, 5.0, file(2)).of(0, later)
+        FutureCovariates(past.spec, contexts, 3, file(2)).of(0, times)
 
 
 def test_bands_of_several_units(tmp_path: Path):

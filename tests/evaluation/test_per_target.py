@@ -17,6 +17,7 @@ from framecast.data import DataConfig, FileSource
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import target_spec
 from framecast.errors import InputError
+from framecast.evaluation.evaluate import to_unit_range
 from framecast.metrics import CSI, ChannelMetric, Scores, select_metrics
 from framecast.types import FrameSpec, Grid
 
@@ -35,7 +36,7 @@ def frames(seed: int) -> torch.Tensor:
 
 def scored(made: list[Any], spec: FrameSpec, part: slice) -> dict[str, list[float]]:
     scores = Scores(made, 4)
-    prediction, truth = ((frames(seed)[:, :, part] - spec.low) / (spec.high - spec.low) for seed in (0, 1))
+    prediction, truth = (to_unit_range(frames(seed)[:, :, part], spec) for seed in (0, 1))
     valid = (torch.arange(16 * 16).reshape(16, 16) % 7 > 0).expand_as(truth)
     scores.update(prediction, truth, valid)
     return scores.by_lead()
@@ -123,7 +124,7 @@ def test_what_equals_a_threshold_is_an_event(low: int, high: int, rain: int, val
     shared = SHARED.model_copy(update={"low": ranges[0][0], "high": max(ranges[0][1], ranges[1][1]), "ranges": ranges})
     own = target_spec(shared, GRID, 1)
     raw = torch.full((1, 1, 2, 4, 4), float(np.float32(value)), dtype=torch.float64)
-    frames = (raw - shared.low) / (shared.high - shared.low)
+    frames = to_unit_range(raw, shared)
     scores = Scores([ChannelMetric(CSI(value, own.low, own.high), 1, own, shared)], 1)
     scores.update(frames, frames)
     assert scores.mean() == {f"rain:csi@{value:g}": 1.0}

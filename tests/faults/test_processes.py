@@ -1,10 +1,14 @@
 """Two gloo processes train, validate, stop and resume; they equal two-fold accumulation bit for bit."""
 
+import os
 import re
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 
+import pytest
 import torch
 from tests.fixtures.runs import (
     ForkedCommand,
@@ -30,11 +34,11 @@ def torchrun(words: list[str]) -> list[str]:
     return [sys.executable, *launcher, *words[1:]]
 
 
-def run_both(words: list[str]) -> list[tuple[int, str]]:
+def run_both(words: list[str], prepare: Callable[[], object] | None = None) -> list[tuple[int, str]]:
     """Exit codes and stderr of two processes that are told what torchrun tells its own."""
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     ranks = [{"RANK": str(n), "LOCAL_RANK": str(n), "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "none"} for n in (0, 1)]
-    both = [ForkedCommand(words, shared | rank) for rank in ranks]
+    both = [ForkedCommand(words, shared | rank, prepare) for rank in ranks]
     errors = [process.communicate(timeout=300)[1] for process in both]
     return [(process.returncode, said) for process, said in zip(both, errors, strict=True)]
 
@@ -77,3 +81,29 @@ def test_a_batch_that_cannot_be_shared_is_refused(tmp_path) -> None:
     for code, errors in run_both(train_command(tmp_path / "run", STEPS, train__batch_size=3)):
         assert code == 2
         assert "expected a multiple of 2" in errors
+
+
+def spoil(rank: str) -> None:
+    """The weights of one process are not finite after its third iteration, as after a fault of its memory."""
+    from framecast.training.state import TrainingState
+
+    iterate = TrainingState.iterate
+
+    def spoiled(self, batches):
+        event = iterate(self, batches)
+        if self.step == 3 and os.environ["RANK"] == rank:
+            with torch.no_grad():
+                self.parameters[0].fill_(torch.nan)
+        return event
+
+    TrainingState.iterate = spoiled
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+@pytest.mark.parametrize("every", [{"train__checkpoint_every": 3}, {"validate__every": 3}])
+def test_both_stop_where_the_weights_of_one_are_not_finite(tmp_path, rank: str, every: dict) -> None:
+    out = tmp_path / "run"
+    for code, errors in run_both(train_command(out, STEPS, **every), partial(spoil, rank)):
+        assert code == 7, errors
+        assert "not finite a" in errors
+    assert not list((out / "checkpoints").glob("*.json"))

@@ -15,9 +15,10 @@ from framecast.data import DataConfig, FileSource
 from framecast.errors import InputError, UsageError
 from framecast.forecast import Forecast, ModelOrigin
 from framecast.forecasting.baselines import BASELINES
+from framecast.forecasting.data_checks import check_step
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import MemoryLimits
-from framecast.forecasting.predict import check_step, forecast_source
+from framecast.forecasting.predict import forecast_source
 from framecast.forecasting.predictor import PastFrames
 from framecast.models import ConvLSTM
 from framecast.recipe.data_as_trained import open_as_trained
@@ -70,6 +71,7 @@ def test_times_go_on_from_the_last_frame(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.context_times[0], months[-12:].astype("datetime64[ms]"))
     step = np.timedelta64(round(found.spec.step_minutes * 60_000), "ms")
     assert found.times[0, 0] == np.datetime64("2019-12-01") + step
+    np.testing.assert_array_equal(found.times[0], np.array(["2020-01-01", "2020-02-01"], "datetime64[ms]"))
     np.testing.assert_array_equal(found.only(0).context_times, found.context_times)
 
 

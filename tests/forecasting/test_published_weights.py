@@ -54,6 +54,27 @@ def test_converted_weights_predict_the_published_numbers(name: str, tmp_path: Pa
     assert torch.equal(forecaster.predict(raw, 3), expected)
 
 
+@pytest.mark.parametrize(
+    ("case", "names"),
+    [
+        ("openstl/predrnnpp/ln0/ss", ["predrnnpp", "PredRNNpp", "PredRNN++", "predrnn-pp"]),
+        ("openstl/predrnnv2/ln0/rss", ["predrnnv2", "PredRNN-V2"]),
+        ("openstl/predrnn/ln0/ss", ["PredRNN", "predrnnv1"]),
+        ("openstl/convlstm/ln0/ss", ["ConvLSTM"]),
+        ("openstl/mim/ln0/ss", ["MIM"]),
+        ("official/predrnn_v2/ln0/rss", ["predrnn_v2", "PredRNN_v2"]),
+    ],
+)
+def test_names_of_the_code_bases_and_of_the_papers(case: str, names: list[str], tmp_path: Path) -> None:
+    source, model = CASES[case]
+    path = checkpoint(tmp_path, case)
+    expected = load_published(path, source=source, model=model, patch=2).config
+    for name in names:
+        assert load_published(path, source=source, model=name, patch=2).config == expected
+    with pytest.raises(UsageError, match=r"model: got 'e3dlstm', expected one of"):
+        load_published(path, source=source, model="e3dlstm", patch=2)
+
+
 def test_value_range_of_the_users_frames(tmp_path: Path) -> None:
     path = checkpoint(tmp_path, "official/predrnn/ln0/ss")
     plain = load_published(path, source="predrnn-pytorch", model="predrnn", patch=2)

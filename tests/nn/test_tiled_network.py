@@ -5,7 +5,7 @@ from torch.utils._pytree import tree_leaves
 
 from framecast.errors import InputError
 from framecast.forecasting.forecaster import Forecaster
-from framecast.forecasting.memory_plan import count_input_channels, measure_step_memory
+from framecast.forecasting.memory_plan import measure_step_memory
 from framecast.models import LSTM, MODELS, ConvLSTM, PredRNN
 from framecast.nn.tiled_network import BLENDED, SEAM, TiledNetwork, TileLayout, measure_reach
 from framecast.transforms.normalize import Range
@@ -149,7 +149,7 @@ def test_tiles_cut_covariates_and_mask_with_the_frames(fill, mask: bool, beside:
     if known is not None:
         known[:, 2, :, 5:9] = torch.nan
     expected = model.predict(x, 4, valid, known)
-    far = measure_reach(model.network, count_input_channels(model))
+    far = measure_reach(model.network, model.input_channels)
     assert far is not None
     tiled = model.tiled(TileLayout((2 * far + BLENDED + 2,) * 2, 2 * far + BLENDED, far))
     assert tiled.mask_channel == mask

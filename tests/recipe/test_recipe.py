@@ -1,4 +1,6 @@
 import pytest
+import yaml
+from pydantic import ValidationError
 
 from framecast.errors import UsageError
 from framecast.models import MODELS, ConvLSTM
@@ -35,8 +37,14 @@ def test_overrides_win_over_the_file(tmp_path) -> None:
         ("train: {steps: 0}", "train.steps"),
         ("- a list", "expected a mapping"),
         ("a: [", "expected YAML"),
-        ("model: {name: 'os:system'}", "derived from framecast.models.ModelConfig"),
-        ("model: {name: 'no_such_module:Net'}", "package.module:Class"),
+        ("train: {steps: 1}\ntrain: {steps: 2}", "the key 'train' twice"),
+        ("train: {lr: .nan}", "train.lr: Input should be a finite number, got nan"),
+        ("train: {checkpoint_minutes: .inf}", "finite"),
+        ("loss: {decoupling: .inf}", "finite"),
+        ("seed: 9223372036854775808", "seed"),
+        ("model: {name: convlstm, hidden: 3}", "hidden.*got 3"),
+        ("model: [[convlstm]]", r"got \[\['convlstm'\]\]"),
+        ("- *nothing", "expected YAML"),
     ],
 )
 def test_faults_are_named_with_the_nearest_key(text: str, message: str, tmp_path) -> None:
@@ -64,14 +72,48 @@ def test_nothing_and_zero_are_values(override: str, value: object) -> None:
     assert read_recipe("mim", ["model.bias=false"]).model.bias is False
 
 
-def test_a_recipe_from_a_stranger_imports_nothing(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("text", ["model: {name: 'evil:Net'}", "model: evil:Net", "model: {name: ['evil:Net']}"])
+def test_a_recipe_from_a_stranger_imports_nothing(text: str, tmp_path, monkeypatch) -> None:
     (tmp_path / "evil.py").write_text("raise SystemExit('code was run')")
-    (tmp_path / "recipe.yaml").write_text("model: {name: 'evil:Net'}")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UsageError, match="if you trust it, say --model evil:Net"):
-        read_run_recipe(tmp_path / "recipe.yaml")
-    with pytest.raises(UsageError, match="if you trust it"):
-        read_run_recipe(tmp_path / "recipe.yaml", model="other:Net")
+    reads = [
+        lambda: read_recipe(str(path)),
+        lambda: read_run_recipe(path),
+        lambda: Recipe.model_validate(yaml.safe_load(text)),
+        lambda: read_recipe(str(path), ["model.hidden=[3]"], model="other:Net"),
+        lambda: read_recipe(str(path), model=["evil:Other", "other:Net"]),
+    ]
+    for read in reads:
+        with pytest.raises((UsageError, ValidationError), match=r"if you trust it, say --model .*evil:Net"):
+            read()
+    assert read_recipe(str(path), ["model=convlstm"]).model.name == "convlstm"  # what it names is not used
+
+
+@pytest.mark.parametrize("trust", ["model", "models", "--set name", "--set model"])
+def test_a_class_is_imported_where_an_argument_names_it(trust: str, tmp_path, monkeypatch) -> None:
+    (tmp_path / "own_network.py").write_text(
+        "from typing import Literal\nfrom framecast.models import ConvLSTM\n"
+        "class Net(ConvLSTM):\n    name: Literal['net'] = 'net'\n"
+    )
+    path, name = tmp_path / "recipe.yaml", "own_network:Net"
+    path.write_text(f"model: {{name: '{name}', hidden: [5]}}")
+    monkeypatch.syspath_prepend(tmp_path)
+    given = {
+        "model": {"model": name},
+        "models": {"model": ["other:Net", name]},
+        "--set name": {"overrides": [f"model.name={name}"]},
+        "--set model": {"overrides": [f"model={name}"]},
+    }[trust]
+    network = read_recipe(str(path), **given).model
+    assert (type(network).__name__, type(network).__module__) == ("Net", "own_network")
+    assert network.hidden == ((64, 64, 64, 64) if trust == "--set model" else (5,))
+    for wrong in ("os:system", "json:JSONDecoder"):
+        with pytest.raises(UsageError, match=r"derived from framecast\.models\.ModelConfig"):
+            read_recipe(wrong)
+    with pytest.raises(UsageError, match=r"package\.module:Name"):
+        read_recipe("no_such_module:Net")
 
 
 def test_errors_are_one_line() -> None:

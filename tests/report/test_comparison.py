@@ -17,6 +17,7 @@ from tests.fixtures.commands import unchecked
 from tests.fixtures.outline import Outline
 from tests.fixtures.tiny import tiny, trained
 
+from framecast import json_files
 from framecast.commands.race import RaceOptions as Race
 from framecast.commands.race import race, read_budget
 from framecast.devices import Launch
@@ -174,8 +175,8 @@ def test_data_that_changed_since_are_refused(runs, tmp_path: Path) -> None:
     for name in ("conv", "pred"):
         copies.append(tmp_path / name)
         shutil.copytree(runs[name], copies[-1])
-        data = json.loads((copies[-1] / "data.json").read_text())
-        (copies[-1] / "data.json").write_text(json.dumps({**data, "fingerprint": "0" * 16}))
+        data = json_files.read_json(copies[-1] / "data.json")
+        json_files.write_json(copies[-1] / "data.json", {**data, "fingerprint": "0" * 16})
     with pytest.raises(InputError, match="expected 0000000000000000, as trained"):
         compare_runs(copies, device="cpu", quiet=True)
 
@@ -246,3 +247,56 @@ def test_time_becomes_iterations(tmp_path: Path, monkeypatch) -> None:
     recipe = found.records["convlstm-seed0"].recipe
     assert recipe.sampling.probabilities(10, recipe.train.steps)[1] == 0  # 5/8 of 16: the schedule came to its end
     assert len(found.records["predrnn-seed0"].validations) == 4
+
+
+def spending(runs: dict, tmp_path: Path, factor: float, **fields: object) -> list[Path]:
+    """Two runs, of which the second one is said to have taken `factor` times as long; and other fields of timing."""
+    copies = []
+    for name, times in (("conv", 1.0), ("pred", factor)):
+        copies.append(tmp_path / name)
+        shutil.copytree(runs[name], copies[-1])
+        events = [json.loads(line) for line in (copies[-1] / "timing.jsonl").read_text().splitlines()]
+        changed = {"seconds_per_step": times, "cpu_seconds_per_step": 2 * times, **fields}
+        lines = [json.dumps({**event, **changed} if event["event"] == "timing" else event) for event in events]
+        (copies[-1] / "timing.jsonl").write_text("\n".join(lines) + "\n")
+    return copies
+
+
+@pytest.mark.parametrize(("factor", "is_same"), [(1.0, True), (1.09, True), (1.2, False), (24.0, False)])
+def test_a_budget_of_time_is_stated_as_it_was_spent(runs, tmp_path: Path, factor: float, is_same: bool) -> None:
+    found = compare_runs(spending(runs, tmp_path, factor), device="cpu", budget="30s of iterations each", quiet=True)
+    assert found.spent.is_same == found.as_dict()["same_budget"] == is_same
+    first = "Same budget" if is_same else "Budgets differ"
+    assert found.budget.startswith(f"{first}: 30s of iterations each; spent: conv 12.0 s of the processor and ")
+    assert ("more than 10 % apart, so no difference has a star" in found.budget) == (not is_same)
+    page = write_comparison(found, tmp_path / "out").read_text()
+    assert found.budget in page
+    console = Console(width=100, file=io.StringIO())
+    found.print(console)
+    assert ("no stars, as budgets differ" in console.file.getvalue().replace("\n", " ")) == (not is_same)
+    marks = [found.mark_difference(by_metric) for by_metric in found.differences["pred"].values()]
+    assert is_same or not any(marks)
+
+
+def test_multiply_adds_of_a_training(runs, tmp_path: Path) -> None:
+    found = compare_runs(spending(runs, tmp_path, 1.0), device="cpu", quiet=True)
+    for name, facts in found.as_dict()["runs"].items():
+        assert facts["training_multiply_adds"] == 3 * 6 * 2 * found.records[name].cost().multiply_adds
+        assert facts["cpu_seconds"] == 12.0
+
+
+def test_one_measure_that_agrees_is_enough_without_a_budget_of_time(runs, tmp_path: Path) -> None:
+    assert compare_runs(spending(runs, tmp_path, 24.0), device="cpu", quiet=True).spent.is_same  # 12 sequences each
+    longer = trained(tiny(train={"steps": 8, "batch_size": 2, "log_every": 1}), tmp_path / "longer")
+    found = compare_runs([runs["conv"], longer], device="cpu", quiet=True)
+    assert found.budget.startswith("Budgets differ: conv 6 iterations of 2 sequences; longer 8 iterations")
+    cpu = [record.cpu_seconds for record in found.records.values()]
+    assert found.spent.is_same == (max(cpu) <= 1.1 * min(cpu))
+
+
+def test_runs_from_before_processor_time_was_recorded(runs, tmp_path: Path) -> None:
+    copies = spending(runs, tmp_path, 1.0)
+    text = (copies[0] / "timing.jsonl").read_text().replace("cpu_seconds_per_step", "other")
+    (copies[0] / "timing.jsonl").write_text(text)
+    found = compare_runs(copies, device="cpu", budget="6s", quiet=True)
+    assert "conv 6.0 s by the clock" in found.budget

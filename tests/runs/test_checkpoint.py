@@ -1,6 +1,5 @@
 """Checkpoints and model folders: whole or not there, hashed, and never run as code."""
 
-import json
 import os
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framecast import files
+from framecast import files, json_files
 from framecast.errors import CheckpointError, RunInUse, UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.model_folder import load, save_forecaster
@@ -131,7 +130,7 @@ def test_broken_models_say_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no model in it"):
         load(tmp_path)
     save_forecaster(tmp_path, forecaster())
-    about = json.loads((tmp_path / "model.json").read_text())
+    about = json_files.read_json(tmp_path / "model.json")
     weights = tmp_path / about["weights"]
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
@@ -144,7 +143,7 @@ def test_broken_models_say_what_is_wrong(tmp_path: Path) -> None:
         ({"model": {**about["model"], "hidden": [5]}}, "do not fit"),
         ({"format": 99}, "unknown format"),
     ):
-        (tmp_path / "model.json").write_text(json.dumps({**about, **change}))
+        json_files.write_json(tmp_path / "model.json", {**about, **change})
         with pytest.raises(CheckpointError, match=message):
             load(tmp_path)
     (tmp_path / "model.json").write_text("{")
@@ -163,7 +162,7 @@ def test_atomic_files_and_new_paths(tmp_path: Path) -> None:
 def test_event_log_is_cut_to_its_checkpoint(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.jsonl")
     log.write("train", step=1)
-    length = log.sync()
+    length = log.sync().length
     log.write("train", step=2)
     log.close()
     again = EventLog(tmp_path / "events.jsonl", length)

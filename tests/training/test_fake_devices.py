@@ -15,6 +15,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from framecast.analysis.trace import Tally
+from framecast.devices import move_module, restore_optimizer, to_device
 from framecast.evaluation.evaluate import to_unit_range
 from framecast.metrics import Scores, select_metrics
 from framecast.models import MODELS
@@ -91,3 +93,51 @@ def test_scores_on_mps_are_summed_on_the_cpu(monkeypatch: pytest.MonkeyPatch) ->
         to_unit_range(torch.rand(1, 2, 2, 8, 6, device="mps"), SPEC)
     assert moved == [torch.float32]
     assert Scores(select_metrics(["sse"], spec=SPEC), 2, "mps").sums.device.type == "cpu"
+
+
+def test_float64_becomes_float32_on_the_way_to_mps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames, covariates and published weights in float64; numbers of pixels stay what they are."""
+    moved: list[tuple[torch.dtype, str]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Tensor, "to", lambda tensor, device: moved.append((tensor.dtype, str(device))) or tensor)
+        for dtype in (torch.float64, torch.float32, torch.int64):
+            to_device(torch.ones(2, dtype=dtype), "mps")
+            to_device(torch.ones(2, dtype=dtype), "cpu")
+    single, double, count = torch.float32, torch.float64, torch.int64
+    there = [(single, "mps"), (double, "cpu"), (single, "mps"), (single, "cpu"), (count, "mps"), (count, "cpu")]
+    assert moved == there
+    weights = torch.nn.Linear(2, 2).double()
+    assert move_module(weights, "cpu").weight.dtype == torch.float64
+    asked: list[tuple[torch.dtype, str]] = []
+    weights.to = lambda device: asked.append((weights.weight.dtype, device)) or weights
+    move_module(weights, "mps")
+    assert asked == [(single, "mps")]
+
+
+def test_studies_on_mps_add_up_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[torch.dtype] = []
+    monkeypatch.setattr(Tensor, "cpu", lambda self: moved.append(self.dtype) or torch.ones(self.shape))
+    tally = Tally()
+    with FakeTensorMode(), _NoFloat64():
+        tally.add(1, "i", 1, torch.rand(3, device="mps"))
+    assert moved[0] == torch.float32
+    for path in (ROOT / "src/framecast/analysis").glob("*.py"):
+        assert ".double()" not in path.read_text(), f"{path}: to_float64 knows the devices that have none"
+
+
+@pytest.mark.parametrize(("before", "now"), [(False, True), (None, True), (True, False)])
+def test_counters_of_adam_are_where_the_present_device_needs_them(before: bool | None, now: bool) -> None:
+    """From MPS, whose Adam is not fused, to CUDA, and back; "meta" stands for the device."""
+    old = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))])
+    old.param_groups[0]["params"][0].grad = torch.ones(2)
+    old.step()
+    state = old.state_dict()
+    state["param_groups"][0]["fused"] = before
+    parameter = torch.nn.Parameter(torch.ones(2, device="meta"))
+    new = torch.optim.Adam([parameter])
+    new.param_groups[0]["fused"] = now
+    restore_optimizer(new, state)
+    assert new.param_groups[0]["fused"] is now
+    assert new.state[parameter]["step"].device.type == ("meta" if now else "cpu")
+    assert new.state[parameter]["exp_avg"].device.type == "meta"
+    assert state["param_groups"][0]["fused"] is before

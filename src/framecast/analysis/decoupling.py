@@ -29,6 +29,7 @@ from torch.nn.functional import normalize
 
 from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, encode_input, trace
 from framecast.data.windows.loader import Batch
+from framecast.devices import to_float64
 from framecast.errors import InputError, UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.models import predrnn_v2
@@ -94,7 +95,7 @@ def measure_decoupling(
         if adapter is not None:
             adapted = predrnn_v2.measure_alignment(*map(adapter, deltas)).cpu()
         row = [torch.tensor(float(size)), size * cosine, size * adapted]
-        tally.add(visit.layer, "cosine", visit.step, torch.stack([value.double() for value in row]))
+        tally.add(visit.layer, "cosine", visit.step, torch.stack([to_float64(value).cpu() for value in row]))
         points.add(first, visit.layer, visit.step, steps, *deltas)
 
     with torch.inference_mode():
@@ -161,7 +162,7 @@ class _PointCollector:
             return
         for sample in range(first, min(self.samples, first + len(delta_c))):
             points = extract_points(delta_c[sample - first], delta_m[sample - first])
-            self.rows.append((sample, layer, step, points.double().flatten(0, 1).cpu().numpy()))
+            self.rows.append((sample, layer, step, to_float64(points).flatten(0, 1).cpu().numpy()))
 
     def concatenate(self) -> tuple[Counts, Counts, Counts, Names, Floats, Floats]:
         """Sample, layer, step and memory of each point; the points, and their embedding."""

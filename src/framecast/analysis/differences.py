@@ -21,6 +21,7 @@ from torch import Tensor
 
 from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, count_frame_channels, encode_input, trace
 from framecast.data.windows.loader import Batch
+from framecast.devices import to_float64
 from framecast.errors import InputError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.plotting import panels
@@ -98,7 +99,7 @@ def sum_products(series: Tensor, lags: int) -> Tensor:
     Returns:
         (1 + K,): number of values; then the sums over units and time of (s_t - s̄)(s_{t+k} - s̄), k = 0..K-1.
     """
-    anomaly = series.double().reshape(len(series), -1)
+    anomaly = to_float64(series).reshape(len(series), -1)
     anomaly = anomaly - anomaly.mean(0)
     products = [(anomaly[: len(anomaly) - k] * anomaly[k:]).sum() for k in range(lags)]
     return torch.stack([anomaly.new_tensor(anomaly.numel()), *products])

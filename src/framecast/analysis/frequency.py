@@ -55,7 +55,7 @@ def measure_frequency(
         UsageError: frames of fewer than 3 pixels, or targets of different units, which share no spectrum.
     """
     if has_mixed_units(dataset.spec, dataset.grid):
-        fix = "framecast evaluate --metrics rmse,rapsd scores them one by one"
+        fix = "framecast evaluate RUN --metrics rmse,rapsd scores them one by one"
         raise UsageError("frequency", got="targets of different units", expected="targets of one unit", fix=fix)
     metrics = select_metrics(("mse", "rapsd"), spec=dataset.spec)
     scores = evaluate(

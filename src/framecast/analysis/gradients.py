@@ -21,6 +21,7 @@ from torch import Tensor
 from framecast import kernels
 from framecast.analysis.trace import CellVisit, Counts, Floats, Names, count_frame_channels, encode_input, trace
 from framecast.data.windows.loader import Batch
+from framecast.devices import to_float64
 from framecast.forecasting.forecaster import Forecaster
 from framecast.plotting import panels
 from framecast.transforms.channels import divide_channels
@@ -90,8 +91,8 @@ def _compute_norms(forecaster: Forecaster, batch: Batch, context: int) -> dict[t
     for (layer, symbol, step), gradient in zip(tensors, gradients, strict=True):
         if gradient is not None and symbol == "x":
             gradient = gradient[:, :channels]
-        norm = torch.zeros(len(batch.frames)) if gradient is None else gradient.double().flatten(1).norm(dim=1)
-        norms.setdefault((layer, symbol), {})[step] = norm.detach().double().cpu().numpy()
+        norm = torch.zeros(len(batch.frames)) if gradient is None else to_float64(gradient).flatten(1).norm(dim=1)
+        norms.setdefault((layer, symbol), {})[step] = to_float64(norm.detach()).cpu().numpy()
     return norms
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from framecast.analysis.trace import CellVisit, Counts, Floats, Names, count_frame_channels, encode_input, trace
 from framecast.data.windows.loader import Batch
+from framecast.devices import to_float64
 from framecast.forecasting.forecaster import Forecaster
 from framecast.plotting import panels
 
@@ -65,7 +66,7 @@ def map_memory(forecaster: Forecaster, batch: Batch, context: int) -> MemoryMaps
         result = trace(forecaster.network, encode_input(forecaster, first, context), add_visit)
         size = (first.frames.shape[-2], first.frames.shape[-1])
         frames = [forecaster.decode(patches, size)[0].cpu().numpy() for patches in (torch.stack(fed, 1), result.frames)]
-    stacked = np.stack([torch.stack(rows).double().cpu().numpy() for rows in maps.values()])
+    stacked = np.stack([to_float64(torch.stack(rows)).cpu().numpy() for rows in maps.values()])
     return MemoryMaps(
         np.array([symbol for _, symbol in maps], dtype=np.str_),
         np.array([layer for layer, _ in maps], dtype=np.int64),

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, encode_input, trace
 from framecast.data.windows.loader import Batch
+from framecast.devices import to_float64
 from framecast.errors import UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.plotting import panels
@@ -83,7 +84,7 @@ def measure_saturation(
             if symbol.startswith("f"):
                 gates.add(visit.layer, symbol, visit.step, _count_values(value, low, high))
         if "tau" in values and "d" in values:
-            size = values["d"].abs().double()
+            size = to_float64(values["d"].abs())
             differences.add(visit.layer, "d", visit.step, torch.stack([size.sum(), size.new_tensor(size.numel())]))
             # The first step's T is that of memories that are still 0.
             transitions.add(visit.layer, "tau", 1, _count_pairs(visit.state.c, values["tau"]) * (visit.step > 1))
@@ -100,7 +101,7 @@ def measure_saturation(
 
 def _count_values(gate: Tensor, low: float, high: float) -> Tensor:
     """(3 + 50,), number of values in all, below, above, and in each bin."""
-    values = gate.flatten().double()
+    values = to_float64(gate.flatten())
     bins = torch.bincount((values * BINS).long().clamp(0, BINS - 1), minlength=BINS)
     ends = torch.stack([torch.ones_like(values).sum(), (values < low).sum(), (values > high).sum()])
     return torch.cat([ends, bins])
@@ -109,7 +110,7 @@ def _count_values(gate: Tensor, low: float, high: float) -> Tensor:
 def _count_pairs(old_c: Tensor, new_t: Tensor) -> Tensor:
     """(40 * 40,), joint histogram of C before a step and T after it."""
     c, t = (
-        ((values.flatten().double() - low) / (high - low) * _PAIR_BINS).long().clamp(0, _PAIR_BINS - 1)
+        ((to_float64(values.flatten()) - low) / (high - low) * _PAIR_BINS).long().clamp(0, _PAIR_BINS - 1)
         for values, (low, high) in ((old_c, _C), (new_t, _T))
     )
     return torch.bincount(c * _PAIR_BINS + t, minlength=_PAIR_BINS**2)

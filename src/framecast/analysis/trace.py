@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from framecast.data.windows.loader import Batch
+from framecast.devices import to_float64
 from framecast.errors import UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.nn.cell import Cell, Memory, State, Step
@@ -137,7 +138,7 @@ class Tally:
     def add(self, layer: int, symbol: str, step: int, row: Tensor) -> None:
         """Add a row (R,) of numbers to the sums of a series, (layer, symbol), at a step."""
         rows = self._sums.setdefault((layer, symbol), {})
-        row = row.double().cpu()
+        row = to_float64(row).cpu()
         rows[step] = rows[step] + row if step in rows else row
 
     def stack(self) -> Floats:

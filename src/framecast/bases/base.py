@@ -76,18 +76,19 @@ def _smooth_last(maps: Tensor, radius: int) -> Tensor:
 
 
 class RunningMean(NamedTuple):
-    """Mean of the frames so far."""
+    """ContextMean of the frames so far."""
 
     mean: Tensor
     """(B, C, H, W)."""
-    count: int
+    frames: int
 
     @classmethod
     def update(cls, before: RunningMean | None, frame: Tensor) -> RunningMean:
         """Include a frame."""
         if before is None:
             return cls(frame, 1)
-        return cls(before.mean + (frame - before.mean) / (before.count + 1), before.count + 1)
+        frames = before.frames + 1
+        return cls(before.mean + (frame - before.mean) / frames, frames)
 
 
 def all_known(frame: Tensor) -> Tensor:

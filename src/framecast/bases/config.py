@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from framecast.bases.base import Base
-from framecast.bases.constant import Mean, Persistence
-from framecast.bases.extrapolation import Extrapolation
+from framecast.bases.constant import ContextMean, LastFrame
+from framecast.bases.extrapolation import AdvectedFrame
 from framecast.bases.fitted import Fitted
 from framecast.bases.seasonal import Seasonal
 from framecast.data.config import Count
@@ -53,7 +53,7 @@ class PersistenceBase(_Config):
 
     def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
         """Make the base."""
-        return Persistence()
+        return LastFrame()
 
 
 class MeanBase(_Config):
@@ -63,7 +63,7 @@ class MeanBase(_Config):
 
     def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
         """Make the base."""
-        return Mean()
+        return ContextMean()
 
 
 class SeasonalBase(_Config):
@@ -92,7 +92,7 @@ class ExtrapolationBase(_Config):
 
     def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
         """Make the base."""
-        return Extrapolation(spec.targets)
+        return AdvectedFrame(spec.targets)
 
 
 class _FittedConfig(_Config):
@@ -121,7 +121,7 @@ class LinearBase(_FittedConfig):
         Raises:
             UsageError: a period that is no whole number of steps.
         """
-        inner: Base = Persistence()
+        inner: Base = LastFrame()
         if self.period is not None:
             inner = Seasonal(in_frames(self.period, spec.step_minutes, "base.period"))
         return Fitted(inner, spec.channels, self.fitted_leads, floor)
@@ -138,7 +138,7 @@ class CalibratedBase(_FittedConfig):
 
     def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
         """Make the base, not fitted yet."""
-        return Fitted(Extrapolation(spec.targets), spec.channels, self.fitted_leads, floor)
+        return Fitted(AdvectedFrame(spec.targets), spec.channels, self.fitted_leads, floor)
 
 
 def _name_kind(value: Any) -> Any:

@@ -22,7 +22,7 @@ class History(NamedTuple):
     mean: RunningMean
 
 
-class Persistence(Base):
+class LastFrame(Base):
     """Base that repeats the last frame; its changes are smoothed trends over one step and over three."""
 
     changes = 3
@@ -42,7 +42,7 @@ class Persistence(Base):
             yield BaseFields(last, known, mean, rates * lead, last)
 
 
-class Mean(Persistence):
+class ContextMean(LastFrame):
     """Base that repeats the mean of the context; its first change is the way from there to the last frame."""
 
     changes = 4

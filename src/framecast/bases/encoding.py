@@ -13,8 +13,8 @@ from torch import Tensor
 from framecast.bases.base import Base, BaseFields, smooth
 from framecast.bases.config import BaseConfig, Head, NoBase
 from framecast.bases.fitted import Fitted
-from framecast.errors import UsageError
 from framecast.data.units import DBZ_UNITS, RATE_UNITS
+from framecast.errors import UsageError
 from framecast.models import ModelConfig, build_network
 from framecast.nn.base_head import BaseHead, BaseStep, ChangeHead, MixHead, attach_base
 from framecast.nn.network import SequenceNetwork
@@ -94,9 +94,7 @@ class BaseEncoder:
         if self.kind == "change":
             return ChangeHead(self.base, self.patch, self.channels)
         fields = 1 + isinstance(self.base, Fitted) + len(RADII) + 2 + (self.floor is not None)
-        return MixHead(
-            self.base, self.patch, self.channels, fields=fields, changes=self.base.changes, floor=self.floor
-        )
+        return MixHead(self.base, self.patch, self.channels, fields=fields, changes=self.base.changes, floor=self.floor)
 
     def encode(self, fields: BaseFields, lead: int, pace: Tensor) -> BaseStep:
         """Encode the fields of one lead time.

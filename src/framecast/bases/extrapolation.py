@@ -26,7 +26,7 @@ class Track(NamedTuple):
     mean: RunningMean
 
 
-class Extrapolation(Base):
+class AdvectedFrame(Base):
     """Base that moves the last frame along its motion; what flows in is the mean of the context.
 
     Its changes are growth and decay: the newest frame less earlier ones, moved to it; smoothed, and moved on to the lead
@@ -49,7 +49,8 @@ class Extrapolation(Base):
         frames = ((frame,) if state is None else (*state.frames, frame))[-TRACKED_FRAMES:]
         masks = ((seen,) if state is None else (*state.seen, seen))[-TRACKED_FRAMES:]
         if motion is None:
-            motion = estimate_batch(average_channels(*(torch.stack(p, 1)[:, :, : self.targets] for p in (frames, masks)))).to(frame.dtype)
+            values, known = (torch.stack(parts, 1)[:, :, : self.targets] for parts in (frames, masks))
+            motion = estimate_batch(average_channels(values, known)).to(frame.dtype)
         return Track(frames, masks, motion, RunningMean.update(None if state is None else state.mean, frame))
 
     @torch.no_grad()
@@ -70,9 +71,7 @@ class Extrapolation(Base):
                 paths.append(next(trace))
             yield self._move(last, seen, mean, rates, paths[lead - 1], lead)
 
-    def _move(
-        self, last: Tensor, seen: Tensor, mean: Tensor, rates: Tensor, path: Path, lead: int
-    ) -> BaseFields:
+    def _move(self, last: Tensor, seen: Tensor, mean: Tensor, rates: Tensor, path: Path, lead: int) -> BaseFields:
         """Move the last frame, its mask and the rates of change along a path."""
         channels = last.shape[1]
         moved = advect(torch.cat([last, seen, rates.flatten(1, 2)], 1), path)

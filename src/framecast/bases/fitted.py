@@ -1,4 +1,4 @@
-"""Base that corrects another one by least squares: for each lead time weights of its fields, blurred, and of its changes."""
+"""Base that corrects another one by least squares: by lead time, weights of its fields, their means, its changes."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ class Fitted(Base):
         """Fit the weights.
 
         Args:
-            windows: frames (B, J + K, C, H, W), network units, missing pixels filled; their mask, False where missing; and
-                the motion at the J frames of the context, (B, J, 2, H, W), or None.
+            windows: frames (B, J + K, C, H, W), network units, missing pixels filled; their mask, False where missing;
+                and the motion at the J frames of the context, (B, J, 2, H, W), or None.
             context: J.
         """
         horizon, channels, size = len(self.weights) - 1, self.weights.shape[1], self.features

@@ -1,7 +1,7 @@
 """Probability matching: a forecast keeps its ranks and takes the values of the base, where the base knows.
 
-A network that learns squared error hedges: its rain is in the right places and too weak. The extrapolated frame has rain of
-the right strengths. Ebert 2001, Monthly Weather Review 129, for ensembles; here of a forecast and its base.
+A network that learns squared error hedges: its rain is in the right places and too weak. The extrapolated frame has
+rain of the right strengths. Ebert 2001, Monthly Weather Review 129, for ensembles; here of a forecast and its base.
 """
 
 from __future__ import annotations

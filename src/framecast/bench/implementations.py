@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from framecast.bench.settings import Setting
 from framecast.bench.workload import GREY, Workload, find_first_free_step, make_forecaster
 from framecast.errors import UsageError
 from framecast.models import ModelConfig
+from framecast.named_code import import_named
 from framecast.nn.network import Network
 from framecast.recipe.losses import LossConfig
 from framecast.training.objective import Objective, trainable
@@ -260,11 +260,7 @@ def import_factory(path: str) -> OpponentFactory:
     Raises:
         UsageError: the path names no function.
     """
-    module, _, attribute = path.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module), attribute, None)
-    except ImportError as error:
-        raise UsageError("--opponent", got=path, expected="package.module:function", fix=str(error)) from error
+    factory = import_named(path, "--opponent")
     if not callable(factory):
         raise UsageError("--opponent", got=path, expected="a function that builds a network")
     return cast("OpponentFactory", factory)

@@ -149,9 +149,9 @@ def read_results(path: Path) -> Results:
     """Read a file of results; a file that does not exist has none.
 
     Raises:
-        UsageError: the file is not one of results.
+        UsageError: the file is not one of results, or cannot be written to.
     """
-    if not path.exists():
+    if not files.check_replaceable(path).exists():
         return Results()
     try:
         return Results.model_validate_json(path.read_text(encoding="utf-8"))

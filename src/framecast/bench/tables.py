@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from framecast.bench.ratios import LIMIT, compute_median_seconds
 from framecast.bench.results import AgreementResult, MemoryResult, Part, Results, ScalingResult, TimeResult
@@ -29,11 +30,11 @@ class Sheet(NamedTuple):
 
     def print(self, console: Console) -> None:
         """Print the table to a terminal."""
-        table = Table(title=self.title, box=None, title_justify="left")
+        table = Table(title=Text(self.title), box=None, title_justify="left")
         for number, column in enumerate(self.columns):
-            table.add_column(column, justify="left" if number < 2 else "right", no_wrap=True)
+            table.add_column(Text(column), justify="left" if number < 2 else "right", no_wrap=True)
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*map(Text, row))
         console.print(table)
         for note in self.notes:
             console.print(note, style="dim", markup=False)

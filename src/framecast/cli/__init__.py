@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
 from framecast.cli import bench, evaluate, inspect, predict, report, study, train
-from framecast.errors import FramecastError
-
-DISK_FULL, OUT_OF_MEMORY = 5, 6
-"""Exit codes of errors that are not framecast's own."""
+from framecast.cli.failures import describe_failure
+from framecast.errors import FramecastError, is_disk_full
 
 app = typer.Typer(
     name="framecast",
     help="Predict the next frames of a gridded sequence (video, radar, traffic, reanalysis) with recurrent networks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: framecast demo. Exit codes: 0 done, 2 usage, 3 data, 4 checkpoint, 5 disk full, 6 memory, "
-    "7 non-finite loss, 8 wrong numbers, 73 run in use, 130/143 stopped by a signal and saved.",
+    "7 non-finite loss, 8 wrong numbers, 73 run in use, 130/143 stopped by a signal; a training has saved.",
 )
 
 
@@ -65,25 +66,62 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
+class _Terminated(BaseException):
+    """SIGTERM, where no training takes it to save first."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
 def main() -> None:
-    """Run the command of sys.argv; foreseen errors become one line and an exit code."""
-    sys.path.append(os.getcwd())  # for package.module:Class of the user, found there last
+    """Run the command of sys.argv; foreseen errors become one line and an exit code.
+
+    SIGTERM ends it as Ctrl-C does: at once, wherever it is, and what is half written is removed.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        app()
-    except FramecastError as error:
-        _fail(str(error), error.exit_code)
-    except MemoryError as error:
-        _fail(f"out of memory {error}; use smaller batches, or train.accumulate", OUT_OF_MEMORY)
-    except RuntimeError as error:
-        # torch has no class for it on a CPU.
-        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+        _run_command()
+    except _Terminated:
+        _fail("stopped by signal 15", 128 + signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run_command() -> None:
+    # No process that is started from here finds modules in the current folder, which may be a stranger's.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        _run()
+    except (FramecastError, MemoryError, RuntimeError, OSError) as error:
+        failure = describe_failure(error)
+        if failure is None:
             raise
-        _fail(f"out of memory: {str(error).splitlines()[0]}; use smaller batches, or train.accumulate", OUT_OF_MEMORY)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        _fail(f"disk full: {error}; free some space, then resume" if full else str(error), DISK_FULL if full else 2)
+        _fail(*failure)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+
+
+def _run() -> None:
+    """Run the command, and flush what it printed while a failure can still be told."""
+    threading.excepthook = _note_thread
+    try:
+        app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again at the exit
+            if error.errno != errno.EPIPE:  # who reads no further has seen enough
+                error.filename = "standard output"
+                raise
+
+
+def _note_thread(args: threading.ExceptHookArgs) -> None:
+    """Say nothing of a full disk that a thread met, as TensorBoard's: the main thread meets it too, and says so."""
+    if not is_disk_full(args.exc_value):
+        threading.__excepthook__(args)
 
 
 def _fail(text: str, code: int) -> None:

@@ -82,7 +82,6 @@ def inspect(
     inspection = inspect_data(options.make_data_config(fields), fields, recipe)
     if not no_picture:
         picture = picture or _find_free_path(Path(path).name.split(".")[0])
-        picture.parent.mkdir(parents=True, exist_ok=True)
         with files.staged(picture) as temporary:
             draw_inspection(inspection, temporary)
     if as_json:

@@ -62,6 +62,15 @@ class ReadingOptions:
             "--var", help="Array, variable, quantity or field inside the file; u,v make two channels of a CF grid."
         ),
     ] = None
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--axis",
+            metavar="NAME=WHAT",
+            help="What an axis of a CF grid is: time, channels, rows, columns; or the entry that is meant, by its value, "
+            "e.g. number=3.",
+        ),
+    ] = None
     value_range: options.Range = None
     missing: Annotated[
         float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")
@@ -79,12 +88,21 @@ class ReadingOptions:
     shrink: Annotated[
         int | None, typer.Option("--shrink", help="Average blocks of so many pixels in each direction.", min=1)
     ] = None
+    unpack_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--unpack-limit",
+            metavar="SIZE",
+            help="The most that is unpacked at once of a packed file, e.g. 4GB. [default: a quarter of the free memory]",
+        ),
+    ] = None
 
     def fields(self, source: str | None) -> dict[str, Any]:
         """Return the fields of a DataConfig whose options were given, and the source of the frames."""
         values = {
             "source": source if source in (None, "moving-mnist") else str(Path(source).absolute()),
             "dims": self.dims,
+            "axes": None if not self.axis else options.parse_axes(self.axis),
             "variable": self.variable,
             "range": None if self.value_range is None else options.parse_interval(self.value_range),
             "missing": self.missing,
@@ -93,6 +111,9 @@ class ReadingOptions:
             "step_minutes": self.step_minutes,
             "colour": "grey" if self.grey else None,
             "shrink": self.shrink,
+            "unpack_limit": None
+            if self.unpack_limit is None
+            else options.parse_bytes(self.unpack_limit, "--unpack-limit"),
         }
         return {key: value for key, value in values.items() if value is not None}
 

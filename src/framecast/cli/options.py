@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,7 +84,15 @@ Covariates = Annotated[
 
 Model = Annotated[
     str | None,
-    typer.Option("--model", metavar="package.module:Class", help="Class of a network that is not framecast's own."),
+    typer.Option(
+        "--model",
+        metavar="package.module:Class",
+        help="Class of a network that is not framecast's own; without it none is imported that a file names.",
+    ),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="package.module:Class", help="The same for several networks; repeatable."),
 ]
 
 
@@ -122,7 +131,7 @@ def make_memory_limits(max_memory: str | None, tile: int | None, overlap: int | 
     return MemoryLimits(None if max_memory is None else parse_bytes(max_memory), tile, overlap)
 
 
-def parse_bytes(text: str) -> int:
+def parse_bytes(text: str, option: str = "--max-memory") -> int:
     """Parse a size in memory to bytes: 2GB, 512MiB, 1.5g, 800000000."""
     from pydantic import ByteSize, Field, TypeAdapter, ValidationError
 
@@ -131,7 +140,7 @@ def parse_bytes(text: str) -> int:
     try:
         return TypeAdapter(Annotated[ByteSize, Field(gt=0)]).validate_python(match and f"{match[1]}b")
     except ValidationError as error:
-        raise UsageError("--max-memory", got=text, expected="a size, for example 2GB or 1500MiB") from error
+        raise UsageError(option, got=text, expected="a size, for example 2GB or 1500MiB") from error
 
 
 def parse_words(text: str) -> list[str]:
@@ -171,6 +180,18 @@ def parse_extent(text: str) -> list[int] | list[str]:
     return [int(end) for end in ends] if all(end.isdecimal() for end in ends) else ends
 
 
+def parse_axes(texts: list[str]) -> dict[str, str]:
+    """Parse NAME=WHAT, once for each axis."""
+    axes: dict[str, str] = {}
+    for text in texts:
+        name, sign, word = (part.strip() for part in text.partition("="))
+        if not (name and sign and word) or name in axes:
+            expected = "NAME=WHAT, once for each axis, for example number=3 or member=channels"
+            raise UsageError("--axis", got=text, expected=expected)
+        axes[name] = word
+    return axes
+
+
 def parse_length(text: str | None) -> int | str | None:
     """Parse a length: a number of frames, or a time such as 50min, which stays a text."""
     return int(text) if text is not None and text.isdecimal() else text
@@ -200,11 +221,31 @@ def read_launch(device: str) -> Launch:
     return Launch(device, local, max(1, world // local), int(os.environ.get("RANK", "0")))
 
 
+def choose_folder(out: Path | None, name: str, rank: int = 0) -> AbstractContextManager[Path]:
+    """Choose the folder of a run or race: the user's, or a new runs/NAME-N that no other command gets too.
+
+    Args:
+        out: folder that the user gave.
+        name: name of a numbered folder.
+        rank: number of this process; only the first one makes a folder.
+    """
+    from framecast.runs.folder import next_free_folder, reserve_folder
+
+    parent = Path("runs")
+    if out is not None or rank:
+        return nullcontext(out or next_free_folder(parent, name))
+    return reserve_folder(parent, name)
+
+
 def make_console(*, quiet: bool = False) -> Console:
-    """Make a console on standard output, 140 columns wide where that is no terminal, so that tables stay whole."""
+    """Make a console on standard output, 140 columns wide where that is no terminal, so that tables stay whole.
+
+    Texts are printed as they are: brackets and colons in names of files and runs are no markup.
+    """
     from rich.console import Console
 
-    return Console(quiet=quiet, width=None if sys.stdout.isatty() else 140, highlight=False, soft_wrap=False)
+    width = None if sys.stdout.isatty() else 140
+    return Console(quiet=quiet, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
 def import_model(name: str | None) -> type[ModelConfig] | None:

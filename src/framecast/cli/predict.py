@@ -10,6 +10,7 @@ import typer
 from framecast.cli import options
 from framecast.cli.option_groups import DataOptions, ModelOptions, OutputOptions, expand_groups
 from framecast.errors import UsageError
+from framecast.formatting import format_command
 
 if TYPE_CHECKING:
     from framecast.data import DataConfig, FileSource
@@ -104,7 +105,7 @@ def _open_context(
     """Open the frames up to now; what makes their forecast impossible is an error before it is computed."""
     from framecast import writers
     from framecast.forecasting.context import open_baseline_context, open_context
-    from framecast.forecasting.predict import check_step
+    from framecast.forecasting.data_checks import check_step
 
     if isinstance(model, type):
         source = open_baseline_context(model, config, stored, context=context)
@@ -161,13 +162,14 @@ def convert(
         value_range=limits,
         units=units,
     )
-    save_forecaster(out, forecaster, {"converted_from": checkpoint.name, "source": source})
+    with files.staged(out, folder=True) as temporary:
+        save_forecaster(temporary, forecaster, {"converted_from": checkpoint.name, "source": source})
     about = {"out": str(out), "model": forecaster.config.model_dump(mode="json"), "spec": forecaster.spec.model_dump()}
     if as_json:
         options.print_json(about)
         return
     print(f"{out}: {forecaster.config}")
-    print(f"next: framecast predict {out} FILE --horizon 10 --out FUTURE.npy")
+    print("next:", format_command("framecast", "predict", out, "FILE", "--horizon", 10, "--out", "FUTURE.npy"))
 
 
 def _check_sequence(number: int, count: int) -> None:

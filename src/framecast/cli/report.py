@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +19,6 @@ Split = Annotated[str | None, typer.Option(help="train, val or test. [default: t
 Baseline = Annotated[str | None, typer.Option(help="What stands beside, as for evaluate; or none.")]
 Metrics = Annotated[str | None, typer.Option(help="Metrics or a protocol, as for evaluate.")]
 Thresholds = Annotated[str | None, typer.Option(help="Of events (csi, fss, ...), raw units, e.g. 15,25,35.")]
-Own = Annotated[
-    list[str] | None,
-    typer.Option("--model", metavar="package.module:Class", help="Network that is not framecast's own; repeatable."),
-]
 Limit = Annotated[int | None, typer.Option(help="Windows to score. [default: as many as a validation]", min=1)]
 
 
@@ -73,20 +70,22 @@ def compare(
     thresholds: Thresholds = None,
     limit: Annotated[int | None, typer.Option(help="Windows to score. [default: all]", min=1)] = None,
     block: options.Block = "auto",
-    model: Own = None,
+    model: options.Models = None,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:
     """Runs side by side on the same windows: budget, cost, scores, paired differences, frames; a page and JSON."""
     from framecast import files
     from framecast.evaluation.comparison import compare_runs
-    from framecast.report.comparison_page import write_comparison
-    from framecast.runs.folder import next_free_folder
+    from framecast.report.comparison_page import PAGE, write_comparison
+    from framecast.runs.folder import write_folder
 
-    folder = files.check_new(out or next_free_folder(Path("runs"), "compare"))
+    if out is not None:  # before the scores, so that a folder that exists is refused at once
+        files.check_new(out)
     evaluation = _parse_evaluation(split, baseline, metrics, thresholds, limit, block)
     comparison = compare_runs(runs, evaluation, device=device, models=model or (), quiet=output.silent)
-    _print_comparison(comparison, write_comparison(comparison, folder), as_json=output.as_json)
+    folder = write_folder(partial(write_comparison, comparison), out, Path("runs"), "compare")
+    _print_comparison(comparison, folder / PAGE, as_json=output.as_json)
 
 
 @expand_groups
@@ -102,6 +101,7 @@ def race(
         Path | None, typer.Option("--out", help="New folder, or that of this race, to go on. [default: runs/race-N]")
     ] = None,
     overrides: options.Set = None,
+    model: options.Models = None,
     reading: ReadingOptions,
     device: options.Device = "auto",
     output: OutputOptions,
@@ -109,13 +109,12 @@ def race(
     """Train networks on the same data with the same budget each, and compare them."""
     from framecast.commands.race import RaceOptions, read_budget
     from framecast.commands.race import race as run_race
-    from framecast.runs.folder import next_free_folder
 
     values = tuple((f"data.{key}", value) for key, value in reading.fields(data).items())
     names = tuple(options.parse_words(models))
-    race_options = RaceOptions(names, read_budget(budget), seeds, tuple(overrides or ()), values)
-    folder = out or next_free_folder(Path("runs"), "race")
-    comparison, page = run_race(race_options, folder, device=device, quiet=output.silent)
+    race_options = RaceOptions(names, read_budget(budget), seeds, tuple(overrides or ()), values, tuple(model or ()))
+    with options.choose_folder(out, "race") as folder:
+        comparison, page = run_race(race_options, folder, device=device, quiet=output.silent)
     _print_comparison(comparison, page, as_json=output.as_json)
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from framecast.recipe.recipe import Recipe
     from framecast.training.loop import TrainingOutcome
 
-RUNS = Path("runs")
-
 
 @expand_groups
 def demo(
@@ -30,11 +28,10 @@ def demo(
     """The whole story in a few minutes on a CPU: train on moving digits, score, draw, and what to do next."""
     from framecast.commands.demo import run_demo
     from framecast.devices import resolve_device
-    from framecast.runs.folder import next_free_folder
 
     console = options.make_console(quiet=output.silent)
-    path = out or next_free_folder(RUNS, "demo")
-    board = run_demo(path, console, steps=steps, device=resolve_device(device), quiet=output.silent)
+    with options.choose_folder(out, "demo") as path:
+        board = run_demo(path, console, steps=steps, device=resolve_device(device), quiet=output.silent)
     if output.as_json:
         options.print_json({"run": str(path), **board.as_dict()})
 
@@ -54,25 +51,26 @@ def train(
     context: options.Context = None,
     horizon: options.Horizon = None,
     overrides: options.Set = None,
+    model: options.Model = None,
     reading: DataOptions,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:
     """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
-    from framecast.recipe.recipe import foreign_name, read_recipe
-    from framecast.runs.folder import next_free_folder
+    from framecast.recipe.recipe import read_recipe
     from framecast.training.start import start
 
     values: dict[str, Any] = {"train.steps": steps, "seed": seed}
     values |= {f"data.{key}": value for key, value in reading.fields(data).items()}
     values |= {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}
-    config = read_recipe(recipe, overrides or (), {key: value for key, value in values.items() if value is not None})
+    values = {key: value for key, value in values.items() if value is not None}
+    config = read_recipe(recipe, overrides or (), values, model=model)
     launch = options.read_launch(device)
-    path = out or next_free_folder(RUNS, Path(recipe).stem.replace(":", "-"))
     # Opened here, for the training and for the page after it.
     source = _open_files(config)
-    outcome = start(config, path, launch, source=source, quiet=output.silent)
-    _report(path, outcome, launch, foreign_name(config), output, source)
+    with options.choose_folder(out, Path(recipe).stem.replace(":", "-"), launch.rank) as path:
+        outcome = start(config, path, launch, source=source, quiet=output.silent)
+    _report(path, config, outcome, launch, output, source)
 
 
 @expand_groups
@@ -85,10 +83,7 @@ def resume(
             "--set", metavar="KEY=VALUE", help="What decides no number, e.g. train.workers=2; data.source=PATH."
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="package.module:Class", help="A network of your own, as the run names it."),
-    ] = None,
+    model: options.Model = None,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:
@@ -99,9 +94,10 @@ def resume(
 
     launch = options.read_launch(device)
     # Opened here, for the training and for the page after it.
-    source = _open_files(read_run_recipe(RunFolder(run).opened().recipe, overrides or (), model))
+    config = read_run_recipe(RunFolder(run).opened().recipe, overrides or (), model)
+    source = _open_files(config)
     outcome = resume_run(run, launch, overrides=overrides or (), model=model, source=source, quiet=output.silent)
-    _report(run, outcome, launch, model, output, source)
+    _report(run, config, outcome, launch, output, source)
 
 
 def _open_files(recipe: Recipe) -> Source | None:
@@ -114,22 +110,24 @@ def _open_files(recipe: Recipe) -> Source | None:
 
 def _report(
     run: Path,
+    recipe: Recipe,
     outcome: TrainingOutcome,
     launch: Launch,
-    model: str | None,
     output: OutputOptions,
     source: Source | None,
 ) -> None:
     """Write the page of a run, in the first process, and print the commands that may come next."""
     if launch.rank:
         return
+    from framecast.recipe.foreign import foreign_name
     from framecast.report import write_report
+    from framecast.runs.next_commands import write_next_commands
 
-    page = write_report(run, source=source, device=launch.device, model=model, quiet=output.silent)
+    page = write_report(run, source=source, device=launch.device, model=foreign_name(recipe), quiet=output.silent)
     if output.as_json:
         options.print_json({"run": str(run), **outcome._asdict(), "report": str(page)})
         return
     best = "" if outcome.best is None else f", best validation score {outcome.best:.4g}"
     print(f"{run}: step {outcome.step}, {outcome.reason}{best}")
     print(f"open {page}")
-    print(f"next: framecast evaluate {run}; framecast predict {run} FILE --out FUTURE.npy")
+    print(f"next: {'; '.join(write_next_commands(run, recipe))}")

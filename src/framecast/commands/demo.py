@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from framecast import files
 from framecast.data import DataConfig, MovingMNISTConfig
 from framecast.devices import Launch
 from framecast.evaluation.prepare import prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import EvaluationOptions
+from framecast.formatting import format_command
 from framecast.models import PredRNN
 from framecast.recipe.learning_rate import OneCycle
 from framecast.recipe.recipe import Recipe
 from framecast.recipe.scheduled_sampling import ScheduledSampling
 from framecast.recipe.train_config import TrainConfig, ValidateConfig
 from framecast.report import write_report
+from framecast.runs.folder import write_folder
 from framecast.training.start import start
 
 STEPS = 900
@@ -70,8 +72,8 @@ def run_demo(
         )
     start(recipe, path, Launch(device), quiet=quiet)
     suite = prepare_suite(str(path), {}, EvaluationOptions("test", METRICS), device=device)
-    scoreboard, folder = suite.score(quiet=quiet), files.check_new(path / "evaluations" / "test-1")
-    suite.write(scoreboard, folder)
+    scoreboard = suite.score(quiet=quiet)
+    folder = write_folder(partial(suite.write, scoreboard), None, path / "evaluations", "test")
     write_report(path, evaluation=(suite, scoreboard))
     if not quiet:
         scoreboard.print(console)
@@ -84,6 +86,8 @@ def _print_next_steps(path: Path, folder: Path, scoreboard: Scoreboard, console:
     gain = 100 * (1 - sse["predrnn"] / sse["blank"])
     side = "below" if gain >= 0 else "above"
     activate = "" if shutil.which("framecast") else "source .venv/bin/activate\n          "
+    future = ["--horizon", 30, "--out", "future.npy", "--gif", "future.gif"]
+    predict = format_command("framecast", "predict", path, "digits.npy", "--dims", "tnhw", *future)
     console.print(
         f"\nOn unseen digits, the network's squared error is {abs(gain):.0f} % {side} that of a blank forecast.\n"
         f"Open      {path}/report.html    all of it on one page, in a browser\n"
@@ -93,8 +97,10 @@ def _print_next_steps(path: Path, folder: Path, scoreboard: Scoreboard, console:
         f"          {path}/loss.png         training loss and validation\n"
         f"Next      {activate}framecast models                    the networks that there are\n"
         f"          framecast data moving-mnist --out digits.npy --count 4 --frames 10\n"
-        f"          framecast predict {path} digits.npy --dims tnhw --horizon 30 --out future.npy --gif future.gif\n"
+        f"          {predict}\n"
         f"          framecast train predrnn --data YOUR.npy --dims thw",
         highlight=False,
+        markup=False,
+        emoji=False,
         soft_wrap=True,
     )

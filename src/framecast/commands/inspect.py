@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from framecast.calendars import format_times, to_calendar
+from framecast.calendars import format_step, format_times, to_calendar
 from framecast.commands.proposal import Proposal, propose_training, write_command
 from framecast.data import DataConfig, FileSource
 from framecast.data.durations import in_frames
@@ -18,9 +18,10 @@ from framecast.data.sources.survey import Survey, survey_source
 from framecast.data.windows.crops import WET
 from framecast.data.windows.splits import describe_split, split_windows
 from framecast.errors import InputError
-from framecast.files import json_safe
+from framecast.json_files import json_safe
 from framecast.plotting.view import choose_view
 from framecast.recipe.recipe import Recipe
+from framecast.types import FrameSpec
 
 BARS = 30
 """Width of the histogram, characters."""
@@ -38,8 +39,9 @@ class Inspection(NamedTuple):
     """Description of the split, or the reason why there is none."""
     frame_seconds: float
     """Time to read one frame."""
-    proposal: Proposal
-    command: str
+    proposal: Proposal | None
+    """None where no sequence has the two frames that a training takes at least."""
+    command: str | None
     """Line of `framecast train` with the proposed settings."""
 
     def as_dict(self) -> dict[str, Any]:
@@ -75,7 +77,7 @@ class Inspection(NamedTuple):
                 "windows": self.windows,
                 "windows_note": self.windows_note,
                 "seconds_per_frame": self.frame_seconds,
-                "proposal": self.proposal._asdict(),
+                "proposal": None if self.proposal is None else self.proposal._asdict(),
                 "command": self.command,
                 "notes": source.notes,
             }
@@ -84,19 +86,20 @@ class Inspection(NamedTuple):
     def print(self, console: Console) -> None:
         """Print facts, histogram, notes and the command: about thirty lines."""
         for name, text in self._list_facts():
-            console.print(f"[bold]{name:10}[/bold] ", end="")
-            console.print(text, markup=False, soft_wrap=True)
+            console.print(f"{name:10}", style="bold", end=" ", markup=False)
+            console.print(text, markup=False, emoji=False, soft_wrap=True)
         peak = max(int(self.survey.counts.max()), 1)
-        console.print("[bold]values[/bold]")
+        console.print("values", style="bold")
         for count, left, right in zip(self.survey.counts, self.survey.edges, self.survey.edges[1:], strict=False):
             bar = "#" * math.ceil(BARS * math.log1p(int(count)) / math.log1p(peak))
             share = 100 * int(count) / max(int(self.survey.counts.sum()), 1)
             console.print(f"  {left:10.4g} to {right:10.4g}  {bar:{BARS}} {share:.3g} %", markup=False)
         console.print("           (bars are logarithmic)", style="dim")
         for note in self.source.notes:
-            console.print(note, style="dim", markup=False)
-        console.print("\n[bold]train on it[/bold]")
-        console.print(self.command, markup=False, soft_wrap=True)
+            console.print(note, style="dim", markup=False, emoji=False)
+        if self.command is not None:
+            console.print("\ntrain on it", style="bold")
+            console.print(self.command, markup=False, emoji=False, soft_wrap=True)
 
     def _list_facts(self) -> list[tuple[str, str]]:
         """List (name, text) of each line."""
@@ -114,7 +117,7 @@ class Inspection(NamedTuple):
             ),
             ("frames", f"{survey.total} in {len(source.lengths)} sequence(s)"),
         ]
-        step = "unknown" if spec.step_minutes is None else _format_duration(60 * spec.step_minutes)
+        step = "unknown" if spec.step_minutes is None else _format_step(spec)
         facts.append(("step", step if first is None else f"{step}; {first} to {last} UTC, calendar {grid.calendar}"))
         if grid.y:
             extent = f"{grid.y_name} {grid.y[0]:g} to {grid.y[-1]:g}, {grid.x_name} {grid.x[0]:g} to {grid.x[-1]:g}"
@@ -129,6 +132,8 @@ class Inspection(NamedTuple):
         facts.append(("odd", odd + part))
         facts += [("" if line else "windows", part) for line, part in enumerate(self.windows_note.split("; "))]
         offer = self.proposal
+        if offer is None:
+            return [*facts, ("expect", f"{self.frame_seconds * 1e3:.3g} ms to read a frame")]
         cost_text = f"{offer.seconds_per_step:.2g} s an iteration, {offer.memory_bytes / 2**30:.2g} GiB (estimates)"
         total = _format_duration(offer.steps * offer.seconds_per_step)
         facts.append(
@@ -153,7 +158,7 @@ def inspect(config: DataConfig, options: dict[str, Any], recipe: Recipe | None =
         UsageError: a library for their format is not installed.
     """
     source = FileSource(config)
-    recipe = _convert_lengths(recipe or Recipe(), source.spec.step_minutes)
+    recipe = _convert_lengths(recipe or Recipe(), source.spec)
     begin = time.perf_counter()
     survey = survey_source(source)
     frame_seconds = (time.perf_counter() - begin) / max(1, len(survey.positions))
@@ -164,16 +169,22 @@ def inspect(config: DataConfig, options: dict[str, Any], recipe: Recipe | None =
         note = "; ".join([parts.how, *describe_split(parts, source), f"hash {parts.hash}"])
     except InputError as error:
         windows, note = None, str(error)
-    offer = propose_training(source, recipe, enough=windows is not None)
-    command = write_command(config, options, offer, rain=source.spec.units in WET)
+    offer = command = None
+    if max(source.lengths) > 1:
+        offer = propose_training(source, recipe, enough=windows is not None)
+        command = write_command(config, options, offer, rain=source.spec.units in WET)
+    else:
+        windows, note = None, "none: no sequence has two frames, one to begin with and one to predict"
     return Inspection(config.path, source, survey, windows, note, frame_seconds, offer, command)
 
 
-def _convert_lengths(recipe: Recipe, step_minutes: float | None) -> Recipe:
+def _convert_lengths(recipe: Recipe, spec: FrameSpec) -> Recipe:
     """Convert context and horizon to frames."""
     lengths = {"context": recipe.context_, "horizon": recipe.horizon_}
     return recipe.model_copy(
-        update={f"{name}_": in_frames(length, step_minutes, name) for name, length in lengths.items()}
+        update={
+            f"{name}_": in_frames(length, spec.step_minutes, name, spec.step_months) for name, length in lengths.items()
+        }
     )
 
 
@@ -211,6 +222,13 @@ def _format_time(source: FileSource, sequence: int, at: int) -> str | None:
 
 def _list_ends(axis: tuple[float, ...]) -> list[float]:
     return [axis[0], axis[-1]] if axis else []
+
+
+def _format_step(spec: FrameSpec) -> str:
+    assert spec.step_minutes is not None
+    if spec.step_months is not None:
+        return format_step(spec.step_minutes, spec.step_months)
+    return _format_duration(60 * spec.step_minutes)
 
 
 def _format_duration(seconds: float) -> str:

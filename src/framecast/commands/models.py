@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from framecast.models import MODELS, ModelConfig
 from framecast.models.cost import Cost, count_cost
@@ -36,7 +37,9 @@ class ModelCatalogue(NamedTuple):
         for column in ("name", "what it is", "parameters", "multiply-adds per sequence"):
             table.add_column(column, justify="left" if column in ("name", "what it is") else "right")
         for name, (title, cost) in self.rows.items():
-            table.add_row(name, title, f"{cost.parameters / 1e6:.1f} M", f"{cost.multiply_adds / 1e9:.1f} G")
+            table.add_row(
+                Text(name), Text(title), f"{cost.parameters / 1e6:.1f} M", f"{cost.multiply_adds / 1e9:.1f} G"
+            )
         console.print(table)
         console.print("framecast models NAME shows one of them whole.", style="dim")
 
@@ -61,14 +64,16 @@ class ModelCard(NamedTuple):
 
     def print(self, console: Console) -> None:
         """Print equations, options and cost."""
-        console.print(f"[bold]{self.name}[/bold]\n")
+        console.print(f"{self.name}\n", style="bold", markup=False)
         console.print(self.equations, markup=False)
-        console.print("\n[bold]Options[/bold] (under model in a recipe; train --set model.KEY=VALUE)\n")
+        console.print("\nOptions", style="bold", end="")
+        console.print(" (under model in a recipe; train --set model.KEY=VALUE)\n")
         console.print(f"{self.help}\n", markup=False)
         for option, value in self.options.items():
             console.print(f"    {option}: {value}", markup=False)
         cost = self.cost
-        console.print(f"\n[bold]Cost[/bold] ({self.setting})\n")
+        console.print("\nCost", style="bold", end="")
+        console.print(f" ({self.setting})\n", markup=False)
         console.print(f"    parameters                   {cost.parameters:,}")
         console.print(f"    multiply-adds, forward       {cost.multiply_adds / 1e9:,.1f} G for each sequence")
         console.print(

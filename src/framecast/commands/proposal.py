@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import torch
 
 from framecast.data import DataConfig, FileSource
 from framecast.data.units import PICTURE_UNITS
+from framecast.formatting import format_command
 from framecast.memory_usage import free_bytes
 from framecast.models import MODELS
 from framecast.models.cost import count_cost
@@ -101,8 +101,10 @@ def write_command(config: DataConfig, options: dict[str, Any], offer: Proposal, 
     """
     flags = {"dims": "--dims", "variable": "--var", "times": "--times", "units": "--units", "missing": "--missing"}
     words = ["framecast", "train", offer.model, "--data", config.path]
-    for field, flag in {**flags, "step_minutes": "--step-minutes"}.items():
+    for field, flag in {**flags, "step_minutes": "--step-minutes", "unpack_limit": "--unpack-limit"}.items():
         words += [flag, str(options[field])] if field in options else []
+    for name, word in config.axes.items():
+        words += ["--axis", f"{name}={word}"]
     if "range" in options:
         words.append(f"--range={options['range'][0]:g},{options['range'][1]:g}")
     if "frames" in options:
@@ -125,7 +127,7 @@ def write_command(config: DataConfig, options: dict[str, Any], offer: Proposal, 
     for change in changes:
         words += ["--set", change]
     words += ["--steps", str(offer.steps), "--out", f"runs/{Path(config.path).name.split('.')[0] or 'mine'}"]
-    return " ".join(shlex.quote(word) for word in words)
+    return format_command(*words)
 
 
 def _measure_speed() -> float:

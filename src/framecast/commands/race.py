@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from framecast import files
+from framecast import files, json_files
 from framecast.devices import Launch
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.comparison import Comparison, compare_runs
-from framecast.recipe.recipe import Recipe, foreign_name, read_recipe
+from framecast.recipe.foreign import foreign_name
+from framecast.recipe.recipe import Recipe, read_recipe
 from framecast.report.comparison_page import write_comparison
 from framecast.training.start import measure_pace, resume, start
 
@@ -47,6 +48,8 @@ class RaceOptions(NamedTuple):
     """`key=value` for the recipes of all networks."""
     values: tuple[tuple[str, Any], ...] = ()
     """(key, value) for the recipes of all networks, applied after the overrides."""
+    trusted: tuple[str, ...] = ()
+    """`package.module:Class` of networks outside framecast that recipes may name."""
 
     def make_recipe(self, model: str, seed: int, steps: int) -> Recipe:
         """Make the recipe of one training.
@@ -59,7 +62,8 @@ class RaceOptions(NamedTuple):
         overridden = {override.partition("=")[0].strip() for override in self.overrides}
         intervals = {"validate.every": -(-steps // VALIDATIONS), "train.log_every": min(10, max(1, steps // 100))}
         values = dict(self.values) | {key: value for key, value in intervals.items() if key not in overridden}
-        return read_recipe(model, self.overrides, {**values, "train.steps": steps, "seed": seed})
+        values |= {"train.steps": steps, "seed": seed}
+        return read_recipe(model, self.overrides, values, model=self.trusted)
 
 
 def read_budget(text: str) -> Budget:
@@ -81,8 +85,8 @@ def race(options: RaceOptions, folder: Path, *, device: str = "auto", quiet: boo
     """Train every network with every seed, one after the other, and compare them on a page.
 
     A budget of time becomes a number of iterations, from the time that one takes here, so that schedules that are shares
-    of a training come to their end; a schedule that is given in iterations must end within them. The page says how much
-    time was spent.
+    of a training come to their end; a schedule that is given in iterations must end within them. The page says what was
+    spent, and marks no difference where that differs by more than a tenth, as on a machine with other work.
 
     Args:
         options: networks, budget and seeds.
@@ -146,34 +150,40 @@ def _name_model(model: str) -> str:
 def _find_steps(options: RaceOptions, folder: Path, device: str, *, quiet: bool) -> dict[str, int]:
     """Iterations of each network: those in the race's file, else measured and written to it, so that a race can go on."""
     fields = json.loads(json.dumps(options._asdict()))
+    del fields["trusted"]  # asked of each command anew: a file cannot say whom the user trusts
     path = folder / RACE_FILE
     if path.is_file():
         return _read_steps(path, fields)
     recipes = {model: options.make_recipe(model, 0, 1000) for model in options.models}  # a wrong one fails at once
-    files.check_new(folder)
+    if not _is_unfinished(folder):
+        files.check_new(folder)
     steps = {model: _count_steps(options.budget, recipe, device) for model, recipe in recipes.items()}
     for model, count in steps.items():
         _check_schedule(_name_model(model), options.make_recipe(model, 0, count))
-    files.write_text(path, json.dumps({"question": fields, "steps": steps}, indent=2) + "\n")
+    json_files.write_json(path, {"question": fields, "steps": steps}, indent=2)
     if not quiet:
-        print(_describe_budget(options, steps))
+        print(f"budget: {_describe_budget(options, steps)}")
     return steps
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Whether a folder is empty, or holds only what a race leaves that was killed before its file was there."""
+    return folder.is_dir() and all(path.name.startswith(f".{RACE_FILE}.") for path in folder.iterdir())
 
 
 def _read_steps(path: Path, fields: Mapping[str, Any]) -> dict[str, int]:
     """Iterations in the file of a race, which must be a race of the same options."""
     try:
-        content = json.loads(path.read_text())
-        old_fields, steps = content["question"], content["steps"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            str(path), got="damaged JSON", expected="what the race wrote", fix="begin a new one"
-        ) from error
+        content = json_files.read_json(path)
+        old_fields, steps = dict(content["question"]), {str(m): int(count) for m, count in content["steps"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        got = f"damaged JSON ({error})"
+        raise InputError(str(path), got=got, expected="what the race wrote", fix="begin a new one") from error
     if old_fields != fields:
         name = next(name for name in fields if old_fields.get(name) != fields[name])
         got, expected = fields[name], f"{old_fields.get(name)}, as the race in {path.parent} has it"
         raise UsageError(f"race: {name}", got=got, expected=expected, fix="choose another --out")
-    return {str(model): int(count) for model, count in steps.items()}
+    return steps
 
 
 def _count_steps(budget: Budget, recipe: Recipe, device: str) -> int:
@@ -186,6 +196,6 @@ def _count_steps(budget: Budget, recipe: Recipe, device: str) -> int:
 
 def _describe_budget(options: RaceOptions, steps: Mapping[str, int]) -> str:
     if options.budget.unit == "steps":
-        return f"Same budget: {int(options.budget.amount)} iterations each"
+        return f"{int(options.budget.amount)} iterations each"
     counts = ", ".join(f"{_name_model(model)} {count}" for model, count in steps.items())
-    return f"Same budget: {options.budget.text} of iterations each, by the time that one takes: {counts}"
+    return f"{options.budget.text} of iterations each, by the time that one took: {counts}"

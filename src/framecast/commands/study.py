@@ -12,22 +12,23 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from framecast import files, kernels
 from framecast.analysis import decoupling, differences, frequency, gradients, memory, saturation, schedules
 from framecast.data import DataSet, evaluation_batches
 from framecast.data.windows.loader import Batch
-from framecast.devices import resolve_device
+from framecast.devices import move_module, resolve_device
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.prepare import open_evaluation_data
 from framecast.evaluation.suite import EvaluationOptions
-from framecast.files import json_safe
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.model_folder import describe, load
+from framecast.json_files import json_safe
 from framecast.models import MODELS, ModelConfig
 from framecast.progress import show_progress
 from framecast.recipe.recipe import Recipe, recipe_of_run
-from framecast.runs.folder import RunFolder, next_free_folder
+from framecast.runs.folder import RunFolder, write_folder
 
 
 class StudyOptions(NamedTuple):
@@ -166,9 +167,11 @@ class StudyOutcome(NamedTuple):
             table = Table(box=None)
             table.add_column("")
             for name in runs:
-                table.add_column(name, justify="right")
+                table.add_column(Text(name), justify="right")
             for key in dict.fromkeys(key for summary in runs.values() for key in summary):
-                table.add_row(key, *(f"{summary[key]:.4g}" if key in summary else "" for summary in runs.values()))
+                table.add_row(
+                    Text(key), *(f"{summary[key]:.4g}" if key in summary else "" for summary in runs.values())
+                )
             console.print(table)
 
 
@@ -204,12 +207,12 @@ def study_runs(
         CheckpointError: a run has no model, or a damaged one.
     """
     names = _select_studies(options.what)
+    parent = files.check_folder(out or Path(runs[0]) / "study")
     device = resolve_device(device)
     subjects = [
         _open_subject(run, name, data, options, device, model) for run, name in zip(runs, _name_runs(runs), strict=True)
     ]
     context, notes = _check_together(subjects)
-    parent = out or Path(runs[0]) / "study"
     outcome = StudyOutcome({}, {}, notes)
     must = options.what is not None and len(subjects) == 1
     with show_progress("studying", len(names) * len(subjects), quiet=quiet) as show:
@@ -224,10 +227,8 @@ def study_runs(
                     notes.extend(f"{subject.name}: {remark}" for remark in study.list_remarks(result))
                 show.update(next(done))
             if results:
-                folder = next_free_folder(parent, name)
-                _write_arrays(folder, results)
-                study.draw(folder, results, context)
-                outcome.folders[name] = folder
+                fill = partial(_write_study, study, results, context)
+                outcome.folders[name] = write_folder(fill, None, parent, name)
                 outcome.summaries[name] = {run: study.summarise(result) for run, result in results.items()}
     if not outcome.folders:
         raise UsageError("study", got="; ".join(notes), expected="a study that suits the runs")
@@ -260,7 +261,7 @@ def _open_subject(
     windows = EvaluationOptions(split=options.split, context=options.context, horizon=options.horizon)
     dataset, split, _ = open_evaluation_data(run, forecaster, recipe, data, windows)
     run_recipe = recipe if RunFolder(run).recipe.is_file() else None
-    return Subject(name, forecaster.to(device), dataset, split, run_recipe, options)
+    return Subject(name, move_module(forecaster, device), dataset, split, run_recipe, options)
 
 
 def _has_registered_network(run: str) -> bool:
@@ -297,7 +298,8 @@ def _try_study(study: Study, subject: Subject, notes: list[str], *, must: bool) 
         return None
 
 
-def _write_arrays(folder: Path, results: Mapping[str, Any]) -> None:
+def _write_study(study: Study, results: Mapping[str, Any], context: int, folder: Path) -> None:
     for name, result in results.items():
         arrays = result._asdict()
         files.write(folder / f"{name}.npz", lambda file, arrays=arrays: np.savez(file, **arrays))  # type: ignore[misc]
+    study.draw(folder, results, context)

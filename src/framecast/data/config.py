@@ -104,8 +104,10 @@ class DataConfig(BaseModel):
         frames: only those from the first up to, not with, the second: numbers from 0 in the order of time (of
             independent sequences: in each), or times as in [2016-09-28T14:45, 2016-09-28T16:25], UTC; null for all.
         dims: the axes of a plain array in order, letters of n (sequences), t (time), c (channels), h (rows), w (columns).
+        axes: what axes of CF grids are that nothing explains, by name: time, channels, rows or columns; or the one entry
+            of an axis that is meant, by its value, as in {number: 3}.
         variable: name of the array, variable, quantity or field inside; of CF grids also several with commas between
-            them, which become channels.
+            them, which become channels. Of GeoTIFFs numbers of bands, of files with several films the number of one.
         times: pattern of the times in the names of files, as in %Y%m%d%H%M; it goes before times in the files.
         colour: for pictures and videos: "auto" as they are, "grey" one channel, "rgb" three.
         shrink: average blocks of so many pixels in each direction; rows and columns left over at the end are cut.
@@ -145,6 +147,11 @@ class DataConfig(BaseModel):
             (4 GiB of an array, 1.25 GiB of files); with a share all are, whatever it takes.
         augment: changes of training windows, drawn anew in each epoch: "flip" (up-down and left-right), "turn" (quarter
             turns, square frames or crops only).
+        unpack_limit: the most bytes that are unpacked at once: a chunk, a member of an .npz, a frame; null for a quarter
+            of the memory that is free. It guards against files that are made to fill the memory.
+        vectors: pairs of channels, names or numbers, that are components along x and along y, as in [[u, v]]: they change
+            with the map in flips and turns, and their sign where training runs time backward. Null for those whose names
+            say so (eastward_wind and northward_wind, u10 and v10), [] for none.
         moving_mnist: the generator's settings, used where source is "moving-mnist".
 
     Example:
@@ -158,6 +165,7 @@ class DataConfig(BaseModel):
     source: Annotated[str, Field(min_length=1)] | tuple[FileConfig, ...] = MOVING_MNIST
     frames: FrameRange | None = None
     dims: str | None = None
+    axes: dict[str, str] = {}
     variable: str | None = None
     times: str | None = None
     colour: Literal["auto", "grey", "rgb"] = "auto"
@@ -182,6 +190,8 @@ class DataConfig(BaseModel):
     calendar: tuple[Cycle, ...] = ()
     max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
+    unpack_limit: Count | None = None
+    vectors: tuple[tuple[str | int, str | int], ...] | None = None
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 
     @field_validator("source", mode="before")
@@ -192,6 +202,11 @@ class DataConfig(BaseModel):
         if not value:
             raise ValueError("source: got no file, expected at least one")
         return [{"path": file} if isinstance(file, str) else file for file in value]
+
+    @field_validator("axes", mode="before")
+    @classmethod
+    def _spell_axes(cls, value: Any) -> Any:
+        return {name: str(word) for name, word in value.items()} if isinstance(value, dict) else value
 
     @field_validator("dims")
     @classmethod
@@ -225,12 +240,13 @@ class DataConfig(BaseModel):
     @model_validator(mode="after")
     def _check_relevance(self) -> DataConfig:
         names = ["frames", "dims", "variable", "times", "range", "missing", "units", "scale", "step_minutes", "crop"]
-        names += ["targets", "max_missing"]
+        names += ["targets", "max_missing", "unpack_limit", "vectors"]
         if self.scale is None and self.z_r != "marshall-palmer":
             raise ValueError("got z_r without scale, expected scale: dBZ with it")
         irrelevant = [name for name in names if getattr(self, name) is not None]
-        irrelevant += [name for name in ("covariates", "calendar") if getattr(self, name)]
-        defaults: dict[str, object] = {"colour": "auto", "shrink": 1, "gap": 0, "split_by": "auto", "stride": 1, "every": (1,)}
+        irrelevant += [name for name in ("axes", "covariates", "calendar") if getattr(self, name)]
+        defaults: dict[str, object] = {"colour": "auto", "shrink": 1, "gap": 0, "split_by": "auto", "stride": 1}
+        defaults["every"] = (1,)
         defaults["fractions"] = DataConfig.model_fields["fractions"].default
         irrelevant += [name for name, value in defaults.items() if getattr(self, name) != value]
         if self.source == MOVING_MNIST and irrelevant:

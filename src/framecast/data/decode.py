@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.errors import InputError
+
 
 def decode_values(stored: NDArray[Any], scale: float, offset: float, missing: Collection[float]) -> NDArray[np.float32]:
     """Compute stored value x scale + offset, in double precision; NaN where a code means missing.
@@ -26,6 +28,14 @@ def decode_values(stored: NDArray[Any], scale: float, offset: float, missing: Co
     for code in missing:
         values[stored == code] = np.nan
     return values
+
+
+def scale_values(stored: NDArray[Any], scale: float, offset: float) -> NDArray[np.float32]:
+    """Compute stored value x scale + offset, in double precision; values beyond float32 become infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if (scale, offset) == (1.0, 0.0):
+            return stored.astype(np.float32, order="C")
+        return np.ascontiguousarray(stored * np.float64(scale) + offset, np.float32)
 
 
 def coarsen(frames: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
@@ -51,3 +61,23 @@ def coarsen(frames: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     total = np.where(valid, blocks, 0).sum((3, 5), dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(2 * count >= factor**2, total / count, np.nan).astype(np.float32)
+
+
+def coarsen_size(size: int, factor: int, side: str, name: str, notes: list[str]) -> int:
+    """Compute the number of rows or columns after coarsening; a note is added if some are left out.
+
+    Args:
+        size: rows or columns.
+        factor: pixels of a side that become one.
+        side: "rows" or "columns".
+        name: the source, for errors.
+        notes: the source's notes.
+
+    Raises:
+        InputError: fewer pixels than become one.
+    """
+    if size < factor:
+        raise InputError(f"{name}: shrink", got=factor, expected=f"at most {size}, the pixels of a side")
+    if remainder := size % factor:
+        notes.append(f"shrink: the last {remainder} of {size} {side} are left out")
+    return size // factor

@@ -1,4 +1,4 @@
-"""Durations: frames, or times as in 50min, 2h, 1d."""
+"""Durations: frames, or times as in 50min, 2h, 1d, 6mon, 1y."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from framecast.calendars import format_step
 from framecast.errors import UsageError
 
 MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0, "d": 1440.0}
 """Minutes of each unit of time."""
-_FORM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h|d)")
+MONTHS = {"mon": 1, "month": 1, "months": 1, "y": 12, "year": 12, "years": 12}
+"""Calendar months of each unit of time that has no fixed length."""
+_FORM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h|d|mon(?:ths?)?|y(?:ears?)?)")
 NEARLY = 1e-6
 """Share of a step by which a time may miss a whole number of frames."""
-FORMS = "90s, 50min, 2h, 1d"
+FORMS = "90s, 50min, 2h, 1d, 6mon, 1y"
 """Examples of times, for errors."""
 
 
@@ -38,13 +41,14 @@ Gap = Annotated[int | str, _make_validator(0)]
 """Any number of frames, or a time."""
 
 
-def in_frames(length: int | str, step_minutes: float | None, what: str) -> int:
+def in_frames(length: int | str, step_minutes: float | None, what: str, step_months: int | None = None) -> int:
     """Convert a duration to frames.
 
     Args:
         length: frames, or a time as in 50min; a number in text is frames too.
         step_minutes: minutes between frames, where known.
         what: name of the duration in errors.
+        step_months: calendar months between frames, where they lie whole months apart.
 
     Raises:
         UsageError: neither frames nor a time, a time where the step is unknown, or no whole number of frames.
@@ -59,9 +63,14 @@ def in_frames(length: int | str, step_minutes: float | None, what: str) -> int:
     if step_minutes is None:
         fix = "say how long a step is with --step-minutes (data.step_minutes), or give frames"
         raise UsageError(what, got=f"{length} of data whose time step is unknown", expected="frames", fix=fix)
-    exact = float(form[1]) * MINUTES[form[2]] / step_minutes
+    step = f"{step_minutes:g} min" if step_months is None else format_step(step_minutes, step_months)
+    if step_months is None and form[2] in MONTHS:
+        raise UsageError(what, got=length, expected=f"a time of fixed length as in 50min, 2h: the step is {step}")
+    if step_months is not None and form[2] not in MONTHS:
+        raise UsageError(what, got=length, expected=f"months or years as in 6mon, 1y: the step is {step}")
+    exact = float(form[1]) * (MINUTES[form[2]] / step_minutes if step_months is None else MONTHS[form[2]] / step_months)
     frames = round(exact)
     if math.isclose(exact, frames, abs_tol=NEARLY):
         return frames
     near = f"{math.floor(exact)} or {math.ceil(exact)} frames"
-    raise UsageError(what, got=length, expected=f"a multiple of the step, {step_minutes:g} min", fix=f"give {near}")
+    raise UsageError(what, got=length, expected=f"a multiple of the step, {step}", fix=f"give {near}")

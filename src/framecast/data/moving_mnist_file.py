@@ -14,6 +14,7 @@ from framecast import files
 from framecast.data.config import MovingMNISTConfig
 from framecast.data.moving_mnist import MovingMNIST, Path2D
 from framecast.errors import UsageError
+from framecast.output_file import open_output
 
 BLOCK = 16
 """Sequences in memory at a time, and in one zarr chunk."""
@@ -81,15 +82,19 @@ class _SequenceStream:
 
 def _write_npy(sequences: _SequenceStream, path: Path) -> None:
     count, frames, height, width = sequences.shape
-    out = np.lib.format.open_memmap(path, "w+", np.uint8, (frames, count, height, width))
-    for first, pixels in sequences.draw_blocks():
-        out[:, first : first + len(pixels)] = pixels.swapaxes(0, 1)
-    out.flush()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (frames, count, height, width)}
+    with open_output(path) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+        for first, pixels in sequences.draw_blocks():
+            for t in range(frames):
+                file.seek(start + (t * count + first) * height * width)
+                file.write(pixels[:, t].tobytes())
 
 
 def _write_npz(sequences: _SequenceStream, path: Path) -> None:
     header = {"descr": "|u1", "fortran_order": False, "shape": sequences.shape}
-    with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
+    with open_output(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("frames.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array_header_1_0(member, header)
             for _, pixels in sequences.draw_blocks():
@@ -110,14 +115,17 @@ def _write_npz(sequences: _SequenceStream, path: Path) -> None:
 def _write_zarr(sequences: _SequenceStream, path: Path) -> None:
     import zarr.codecs
 
+    from framecast.zarr_store import open_store
+
     count, *rest = sequences.shape
-    out = zarr.create_array(
-        path,
-        shape=sequences.shape,
-        chunks=(min(BLOCK, count), *rest),
-        dtype="uint8",
-        compressors=[zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()],
-        attributes={"dims": "nthw", "units": sequences.generator.spec.units},
-    )
-    for first, pixels in sequences.draw_blocks():
-        out[first : first + len(pixels)] = pixels
+    with open_store(path) as store:
+        out = zarr.create_array(
+            store,
+            shape=sequences.shape,
+            chunks=(min(BLOCK, count), *rest),
+            dtype="uint8",
+            compressors=[zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()],
+            attributes={"dims": "nthw", "units": sequences.generator.spec.units},
+        )
+        for first, pixels in sequences.draw_blocks():
+            out[first : first + len(pixels)] = pixels

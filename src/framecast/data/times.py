@@ -1,130 +1,17 @@
-"""Times of frames: read from names of files; order, gaps and duplicates of frames by their times."""
+"""Order, gaps and duplicates of frames by their times."""
 
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.errors import InputError, UsageError
-
-_DATE = r"((?:19|20)\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])"
-_CLOCK = r"[-_.T ]?([01]\d|2[0-3])[-_.:h]?([0-5]\d)(?:[-_.:m]?([0-5]\d))?"
-STAMPS = (re.compile(rf"(?<!\d){_DATE}{_CLOCK}(?!\d)"), re.compile(rf"(?<!\d){_DATE}(?!\d)"))
-"""Spellings in names: year to minute or second (201609281445, 2016-09-28_14-45-00), then year to day (20160928)."""
-
-_DIRECTIVES = {  # of strptime, with the texts that they match
-    "Y": r"\d{4}",
-    "y": r"\d{2}",
-    "m": r"\d{2}",
-    "d": r"\d{2}",
-    "H": r"\d{2}",
-    "M": r"\d{2}",
-    "S": r"\d{2}",
-    "j": r"\d{3}",
-    "f": r"\d{1,6}",
-    "b": r"[A-Za-z]{3}",
-    "%": "%",
-}
-Times = NDArray[Any]
-
-
-def times_from_pattern(names: Sequence[str], pattern: str) -> Times:
-    """Parse times in names by a pattern of strptime, which may stand anywhere in a name.
-
-    Args:
-        names: names of files.
-        pattern: for example %Y%m%d_%H%M, made of the directives %Y %y %m %d %H %M %S %j %f %b.
-
-    Returns:
-        (names,), milliseconds, UTC.
-
-    Raises:
-        UsageError: an unknown directive, or one that occurs twice.
-        InputError: a name that does not match.
-    """
-    expression = _compile_pattern(pattern)
-    times = []
-    for name in names:
-        moment = next((time for match in expression.finditer(name) if (time := _parse_time(match[1], pattern))), None)
-        if moment is None:
-            raise InputError(name, got="no time in the name", expected=f"the pattern {pattern}", fix="change --times")
-        times.append(np.datetime64(moment, "ms"))
-    return np.array(times, "datetime64[ms]")
-
-
-def times_from_names(names: Sequence[str], groups: Sequence[int] | None = None) -> Times | None:
-    """Parse times in names by the usual spellings; None unless every name has one in the same spelling.
-
-    A date without a clock is a time only where it differs within each group; files that share it are frames of one day,
-    and something else gives their order.
-
-    Args:
-        names: names of files.
-        groups: number of files in each group, in their order; None for one group.
-
-    Returns:
-        (names,), milliseconds, UTC.
-    """
-    for expression in STAMPS:
-        matches = [expression.search(name) for name in names]
-        if not all(matches):
-            continue
-        try:
-            times = np.array([_make_time(match.groups()) for match in matches if match], "datetime64[ms]")
-        except ValueError:  # the 31st of a month of 30 days
-            return None
-        parts = np.split(times, np.cumsum(groups or [len(names)])[:-1])
-        timed = expression is STAMPS[0] or all(len(np.unique(part)) == len(part) for part in parts)
-        return times if timed else None
-    return None
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Return a key that sorts frame2 before frame10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d{1,18})", name) if part]
-
-
-def counters_from_names(names: Sequence[str]) -> NDArray[np.int64] | None:
-    """Read the counter in names that differ in their last number only; None where they differ otherwise."""
-    matches = [re.fullmatch(r"(.*?)(\d{1,18})(\D*)", name) for name in names]
-    if not all(matches) or len({(m[1], m[3]) for m in matches if m}) != 1:
-        return None
-    return np.array([int(m[2]) for m in matches if m], np.int64)
-
-
-def _make_time(parts: Sequence[str | None]) -> np.datetime64:
-    year, month, day, hour, minute, second = [*(int(part or 0) for part in parts), 0, 0, 0][:6]
-    return np.datetime64(datetime(year, month, day, hour, minute, second), "ms")
-
-
-def _parse_time(text: str, pattern: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, pattern)
-    except ValueError:
-        return None
-
-
-def _compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a lookahead for texts that look like the pattern, at each character: the first that does may be no time."""
-    pieces = re.split(r"%(.)", pattern)
-    wrong = [letter for letter in pieces[1::2] if letter not in _DIRECTIVES]
-    if wrong or len(pieces) < 3:
-        got = f"%{wrong[0]}" if wrong else f"{pattern}, without a directive"
-        expected = "directives of " + " ".join(f"%{letter}" for letter in _DIRECTIVES)
-        raise UsageError("--times", got=got, expected=expected, fix="for example %Y%m%d%H%M")
-    twice = [letter for letter in pieces[1::2] if letter != "%" and pieces[1::2].count(letter) > 1]
-    if twice:
-        fix = "leave out the part that has it again; the pattern may stand anywhere in a name"
-        raise UsageError("--times", got=f"%{twice[0]} twice in {pattern}", expected="each directive once", fix=fix)
-    parts = [_DIRECTIVES[piece] if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)]
-    return re.compile(f"(?=({''.join(parts)}))")
-
+from framecast.calendars import format_times, number_months
+from framecast.errors import InputError
+from framecast.types import Grid
 
 TOLERANCE = 0.25
 """Share of a step by which a frame may come early or late without being a gap: instruments jitter, months differ."""
@@ -132,6 +19,8 @@ REGULAR = 0.5
 """Share of equal steps from which on counters in names and clocks of videos count as regular."""
 ALIKE = 0.01
 """Share by which the steps of groups of files may differ."""
+QUANTUM = 0.0015
+"""Seconds by which steps differ that are one when counted in milliseconds."""
 LISTED_GAPS = 5
 """Largest number of gaps that a note lists one by one."""
 
@@ -148,14 +37,21 @@ class Timeline(NamedTuple):
     latest: list[int]
     """Last run of each group of files, which a forecast of the future continues; index of `runs`."""
     step_minutes: float | None
-    duplicates: int
-    """Frames that are left out, as another has their time."""
+    step_months: int | None
+    """Calendar months between frames, where they lie whole months apart."""
+    copies: NDArray[np.int64]
+    """(duplicates, 2): a frame that is used, and one of the same time that is left out; numbers as in `order`."""
     disorder: int
     """Frames that lay after a later one."""
     gaps: list[str]
     """Position and length of each gap, one line each."""
     missing: int
     """Frames that would fill the gaps."""
+
+    @property
+    def duplicates(self) -> int:
+        """Frames that are left out, as another has their time."""
+        return len(self.copies)
 
     @property
     def notes(self) -> list[str]:
@@ -181,12 +77,16 @@ class _Group(NamedTuple):
     """Length of each break, in steps."""
     step: float
     """Seconds between frames; 0 where unknown."""
-    duplicates: int
+    copies: NDArray[np.int64]
     disorder: int
 
 
 def order_frames(
-    groups: Sequence[int], times: NDArray[Any] | None, clock: NDArray[np.float64] | None, step: float | None
+    groups: Sequence[int],
+    times: NDArray[Any] | None,
+    clock: NDArray[np.float64] | None,
+    step: float | None,
+    grid: Grid | None = None,
 ) -> Timeline:
     """Put frames in order of time, and find gaps and duplicates.
 
@@ -194,27 +94,30 @@ def order_frames(
         groups: frames in each group (a folder, a video); windows never cross from one to the next.
         times: time of each frame, UTC, or None.
         clock: instead of times, numbers that grow with time (a counter in names, seconds in a video), or None.
-        step: minutes between frames, where known; None to derive them from the times.
+        step: minutes between frames, where known; None to derive them from the times, which may lie whole months apart.
+        grid: of the data, names the calendar of the times; None for the standard calendar.
 
     Raises:
         InputError: groups of different steps.
     """
     seconds = None if times is None else (times - times.min()).astype("timedelta64[ms]").astype(np.float64) / 1000
+    months = None if times is None or step is not None else _count_in_months(groups, times, grid or Grid())
+    seconds = seconds if months is None else months  # the distances between firsts of months differ in seconds
     step_seconds = None if step is None else step * 60
-    if seconds is not None and step_seconds is None:
+    if seconds is not None and step is None:
         step_seconds = _find_common_step(np.split(seconds, np.cumsum(groups)[:-1]))
-    order, runs, latest, gaps = [], [], [], []
+    order, copies, runs, latest, gaps, at, index = [], [], [], [], [], 0, 0
     sorted_groups: list[_Group] = []
-    at, index = 0, 0
     for count in groups:
         if seconds is not None:
             group = _sort_group(seconds[at : at + count], step_seconds, strict=True)
         elif clock is not None:
             group = _sort_group(clock[at : at + count], None, strict=False)
         else:
-            group = _Group(np.arange(count), np.empty(0, np.int64), np.empty(0), 0.0, 0, 0)
+            group = _Group(np.arange(count), np.empty(0, np.int64), np.empty(0), 0.0, np.empty((0, 2), np.int64), 0)
         sorted_groups.append(group)
         order.append(group.order + at)
+        copies.append(group.copies + at)
         edges = [0, *(group.breaks + 1).tolist(), len(group.order)]
         runs += [(index + begin, end - begin) for begin, end in itertools.pairwise(edges)]
         latest.append(len(runs) - 1)
@@ -225,18 +128,34 @@ def order_frames(
         at, index = at + count, index + len(group.order)
     whole = np.concatenate(order)
     steps = [group.step for group in sorted_groups if group.step > 0]
-    minutes = float(np.median(steps)) / 60 if steps and times is not None else None
+    usual = float(np.median(steps)) if steps and times is not None else None
     return Timeline(
         order=whole,
         times=None if times is None else times[whole].astype("datetime64[ms]"),
         runs=runs,
         latest=latest,
-        step_minutes=step if step is not None else minutes,
-        duplicates=sum(group.duplicates for group in sorted_groups),
+        step_minutes=step if step or usual is None else _convert_step(usual, times, months) / 60,
+        step_months=None if months is None or usual is None else round(usual),
+        copies=np.concatenate(copies),
         disorder=sum(group.disorder for group in sorted_groups),
         gaps=gaps,
         missing=sum(max(0, round(float(length)) - 1) for group in sorted_groups for length in group.steps),
     )
+
+
+def _convert_step(usual: float, times: NDArray[Any] | None, months: NDArray[np.float64] | None) -> float:
+    """Convert the usual step to seconds: where it is counted in months, the commonest distance of times."""
+    if months is None or times is None:
+        return usual
+    return _find_usual_step(np.diff(np.unique(times)) / np.timedelta64(1000, "ms"))
+
+
+def _count_in_months(groups: Sequence[int], times: NDArray[Any], grid: Grid) -> NDArray[np.float64] | None:
+    """Number the month of each frame where those of each group lie whole months apart; None elsewhere."""
+    moments, where = np.unique(times, return_inverse=True)
+    parts = [np.unique(part) for part in np.split(times, np.cumsum(groups)[:-1])]
+    months = number_months(moments, grid) if max(map(len, parts)) > 1 else None
+    return None if months is None else months[where.ravel()].astype(np.float64)
 
 
 def _sort_group(clock: NDArray[np.float64], step: float | None, *, strict: bool) -> _Group:
@@ -245,16 +164,16 @@ def _sort_group(clock: NDArray[np.float64], step: float | None, *, strict: bool)
     sorted_clock = clock[order]
     fresh = np.concatenate([[True], np.diff(sorted_clock) > 0])
     disorder = int((np.diff(clock) < 0).sum())
+    copies = np.stack([order[fresh][np.cumsum(fresh) - 1], order], 1)[~fresh]
     order, steps = order[fresh], np.diff(sorted_clock[fresh])
-    duplicates = int((~fresh).sum())
     if not len(steps):
-        return _Group(order, np.empty(0, np.int64), np.empty(0), step or 0.0, duplicates, disorder)
+        return _Group(order, np.empty(0, np.int64), np.empty(0), step or 0.0, copies, disorder)
     usual = step or _find_usual_step(steps)
     regular = np.abs(steps - usual) <= TOLERANCE * usual
     if not strict and regular.mean() < REGULAR:
-        return _Group(order, np.empty(0, np.int64), np.empty(0), usual, duplicates, disorder)
+        return _Group(order, np.empty(0, np.int64), np.empty(0), usual, copies, disorder)
     breaks = np.flatnonzero(~regular)
-    return _Group(order, breaks, steps[breaks] / usual, usual, duplicates, disorder)
+    return _Group(order, breaks, steps[breaks] / usual, usual, copies, disorder)
 
 
 def _find_common_step(groups: Sequence[NDArray[np.float64]]) -> float | None:
@@ -282,9 +201,10 @@ def _find_usual_step(steps: NDArray[np.float64]) -> float:
     """Find the commonest step, to a thousandth; where all differ the median, or the least if they are far apart."""
     values, counts = np.unique(steps.round(3), return_counts=True)
     if counts.max() > 1:
-        return float(values[counts.argmax()])
+        # the mean of what clocks of milliseconds make of one step: 33, 33 and 34 ms of a film
+        return float(steps[np.abs(steps - values[counts.argmax()]) < QUANTUM].mean())
     return float(np.median(steps)) if values[-1] < (1 + 2 * TOLERANCE) * values[0] else float(values[0])
 
 
 def _format_time(time: np.datetime64) -> str:
-    return str(time.astype("datetime64[s]")).replace("T", " ")
+    return str(format_times(np.array([time]))[0]).replace("T", " ")

@@ -71,7 +71,7 @@ def target_spec(spec: FrameSpec, grid: Grid, index: int) -> FrameSpec:
         grid: names and units of the variables.
         index: index of the target.
     """
-    low, high = spec.ranges[index] if spec.ranges else (spec.low, spec.high)
+    low, high = spec.target_ranges[index]
     update = {
         "channels": 1,
         "names": (_name_target(spec, grid, index),),

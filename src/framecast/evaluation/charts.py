@@ -7,23 +7,25 @@ from collections.abc import Mapping
 from framecast.evaluation.tables import metric_unit
 from framecast.metrics import DIRECTIONS, Estimate, Metric
 from framecast.plotting.chart import Chart, ChartLine
+from framecast.types import FrameSpec
 
 SIGNS = {"less": "below 0 is better", "more": "above 0 is better", "one": ""}
 """Meaning of the sign of a difference, by `Metric.better`; scores that are best at 1 give it none."""
 
 
 def make_lead_time_chart(
-    metric: Metric, estimates: Mapping[str, Estimate], step_minutes: float | None, *, are_differences: bool = False
+    metric: Metric, estimates: Mapping[str, Estimate], spec: FrameSpec, *, are_differences: bool = False
 ) -> Chart:
     """Make the chart of one metric against lead time, a line for each forecast, intervals as bands.
 
     Args:
         metric: metric of the scores.
         estimates: one for each forecast, by its name.
-        step_minutes: time between frames, minutes, where known.
+        spec: frames, of which the time between them counts, where it is known.
         are_differences: whether the estimates are differences from a first forecast, which has the first style.
     """
-    step, unit = (1.0, "frames") if step_minutes is None else choose_time_unit(step_minutes)
+    minutes = spec.step_minutes
+    step, unit = (1.0, "frames") if minutes is None else choose_time_unit(minutes, spec.step_months)
     lines = []
     for index, (name, estimate) in enumerate(estimates.items()):
         leads = [step * (lead + 1) for lead in range(len(estimate.by_lead))]
@@ -36,8 +38,10 @@ def make_lead_time_chart(
     return Chart(title, f"lead time, {unit}", metric_unit(metric), lines, level=level)
 
 
-def choose_time_unit(step_minutes: float) -> tuple[float, str]:
-    """Choose seconds, minutes or hours for the time between frames; return it in that unit, and the unit's name."""
+def choose_time_unit(step_minutes: float, step_months: int | None = None) -> tuple[float, str]:
+    """Choose seconds, minutes, hours or months for the time between frames; return it in that unit, and its name."""
+    if step_months is not None:
+        return float(step_months), "months"
     if step_minutes < 1:
         return 60 * step_minutes, "seconds"
     return (step_minutes, "minutes") if step_minutes < 60 else (step_minutes / 60, "hours")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,21 +11,23 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from framecast.data import MOVING_MNIST
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.errors import InputError, UsageError
+from framecast.evaluation.budgets import SpentBudget, compare_budgets, count_operations
 from framecast.evaluation.prepare import UNCROPPED, prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.evaluation.tables import format_interval, mark_significant
-from framecast.files import json_safe
 from framecast.forecasting.baselines import BASELINES
 from framecast.formatting import format_duration, format_number
+from framecast.json_files import json_safe
 from framecast.metrics import Estimate, Paired
 from framecast.metrics.summary import Estimates
-from framecast.recipe.recipe import foreign
+from framecast.recipe.foreign import foreign
 from framecast.runs.record import Record, describe_network, read_record
 
 
@@ -38,14 +40,28 @@ class Comparison:
         groups: {entry: its runs}; runs of one entry differ in their seed only.
         suite: forecasts of all runs and of the baselines, and the windows.
         scoreboard: scores of each run and baseline.
-        budget: training that each run had, in words.
+        spent: training that each entry had.
     """
 
     records: dict[str, Record]
     groups: dict[str, list[str]]
     suite: EvaluationSuite
     scoreboard: Scoreboard
-    budget: str
+    spent: SpentBudget
+
+    @property
+    def budget(self) -> str:
+        """Training that each entry had, in words."""
+        return self.spent.text
+
+    def mark_difference(self, difference: Estimate) -> str:
+        """Mark a difference whose interval does not hold 0, if the entries spent the same."""
+        return mark_significant(difference.mean_interval) if self.spent.is_same else ""
+
+    @property
+    def about_stars(self) -> str:
+        """Sentence on the marks of differences."""
+        return "* the interval does not hold 0" if self.spent.is_same else "no stars, as budgets differ"
 
     @property
     def reference(self) -> str:
@@ -79,6 +95,7 @@ class Comparison:
         """Turn into plain numbers, for JSON; NaN becomes null."""
         return {
             "budget": self.budget,
+            "same_budget": self.spent.is_same,
             "reference": self.reference,
             "entries": self.groups,
             "runs": {name: _list_facts(record) for name, record in self.records.items()},
@@ -95,8 +112,9 @@ class Comparison:
             console.print(line, markup=False, highlight=False)
         console.print(_make_table(self.estimates, [self._describe_cost(name) for name in self.estimates]))
         if self.differences:
-            console.print(f"Less {self.reference}, on the same draws; * the interval does not hold 0")
-            console.print(_make_table(self.differences, [], starred=True))
+            line = f"Less {self.reference}, on the same draws; {self.about_stars}"
+            console.print(line, markup=False, emoji=False, highlight=False)
+            console.print(_make_table(self.differences, [], self.mark_difference))
 
     def _describe_cost(self, name: str) -> str:
         """Describe runs, parameters and time of an entry; empty for a baseline."""
@@ -122,7 +140,7 @@ def compare_runs(
         runs: folders; the others are compared with the first. Runs that differ in their seed only are one entry.
         options: of the evaluation.
         device: to compute on: auto, cpu, cuda or mps.
-        budget: training that each run had, in words; default: as the runs record it.
+        budget: time that each training was given, in words; None where it was not by time.
         models: `package.module:Class` of networks outside framecast that the user trusts.
         quiet: show no progress bar.
 
@@ -147,9 +165,8 @@ def compare_runs(
     forecasts = {name: next(iter(suite.forecasts.values())) for name, suite in zip(records, suites, strict=True)}
     baselines = dict(list(suites[0].forecasts.items())[1:])
     suite = suites[0]._replace(forecasts=forecasts | baselines)
-    return Comparison(
-        records, _group_runs(records), suite, suite.score(quiet=quiet), budget or _describe_budget(records)
-    )
+    groups = _group_runs(records)
+    return Comparison(records, groups, suite, suite.score(quiet=quiet), compare_budgets(records, groups, budget))
 
 
 def _open_sources(records: Iterable[Record], *, whole: bool) -> list[Source | None]:
@@ -231,18 +248,6 @@ def _identify(record: Record) -> str:
     return json.dumps([identity, iterations])
 
 
-def _describe_budget(records: dict[str, Record]) -> str:
-    """Describe in words the training that each run had."""
-    budgets = {
-        name: f"{record.iterations} iterations of {record.recipe.train.batch_size}" for name, record in records.items()
-    }
-    seconds = [record.seconds for record in records.values()]
-    time = f"in {format_duration(min(seconds))} to {format_duration(max(seconds))} of iterations"
-    if len(set(budgets.values())) == 1:
-        return f"Same budget: {next(iter(budgets.values()))} sequences each, {time}"
-    return f"Budgets differ: {'; '.join(f'{name} {text} sequences' for name, text in budgets.items())}; {time}"
-
-
 def _list_facts(record: Record) -> dict[str, Any]:
     return {
         "folder": str(record.folder.path),
@@ -251,6 +256,8 @@ def _list_facts(record: Record) -> dict[str, Any]:
         "iterations": record.iterations,
         "batch_size": record.recipe.train.batch_size,
         "seconds": record.seconds,
+        "cpu_seconds": record.cpu_seconds,
+        "training_multiply_adds": count_operations(record),
         "seed": record.recipe.seed,
         "weights": record.model.get("sha256"),
         "best": record.model.get("about"),
@@ -264,20 +271,19 @@ def _as_plain(estimates: Estimates) -> dict[str, Any]:
     }
 
 
-def _make_table(estimates: Estimates, costs: Sequence[str], *, starred: bool = False) -> Table:
+def _make_table(estimates: Estimates, costs: Sequence[str], mark: Callable[[Estimate], str] = lambda _: "") -> Table:
     """Make a table, a column for each forecast, a row for each metric: the mean and its interval."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     for name in estimates:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(Text(name), justify="right", overflow="fold")
     if costs:
-        table.add_row("cost\nparameters\ntime in iterations", *costs)
+        table.add_row("cost\nparameters\ntime in iterations", *map(Text, costs))
     for metric in next(iter(estimates.values())):
         row = [by_metric[metric] for by_metric in estimates.values()]
-        stars = [mark_significant(estimate.mean_interval) if starred else "" for estimate in row]
         cells = [
-            f"{format_number(estimate.mean)}{star}\n{format_interval(estimate.mean_interval)}"
-            for estimate, star in zip(row, stars, strict=True)
+            f"{format_number(estimate.mean)}{mark(estimate)}\n{format_interval(estimate.mean_interval)}"
+            for estimate in row
         ]
-        table.add_row(metric, *cells)
+        table.add_row(Text(metric), *cells)
     return table

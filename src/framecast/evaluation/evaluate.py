@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from framecast.data import DataSet, evaluation_batches
-from framecast.devices import to_device
+from framecast.data import Batch, DataSet, evaluation_batches
+from framecast.devices import to_device, to_float64
 from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import Metric, Scores
+from framecast.transforms.channels import target_ends
 from framecast.transforms.missing import observed_in_context
 from framecast.types import FrameSpec
+
+
+class EvaluationStopped(Exception):
+    """An evaluation was given up, as its caller wished."""
 
 
 def to_unit_range(frames: Tensor, spec: FrameSpec) -> Tensor:
@@ -20,13 +26,16 @@ def to_unit_range(frames: Tensor, spec: FrameSpec) -> Tensor:
 
     Args:
         frames: any shape, raw units.
-        spec: value range, raw units.
+        spec: value range, raw units; of targets of several units each its own, and then frames are (..., C, H, W).
 
     Returns:
         float64, not clipped.
     """
-    frames = frames.cpu() if frames.device.type == "mps" else frames  # MPS has no float64
-    return (frames.double() - spec.low) / (spec.high - spec.low)
+    frames = to_float64(frames)
+    if not spec.ranges:
+        return (frames - spec.low) / (spec.high - spec.low)
+    low, high = target_ends(frames, spec)
+    return (frames - low) / (high - low)
 
 
 def scoring_mask(valid: Tensor, context: int) -> Tensor:
@@ -60,6 +69,7 @@ def evaluate(
     all_reduce: Callable[[Tensor], Tensor] | None = None,
     progress: Callable[[int], None] | None = None,
     keep: bool = False,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Scores:
     """Score forecasts of every window of a split; of several members the mean.
 
@@ -81,25 +91,45 @@ def evaluate(
         all_reduce: sum of a tensor over all processes; None for a single one.
         progress: called with the number of sequences scored so far.
         keep: whether to keep the statistics of each sequence, for confidence intervals.
+        should_stop: asked before each batch, as often in every process.
 
     Returns:
         scores of all processes together.
+
+    Raises:
+        EvaluationStopped: `should_stop` said so.
     """
     total = min(dataset.count(split), limit or dataset.count(split))
-    scores = Scores(list(metrics), horizon, device, keep=total if keep else 0)
-    done, targets = 0, dataset.spec.targets
+    scores, done = Scores(list(metrics), horizon, device, keep=total if keep else 0), 0
+    batches = evaluation_batches(dataset, split, batch_size, rank=rank, world_size=world_size, limit=limit)
     with torch.inference_mode():
-        for batch in evaluation_batches(dataset, split, batch_size, rank=rank, world_size=world_size, limit=limit):
-            frames, valid = batch.frames, batch.valid
-            past = PastFrames.from_windows(frames, valid, context, dataset.spec, batch.times, dataset.grid, batch.motion)
-            prediction = to_device(predictor.forecast(past, horizon).mean().frames[:, 0], device)
-            future = None if valid is None else to_device(scoring_mask(valid, context)[:, :, :targets], device)
-            truth = to_unit_range(to_device(frames[:, context:, :targets], device), dataset.spec)
-            windows = [rank + world_size * number for number in range(done, done + len(frames))]
-            scores.update(to_unit_range(prediction, dataset.spec), truth, future, windows if keep else None)
-            done += len(frames)
+        for batch in _stop_between(batches, -(-total // (batch_size * world_size)), should_stop):
+            windows = [rank + world_size * number for number in range(done, done + len(batch.frames))]
+            pair = _forecast_batch(predictor, batch, dataset, context, horizon, device)
+            scores.update(*pair, windows if keep else None)
+            done += len(batch.frames)
             if progress is not None:
                 progress(done)
     if all_reduce is not None:
         scores.reduce(all_reduce)
     return scores
+
+
+def _stop_between(batches: Iterator[Batch], rounds: int, should_stop: Callable[[], bool] | None) -> Iterator[Batch]:
+    """Give batches, and ask before each of `rounds`, the number in the process with the most, whether to stop."""
+    for _ in range(rounds):
+        if should_stop is not None and should_stop():
+            raise EvaluationStopped
+        yield from itertools.islice(batches, 1)
+
+
+def _forecast_batch(
+    predictor: Predictor, batch: Batch, dataset: DataSet, context: int, horizon: int, device: torch.device | str
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Forecast the windows of a batch: prediction, truth, and the mask of what is scored."""
+    frames, valid, targets = batch.frames, batch.valid, dataset.spec.targets
+    past = PastFrames.from_windows(frames, valid, context, dataset.spec, batch.times, dataset.grid, batch.motion)
+    prediction = to_device(predictor.forecast(past, horizon).mean().frames[:, 0], device)
+    future = None if valid is None else to_device(scoring_mask(valid, context)[:, :, :targets], device)
+    truth = to_unit_range(to_device(frames[:, context:, :targets], device), dataset.spec)
+    return to_unit_range(prediction, dataset.spec), truth, future

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +14,25 @@ from framecast.data.formats.base import StoredArray
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
-from framecast.devices import resolve_device
+from framecast.devices import move_module, resolve_device
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
+from framecast.evaluation.seen_frames import describe_seen_frames, is_same_source
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.forecasting.baselines import BASELINES, USUAL
-from framecast.forecasting.context import is_baseline
+from framecast.forecasting.context import UNIT, is_baseline
+from framecast.forecasting.data_checks import check_step, check_values
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
-from framecast.forecasting.predict import check_step, check_values
 from framecast.forecasting.predictor import Predictor
 from framecast.metrics import EVENT_METRICS, SCALE_METRICS, USUAL_THRESHOLDS, ChannelMetric, Metric, select_metrics
 from framecast.models import ModelConfig
 from framecast.recipe.data_as_trained import open_as_trained
 from framecast.recipe.parsing import parse_config
 from framecast.recipe.recipe import Recipe, recipe_of_run
-from framecast.runs.folder import RunFolder, next_free_folder
+from framecast.runs.folder import RunFolder, write_folder
 from framecast.types import FrameSpec
 
 __all__ = ["DEFAULT_OPTIONS", "EvaluationOptions", "EvaluationSuite", "evaluate_run", "prepare_suite"]
@@ -72,11 +75,10 @@ def evaluate_run(
         CheckpointError: no model in the folder, or a damaged one.
     """
     suite = prepare_suite(run, data, options, device=device, precision=precision, model=model)
-    # before the scores, so that a folder that exists is refused at once
-    folder = files.check_new(out or next_free_folder(*_default_folder(run, suite.split_name)))
+    if out is not None:  # before the scores, so that a folder that exists is refused at once
+        files.check_new(out)
     board = suite.score(quiet=quiet)
-    suite.write(board, folder)
-    return board, folder
+    return board, write_folder(partial(suite.write, board), out, *_default_folder(run, suite.split_name))
 
 
 def prepare_suite(
@@ -151,9 +153,11 @@ def open_evaluation_data(
     config, stored = _open_config(run, recipe, data, model)
     config = config.model_copy(update=UNCROPPED) if options.whole else config
     if source is None and config.source != MOVING_MNIST:
-        source = open_source(config, stored)
+        # a dry day can be forecast and scored, though nothing can be learnt from it
+        source = open_source(config, stored, UNIT if model is None else (model.low, model.high))
     # a file that the training never saw is all test data, unless its sequences are labelled with splits
-    has_no_splits = source is not None and config.source != recipe.data.source and source.labels is None
+    is_trained_on = is_same_source(config.source, recipe.data.source)
+    has_no_splits = source is not None and not is_trained_on and source.labels is None
     requested = options.split or (ALL if has_no_splits else None)
     if requested == ALL:
         config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
@@ -162,6 +166,8 @@ def open_evaluation_data(
     if source is None and model is not None:
         check_values(model, dataset.spec)
     split = "test" if requested == ALL else _choose_split(requested, dataset)
+    seen = None if is_baseline(run) else describe_seen_frames(RunFolder(run), dataset, split)
+    dataset = dataset if seen is None else replace(dataset, notes=(seen, *dataset.notes))
     return dataset, split, requested or split
 
 
@@ -174,9 +180,10 @@ def _open_config(
         raise UsageError(
             "--data", got="nothing", expected="moving-mnist or a file, as this is no run with data of its own"
         )
-    if not has_data or data.get("source", recipe.data.source) != recipe.data.source:
+    if not has_data or not is_same_source(data.get("source", recipe.data.source), recipe.data.source):
         return open_as_trained(recipe, data, model)
-    return parse_config(DataConfig, {**recipe.data.model_dump(mode="json"), **data}, "data"), None
+    fields = {**recipe.data.model_dump(mode="json"), **data, "source": recipe.data.model_dump(mode="json")["source"]}
+    return parse_config(DataConfig, fields, "data"), None
 
 
 def _spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:
@@ -281,6 +288,6 @@ def _make_predictors(
     others: dict[str, Predictor] = {name: BASELINES[name](dataset.spec) for name in baselines}
     if forecaster is None:
         return {run: BASELINES[run](dataset.spec), **others}
-    model = forecaster.to(device)
+    model = move_module(forecaster, device)
     # a network was trained on rain rates and converts; baselines forecast the reflectivity itself
     return {model.config.name: DBZPredictor(model) if to_dbz else model, **others}  # type: ignore[attr-defined]

@@ -19,8 +19,8 @@ from framecast.data.config import SPLITS
 from framecast.data.windows.loader import spread_windows
 from framecast.evaluation.charts import make_lead_time_chart
 from framecast.evaluation.tables import ARROWS, print_by_lead, print_means, print_skill
-from framecast.files import json_safe
 from framecast.formatting import format_count
+from framecast.json_files import json_safe
 from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, ChannelMetric, Metric, Scores, Summary, summarise
 from framecast.metrics.bootstrap import BlockLengths, count_blocks
 from framecast.types import FrameSpec
@@ -117,7 +117,7 @@ class Scoreboard:
         charts = []
         for metric in self.metrics:
             scores = {forecast: summaries[metric.name].score for forecast, summaries in self.summaries.items()}
-            charts.append(make_lead_time_chart(metric, scores, self.dataset.spec.step_minutes))
+            charts.append(make_lead_time_chart(metric, scores, self.dataset.spec))
         draw_by_lead(path, charts, f"{self.about_samples()}. {self.about_intervals()}")
         for metric in self.metrics:
             if (rapsd := _find_rapsd(metric)) is not None:
@@ -189,6 +189,7 @@ class Scoreboard:
         spectra = {name: _compute_spectra(scores, metric, rapsd, factor) for name, scores in self.scores.items()}
         truth = next(iter(spectra.values()))[1]
         step, word = (spec.step_minutes, "min") if spec.step_minutes else (1.0, "frames")
+        step, word = (spec.step_months, "months") if spec.step_months else (step, word)
         leads = sorted({0, (self.horizon - 1) // 2, self.horizon - 1})[:_PICTURED_LEADS]
         pictures = [
             Spectra(

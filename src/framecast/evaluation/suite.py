@@ -109,7 +109,7 @@ class EvaluationSuite(NamedTuple):
         """
         spec, context = self.dataset.spec, self.dataset.context
         window = self.dataset.window(self.split, 0, index)
-        times, valid = window.times(spec.step_minutes), window.valid
+        times, valid = window.times, window.valid
         past = PastFrames.from_windows(
             torch.from_numpy(window.frames[None]),
             None if valid is None else torch.from_numpy(valid[None]),

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -74,14 +73,15 @@ def print_by_lead(console: Console, summaries: Summaries, horizon: int) -> None:
     for name, summary in next(iter(summaries.values())).items():
         metric = summary.metric
         note = ", ".join(part for part in (metric_unit(metric), DIRECTIONS[metric.better]) if part)
-        table = Table(title=f"{escape(name)} [dim]({note})[/dim]", title_justify="left", box=None, padding=(0, 1))
+        title = Text(name).append(f" ({note})", style="dim")
+        table = Table(title=title, title_justify="left", box=None, padding=(0, 1))
         for column in ("forecast", "mean", *(f"+{lead}" for lead in leads)):
             table.add_column(column, justify="left" if column == "forecast" else "right", no_wrap=True)
         best = _find_best_rows(name, summaries)
         for row, (forecast, by_metric) in enumerate(summaries.items()):
             score = by_metric[name].score
             cells = [format_number(score.mean), *(format_number(score.by_lead[lead - 1]) for lead in leads)]
-            table.add_row(forecast, *cells, style="bold" if row in best else "")
+            table.add_row(Text(forecast), *cells, style="bold" if row in best else "")
         console.print(table)
 
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from framecast.errors import InputError, UsageError
 from framecast.forecast import ModelOrigin
 from framecast.forecasting.predictor import TensorPredictor
-from framecast.forecasting.validation import Values, as_tensor, check_finite, check_horizon
+from framecast.forecasting.validation import Values, as_frames, check_finite, check_horizon
 from framecast.motion import TRACKED_FRAMES, advect, average_channels, estimate_batch, trace_back
+from framecast.transforms.channels import target_ends
 from framecast.types import Frames, FrameSpec, Valid
 
 DAY_MINUTES = 24 * 60
@@ -26,7 +27,7 @@ class Baseline(TensorPredictor):
     """Predictor without a network, from the targets alone.
 
     Args:
-        spec: channels, step and value range of the frames; missing pixels count as `spec.low`.
+        spec: channels, step and value ranges of the frames; a missing pixel counts as the low end of its channel's range.
     """
 
     context: int | None = USUAL_CONTEXT
@@ -54,19 +55,25 @@ class Baseline(TensorPredictor):
         """
         check_horizon(horizon)
         if isinstance(frames, np.ndarray):
-            return torch.as_tensor(self.predict(as_tensor(frames), horizon, valid)).cpu().numpy()
-        if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] != self.spec.channels:
+            tensor, observed = as_frames(frames, valid)
+            return torch.as_tensor(self.predict(tensor, horizon, observed)).cpu().numpy()
+        frames, valid = as_frames(frames, valid)
+        if frames.ndim != 5 or not frames.numel() or frames.shape[2] != self.spec.channels:
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
             raise InputError("frames", got=f"shape {tuple(frames.shape)}", expected=expected)
         frames = frames if frames.is_floating_point() else frames.float()
         targets = frames[:, :, : self.spec.targets]
-        mask = None if valid is None else torch.as_tensor(valid)[:, :, : self.spec.targets]
+        mask = None if valid is None else valid[:, :, : self.spec.targets]
         check_finite(targets, mask)
         return self.predict_targets(targets, horizon, mask)
 
     @abstractmethod
     def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
         """Predict (B, K, targets, H, W) from targets (B, J, targets, H, W), raw units, and their mask."""
+
+    def fill(self, frames: Tensor, valid: Tensor | None) -> Tensor:
+        """Fill missing pixels of (..., targets, H, W) with the low end of their channel's range."""
+        return frames if valid is None else torch.where(valid, frames, target_ends(frames, self.spec)[0])
 
 
 class _Constant(Baseline):
@@ -93,8 +100,8 @@ class Persistence(_Constant):
     """
 
     def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """Take the last frame; `spec.low` where it is missing."""
-        return frames[:, -1] if valid is None else torch.where(valid[:, -1], frames[:, -1], self.spec.low)
+        """Take the last frame; the low end of the range where it is missing."""
+        return self.fill(frames[:, -1], None if valid is None else valid[:, -1])
 
 
 class Mean(_Constant):
@@ -109,9 +116,8 @@ class Mean(_Constant):
     """
 
     def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """Average the context over time, clipped to the value range; missing pixels count as `spec.low`."""
-        frames = frames if valid is None else torch.where(valid, frames, self.spec.low)
-        return frames.clamp(self.spec.low, self.spec.high).mean(1)
+        """Average the context over time, clipped to the value range; missing pixels count as its low end."""
+        return self.fill(frames, valid).clamp(*target_ends(frames, self.spec)).mean(1)
 
 
 class Blank(_Constant):
@@ -126,8 +132,8 @@ class Blank(_Constant):
     """
 
     def make_frame(self, frames: Frames, valid: Valid | None) -> Tensor:
-        """Fill a frame with `spec.low`."""
-        return torch.full_like(frames[:, -1], self.spec.low)
+        """Fill each channel of a frame with the low end of its range."""
+        return target_ends(frames, self.spec)[0].expand_as(frames[:, -1])
 
 
 class Diurnal(Baseline):
@@ -155,7 +161,7 @@ class Diurnal(Baseline):
         self.context = max(USUAL_CONTEXT, self._day)
 
     def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
-        """Repeat the last day of the context; `spec.low` where a pixel is missing.
+        """Repeat the last day of the context; the low end of the range where a pixel is missing.
 
         Raises:
             InputError: a context of less than a day.
@@ -163,9 +169,8 @@ class Diurnal(Baseline):
         if frames.shape[1] < self._day:
             got, fix = f"{frames.shape[1]} frames", "give more context, or leave this baseline out"
             raise InputError("baseline diurnal", got=got, expected=f"{self._day} or more, a day", fix=fix)
-        filled = frames if valid is None else torch.where(valid, frames, self.spec.low)
         time_of_day = torch.arange(horizon, device=frames.device) % self._day
-        return filled[:, -self._day :][:, time_of_day]
+        return self.fill(frames, valid)[:, -self._day :][:, time_of_day]
 
 
 @final
@@ -173,8 +178,9 @@ class Extrapolation(Baseline):
     """Advection of the last frame: Lucas-Kanade motion and semi-Lagrangian extrapolation.
 
     The motion is estimated from the last four frames, at most, clipped to the value range; it is zero where nothing can
-    be tracked. Channels move together, by the motion of their mean. Missing pixels are not tracked, and move as
-    `spec.low`. Pixels reached from beyond the border of the frame are unknown: they get the forecast of `Mean`.
+    be tracked. Channels move together, by the motion of their mean, to which each of several units adds as a share of
+    its own range. Missing pixels are not tracked, and move as the low end of the range. Pixels reached from beyond the
+    border of the frame are unknown: they get the forecast of `Mean`.
 
     Features are tracked by OpenCV, the extra `radar`; without it, blocks are correlated, which is less exact.
 
@@ -200,11 +206,15 @@ class Extrapolation(Baseline):
         if frames.shape[1] < 2:
             fix = "give more context, or leave this baseline out"
             raise InputError("baseline extrapolation", got="1 frame", expected="2 or more, to see motion", fix=fix)
-        values = frames.to(torch.promote_types(frames.dtype, torch.float32)).clamp(self.spec.low, self.spec.high)
+        values = frames.to(torch.promote_types(frames.dtype, torch.float32))
+        low, high = target_ends(values, self.spec)
+        values = values.clamp(low, high)
         seen = torch.ones_like(values, dtype=torch.bool) if valid is None else valid
-        filled = torch.where(seen, values, self.spec.low)
+        filled = torch.where(seen, values, low)
+        # of several units: the largest numbers would be all of their mean
+        tracked = (values - low) / (high - low) if self.spec.ranges else values
         recent = slice(-TRACKED_FRAMES, None)
-        motion = estimate_batch(average_channels(values[:, recent], seen[:, recent])).to(values.dtype)
+        motion = estimate_batch(average_channels(tracked[:, recent], seen[:, recent])).to(values.dtype)
         mean = Mean(self.spec).make_frame(frames, valid).to(values.dtype)
         paths = islice(trace_back(motion), horizon)
         moved = [torch.where(path.inside, advect(filled[:, -1], path), mean) for path in paths]

@@ -11,10 +11,12 @@ from framecast.data.sources.open import open_stored
 from framecast.data.units import DBZ_UNITS, canonical_units
 from framecast.errors import InputError, UsageError
 from framecast.forecasting.baselines import BASELINES, Baseline
+from framecast.forecasting.data_checks import check_values
 from framecast.forecasting.forecaster import Forecaster
-from framecast.forecasting.predict import check_values
 from framecast.types import FrameSpec
 
+UNIT = (0.0, 1.0)
+"""Value range of constant data for a baseline, which needs none."""
 MARKS = ("recipe.yaml", "model.json")
 """Files of which a run's or a model's folder has one."""
 
@@ -49,17 +51,18 @@ def open_context(
         UsageError: a time that is no whole number of steps.
     """
     stored = stored or open_stored(config)
-    step = _find_step(config, stored, forecaster.spec.step_minutes)
-    last = forecaster.context if context is None else in_frames(context, step, "context")
+    step = _find_step(config, stored, forecaster.spec)
+    last = forecaster.context if context is None else in_frames(context, step.step_minutes, "context", step.step_months)
+    usual = forecaster.spec.low, forecaster.spec.high
     if last is not None:
         try:
-            source = FileSource(config, stored, last=last)
+            source = FileSource(config, stored, last=last, constant=usual)
             check_values(forecaster.spec, source.spec)
             return source
         except InputError:
             # a calm hour can look like data of another scale: the values of all frames decide
             pass
-    return FileSource(config, stored)
+    return FileSource(config, stored, constant=usual)
 
 
 def open_baseline_context(
@@ -79,16 +82,23 @@ def open_baseline_context(
     """
     stored = stored or open_stored(config)
     if not _is_range_known(config, stored):
-        return FileSource(config, stored)
+        return FileSource(config, stored, constant=UNIT)
     step = _find_step(config, stored)
-    usual = baseline(FrameSpec(channels=1, height=1, width=1, step_minutes=step)).context
-    return FileSource(config, stored, last=usual if context is None else in_frames(context, step, "context"))
+    usual = baseline(step).context
+    return FileSource(
+        config,
+        stored,
+        last=usual if context is None else in_frames(context, step.step_minutes, "context", step.step_months),
+    )
 
 
-def _find_step(config: DataConfig, stored: StoredArray, trained: float | None = None) -> float | None:
-    """Find the minutes between frames: by the user's word, else the file's, else the training's."""
-    steps = (config.step_minutes, stored.attributes.step_minutes, trained)
-    return next((minutes for minutes in steps if minutes is not None), None)
+def _find_step(config: DataConfig, stored: StoredArray, trained: FrameSpec | None = None) -> FrameSpec:
+    """Find the time between frames: by the user's word, else the file's, else the training's; in a spec of one pixel."""
+    known = FrameSpec(channels=1, height=1, width=1, step_minutes=config.step_minutes)
+    for step in (stored.attributes, trained):
+        if known.step_minutes is None and step is not None:
+            known = known.model_copy(update={"step_minutes": step.step_minutes, "step_months": step.step_months})
+    return known
 
 
 def _is_range_known(config: DataConfig, stored: StoredArray) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ class FrameCodec(nn.Module):
         value_range: range of the network's output, as of its last activation, network units; None for any.
 
     Raises:
-        UsageError: a value range for a normalizer that has none.
+        UsageError: a value range for a normalizer that has none, a patch below 1, or an unknown fill.
     """
 
     network: SequenceNetwork
@@ -67,6 +67,10 @@ class FrameCodec(nn.Module):
         value_range: tuple[float, float] | None,
     ) -> None:
         super().__init__()
+        if patch < 1:
+            raise UsageError("patch", got=patch, expected="at least 1 pixel")
+        if fill not in get_args(Fill):
+            raise UsageError.unknown("fill", str(fill), get_args(Fill))
         if value_range is not None and not normalizer.to_unit_range:
             got, expected = f"{normalizer.kind}, whose values have no ends", "one from and to the value range"
             fix = f"this network answers in {list(value_range)}: choose range, log or dbz"
@@ -85,6 +89,12 @@ class FrameCodec(nn.Module):
     def extra_channels(self) -> int:
         """Number of input channels that are not forecast: covariates and the mask."""
         return len(self.spec.covariates) + self.mask_channel
+
+    @property
+    def input_channels(self) -> int:
+        """Number of channels that enter the network: of a frame, covariates and mask, in patches, and of the base."""
+        base = 0 if self.base is None or not self.network.feeds_back else self.base.inputs
+        return (self.spec.channels + self.extra_channels) * self.patch**2 + base
 
     def cells(self, height: int, width: int) -> tuple[int, int]:
         """Count the rows and columns of the map, in patches, of a frame in pixels: multiples of the network's stride."""

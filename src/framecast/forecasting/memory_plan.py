@@ -24,6 +24,8 @@ HEAP = 1.5
 docs/tiles.md."""
 SPARE = 32 * 2**20
 """Bytes that a process takes once: scratch of the kernels, code that was not in memory before."""
+BASE_WORK = 192
+"""Bytes for each pixel and channel of a base: its fields and changes, moved, smoothed and mixed."""
 READING = 24
 """Bytes that a value takes while it is read: as stored, in double precision, and its mask."""
 SAMPLE = 16
@@ -207,7 +209,7 @@ def choose_tiles(forecaster: Forecaster, size: tuple[int, int], room: MemoryLimi
         if room.tile:
             raise UsageError("--tile", got=f"{room.tile} pixels", expected="0: this network is computed as a whole")
         return TileChoice(cells, None, None, None, is_fixed=True)
-    reach = None if one_size else measure_reach(network, count_input_channels(forecaster))
+    reach = None if one_size else measure_reach(network, forecaster.input_channels)
     tile = None
     if room.tile or (room.tile is None and reach is None and (cells[0] > trained[0] or cells[1] > trained[1])):
         tile = one_size or ((-(-room.tile // forecaster.patch),) * 2 if room.tile else trained)
@@ -282,7 +284,7 @@ def measure_step_memory(forecaster: Forecaster) -> StepMemory:
     network, spec, weight = forecaster.network, forecaster.spec, next(forecaster.parameters())
     size = (spec.height, spec.width) if forecaster.config.fixed_size else (SAMPLE * forecaster.patch,) * 2
     rows, columns = forecaster.cells(*size)
-    frame = weight.new_zeros(1, count_input_channels(forecaster), rows, columns)
+    frame = weight.new_zeros(1, forecaster.input_channels, rows, columns)
 
     def take_step(state: Any) -> Advance:
         advance = network.observe(frame, state)
@@ -311,11 +313,6 @@ def measure_frame_memory(
     observed = 64 if forecaster.mask_channel or forecaster.fill == "last" else 0
     work = forecaster.spec.channels * (24 + observed) + 16 * forecaster.extra_channels
     work += 12 * covariates * (context + horizon)
+    work += 0 if forecaster.base is None else BASE_WORK * forecaster.spec.channels
     reading = READING * channels * (context if covariates else piece)
     return FrameMemory(pixels * sequences * (4 * values + targets), pixels * (reading + work))
-
-
-def count_input_channels(forecaster: Forecaster) -> int:
-    """Count the channels that enter the network: of a frame, its covariates and the mask, in patches, and of the base."""
-    base = 0 if forecaster.base is None or not forecaster.network.feeds_back else forecaster.base.inputs
-    return (forecaster.spec.channels + forecaster.extra_channels) * forecaster.patch**2 + base

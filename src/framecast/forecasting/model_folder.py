@@ -1,6 +1,6 @@
 """Model folders, which users load and share: weights in safetensors, everything else in JSON.
 
-    model/model.json                      configuration, spec, normalizer, and the name and hash of the weights
+    model/model.json                      configuration, spec, normalizer, name and hash of the weights; its own digest
     model/weights-1a2b3c4d.safetensors
 
 The JSON is written last and names the weights, so that the two never disagree.
@@ -9,29 +9,53 @@ The JSON is written last and names the weights, so that the two never disagree.
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import safetensors
 import safetensors.torch
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from framecast import files
+from framecast import files, json_files
+from framecast.bases.config import NO_BASE, BaseConfig, Head
 from framecast.errors import CheckpointError, FramecastError, UsageError
-from framecast.files import json_safe
 from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.forecaster import Forecaster
-from framecast.bases.config import BaseConfig
+from framecast.forecasting.weight_files import check_safetensors
 from framecast.models import MODELS, ModelConfig
+from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec
 
 FORMAT = 1
 """Version of model.json."""
+DESCRIPTION = "model.json"
+_Count = Annotated[int, Field(ge=1)]
+_UNFINISHED = re.compile(r"weights-([0-9a-f]{8})\.safetensors|\.(weights-.*|model\.json\..*)part")
+"""Names that a first save leaves if it is killed before model.json is there."""
 ORIGIN_KEYS = ("step", "source", "converted_from")
 """Keys of the entry "about" that are fields of ModelOrigin."""
+
+
+class _Description(BaseModel):
+    """Fields of model.json."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: Literal[1]
+    model: dict[str, Any]
+    spec: dict[str, Any]
+    normalizer: dict[str, Any]
+    patch: _Count
+    fill: Fill
+    mask_channel: bool = False
+    context: _Count | None
+    base: BaseConfig = NO_BASE
+    head: Head = "change"
+    weights: str
+    sha256: str
+    about: dict[str, Any] = {}
 
 
 def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, Any] | None = None) -> None:
@@ -54,7 +78,30 @@ def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, A
         >>> framecast.save_forecaster("models/small", forecaster, {"trained_on": "nothing yet"})
     """
     folder = Path(path)
-    previous = _find_weights(folder)
+    if folder.exists():
+        _check_replaceable(folder)
+        write_model(folder, forecaster, about)
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with files.staged(folder, folder=True) as temporary:
+        write_model(temporary, forecaster, about)
+
+
+def write_model(folder: Path, forecaster: Forecaster, about: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Write a Forecaster to a folder of its own, whatever a save that was cut short or a disk has left there.
+
+    Args:
+        folder: the folder; an earlier model in it is replaced as a whole, other files stay.
+        forecaster: the model.
+        about: facts about its training, plain values.
+
+    Returns:
+        the content of model.json.
+    """
+    try:
+        previous = str(describe(folder)["weights"])
+    except CheckpointError:
+        previous = None
     weights = {name: value.detach().cpu().contiguous() for name, value in forecaster.network.state_dict().items()}
     content = safetensors.torch.save(weights)
     final = folder / f"weights-{hashlib.sha256(content).hexdigest()[:8]}.safetensors"
@@ -74,22 +121,66 @@ def save_forecaster(path: str | Path, forecaster: Forecaster, about: dict[str, A
         "sha256": digest,
         "about": about or {},
     }
-    files.write_text(folder / "model.json", json.dumps(json_safe(description), indent=2, allow_nan=False) + "\n")
+    write_description(folder, description)
     if previous not in (None, final.name):
         # only now: until model.json named the new weights, the old model was whole
-        (folder / str(previous)).unlink(missing_ok=True)
+        remove_weights(folder, str(previous))
+    saved: dict[str, Any] = json_files.json_safe(description)
+    return saved
 
 
-def _find_weights(folder: Path) -> str | None:
-    """Find the name of the weights of the model in a folder; None for a folder that is empty or does not exist."""
-    if not folder.exists() or not any(folder.iterdir()):
-        return None
+def write_description(folder: Path, description: dict[str, Any]) -> None:
+    """Write model.json."""
+    json_files.write_json(folder / DESCRIPTION, description, indent=2)
+
+
+def remove_weights(folder: Path, name: str) -> None:
+    """Remove weights that model.json names no longer; a path elsewhere is not ours to delete."""
+    if Path(name).name == name:
+        (folder / name).unlink(missing_ok=True)
+
+
+def find_fault(folder: Path) -> str | None:
+    """Find out what is wrong with a model's folder; None for a whole model."""
     try:
-        name = str(describe(folder)["weights"])
-    except (CheckpointError, KeyError) as error:
+        _find_weights(folder, describe(folder))
+    except CheckpointError as error:
+        return str(error)
+    return None
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Check that a folder is empty, or holds a model, or what a save of one has left that was killed.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    if folder.is_dir() and all(_is_unfinished(path) for path in folder.iterdir()):
+        return
+    try:
+        describe(folder)
+    except CheckpointError as error:
         fix = "choose another folder"
         raise UsageError(str(folder), got="a folder that holds something else than a model", fix=fix) from error
-    return name if Path(name).name == name else None  # a path elsewhere is not ours to delete
+
+
+def _is_unfinished(path: Path) -> bool:
+    match = _UNFINISHED.fullmatch(path.name)
+    return match is not None and path.is_file() and (match[1] is None or files.sha256(path).startswith(match[1]))
+
+
+def _find_weights(folder: Path, description: dict[str, Any]) -> Path:
+    """Find the weights that model.json names.
+
+    Raises:
+        CheckpointError: no such file in the folder, or another one than was saved.
+    """
+    weights = folder / str(description.get("weights"))
+    if weights.parent != folder or not weights.is_file():
+        raise CheckpointError(str(weights), got="no such file", expected="the weights that model.json names")
+    if files.sha256(weights) != description.get("sha256"):
+        raise CheckpointError(str(weights), got="another sha256", expected="that of model.json", fix="copy it again")
+    return weights
 
 
 def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecaster:
@@ -117,23 +208,13 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
         8
     """
     folder = Path(path)
-    if (folder / "model" / "model.json").is_file():
+    if (folder / "model" / DESCRIPTION).is_file():
         folder = folder / "model"
     description = describe(folder)
-    weights = folder / str(description.get("weights"))
-    if weights.parent != folder or not weights.is_file():
-        raise CheckpointError(str(weights), got="no such file", expected="the weights that model.json names")
-    if files.sha256(weights) != description.get("sha256"):
-        raise CheckpointError(str(weights), got="another sha256", expected="that of model.json", fix="copy it again")
-    forecaster = _build(description, folder, model)
-    state = safetensors.torch.load_file(weights)
-    expected = forecaster.network.state_dict()
-    if state.keys() != expected.keys() or any(state[k].shape != expected[k].shape for k in expected):
-        wrong = sorted(state.keys() ^ expected.keys()) or sorted(
-            k for k in expected if state[k].shape != expected[k].shape
-        )
-        raise CheckpointError(str(weights), got=f"parameters that do not fit: {', '.join(wrong[:8])}")
-    forecaster.to(next(iter(state.values())).dtype).network.load_state_dict(state)
+    weights = _find_weights(folder, description)
+    dtype = check_safetensors(weights, lambda: _build(description, folder, model))
+    forecaster = _build(description, folder, model).to(dtype)
+    forecaster.network.load_state_dict(safetensors.torch.load_file(weights))
     return forecaster.eval()
 
 
@@ -141,10 +222,11 @@ def describe(folder: Path) -> dict[str, Any]:
     """Read model.json.
 
     Raises:
-        CheckpointError: no such file, or a damaged one.
+        CheckpointError: no such file, a damaged one, or fields that describe no model.
     """
+    path = folder / DESCRIPTION
     try:
-        description = json.loads((folder / "model.json").read_text())
+        description = json_files.read_json(path)
     except OSError as error:
         fix = "train first, resume a run that was stopped before its first model, or give the folder of model.json"
         raise CheckpointError(
@@ -154,16 +236,30 @@ def describe(folder: Path) -> dict[str, Any]:
             fix=fix,
         ) from error
     except ValueError as error:
-        raise CheckpointError(str(folder / "model.json"), got="damaged JSON", fix="copy it again") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise CheckpointError(str(folder / "model.json"), got="an unknown format", expected=f"format {FORMAT}")
+        fix = "copy it again; in a run's folder, framecast resume makes it again"
+        raise CheckpointError(str(path), got=f"damaged JSON ({error})", fix=fix) from error
+    if description.get("format") != FORMAT:
+        raise CheckpointError(str(path), got="an unknown format", expected=f"format {FORMAT}")
+    try:
+        _Description.model_validate(description)
+    except ValidationError as error:
+        raise _make_description_error(folder, error) from error
     return description
+
+
+def _make_description_error(folder: Path, error: Exception) -> CheckpointError:
+    """Make the error for a model.json that describes no model, with the first fault."""
+    got = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        got = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return CheckpointError(str(folder / DESCRIPTION), got=f"a description that does not hold ({got})")
 
 
 def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] | None) -> Forecaster:
     """Build the Forecaster of a model.json, with fresh weights."""
     name = description.get("model", {}).get("name")
-    kind = model or MODELS.get(name)
+    kind = model or MODELS.get(str(name))
     if kind is None:
         fix = "give its class: load(path, model=Class), or --model package.module:Class"
         raise CheckpointError(str(folder), got=f"network {name!r}", expected=f"one of {', '.join(MODELS)}", fix=fix)
@@ -182,8 +278,7 @@ def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] |
                 origin=_make_origin(description),
             )
     except (KeyError, ValidationError, FramecastError) as error:
-        first = str(error).splitlines()[0]
-        raise CheckpointError(str(folder / "model.json"), got=f"a description that does not hold ({first})") from error
+        raise _make_description_error(folder, error) from error
 
 
 def _make_origin(description: dict[str, Any]) -> ModelOrigin:

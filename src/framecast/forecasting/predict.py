@@ -13,8 +13,10 @@ from torch import Tensor
 
 from framecast.data import DataConfig, FileSource, FutureCovariates
 from framecast.data.durations import in_frames
+from framecast.devices import move_module
 from framecast.errors import InputError, UsageError
-from framecast.forecast import Forecast, Provenance, join_sequences
+from framecast.forecast import Forecast, Provenance, count_times, join_sequences
+from framecast.forecasting.data_checks import check_values
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import (
     NO_LIMITS,
@@ -66,11 +68,10 @@ def forecast_source(
         _check_network_options(covariates, room)
         return _forecast_batches(predictor, source, horizon, context, batch_size, progress)
     spec = _make_target_spec(predictor.spec, source.spec)
-    latest, step = source.latest, spec.step_minutes
-    horizon = in_frames(horizon, step, "horizon")
-    used = _choose_context(predictor.context, source, context, step)
-    forecaster = predictor.to(device)
-    future = _open_covariates(forecaster.spec, source, used, horizon, step, covariates)
+    latest, horizon = source.latest, in_frames(horizon, spec.step_minutes, "horizon", spec.step_months)
+    used = _choose_context(predictor.context, source, context, spec)
+    forecaster = move_module(predictor, device)
+    future = _open_covariates(forecaster.spec, source, used, horizon, covariates)
     size, batch_size = (spec.height, spec.width), min(batch_size, len(latest))
     piece = min(used, max(1, PIECE // (READING * source.spec.channels * size[0] * size[1])))  # frames of a read
     frame_memory = measure_frame_memory(forecaster, spec, len(latest), used, horizon, piece)
@@ -79,12 +80,11 @@ def forecast_source(
     pasts, predictions = (torch.empty(len(latest), frames, spec.channels, *size) for frames in (used, horizon))
     observed, seams = torch.zeros(len(latest), spec.channels, *size, dtype=torch.bool), np.zeros((2, horizon))
     times = _stack_times([_read_past_times(source, n, used, spec) for n in latest])
-    starts = None if times is None else times[:, -1] + _convert_step(spec)
     for first in range(0, len(latest), plan.batch_size):
         numbers = latest[first : first + plan.batch_size]
         batch = slice(first, first + len(numbers))
-        first_times = [None] * len(numbers) if starts is None else starts[batch]
-        known = None if future is None else np.stack([future.of(first + n, at) for n, at in enumerate(first_times)])
+        ahead = [None] * len(numbers) if times is None else count_times(times[batch], horizon, spec, source.grid)
+        known = None if future is None else np.stack([future.of(first + n, at) for n, at in enumerate(ahead)])
         reads = ([_read_context(source, n, used, at, at + piece) for n in numbers] for at in range(0, used, piece))
         seams += _forecast_frames(model, reads, known, pasts[batch], predictions[batch], observed[batch])
         if progress is not None:
@@ -112,8 +112,8 @@ def _forecast_batches(
 ) -> Forecast:
     """Forecast by a predictor that takes the whole context at once, `batch_size` sequences at a time."""
     spec, latest = source.spec, source.latest
-    horizon = in_frames(horizon, spec.step_minutes, "horizon")
-    used = _choose_context(getattr(predictor, "context", None), source, context, spec.step_minutes)
+    horizon = in_frames(horizon, spec.step_minutes, "horizon", spec.step_months)
+    used = _choose_context(getattr(predictor, "context", None), source, context, spec)
     parts = []
     for first in range(0, len(latest), batch_size):
         numbers = latest[first : first + batch_size]
@@ -138,12 +138,12 @@ def _stack_times(times: list[NDArray[Any] | None]) -> NDArray[Any] | None:
     return np.stack(known) if len(known) == len(times) else None
 
 
-def _choose_context(trained: int | None, source: FileSource, context: int | str | None, step: float | None) -> int:
+def _choose_context(trained: int | None, source: FileSource, context: int | str | None, spec: FrameSpec) -> int:
     """Choose how many frames to use: as requested, else as trained, else all; at most those of the shortest sequence."""
     shortest = min(source.lengths[n] for n in source.latest)
     if context is None:
         return min(trained or shortest, shortest)
-    used = in_frames(context, step, "context")
+    used = in_frames(context, spec.step_minutes, "context", spec.step_months)
     if not 1 <= used <= shortest:
         expected = f"1 to {shortest}, the frames of the shortest sequence"
         raise InputError("context", got=f"{used} frames", expected=expected)
@@ -166,7 +166,7 @@ def _read_context(source: FileSource, sequence: int, used: int, start: int = 0, 
 
 
 def _open_covariates(
-    spec: FrameSpec, source: FileSource, used: int, horizon: int, step_minutes: float | None, file: DataConfig | None
+    spec: FrameSpec, source: FileSource, used: int, horizon: int, file: DataConfig | None
 ) -> FutureCovariates | None:
     """Open the covariates of context and forecast; None for a model without any."""
     if not spec.covariates:
@@ -174,7 +174,7 @@ def _open_covariates(
             raise UsageError("--covariates", got=file.path, expected="nothing: this model has no covariates")
         return None
     contexts = [_read_context(source, n, used) for n in source.latest]
-    return FutureCovariates(spec, contexts, horizon, step_minutes, file)
+    return FutureCovariates(spec, contexts, horizon, file)
 
 
 def _forecast_frames(
@@ -233,63 +233,6 @@ def _add_computation(result: Forecast, plan: MemoryPlan, seams: NDArray[np.float
     return replace(result, computation={"computed": plan.as_dict(), "seam_rms": rms.tolist()}, computation_text=text)
 
 
-def check_values(model: FrameSpec, data: FrameSpec) -> None:
-    """Check that data have the channels, covariates, units and scale of the model's training.
-
-    Raises:
-        InputError: other channels, other covariates, other units, or values on another scale.
-    """
-    if data.channels != model.channels:
-        raise InputError(
-            "data", got=f"{data.channels} channels", expected=f"{model.channels}, as the model was trained"
-        )
-    got, expected = ([c.name for c in spec.covariates] for spec in (data, model))
-    if got != expected:
-        text = ", ".join(expected) or "none"
-        raise InputError(
-            "data", got=f"covariates {', '.join(got) or 'none'}", expected=f"{text}, as the model was trained"
-        )
-    if "1" not in (data.units, model.units) and data.units != model.units:
-        fix = "convert the values, or name their units with --units if the file is wrong"
-        raise InputError(
-            "data", got=f"units {data.units}", expected=f"{model.units}, as the model was trained", fix=fix
-        )
-    ratio = (data.high - data.low) / (model.high - model.low)
-    is_disjoint = data.high < model.low or data.low > model.high
-    # where both name the same units, a narrow range is a calm day and no fault
-    has_same_units = data.units == model.units != "1"
-    if is_disjoint or ratio > 10 or (ratio < 0.1 and not has_same_units):
-        raise InputError(
-            "data",
-            got=f"values from {data.low:g} to {data.high:g}",
-            expected=f"the model's scale, {model.low:g} to {model.high:g} {model.units}",
-            fix=f"scale them, or say --range {model.low:g},{model.high:g} if they are on it",
-        )
-
-
-def check_step(model: FrameSpec, data: FrameSpec, user_step: float | None) -> None:
-    """Check that frames are as far apart as in training, unless the user gives the step.
-
-    Args:
-        model: contract of the model.
-        data: spec of the data.
-        user_step: minutes between frames by the user's word; None where only the file has them.
-
-    Raises:
-        InputError: a step that differs by more than a tenth.
-    """
-    if user_step is not None or model.step_minutes is None or data.step_minutes is None:
-        return
-    if max(model.step_minutes, data.step_minutes) <= 1.1 * min(model.step_minutes, data.step_minutes):
-        return
-    raise InputError(
-        "data",
-        got=f"frames {data.step_minutes:g} min apart",
-        expected=f"{model.step_minutes:g} min, as the model was trained",
-        fix=f"give frames of that step; or say --step-minutes {data.step_minutes:g} to go on all the same",
-    )
-
-
 def _make_target_spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
     """Make the spec of the forecast, targets only, the step by the model for a single frame; refuse unfit data."""
     check_values(model, data)
@@ -303,6 +246,7 @@ def _make_target_spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
             "ranges": model.ranges,
             "units": model.units if data.units == "1" else data.units,
             "step_minutes": model.step_minutes if data.step_minutes is None else data.step_minutes,
+            "step_months": model.step_months if data.step_minutes is None else data.step_months,
         }
     )
 
@@ -311,8 +255,3 @@ def _read_past_times(source: FileSource, sequence: int, used: int, spec: FrameSp
     """Read the times of the `used` last frames, (J,), milliseconds, UTC; None where they or their step are unknown."""
     times = source.frame_times(sequence)
     return None if times is None or spec.step_minutes is None else times[-used:]
-
-
-def _convert_step(spec: FrameSpec) -> np.timedelta64:
-    assert spec.step_minutes is not None
-    return np.timedelta64(round(spec.step_minutes * 60_000), "ms")

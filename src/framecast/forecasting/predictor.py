@@ -15,7 +15,7 @@ from torch import Tensor
 from framecast.devices import to_device
 from framecast.errors import InputError
 from framecast.forecast import UNNAMED, Forecast, ModelOrigin, Provenance
-from framecast.forecasting.validation import Values, as_tensor
+from framecast.forecasting.validation import Values, as_frames, as_tensor
 from framecast.transforms.channels import divide_channels
 from framecast.transforms.missing import observed_in_context
 from framecast.types import FrameSpec, Grid
@@ -79,8 +79,9 @@ class PastFrames:
         Raises:
             InputError: frames that are no real numbers, or times that do not fit.
         """
-        mask, extra = (None if values is None else as_tensor(values) for values in (valid, covariates))
-        return cls(as_tensor(frames), spec, mask, times, extra, grid or Grid())
+        tensor, mask = as_frames(frames, valid)
+        extra = None if covariates is None else as_tensor(covariates, "covariates")
+        return cls(tensor, spec, mask, times, extra, grid or Grid())
 
     @classmethod
     def from_windows(

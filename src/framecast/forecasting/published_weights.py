@@ -6,17 +6,19 @@ forward pass never uses are left out.
 
 from __future__ import annotations
 
-import pickle
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from framecast.errors import CheckpointError, UsageError
 from framecast.forecasting.forecaster import Forecaster
+from framecast.forecasting.weight_files import UNREADABLE, StoredTensor, measure_weights, read_torch_file
+from framecast.formatting import shorten
 from framecast.models import MIM, ConvLSTM, ModelConfig, PredRNN, PredRNNPP, PredRNNV2
 from framecast.nn.norm import Norm
 from framecast.transforms.normalize import Identity, Range
@@ -24,18 +26,6 @@ from framecast.types import FrameSpec
 
 CodeBase = Literal["predrnn-pytorch", "openstl"]
 Weights = dict[str, Tensor]
-# What torch.load raises on files that are no checkpoints, or damaged ones.
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    AssertionError,
-    TypeError,
-)
 ST_LSTM = {"conv_x": "conv_x", "conv_h": "conv_h", "conv_m": "conv_m", "conv_o": "conv_o", "conv_last": "fusion"}
 CAUSAL = {
     "conv_x": "conv_x",
@@ -56,7 +46,7 @@ MIM_BLOCK = {
 }
 MIM_N = {"conv_h_concat": "mim_n.conv_h", "conv_x_concat": "mim_n.conv_x"}
 PEEPHOLES = {"ct_weight", "oc_weight"}
-# Theirs to ours: block j of ours is block ORDER[j] of theirs.
+# block j of ours is block ORDER[j] of theirs
 IGFO, IGO = (0, 2, 1, 3), (0, 1, 2)
 
 
@@ -87,7 +77,7 @@ def load_published(
     Args:
         path: the checkpoint; opened with `weights_only=True`, so that nothing in it is executed.
         source: "predrnn-pytorch" or "openstl".
-        model: framecast's name of the network, for example "predrnn_v2".
+        model: name of the network: framecast's, for example "predrnn_v2", or the source's, for example "predrnnv2".
         patch: P of the training, pixels; it cannot be inferred from weights.
         size: (H, W) of a frame, pixels; for information, as weights that depend on it imply it.
         context: J of the training, for information.
@@ -113,27 +103,28 @@ def load_published(
     theirs = _read_weights(Path(path))
     ours, unknown = _translate(theirs, family)
     if unknown:
-        raise CheckpointError(
-            f"{path}", got=f"unknown parameters {_enumerate(unknown)}", expected=f"those of {source} {model}"
-        )
+        got, expected = f"unknown parameters {_enumerate(unknown)}", f"those of {source} {model}"
+        raise CheckpointError(str(path), got=got, expected=expected)
     config, spec = _infer_config(family, ours, patch, size, path)
     low, high = value_range or (0.0, 1.0)
     spec = spec.model_copy(update={"low": low, "high": high, "units": units or spec.units})
     normalizer = Range(low=low, high=high) if value_range else Identity()
-    forecaster = Forecaster(config, spec, normalizer, patch, context=context)
-    _check_weights(forecaster, ours, path, f"{source} {model}")
+
+    def build() -> Forecaster:
+        return Forecaster(config, spec, normalizer, patch, context=context)
+
+    _check_weights(measure_weights(build, Path(path)), ours, path, f"{source} {model}")
+    forecaster = build()
     forecaster.to(ours["head.weight"].dtype).network.load_state_dict(ours)
     return forecaster.eval()
 
 
-def _check_weights(forecaster: Forecaster, weights: Weights, path: str | Path, expected: str) -> None:
+def _check_weights(parameters: Mapping[str, StoredTensor], weights: Weights, path: str | Path, expected: str) -> None:
     """Refuse weights of other names or shapes than the network's."""
-    parameters = forecaster.network.state_dict()
     missing, extra = sorted(parameters.keys() - weights.keys()), sorted(weights.keys() - parameters.keys())
     if missing or extra:
-        raise CheckpointError(
-            f"{path}", got=f"missing {_enumerate(missing)}, too many {_enumerate(extra)}", expected=expected
-        )
+        lists = f"missing {_enumerate(missing)}, too many {_enumerate(extra)}"
+        raise CheckpointError(str(path), got=lists, expected=expected)
     for name, value in weights.items():
         if value.shape != parameters[name].shape:
             got, fit = tuple(value.shape), tuple(parameters[name].shape)
@@ -146,9 +137,12 @@ def _choose_family(source: str, model: str) -> PublishedFamily:
     if source not in get_args(CodeBase):
         raise UsageError("source", got=repr(source), expected=" or ".join(get_args(CodeBase)))
     families = FAMILIES[source]
-    if model not in families:
-        raise UsageError("model", got=repr(model), expected=f"one of {', '.join(families)} for {source}")
-    return families[model]
+    # framecast's names, and those of the code bases and the papers: predrnn_pp, predrnnpp, PredRNN++
+    plain = re.sub(r"[-_ ]", "", model.lower().replace("+", "p")).removesuffix("v1")
+    for name, family in families.items():
+        if name.replace("_", "") == plain:
+            return family
+    raise UsageError("model", got=repr(model), expected=f"one of {', '.join(families)} for {source}")
 
 
 def _read_weights(path: Path) -> Weights:
@@ -156,11 +150,12 @@ def _read_weights(path: Path) -> Weights:
     if not path.is_file():
         raise CheckpointError(str(path), got="no such file", expected="a checkpoint")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
+        content = read_torch_file(path)
+    except UNREADABLE as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(
             str(path),
-            got=f"a file that holds more than weights, or is damaged ({str(error).splitlines()[0][:120]})",
+            got=f"a file that holds more than weights, or is damaged ({shorten(reason, 120)})",
             expected="a state_dict saved by torch",
             fix="if you trust it, load it once yourself and save its state_dict alone",
         ) from error
@@ -226,7 +221,12 @@ def _infer_config(
     if size and size != (height, width):
         raise UsageError("size", got=f"{size[0]}x{size[1]}", expected=f"{height}x{width}, as the weights say")
     norm: Norm | None = "chw" if f"{prefix}conv_x.norm.weight" in ours else None
-    config = family.config(hidden=hidden, kernel_size=ours[bottom].shape[-1], layer_norm=norm)
+    try:
+        config = family.config(hidden=hidden, kernel_size=ours[bottom].shape[-1], layer_norm=norm)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        got = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+        raise CheckpointError(str(path), got=got, expected="a network that framecast has") from error
     return config, FrameSpec(channels=pixels // patch**2, height=height, width=width)
 
 
@@ -257,7 +257,7 @@ def _make_rename(
             return "head.weight"
         if name == "adapter.weight":
             return "regularizer.adapter.weight"
-        if not (match := re.fullmatch(pattern + r"\.(\d+)\.(.+)", name)):
+        if not (match := re.fullmatch(pattern + r"\.([0-9]{1,4})\.(.+)", name)):
             return None
         part = _rename_part(match[2], parts, unused)
         return layer(int(match[1])) + part if part else part

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from framecast.devices import to_device
+from framecast.devices import choose_float64_device, to_device
 from framecast.errors import InputError, UsageError
 from framecast.metrics.base import Metric
 from framecast.metrics.reductions import count_observed
@@ -48,7 +48,7 @@ class Scores:
             raise UsageError("horizon", got=horizon, expected="at least 1")
         self.horizon = horizon
         shape = (horizon, 2 + sum(metric.size for metric in self.metrics))
-        device = _choose_device(device or "cpu")
+        device = choose_float64_device(device or "cpu")
         self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
         with torch.inference_mode(mode=False):  # a tensor made in that mode could not be added to outside of it
             self.rows = torch.zeros(keep, *shape, dtype=torch.float64, device=device) if keep else None
@@ -89,7 +89,7 @@ class Scores:
             UsageError: a position outside of `keep`.
         """
         self._check_shapes(prediction, truth, valid)
-        device = _choose_device(prediction.device)
+        device = choose_float64_device(prediction.device)
         prediction, truth = prediction.detach().to(device), truth.detach().to(device)
         valid = None if valid is None else valid.to(device)
         count = torch.full((len(prediction), self.horizon, 1), 1.0, dtype=torch.float64, device=device)
@@ -197,12 +197,6 @@ class Scores:
                 raise InputError(f"dtype of the {what}", got=values.dtype, expected="floats on the scaled range")
         if valid is not None and (tuple(valid.shape) != shape or valid.dtype != torch.bool):
             raise InputError("valid", got=f"{valid.dtype} {tuple(valid.shape)}", expected=f"torch.bool {shape}")
-
-
-def _choose_device(device: torch.device | str) -> torch.device:
-    """Choose the device itself, or the CPU where it has no float64."""
-    device = torch.device(device)
-    return torch.device("cpu") if device.type == "mps" else device
 
 
 def lead_mean(values: Float64[Tensor, "*draws K"], sums: Float64[Tensor, "*draws K S"]) -> Float64[Tensor, "*draws"]:

@@ -15,16 +15,16 @@ from framecast.types import Frames, FrameSpec, Valid
 
 @final
 class ChannelMetric(Metric):
-    """A metric of one channel, on that channel's own value range.
+    """A metric of one channel, on the value range of `spec`.
 
     Args:
         metric: the metric, made for `spec`.
         index: of the channel in the frames, 0 first.
         spec: frames of this channel alone, with its name.
-        frame_spec: frames of all channels, on whose value range they are scaled.
+        frame_spec: frames of all channels, on whose value ranges they are scaled.
     """
 
-    beyond_range = True  # the range of all channels is not this channel's: `statistics` cuts to the latter
+    beyond_range = True  # frames may be scaled on another range than that of `spec`: `statistics` cuts to the latter
 
     def __init__(self, metric: Metric, index: int, spec: FrameSpec, frame_spec: FrameSpec) -> None:
         self.metric, self.index, self.spec = metric, index, spec
@@ -32,7 +32,8 @@ class ChannelMetric(Metric):
         self.unit, self.better, self.perfect = metric.unit, metric.better, metric.perfect
         self.size, self.parts = metric.size + 1, metric.parts
         self.shared = metric.shared and f"{spec.names[0]}:{metric.shared}"
-        self._low, self._span = frame_spec.low, frame_spec.high - frame_spec.low
+        low, high = frame_spec.target_ranges[index]
+        self._low, self._span = low, high - low
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Statistics of the metric, then the number of observed pixels of the channel."""
@@ -44,7 +45,7 @@ class ChannelMetric(Metric):
         return torch.cat([statistics, count_observed(truth, valid)[..., None]], dim=-1)
 
     def _rescale(self, frames: Frames) -> Frames:
-        """Scale frames from the range of all channels to the channel's."""
+        """Scale frames from the range that they come on to that of `spec`."""
         # Through raw values in the float32 of the data, to the bit, so that a value that equals a threshold still does.
         raw = (frames.double() * self._span + self._low).float().double()
         return (raw - self.spec.low) / (self.spec.high - self.spec.low)

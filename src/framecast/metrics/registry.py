@@ -72,6 +72,8 @@ two take only what the data allow: events where there are thresholds, ssim, shar
 enough."""
 
 _ADAPTIVE = ("framecast", "grid")
+_OF_ONE_UNIT = {*EVENT_METRICS, *SCALE_METRICS, "mae_raw", "rmse_raw"}
+"""Metrics in raw units, which channels of several units do not share."""
 _SMALLEST_FRAME = {"ssim": UNIFORM_WINDOW, "sharpness": 2, "rapsd": 3}
 
 
@@ -106,7 +108,8 @@ def _expand_protocol(name: str, spec: FrameSpec, thresholds: Sequence[float]) ->
     for single in PROTOCOLS.get(name, (name,)):
         too_small = min(spec.height, spec.width) < _SMALLEST_FRAME.get(single, 1)
         no_events = single in (EVENT_METRICS | SCALE_METRICS) and not thresholds
-        if name in _ADAPTIVE and (too_small or no_events):
+        is_of_one_unit = single in _OF_ONE_UNIT and bool(spec.ranges)
+        if name in _ADAPTIVE and (too_small or no_events or is_of_one_unit):
             continue
         yield single
 
@@ -114,6 +117,9 @@ def _expand_protocol(name: str, spec: FrameSpec, thresholds: Sequence[float]) ->
 def _make_metrics(name: str, spec: FrameSpec, thresholds: Sequence[float], scales: Sequence[int]) -> list[Metric]:
     if name in METRICS:
         return [METRICS[name]()]
+    if spec.ranges and name in _OF_ONE_UNIT:
+        fix = "score each channel alone, or in shares of its range: mse, mae, ssim"
+        raise UsageError(f"metric {name}", got="channels of several units", expected="one unit", fix=fix)
     if name in SPEC_METRICS:
         return [SPEC_METRICS[name](spec)]
     if name not in EVENT_METRICS | SCALE_METRICS:

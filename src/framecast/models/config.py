@@ -11,7 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from framecast.errors import UsageError
 from framecast.nn.network import SequenceNetwork
 
-Hiddens = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Width = Annotated[int, Field(ge=1, le=2**16)]
+"""Channels of one layer."""
+MAX_LAYERS = 100
+"""Layers of a network, at most: a configuration may come from a stranger."""
+Hiddens = Annotated[tuple[Width, ...], Field(min_length=1, max_length=MAX_LAYERS)]
 """Hidden channels of each layer, bottom up."""
 
 
@@ -21,7 +25,7 @@ class ModelConfig(BaseModel):
     Its field `name` is the registry's key. Channels and size depend on the data, and are arguments of `build`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @property
     def fixed_size(self) -> bool:
@@ -78,7 +82,7 @@ class ConvConfig(ModelConfig):
     """Configuration with the fields of convolutional networks: hidden channels, kernel size."""
 
     hidden: Hiddens = (64, 64, 64, 64)
-    kernel_size: Annotated[int, Field(ge=1)] = 5
+    kernel_size: Annotated[int, Field(ge=1, le=999)] = 5
 
     @field_validator("kernel_size")
     @classmethod

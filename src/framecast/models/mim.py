@@ -30,7 +30,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from framecast import kernels
-from framecast.models.config import ConvConfig, equal
+from framecast.models.config import MAX_LAYERS, ConvConfig, Width, equal
 from framecast.models.predrnn import STLSTMCell, STLSTMState
 from framecast.nn.cell import Cell, Memory, State, Step, zeros
 from framecast.nn.conv import GateConv
@@ -276,7 +276,7 @@ class MIM(ConvConfig):
     """
 
     name: Literal["mim"] = "mim"
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2)] = (64, 64, 64, 64)
+    hidden: Annotated[tuple[Width, ...], Field(min_length=2, max_length=MAX_LAYERS)] = (64, 64, 64, 64)
     bias: bool | None = None
     forget_bias: float = 1.0
     layer_norm: Norm | None = None

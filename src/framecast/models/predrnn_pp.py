@@ -24,7 +24,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from framecast import kernels
-from framecast.models.config import ConvConfig
+from framecast.models.config import MAX_LAYERS, ConvConfig, Width
 from framecast.nn.cell import Cell, Memory, Step, zeros
 from framecast.nn.conv import GateConv
 from framecast.nn.network import Network, pixel_head
@@ -176,7 +176,7 @@ class PredRNNPP(ConvConfig):
     """
 
     name: Literal["predrnn_pp"] = "predrnn_pp"
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2)] = (128, 64, 64, 64)
+    hidden: Annotated[tuple[Width, ...], Field(min_length=2, max_length=MAX_LAYERS)] = (128, 64, 64, 64)
     bias: bool = True
     forget_bias: float = 1.0
     layer_norm: Norm | None = None

@@ -1,8 +1,8 @@
 """Semi-Lagrangian advection: where the air of a pixel was some steps before, and frames looked up there.
 
 Sawyer 1963, Tellus 15; Germann, Zawadzki 2002, Monthly Weather Review 130. The scheme and its values are those of
-`pysteps.extrapolation.semilagrangian` (Pulkkinen et al. 2019, Geosci. Model Dev. 12) with its defaults, as torch operations
-that can be differentiated.
+`pysteps.extrapolation.semilagrangian` (Pulkkinen et al. 2019, Geosci. Model Dev. 12) with its defaults, as torch
+operations that can be differentiated.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def trace_back(motion: Tensor, pace: Tensor | None = None) -> Iterator[Path]:
 
 
 def advect(frame: Tensor, path: Path) -> Tensor:
-    """Move a frame along its motion: (B, C, H, W) looked up where the air comes from, at the border where that is outside."""
+    """Move a frame (B, C, H, W) along its motion: look it up where the air comes from, at the border if from outside."""
     return look_up(frame, path.position)
 
 

@@ -12,20 +12,20 @@ Array = NDArray[np.floating[Any]]
 SPACING = 8
 """Pixels between the nodes of a field; motion varies little over them."""
 NEIGHBOURS = 30
-"""Vectors around one that decide whether it is an outlier."""
+"""MotionVectors around one that decide whether it is an outlier."""
 OUTLIER = 3.0
 """Robust deviations from the neighbours' median from which on a vector is an outlier."""
 CELL = 20
 """Side of the squares of pixels, each of which keeps one vector."""
 NEAREST = 20
-"""Vectors whose weighted mean is the motion at a node."""
+"""MotionVectors whose weighted mean is the motion at a node."""
 POWER = 0.5
 """Exponent of the distance in the weights."""
 LEAST_DEVIATION = 0.5
 """Least deviation of neighbours, pixels per frame: tracking is no more accurate."""
 
 
-class Vectors(NamedTuple):
+class MotionVectors(NamedTuple):
     """Motion at some places."""
 
     places: Array
@@ -34,11 +34,11 @@ class Vectors(NamedTuple):
     """(N, 2), pixels per frame in x and y."""
 
 
-NOTHING = Vectors(np.zeros((0, 2)), np.zeros((0, 2)))
+NOTHING = MotionVectors(np.zeros((0, 2)), np.zeros((0, 2)))
 """No vectors."""
 
 
-def interpolate(vectors: Vectors, height: int, width: int) -> NDArray[np.float32]:
+def interpolate(vectors: MotionVectors, height: int, width: int) -> NDArray[np.float32]:
     """Interpolate vectors to the nodes of a field; zero motion without any vector.
 
     Returns:
@@ -69,24 +69,24 @@ def _distances(nodes: Array, places: Array) -> Array:
     return distances
 
 
-def _remove_outliers(places: Array, velocities: Array) -> Vectors:
+def _remove_outliers(places: Array, velocities: Array) -> MotionVectors:
     """Remove vectors that differ from the median of their neighbours by far more than these do."""
     if len(places) < 4:
-        return Vectors(places, velocities)
+        return MotionVectors(places, velocities)
     near = np.argpartition(_distances(places, places), min(NEIGHBOURS, len(places) - 1), 1)[:, : NEIGHBOURS + 1]
     around = velocities[near]
     centre = np.median(around, 1)
     deviation = 1.4826 * np.median(np.abs(around - centre[:, None]), 1)
     off = np.abs(velocities - centre) / np.maximum(deviation, LEAST_DEVIATION)
     kept = (off < OUTLIER).all(1)
-    return Vectors(places[kept], velocities[kept])
+    return MotionVectors(places[kept], velocities[kept])
 
 
-def _thin(places: Array, velocities: Array) -> Vectors:
+def _thin(places: Array, velocities: Array) -> MotionVectors:
     """Replace the vectors of each square by their median, so that a cluster of features does not outweigh the rest."""
     if not len(places):
-        return Vectors(places, velocities)
+        return MotionVectors(places, velocities)
     _, square = np.unique(np.floor(places / CELL), axis=0, return_inverse=True)
     groups = [np.flatnonzero(square.ravel() == n) for n in range(square.max() + 1)]
     medians = [(np.median(places[group], 0), np.median(velocities[group], 0)) for group in groups]
-    return Vectors(np.stack([p for p, _ in medians]), np.stack([v for _, v in medians]))
+    return MotionVectors(np.stack([p for p, _ in medians]), np.stack([v for _, v in medians]))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.motion.dense_field import NOTHING, Array, Vectors
+from framecast.motion.dense_field import NOTHING, Array, MotionVectors
 
 FEATURES = {"maxCorners": 1000, "qualityLevel": 0.01, "minDistance": 10, "blockSize": 5}
 WINDOW = 50
@@ -20,7 +20,7 @@ BUFFER = 5
 """Pixels around missing ones where no feature is sought: the edge of a radar's range does not move with the rain."""
 
 
-def track(frames: Array, seen: NDArray[np.bool_], cv2: Any) -> Vectors:
+def track(frames: Array, seen: NDArray[np.bool_], cv2: Any) -> MotionVectors:
     """Track features between neighbouring frames.
 
     Args:
@@ -30,8 +30,9 @@ def track(frames: Array, seen: NDArray[np.bool_], cv2: Any) -> Vectors:
     """
     images = _as_bytes(frames, seen)
     masks = [_shrink(area, cv2) for area in seen]
-    parts = [_track_pair(*images[t : t + 2], masks[t], masks[t + 1], cv2) for t in range(len(images) - 1)]
-    return Vectors(np.concatenate([p for p, _ in parts]), np.concatenate([v for _, v in parts]))
+    pairs = range(len(images) - 1)
+    parts = [_track_pair(images[t], images[t + 1], masks[t], masks[t + 1], cv2) for t in pairs]
+    return MotionVectors(np.concatenate([p for p, _ in parts]), np.concatenate([v for _, v in parts]))
 
 
 def _as_bytes(frames: Array, seen: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -49,8 +50,12 @@ def _shrink(seen: NDArray[np.bool_], cv2: Any) -> NDArray[np.uint8]:
 
 
 def _track_pair(
-    before: NDArray[np.uint8], after: NDArray[np.uint8], mask: NDArray[np.uint8], mask_after: NDArray[np.uint8], cv2: Any
-) -> Vectors:
+    before: NDArray[np.uint8],
+    after: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    mask_after: NDArray[np.uint8],
+    cv2: Any,
+) -> MotionVectors:
     """Track the features of one frame to the next: places in the first, and velocities, both (N, 2)."""
     corners = cv2.goodFeaturesToTrack(before, mask=mask, **FEATURES)
     if corners is None:
@@ -64,4 +69,4 @@ def _track_pair(
     inside = (place >= 0).all(1) & (place[:, 0] < before.shape[1]) & (place[:, 1] < before.shape[0])
     found &= inside
     found[found] = mask_after[place[found, 1], place[found, 0]] > 0
-    return Vectors(start[found], (end - start)[found])
+    return MotionVectors(start[found], (end - start)[found])

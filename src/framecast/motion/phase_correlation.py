@@ -1,6 +1,6 @@
 """Motion without OpenCV: the shift of overlapping blocks from frame to frame, by the peak of their correlation.
 
-Kuglin, Hines 1975, The Phase Correlation Image Alignment Method; on blocks as in Leese et al. 1971, J. Appl. Meteorol. 10.
+Kuglin, Hines 1975, The Phase Correlation Image Alignment Method; in blocks: Leese et al. 1971, J. Appl. Meteorol. 10.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.motion.dense_field import Array, Vectors
+from framecast.motion.dense_field import Array, MotionVectors
 
 BLOCK = 64
 """Side of a block, pixels; motion up to a quarter of it can be seen."""
@@ -20,7 +20,7 @@ LEAST_CORRELATION = 0.5
 """Least correlation of a block with its shifted successor."""
 
 
-def correlate(frames: Array, seen: NDArray[np.bool_]) -> Vectors:
+def correlate(frames: Array, seen: NDArray[np.bool_]) -> MotionVectors:
     """Find the shifts of blocks between neighbouring frames.
 
     Args:
@@ -40,7 +40,7 @@ def correlate(frames: Array, seen: NDArray[np.bool_]) -> Vectors:
                 if shift is not None:
                     places.append((left + (block - 1) / 2, top + (block - 1) / 2))
                     velocities.append(shift)
-    return Vectors(np.array(places).reshape(-1, 2), np.array(velocities).reshape(-1, 2))
+    return MotionVectors(np.array(places).reshape(-1, 2), np.array(velocities).reshape(-1, 2))
 
 
 def _find_shift(pair: Array, seen: NDArray[np.bool_], taper: Array) -> tuple[float, float] | None:

@@ -1,7 +1,7 @@
 """Heads of a network that forecasts against a base: it changes the base's frame, or mixes fields that the base gives.
 
-A base knows something before any training: the last frame, the extrapolated one. The network's own head begins as zero, so
-that the first forecast is the base's.
+A base knows something before any training: the last frame, the extrapolated one. The network's own head begins as zero,
+so that the first forecast is the base's.
 """
 
 from __future__ import annotations

@@ -53,19 +53,16 @@ def rollout(
         frames: (B, T, C, H, W) true frames, network units; T may be 0 where a state is given, to go on with its forecast.
         steps: how many frames to predict, those of the context but the first included; any number, also beyond T.
         known: (B, steps), which steps are fed the true frame; step 0 always is. By default true while frames last,
-            which is the rollout of a forecast: nothing of the future is needed. Its values are checked on the CPU
-            only: to read them from a GPU would make the host wait. Only for a network that feeds back.
+            which is the rollout of a forecast. Values are checked on the CPU only. Only for a network that feeds back.
         state: after the frames before; None for the start of a sequence.
         extra: (B, steps, E, H, W), channels that each step gets after those of the frame and that are not predicted,
             network units. Only for a network that feeds back.
-        drive: (B, M, K, *drive_shape), noise of M members for the K steps from the last true frame on, see `draw_noise`;
-            None for none.
+        drive: (B, M, K, *drive_shape), noise of M members for the K steps from the last true frame on; None for none.
         base: one item for each step that predicts a frame, for a network that forecasts against a base.
         aux: whether to collect the reports of the cells.
 
     Raises:
-        InputError: no frames or steps, `known`, `extra` or `drive` has another shape or no meaning for this network, or
-            `known` calls for a true frame that is not there.
+        InputError: no frames or steps; `known`, `extra` or `drive` of another shape, or without meaning for this network.
     """
     _check(network, frames, steps, known, extra, state)
     _check_drive(network, frames, steps, drive)
@@ -78,13 +75,12 @@ def rollout(
         for t in range(steps):
             if t < available:
                 frame = frames[:, t]
-                if t > 0 and mask is not None:
+                if t > 0 and mask is not None:  # no branch on its values: sequences differ, and the host would wait
                     assert last.frame is not None
-                    # No branch on the mask: sequences of a batch differ, and a branch would make the host wait.
                     frame = torch.where(mask[:, t], frame, last.frame)
                 given = next(base) if base is not None and network.feeds_back else None
-                last = checkpointed(network.observe, _append_inputs(frame, extra, given, t), last.state)
-                last = _apply_base(network, last, given)
+                entering = _append_inputs(frame, extra, given, t)
+                last = _apply_base(network, checkpointed(network.observe, entering, last.state), given)
                 reports += [last.aux] if aux else []
             # A network that predicts nothing while it observes emits its first frame right after the last true one.
             if t >= available or (t == available - 1 and last.frame is None):
@@ -95,9 +91,13 @@ def rollout(
                 reports += [last.aux] if aux else []
             if last.frame is not None:
                 predictions.append(last.frame)
+    return Rollout(_stack(predictions, drive), last, reports)
+
+
+def _stack(predictions: list[Tensor], drive: Tensor | None) -> Tensor:
+    """Stack the frames of a rollout, (B, S, C, H, W), of members (B, M, S, C, H, W)."""
     stacked = torch.stack(predictions, 1)
-    members = stacked if drive is None else stacked.unflatten(0, drive.shape[:2])
-    return Rollout(members, last, reports)
+    return stacked if drive is None else stacked.unflatten(0, drive.shape[:2])
 
 
 def observe(

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
-from framecast.errors import InputError
+from framecast.errors import InputError, naming_full_disk
 from framecast.nn.cell import Cell
 from framecast.nn.network import Aux, Network, NetworkState
 from framecast.nn.tiling import MapIndex, Tile, tile_map
@@ -45,9 +45,11 @@ class DiskMap:
 
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
         self.shape, self.dtype, self.device = torch.Size(shape), dtype, device
+        self.place = f"{tempfile.gettempdir()}, the folder of TMPDIR, for large maps"
         self.file = tempfile.TemporaryFile(prefix="framecast-")  # noqa: SIM115 -- the next line closes it
         weakref.finalize(self, self.file.close)
-        self.file.truncate(prod(shape) * dtype.itemsize)
+        with naming_full_disk(self.place):
+            self.file.truncate(prod(shape) * dtype.itemsize)
 
     def _locate_rows(self, index: MapIndex) -> list[int]:
         """Offsets in the file at which the rows of a part begin, bytes; the file is (B, H, W, N)."""
@@ -73,9 +75,11 @@ class DiskMap:
     def __setitem__(self, index: MapIndex, values: Tensor) -> None:
         part = values.detach().to("cpu").permute(0, 2, 3, 1).contiguous()
         lines = part.view(torch.uint8).flatten(0, 1).flatten(1).numpy()
-        for line, start in zip(lines, self._locate_rows(index), strict=True):
-            if os.pwritev(self.file.fileno(), [line], start) != line.nbytes:
-                raise OSError(f"{self.file.name}: could not be written")
+        with naming_full_disk(self.place):
+            for line, start in zip(lines, self._locate_rows(index), strict=True):
+                rest = memoryview(line)
+                while rest:  # a disk may take a part, and say only the next time that it is full
+                    rest = rest[os.pwrite(self.file.fileno(), rest, start + line.nbytes - len(rest)) :]
 
 
 FURTHEST = 128

@@ -100,6 +100,8 @@ def _format_lead(lead: int, spec: FrameSpec) -> str:
     step = spec.step_minutes
     if step is None:
         return f"{lead:+d}" if lead else "0"
+    if spec.step_months is not None:
+        return f"{lead * spec.step_months:+d} mon" if lead else "0 mon"
     unit, length = ("s", 60 * step) if step < 1 else ("min", step) if step % 60 else ("h", step / 60)
     return f"{lead * length:+.4g} {unit}" if lead else f"0 {unit}"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from framecast import files
 
@@ -45,6 +46,7 @@ def add_legend(figure: Figure, axes: Sequence[Axes], note: str = "") -> None:
     if labels:
         handles = [named[label] for label in labels]
         figure.legend(handles, labels, loc="upper center", ncols=min(per_row, len(labels)), frameon=False, fontsize=8)
+    _take_literally(figure)
     rows = textwrap.wrap(note, int(width * NOTE_LETTERS))
     if rows:
         figure.text(0.01, 0.008, "\n".join(rows), fontsize=7, color="0.3", va="bottom")
@@ -53,6 +55,18 @@ def add_legend(figure: Figure, axes: Sequence[Axes], note: str = "") -> None:
     )
 
 
+def label_line(name: str) -> str:
+    """Make the label of a line of its name: matplotlib leaves labels that begin with _ out of legends."""
+    return f" {name}" if name.startswith("_") else name or "_"
+
+
+def _take_literally(figure: Figure) -> None:
+    """Take a dollar sign in a name for what it is, and not for the beginning of a formula, which may be a wrong one."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure in the format of the path's suffix, PNG without one; a crash leaves the old file or the new one."""
+    _take_literally(figure)
     files.write(path, lambda file: figure.savefig(file, format=path.suffix.removeprefix(".") or None))

@@ -72,7 +72,7 @@ def draw_strip(path: Path, forecast: Forecast, truth: FloatArray | None = None) 
     truth = None if truth is None else view.of(truth)
     times = forecast.reference_times
     last = None if times is None else to_calendar(times[:1], forecast.grid)[0]
-    title = caption(view.channel, last, forecast.spec.step_minutes)
+    title = caption(view.channel, last, forecast.spec.step_minutes, forecast.spec.step_months)
     past, future = _thin(len(context)), _thin(len(prediction))
     rows = [("input", {i + 1 - len(context): to_colours(context[i], spec) for i in past})]
     if truth is not None:

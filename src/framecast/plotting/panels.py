@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from framecast import files
-from framecast.plotting.figure import COLOURS, add_legend, line_style, new_figure, save_figure
+from framecast.plotting.figure import COLOURS, add_legend, label_line, line_style, new_figure, save_figure
 
 _EVERY = 10
 """Approximate number of markers on a line."""
@@ -131,7 +131,7 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
             markersize=3,
             markevery=every,
             linewidth=1.1,
-            label=line.name or "_",
+            label=label_line(line.name),
         )
     if panel.log:
         axis.set_yscale("log")
@@ -167,7 +167,7 @@ def _draw_scatter(axis: Axes, scatter: Scatter) -> None:
             marker="ox"[index % 2],
             linewidths=0.8,
             color=("black", *COLOURS[1:])[index],
-            label=name,
+            label=label_line(name),
         )
     axis.set_xticks([])
     axis.set_yticks([])

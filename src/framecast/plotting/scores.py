@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from framecast.plotting.chart import Chart
-from framecast.plotting.figure import add_legend, line_style, new_figure, save_figure
+from framecast.plotting.figure import add_legend, label_line, line_style, new_figure, save_figure
 
 _WIDE = 6
 """More panels than this stand four in a row."""
@@ -74,7 +74,7 @@ def draw_spectra(
                 marker=marker,
                 markersize=4,
                 markevery=every,
-                label=name,
+                label=label_line(name),
             )
         axis.set_xlim(max(wavelengths), min(wavelengths))
         ticks = [2**n for n in range(1, 20) if min(wavelengths) <= 2**n <= max(wavelengths)]
@@ -97,7 +97,9 @@ def _draw(axis: Axes, chart: Chart) -> None:
         colour, marker = line_style(line.style)
         if line.low:
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
-        axis.plot(line.x, line.y, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=line.name)
+        axis.plot(
+            line.x, line.y, color=colour, marker=marker, markersize=3.5, linewidth=1.2, label=label_line(line.name)
+        )
     if chart.level is not None:
         axis.axhline(chart.level, color="black", linewidth=0.8, linestyle=":")
     axis.set_title(chart.title, fontsize=8)

@@ -19,7 +19,7 @@ OF_ANY_FILE = ("colour", "shrink", "scale", "z_r", "max_missing")
 """Fields that any file takes over from the training."""
 OF_ONE_FILE = ("variable", "units", "missing")
 """Fields that a recipe may give one of several files."""
-OF_THE_SAME_FILE = ("variable", "dims", "times", "missing", "units", "step_minutes")
+OF_THE_SAME_FILE = ("variable", "dims", "axes", "times", "missing", "units", "step_minutes", "unpack_limit")
 """Fields that only a file of the training takes over."""
 IF_SILENT = ("units", "missing")
 """Fields that are taken over where neither the user nor the file states them."""

@@ -13,7 +13,7 @@ from framecast.data.config import Count
 class _LearningRate(BaseModel):
     """Interface of a learning-rate schedule."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def factor(self, iteration: int, total: int) -> float:
         """Compute the factor of the base rate.

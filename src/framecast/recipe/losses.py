@@ -28,7 +28,7 @@ class LossConfig(BaseModel):
         decoupling: weight beta of PredRNN-V2's decoupling loss, in its mean form.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["mse", "l1l2"] = "mse"
     reduction: Literal["mean", "tensorflow"] = "mean"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from framecast.errors import FramecastError, UsageError
+from framecast.errors import FramecastError, UsageError, abbreviate
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -34,7 +34,7 @@ def _explain(error: ValidationError, root: type[BaseModel], source: str) -> Fram
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        got = "" if first["type"] == "missing" else f", got {first['input']!r}"
+        got = "" if first["type"] == "missing" else f", got {abbreviate(first['input'], quoted=True)}"
         return UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}{got}")
     keys = _list_keys(root, [str(part) for part in first["loc"][:-1]])
     return UsageError.unknown(f"{source}: {where}: unknown key", str(first["loc"][-1]), keys)
@@ -55,3 +55,15 @@ def _list_models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in getattr(annotation, "__args__", ()) for model in _list_models(inner)]
+
+
+def set_value(content: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at `key.key` in place; sections that do not exist are made."""
+    *parents, last = path.split(".")
+    for key in parents:
+        inner = content.get(key)
+        if key == "model" and isinstance(inner, str):
+            inner = {"name": inner}  # `model: convlstm` is short for its name
+        content[key] = inner if isinstance(inner, dict) else {}
+        content = content[key]
+    content[last] = value

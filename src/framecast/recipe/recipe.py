@@ -7,7 +7,6 @@ no interpolation. Channels, size and units come from the data and stand in no re
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,17 +20,27 @@ from framecast.data import DataConfig, DataSet
 from framecast.data.config import Count
 from framecast.data.durations import Duration, in_frames
 from framecast.data.windows.normalizer_fit import Choice
+from framecast.documents import parse_yaml, read_document
 from framecast.errors import UsageError
 from framecast.models import MODELS, ModelConfig, PredRNN
+from framecast.named_code import import_named
 from framecast.recipe.losses import LossConfig
-from framecast.recipe.parsing import parse_config
+from framecast.recipe.parsing import parse_config, set_value
+from framecast.recipe.run_digest import check_unchanged
 from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSampling
 from framecast.recipe.train_config import FREE, RecipeSection, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
 
-_LATER_LOSS_KEYS = ("context", "terms")
-"""Keys of the loss that older recipes lack: at their defaults they are no part of a recipe's identity."""
+_LATER_KEYS = (
+    ("train", "compile"),
+    ("data", "axes"),
+    ("data", "vectors"),
+    ("data", "every"),
+    ("loss", "context"),
+    ("loss", "terms"),
+)
+"""Keys that older recipes lack, by section: at their defaults they are no part of a recipe's identity."""
 
 
 class Recipe(RecipeSection):
@@ -77,7 +86,7 @@ class Recipe(RecipeSection):
     train: TrainConfig = TrainConfig()
     validate_: ValidateConfig = Field(default=ValidateConfig(), alias="validate")
     data: DataConfig = DataConfig()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     @field_validator("model", mode="before")
     @classmethod
@@ -128,16 +137,14 @@ class Recipe(RecipeSection):
         content = self.model_dump(mode="json", by_alias=True)
         for key in FREE:
             del content["train"][key]
-        if not self.train.compile:  # recipes from before the key keep their digest
-            del content["train"]["compile"]
+        del content["data"]["unpack_limit"]  # how much is unpacked at once changes no number
         if self.base == NO_BASE:
             del content["base"], content["head"]
-        for key in _LATER_LOSS_KEYS:
-            if content["loss"][key] == LossConfig.model_fields[key].get_default():
-                del content["loss"][key]
+        for section, key in _LATER_KEYS:
+            config = getattr(self, section)
+            if getattr(config, key) == type(config).model_fields[key].get_default(call_default_factory=True):
+                del content[section][key]
         # the fingerprint of the data counts, not their path; of several files also the options of each
-        if self.data.every == (1,):
-            del content["data"]["every"]
         source = content["data"].pop("source")
         if not isinstance(source, str):
             content["data"]["files"] = [{**file, "path": None} for file in source]
@@ -161,18 +168,23 @@ def _default_sampling(model: ModelConfig | None) -> Sampling:
     return ScheduledSampling() if model is None or model.feeds_back else Free()
 
 
-def make_model_config(fields: dict[str, Any]) -> ModelConfig:
+def make_model_config(fields: Mapping[str, Any], trusted: Sequence[str] = ()) -> ModelConfig:
     """Make the configuration of a network.
 
     Args:
-        fields: fields of the configuration; `name` is a registered one or `package.module:Class`.
+        fields: fields of the configuration; `name` is a registered one, or one of the trusted.
+        trusted: `package.module:Class` of networks outside framecast that the user named as arguments; no other is
+            imported, as the fields may come from a stranger.
 
     Raises:
-        UsageError: an unknown name, or fields that the network does not have.
+        UsageError: an unknown name, one that is not trusted, or fields that the network does not have.
     """
     name = str(fields.get("name", ""))
     rest = {key: value for key, value in fields.items() if key != "name"}
     if ":" in name:
+        if name not in trusted:
+            fix = f"if you trust it, say --model {name}, in Python model={name!r}"
+            raise UsageError("model", got=f"a network of your own, {name}", expected="one of framecast's", fix=fix)
         return parse_config(import_class(name), rest, f"model {name}")
     kind = MODELS.get(name)
     if kind is None:
@@ -185,18 +197,22 @@ def read_recipe(
     overrides: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
     *,
+    model: str | Sequence[str] | None = None,
     must_be_model: bool = False,
 ) -> Recipe:
-    """Read a recipe.
+    """Read a recipe, which may come from a stranger: a class that it names is not imported unasked.
 
     Args:
         source: a YAML file, or the name of a network, which stands for a recipe of defaults.
         overrides: `key.key=value`, the value in YAML; later ones win.
         values: value by `key.key`, applied last.
+        model: `package.module:Class` of a network outside framecast that the user trusts, or several. One that `source`
+            or an override names is trusted too.
         must_be_model: whether `source` may only be the name of a network.
 
     Raises:
-        UsageError: no such file or network, no YAML, an unknown key, a value that does not fit.
+        UsageError: no such file or network, no YAML, an unknown key, a value that does not fit, or a foreign network that
+            only the file names.
 
     Example:
         >>> import framecast
@@ -204,25 +220,39 @@ def read_recipe(
         >>> recipe.model.hidden, recipe.train.steps
         ((16, 16), 500)
     """
-    if source in MODELS or must_be_model or (":" in source and not Path(source).exists()):
-        content: Any = {"model": {"name": source}}
-    else:
-        content = _parse_yaml(_read_text(source), source)
-        content = {} if content is None else content
+    is_name = source in MODELS or must_be_model or (":" in source and not Path(source).exists())
+    asked: dict[str, Any] = {"model": {"name": source}} if is_name else {}
+    content: Any = {"model": {"name": source}} if is_name else _read_yaml(source)
+    content = {} if content is None else content
     if not isinstance(content, dict):
         raise UsageError(source, got=type(content).__name__, expected="a mapping of keys to values")
-    for override in overrides:
-        path, equals, text = override.partition("=")
-        if not equals:
-            raise UsageError("--set", got=override, expected="key.key=value, for example train.lr=3e-4")
-        _set_value(content, path.strip(), _parse_yaml(text, f"--set {override}"))
-    for path, value in (values or {}).items():
-        _set_value(content, path, value)
+    for path, value in (*map(_parse_override, overrides), *(values or {}).items()):
+        set_value(content, path, value)
+        set_value(asked, path, value)
+    trusted = [*([model] if isinstance(model, str) else model or ()), _find_model(asked)]
+    if ":" in _find_model(content):
+        section = content["model"] if isinstance(content["model"], dict) else {"name": content["model"]}
+        content["model"] = make_model_config(section, trusted)
     return parse_config(Recipe, content, source)
 
 
+def _parse_override(text: str) -> tuple[str, Any]:
+    """Parse `key.key=value` to the key and the value."""
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError("--set", got=text, expected="key.key=value, for example train.lr=3e-4")
+    return path.strip(), _parse_yaml(value, f"--set {text}")
+
+
+def _find_model(content: Mapping[str, Any]) -> str:
+    """Find the name of the network in the content of a recipe; an empty text where there is none."""
+    section = content.get("model")
+    name = section.get("name") if isinstance(section, dict) else section
+    return name if isinstance(name, str) else ""
+
+
 def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | Sequence[str] | None = None) -> Recipe:
-    """Read the recipe of a run, which may come from a stranger: a class that it names is not imported unasked.
+    """Read the recipe of a run, of which a class that it names is not imported unasked.
 
     Args:
         path: recipe.yaml of a run.
@@ -232,14 +262,11 @@ def read_run_recipe(path: Path, overrides: Sequence[str] = (), model: str | Sequ
     Raises:
         UsageError: no such file, no YAML, an unknown key, a value that does not fit, or a foreign network that the user
             did not name.
+        CheckpointError: the recipe decides other numbers than the one that the run began with.
     """
-    content = _parse_yaml(_read_text(str(path)), str(path))
-    section = content.get("model") if isinstance(content, dict) else None
-    name = str(section.get("name") if isinstance(section, dict) else section)
-    if ":" in name and name not in ([model] if isinstance(model, str) else model or ()):
-        fix = f"if you trust it, say --model {name}"
-        raise UsageError(str(path), got=f"a network of your own, {name}", expected="one of framecast's", fix=fix)
-    return read_recipe(str(path), overrides)
+    recipe = read_recipe(str(path), model=model)
+    check_unchanged(path, recipe.digest)
+    return read_recipe(str(path), overrides, model=model) if overrides else recipe
 
 
 def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Recipe:
@@ -251,39 +278,28 @@ def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Re
 
     Raises:
         UsageError: a recipe that cannot be used, or that names a foreign network other than `model`.
+        CheckpointError: the recipe decides other numbers than the one that the run began with.
     """
     path, name = Path(run) / "recipe.yaml", None if model is None else f"{model.__module__}:{model.__qualname__}"
     return read_run_recipe(path, model=name) if path.is_file() else Recipe()
 
 
-def _read_text(source: str) -> str:
+def _read_yaml(source: str) -> Any:
     path = Path(source)
     if not path.is_file():
         fix = f"networks: {', '.join(MODELS)}"
         raise UsageError.unknown("no such file", source, MODELS, expected="a recipe or the name of a network", fix=fix)
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(source, got=str(error), expected="a text file") from error
+        return read_document(path, parse_yaml)
+    except (OSError, ValueError) as error:
+        raise UsageError(source, got=str(error), expected="YAML") from error
 
 
 def _parse_yaml(text: str, source: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(source, got=" ".join(str(error).split()), expected="YAML") from error
-
-
-def _set_value(content: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value at `key.key` in place; sections that do not exist are made."""
-    *parents, last = path.split(".")
-    for key in parents:
-        inner = content.get(key)
-        if key == "model" and isinstance(inner, str):
-            inner = {"name": inner}  # `model: convlstm` is short for its name
-        content[key] = inner if isinstance(inner, dict) else {}
-        content = content[key]
-    content[last] = value
+        return parse_yaml(text)
+    except ValueError as error:
+        raise UsageError(source, got=str(error), expected="YAML") from error
 
 
 def import_class(name: str) -> type[ModelConfig]:
@@ -292,23 +308,7 @@ def import_class(name: str) -> type[ModelConfig]:
     Raises:
         UsageError: no such class, or one that is not derived from ModelConfig.
     """
-    module, _, attribute = name.partition(":")
-    try:
-        kind = getattr(importlib.import_module(module), attribute, None)
-    except ImportError as error:
-        raise UsageError("model", got=name, expected="package.module:Class", fix=str(error)) from error
+    kind = import_named(name, "model")
     if not (isinstance(kind, type) and issubclass(kind, ModelConfig)):
         raise UsageError("model", got=name, expected="a class derived from framecast.models.ModelConfig")
     return kind
-
-
-def foreign(recipe: Recipe) -> type[ModelConfig] | None:
-    """Return the class of a network's configuration where it is foreign; None for a network of framecast."""
-    kind = type(recipe.model)
-    return None if kind in MODELS.values() else kind
-
-
-def foreign_name(recipe: Recipe) -> str | None:
-    """Return the import path `package.module:Class` of a foreign network; None for a network of framecast."""
-    kind = foreign(recipe)
-    return None if kind is None else f"{kind.__module__}:{kind.__qualname__}"

@@ -26,7 +26,7 @@ OFFICIAL_SHARE = 50_000 / 80_000
 class _Schedule(BaseModel):
     """Interface of a sampling schedule."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def probabilities(self, iteration: int, total: int) -> tuple[float, float]:
         """Compute the probability that the true frame is fed, at (context, horizon) steps.

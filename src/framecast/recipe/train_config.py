@@ -25,7 +25,7 @@ FREE = (
 class RecipeSection(BaseModel):
     """Section of a recipe: frozen; an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TrainConfig(RecipeSection):

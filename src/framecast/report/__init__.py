@@ -16,7 +16,7 @@ from framecast.errors import CheckpointError, InputError
 from framecast.evaluation.prepare import prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
-from framecast.recipe.recipe import foreign
+from framecast.recipe.foreign import foreign
 from framecast.report import page
 from framecast.report.about import list_selection_notes, make_about_section
 from framecast.report.blocks import Page, Section, Text
@@ -114,5 +114,5 @@ def _make_score_sections(
     }
     return [
         make_frames_section(sequences, suite.dataset.context, order),
-        make_lead_times_section(scoreboard.metrics, estimates, suite.dataset.spec.step_minutes, notes),
+        make_lead_times_section(scoreboard.metrics, estimates, suite.dataset.spec, notes),
     ]

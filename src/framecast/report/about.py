@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from framecast.calendars import format_step
 from framecast.formatting import format_duration, format_number, format_options
 from framecast.report.blocks import Block, Facts, Folded, Section
 from framecast.runs.record import Record, describe_network
@@ -59,7 +60,7 @@ def _describe_best(record: Record) -> str:
 
 def _list_data(record: Record) -> list[tuple[str, str]]:
     spec, windows = record.data["spec"], record.data["windows"]
-    step = f", every {spec['step_minutes']:g} min" if spec.get("step_minutes") else ""
+    step = f", every {format_step(spec['step_minutes'], spec.get('step_months'))}" if spec.get("step_minutes") else ""
     unit = "" if spec["units"] == "1" else f" {spec['units']}"
     size = f"{spec['channels']} x {spec['height']} x {spec['width']}, {spec['low']:g} to {spec['high']:g}{unit}{step}"
     counts = ", ".join(f"{windows[split]} {split}" for split in ("train", "val", "test"))

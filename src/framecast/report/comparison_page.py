@@ -7,7 +7,7 @@ from pathlib import Path
 
 from framecast import files
 from framecast.evaluation.comparison import Comparison
-from framecast.evaluation.tables import format_interval, mark_significant
+from framecast.evaluation.tables import format_interval
 from framecast.formatting import format_duration, format_number
 from framecast.metrics import Metric
 from framecast.report import page
@@ -53,13 +53,13 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     names = [runs[0] for runs in comparison.groups.values()][:MOST_ENTRIES]
     sections = [
         _make_runs_section(comparison),
-        make_lead_times_section(scoreboard.metrics, comparison.estimates, dataset.spec.step_minutes, notes),
+        make_lead_times_section(scoreboard.metrics, comparison.estimates, dataset.spec, notes),
         *_make_differences_sections(comparison),
         make_frames_section(choose_sequences(suite, scoreboard, names), dataset.context, order),
         make_training_section(comparison.records, comparison.styles),
     ]
     source = next(iter(comparison.records.values())).source
-    title, subtitle = ", ".join(comparison.groups), f"{source}, split {scoreboard.split}. {comparison.budget}."
+    title, subtitle = ", ".join(comparison.groups), f"{comparison.budget}. {source}, split {scoreboard.split}."
     files.write_text(folder / NUMBERS, json.dumps(comparison.as_dict(), indent=2, allow_nan=False) + "\n")
     return page.write_page(path, Page(f"Comparison: {title}", subtitle, sections))
 
@@ -94,7 +94,7 @@ def _make_differences_sections(comparison: Comparison) -> list[Section]:
         (make_metric_cell(metric), [_make_cell(comparison, name, metric) for name in comparison.differences])
         for metric in metrics
     ]
-    caption = f"Score less that of {reference}, 95 % intervals below; * the interval does not hold 0"
+    caption = f"Score less that of {reference}, 95 % intervals below; {comparison.about_stars}"
     text = (
         f"Score less that of {reference}, sequence by sequence the same, so how hard they are cancels out. The intervals "
         "are paired: every draw takes the same sequences for all. How trainings with other seeds scatter is not in them."
@@ -103,14 +103,14 @@ def _make_differences_sections(comparison: Comparison) -> list[Section]:
         Text(text),
         Table(caption, [TableCell("metric"), *map(TableCell, comparison.differences)], rows),
     ]
-    step = comparison.suite.dataset.spec.step_minutes
-    blocks.append(plot_lead_times(metrics, comparison.differences, step, are_differences=True))
+    spec = comparison.suite.dataset.spec
+    blocks.append(plot_lead_times(metrics, comparison.differences, spec, are_differences=True))
     return [Section("differences", f"Differences from {reference}", blocks)]
 
 
 def _make_cell(comparison: Comparison, name: str, metric: Metric) -> TableCell:
     difference = comparison.differences[name][metric.name]
-    text = f"{format_number(difference.mean)}{mark_significant(difference.mean_interval)}"
+    text = f"{format_number(difference.mean)}{comparison.mark_difference(difference)}"
     return TableCell(text, format_interval(difference.mean_interval))
 
 

@@ -99,7 +99,7 @@ def make_frames_section(chosen: ChosenSequences, context: int, order: str) -> Se
     spec = chosen.view.spec
     stride, samples = _fit_samples(chosen.sequences, spec, context)
     horizon = len(chosen.sequences[0].frames) - context
-    step = choose_time_unit(spec.step_minutes) if spec.step_minutes else None
+    step = choose_time_unit(spec.step_minutes, spec.step_months) if spec.step_minutes else None
     player = Player(samples, spec.width / spec.height, 1 - context, horizon, step, _draw_colour_bars(spec))
     size = [SHRUNK.format(f"{spec.width} x {spec.height}")] if stride > 1 else []
     channel = [f"Shown: {chosen.view.channel}."] if chosen.view.channel else []
@@ -117,14 +117,20 @@ def write_frames(folder: Path, chosen: ChosenSequences) -> None:
         UsageError: the folder exists.
     """
     files.check_new(folder)
-    for sequence in chosen.sequences:
-        for name, forecast in sequence.forecasts.items():
-            subfolder = folder / (str(sequence.number) if len(sequence.forecasts) == 1 else f"{sequence.number}-{name}")
-            subfolder.mkdir(parents=True)
-            context = len(sequence.frames) - len(forecast)
-            for prefix, first, frames in (("gt", 1, sequence.frames), ("pd", context + 1, forecast)):
-                for number, frame in enumerate(frames, first):
-                    Image.fromarray(to_colours(frame, chosen.view.spec)).save(subfolder / f"{prefix}{number}.png")
+    with files.staged(folder, folder=True) as temporary:
+        for sequence in chosen.sequences:
+            for name, forecast in sequence.forecasts.items():
+                number = str(sequence.number)
+                subfolder = temporary / (number if len(sequence.forecasts) == 1 else f"{number}-{name}")
+                subfolder.mkdir()
+                context = len(sequence.frames) - len(forecast)
+                _write_pngs(subfolder, "gt", 1, sequence.frames, chosen.view.spec)
+                _write_pngs(subfolder, "pd", context + 1, forecast, chosen.view.spec)
+
+
+def _write_pngs(folder: Path, prefix: str, first: int, frames: FloatArray, spec: FrameSpec) -> None:
+    for number, frame in enumerate(frames, first):
+        Image.fromarray(to_colours(frame, spec)).save(folder / f"{prefix}{number}.png")
 
 
 def _forecast_sequence(suite: EvaluationSuite, names: Sequence[str], index: int, title: str) -> ShownSequence:

@@ -12,27 +12,28 @@ from framecast.metrics import DIRECTIONS, Metric
 from framecast.metrics.summary import Estimates
 from framecast.report.blocks import Block, Figure, Figures, Folded, Section, Table, TableCell, Text
 from framecast.report.svg_charts import draw_chart, draw_swatch
+from framecast.types import FrameSpec
 
 CHARTS = 6
 """Number of charts that are not folded away, at most."""
 
 
 def make_lead_times_section(
-    metrics: Sequence[Metric], estimates: Estimates, step_minutes: float | None, notes: Sequence[str]
+    metrics: Sequence[Metric], estimates: Estimates, spec: FrameSpec, notes: Sequence[str]
 ) -> Section:
     """Section with a table of means, a chart for each metric, and folded away the tables by lead time.
 
     Args:
         metrics: metrics of the scores.
         estimates: scores, {forecast: {metric: estimate}}.
-        step_minutes: time between frames, minutes, where known.
+        spec: frames, of which the time between them counts, where it is known.
         notes: on the windows that were scored and the intervals, in words.
     """
     blocks: list[Block] = [
         make_means_table(metrics, estimates),
         Text(" ".join(f"{note.rstrip('.')}." for note in notes)),
-        plot_lead_times(metrics[:CHARTS], estimates, step_minutes),
-        *_fold_charts(metrics[CHARTS:], estimates, step_minutes),
+        plot_lead_times(metrics[:CHARTS], estimates, spec),
+        *_fold_charts(metrics[CHARTS:], estimates, spec),
         Folded("Tables by lead time", [_make_lead_times_table(metric, estimates) for metric in metrics]),
     ]
     return Section("scores", "Scores by lead time", blocks)
@@ -55,20 +56,20 @@ def make_means_table(metrics: Sequence[Metric], estimates: Estimates) -> Table:
 
 
 def plot_lead_times(
-    metrics: Sequence[Metric], estimates: Estimates, step_minutes: float | None, *, are_differences: bool = False
+    metrics: Sequence[Metric], estimates: Estimates, spec: FrameSpec, *, are_differences: bool = False
 ) -> Figures:
     """Plot estimates against lead time, one chart for each metric, one line for each forecast; intervals are bands.
 
     Args:
         metrics: metrics of the scores.
         estimates: scores or differences, {forecast: {metric: estimate}}.
-        step_minutes: time between frames, minutes, where known.
+        spec: frames, of which the time between them counts, where it is known.
         are_differences: whether the estimates are differences from a first forecast, which has the first style.
     """
     charts = []
     for metric in metrics:
         scores = {name: by_metric[metric.name] for name, by_metric in estimates.items()}
-        charts.append(make_lead_time_chart(metric, scores, step_minutes, are_differences=are_differences))
+        charts.append(make_lead_time_chart(metric, scores, spec, are_differences=are_differences))
     swatches = [(name, draw_swatch(number + are_differences)) for number, name in enumerate(estimates)]
     return Figures([Figure(chart.title, draw_chart(chart)) for chart in charts], swatches)
 
@@ -78,9 +79,9 @@ def make_metric_cell(metric: Metric) -> TableCell:
     return TableCell(f"{metric.name} {ARROWS[metric.better]}", metric_unit(metric))
 
 
-def _fold_charts(metrics: Sequence[Metric], estimates: Estimates, step_minutes: float | None) -> list[Block]:
+def _fold_charts(metrics: Sequence[Metric], estimates: Estimates, spec: FrameSpec) -> list[Block]:
     names = ", ".join(dict.fromkeys(metric.name.split("@")[0] for metric in metrics))
-    return [Folded(f"Charts of {names}", [plot_lead_times(metrics, estimates, step_minutes)])] if metrics else []
+    return [Folded(f"Charts of {names}", [plot_lead_times(metrics, estimates, spec)])] if metrics else []
 
 
 def _make_lead_times_table(metric: Metric, estimates: Estimates) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -48,7 +49,12 @@ def write_page(path: Path, page: Page) -> Path:
         UsageError: a file that framecast did not write is there, or the folder cannot be written to.
     """
     check_page(path)
-    files.write_text(path, render_page(page))
+    text = render_page(page)
+    if path.exists():
+        files.write_text(path, text)
+    else:
+        with files.staged(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     return path
 
 
@@ -58,8 +64,7 @@ def check_page(path: Path) -> None:
     Raises:
         UsageError: a file that framecast did not write is there, or the folder cannot be written to.
     """
-    if not path.exists():
-        files.check_new(path)
-    elif not path.is_file() or GENERATOR.encode() not in path.read_bytes()[:2000]:
+    if os.path.exists(path) and (not path.is_file() or GENERATOR.encode() not in path.read_bytes()[:2000]):
         fix = "choose another name or move it"
         raise UsageError(str(path), got="something that framecast did not write", expected="a new file", fix=fix)
+    files.check_replaceable(path)

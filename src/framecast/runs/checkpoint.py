@@ -1,21 +1,22 @@
 """Checkpoints that survive a kill at any moment: written whole, flushed, then committed by a manifest.
 
 checkpoints/step-00000500.pt      state of the training
-checkpoints/step-00000500.json    its sha256, size and step; without it the checkpoint does not exist
+checkpoints/step-00000500.json    its sha256, size and step, and how far the event log goes with it; without it the
+                                  checkpoint does not exist
 """
 
 from __future__ import annotations
 
 import io
-import json
-import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from framecast import files
+from framecast import files, json_files
 from framecast.errors import CheckpointError
+from framecast.forecasting.weight_files import UNREADABLE, read_torch_file
+from framecast.runs.folder import LogExtent
 
 Content = dict[str, Any]
 """Tensors, numbers, strings, and lists and dictionaries of them."""
@@ -30,7 +31,7 @@ class LoadedCheckpoint(NamedTuple):
     """Newer ones that could not be used, each with the reason."""
 
 
-def save(folder: Path, step: int, content: Content, *, keep: int) -> Path:
+def save(folder: Path, step: int, content: Content, *, keep: int, events: LogExtent | None = None) -> Path:
     """Write a checkpoint and commit it; then remove this run's oldest ones beyond `keep`.
 
     Args:
@@ -38,6 +39,7 @@ def save(folder: Path, step: int, content: Content, *, keep: int) -> Path:
         step: iterations done.
         content: state of the training.
         keep: number of checkpoints to keep.
+        events: the event log up to this step.
 
     Returns:
         the path of the checkpoint. A valid checkpoint of this step is left as it is.
@@ -50,27 +52,35 @@ def save(folder: Path, step: int, content: Content, *, keep: int) -> Path:
     torch.save(content, buffer)
     digest = files.write(path, lambda file: file.write(buffer.getbuffer()))
     manifest = {"sha256": digest, "size": path.stat().st_size, "step": step}
-    files.write_text(path.with_suffix(".json"), json.dumps(manifest) + "\n")
+    manifest |= {} if events is None else {"events": events._asdict()}
+    json_files.write_json(path.with_suffix(".json"), manifest)
     for old in _list_committed(folder)[keep:]:
         old.with_suffix(".json").unlink(missing_ok=True)  # first: without it the checkpoint does not exist
         old.unlink(missing_ok=True)
     return path
 
 
-def load_newest(folder: Path) -> LoadedCheckpoint | None:
+def load_newest(folder: Path, events: Path | None = None) -> LoadedCheckpoint | None:
     """Return the newest checkpoint whose sha256 holds, or None if none was ever committed.
+
+    Args:
+        folder: `checkpoints/` of the run.
+        events: event log, which must hold what it held at the checkpoint; None to look at the checkpoint alone.
 
     Raises:
         CheckpointError: there are checkpoints, and none is valid.
     """
     skipped: list[str] = []
     for path in _list_committed(folder):
-        fault = _find_fault(path)
+        fault = _find_fault(path) or (None if events is None else _find_log_fault(path, events))
         if fault is None:
             try:
-                return LoadedCheckpoint(torch.load(path, map_location="cpu", weights_only=True), path, skipped)
-            except (pickle.UnpicklingError, RuntimeError) as error:
-                fault = str(error).splitlines()[0]
+                content = read_torch_file(path)
+                if events is None or content["events_length"] <= (events.stat().st_size if events.is_file() else 0):
+                    return LoadedCheckpoint(content, path, skipped)
+                fault = f"{events.name} is shorter than it was then"
+            except UNREADABLE as error:
+                fault = next(iter(str(error).splitlines()), type(error).__name__)
         skipped.append(f"{path.name}: {fault}")
     if not skipped and len(uncommitted := sorted(folder.glob("step-*.pt"))) > 1:  # one is a save cut short
         skipped = [f"{path.name}: its manifest is missing" for path in uncommitted]
@@ -84,11 +94,27 @@ def _list_committed(folder: Path) -> list[Path]:
     return sorted((path.with_suffix(".pt") for path in folder.glob("step-*.json")), reverse=True)
 
 
+def check_events(folder: Path, events: Path) -> None:
+    """Check that an event log holds what it held at the newest checkpoint.
+
+    Args:
+        folder: `checkpoints/` of the run.
+        events: path of the log.
+
+    Raises:
+        CheckpointError: the log was changed, cut or removed.
+    """
+    newest = _list_committed(folder)[:1]
+    fault = _find_log_fault(newest[0], events) if newest else None
+    if fault is not None:
+        fix = f"restore it, or: framecast resume {folder.parent}, which goes on from a checkpoint that it reaches"
+        raise CheckpointError(str(events), got=fault, fix=fix)
+
+
 def _find_fault(path: Path) -> str | None:
     """Find the reason not to trust a checkpoint; None where its size and sha256 are right."""
-    manifest = path.with_suffix(".json")
     try:
-        fields = json.loads(manifest.read_text())
+        fields = json_files.read_json(path.with_suffix(".json"))
         size, digest = int(fields["size"]), str(fields["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return "its manifest is missing or damaged"
@@ -97,3 +123,13 @@ def _find_fault(path: Path) -> str | None:
     if path.stat().st_size != size:
         return f"got {path.stat().st_size} bytes, expected {size}"
     return None if files.sha256(path) == digest else "its sha256 does not hold"
+
+
+def _find_log_fault(path: Path, events: Path) -> str | None:
+    """Find out whether the event log lacks what it held at a checkpoint; manifests of version 0.1.0 do not say."""
+    try:
+        fields = json_files.read_json(path.with_suffix(".json"))["events"]
+        extent = LogExtent(int(fields["length"]), str(fields["sha256"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return extent.find_fault(events)

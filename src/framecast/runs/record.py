@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel, ValidationError
+
+from framecast import json_files
 from framecast.errors import CheckpointError, InputError
 from framecast.forecasting.model_folder import describe
 from framecast.formatting import format_options
 from framecast.models.cost import Cost, count_cost
 from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.recipe.scheduled_sampling import sampling_end
+from framecast.runs.checkpoint import check_events
 from framecast.runs.folder import RunFolder, read_events
+from framecast.types import FrameSpec
 
 Events = list[dict[str, Any]]
+
+_NEEDED = {
+    "train": {"step", "loss", "gradient_norm", "lr", "truth"},
+    "validation": {"step"},
+    "timing": {"seconds_per_step"},
+    "start": {"step"},
+}
+"""Fields that each kind of event has; a line that lacks one is left out, as one is that was cut short."""
+
+
+class _DataRecord(BaseModel):
+    """Fields of data.json."""
+
+    spec: FrameSpec
+    fingerprint: str
+    split: str
+    windows: dict[str, int]
+    notes: list[str]
 
 
 class Record(NamedTuple):
@@ -65,6 +87,14 @@ class Record(NamedTuple):
         every = self.recipe.train.log_every
         return sum(event["seconds_per_step"] * event.get("iterations", every) for event in self.timing)
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """Processor time of these, of all threads; None where another device computed, or where it was not recorded."""
+        on_cpu = all(event.get("device") == "cpu" for event in self.starts)
+        if not self.timing or not on_cpu or not all("cpu_seconds_per_step" in event for event in self.timing):
+            return None
+        return sum(event["cpu_seconds_per_step"] * event["iterations"] for event in self.timing)
+
     def cost(self) -> Cost:
         """Count the cost of the network on frames of the data."""
         spec, recipe = self.data["spec"], self.recipe
@@ -84,13 +114,12 @@ def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> R
     Raises:
         UsageError: no run is there, or its network is not among the trusted.
         InputError: data.json is damaged.
+        CheckpointError: events.jsonl is not as it was at the newest checkpoint.
     """
     folder = RunFolder(path).opened()
     recipe = read_run_recipe(folder.recipe, model=model)
-    try:
-        data = json.loads(folder.data.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(str(folder.data), got=str(error), expected="what the run wrote", fix="train again") from error
+    data = read_data(folder)
+    check_events(folder.checkpoints, folder.events)
     try:
         model_description = describe(folder.model)
     except CheckpointError:
@@ -99,12 +128,35 @@ def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> R
         folder,
         recipe,
         data,
-        [event for event in read_events(folder.events, "train") if event["loss"] is not None],
-        read_events(folder.events, "validation"),
-        read_events(folder.timing, "timing"),
-        read_events(folder.timing, "start"),
+        [event for event in _read_events(folder.events, "train") if event["loss"] is not None],
+        _read_events(folder.events, "validation"),
+        _read_events(folder.timing, "timing"),
+        _read_events(folder.timing, "start"),
         model_description,
     )
+
+
+def _read_events(path: Path, event: str) -> Events:
+    return [fields for fields in read_events(path, event) if fields.keys() >= _NEEDED[event]]
+
+
+def read_data(folder: RunFolder) -> dict[str, Any]:
+    """Read data.json of a run: spec, fingerprint, split, windows and notes.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        data = json_files.read_json(folder.data)
+        _DataRecord.model_validate(data)
+    except ValidationError as error:
+        got = f"a description that does not hold ({str(error).splitlines()[1]})"
+    except (OSError, ValueError) as error:
+        got = str(error)
+    else:
+        return data
+    fix = f"framecast resume {folder.path} makes it again"
+    raise InputError(str(folder.data), got=got, expected="what the run wrote", fix=fix)
 
 
 def describe_network(record: Record) -> str:

@@ -28,7 +28,7 @@ class TrainLog:
         self.events, self.timing = EventLog(folder.events, length), EventLog(folder.timing)
         self.timing.write("start", step=step, unix_time=time.time(), **_collect_versions(), **launch)
         self.board = _open_board(folder, step)
-        self.waited = self.worked = 0.0
+        self.waited = self.worked = self.computed = 0.0
         self.iterations = 0
 
     def __enter__(self) -> TrainLog:
@@ -44,16 +44,18 @@ class TrainLog:
         if self.board is not None:
             self.board.close()
 
-    def log_iteration(self, event: dict[str, Any], waited: float, worked: float, *, due: bool) -> None:
+    def log_iteration(self, event: dict[str, Any], waited: float, worked: float, computed: float, *, due: bool) -> None:
         """Count one iteration, and write a line if it is due.
 
         Args:
             event: fields that `TrainingState.iterate` returned.
             waited: time until the batch was there, seconds.
             worked: time of the iteration itself, seconds.
+            computed: processor time of both, of all threads, seconds.
             due: whether to write a line.
         """
         self.waited, self.worked, self.iterations = self.waited + waited, self.worked + worked, self.iterations + 1
+        self.computed += computed
         if not due:
             return
         self.events.write("train", **event)
@@ -65,8 +67,9 @@ class TrainLog:
             iterations=self.iterations,
             seconds_per_step=seconds / self.iterations,
             share_waited=self.waited / max(seconds, 1e-9),
+            cpu_seconds_per_step=self.computed / self.iterations,
         )
-        self.waited = self.worked = 0.0
+        self.waited = self.worked = self.computed = 0.0
         self.iterations = 0
         if self.board is not None:
             for name in ("loss", "gradient_norm", "lr"):

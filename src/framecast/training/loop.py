@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
-from types import FrameType, TracebackType
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
+from framecast import json_files
 from framecast.data import Batch, training_batches
 from framecast.errors import CheckpointError, Stopped
-from framecast.progress import Progress
+from framecast.evaluation.evaluate import EvaluationStopped
 from framecast.forecasting.base_fit import fit_base
+from framecast.progress import Progress
+from framecast.recipe.run_digest import DIGEST_KEY, make_changed_error
 from framecast.runs import checkpoint
 from framecast.runs.folder import RunFolder
 from framecast.training.log import TrainLog
+from framecast.training.restore import restore_data, restore_model
 from framecast.training.state import TrainingState
+from framecast.training.stop_request import StopRequest
 
 
 class TrainingOutcome(NamedTuple):
@@ -48,7 +51,7 @@ def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> T
         CheckpointError: the data or the recipe are not those of the checkpoint, or none is valid.
     """
     identity = {
-        "recipe_sha256": trainer.recipe.digest,
+        DIGEST_KEY: trainer.recipe.digest,
         "data": trainer.dataset.fingerprint,
         "split": trainer.dataset.split_hash,
         "version": version("framecast"),
@@ -59,27 +62,58 @@ def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> T
         main = trainer.fabric.is_global_zero
         launch = {"device": _describe_device(trainer.fabric.device), "processes": trainer.fabric.world_size}
         log = stack.enter_context(TrainLog(folder, length, trainer.step, launch)) if main else None
-        if unvalidated:
-            _validate(trainer, folder, log, show)
+        if unvalidated and not _validate(trainer, folder, log, request, show):
+            raise Stopped(_agree_on_signal(trainer, request), trainer.step, folder.resume_command)
         return _iterate(trainer, folder, log, request, identity, show)
 
 
 def _resume(trainer: TrainingState, folder: RunFolder, identity: dict[str, str], show: Progress) -> tuple[int, bool]:
     """Restore the newest checkpoint; return the bytes of the event log up to it, and whether to validate first."""
-    loaded = checkpoint.load_newest(folder.checkpoints)
+    main = trainer.fabric.is_global_zero
+    if main:
+        folder.remove_leftovers()
+    loaded = checkpoint.load_newest(folder.checkpoints, folder.events)
     if loaded is None:
+        _check_identity(_read_identity(folder.data), identity, folder.data, folder.recipe)
         if fit_base(trainer.forecaster, trainer.dataset):
             show.say("base: fitted to the training split")
-        return 0, False
-    for skipped in loaded.skipped:
-        show.say(f"skipped checkpoint {skipped}")
-    for key, name in (("recipe_sha256", "recipe"), ("data", "data"), ("split", "split of the data")):
-        if loaded.content["identity"][key] != identity[key]:
+        length, unvalidated = 0, False
+    else:
+        for skipped in loaded.skipped:
+            show.say(f"skipped checkpoint {skipped}")
+        _check_identity(loaded.content["identity"], identity, loaded.path, folder.recipe)
+        trainer.restore(loaded.content["trainer"])
+        trainer.model = loaded.content.get("model")
+        show.say(f"resumed after step {trainer.step}")
+        length, unvalidated = int(loaded.content["events_length"]), bool(loaded.content["unvalidated"])
+    if main:
+        restore_data(trainer, folder, show)
+    restore_model(trainer, folder, show)
+    return length, unvalidated
+
+
+def _read_identity(path: Path) -> dict[str, str]:
+    """Read the identity of recipe and data from data.json, as far as it is there and whole."""
+    try:
+        fields = json_files.read_json(path)
+    except (OSError, ValueError):  # made again
+        return {}
+    names = {DIGEST_KEY: DIGEST_KEY, "fingerprint": "data", "split": "split"}
+    return {names[key]: value for key, value in fields.items() if key in names}
+
+
+def _check_identity(recorded: Mapping[str, str], identity: Mapping[str, str], path: Path, recipe: Path) -> None:
+    """Check that recipe and data are those that a file of the run recorded.
+
+    Raises:
+        CheckpointError: they are not.
+    """
+    if recorded.get(DIGEST_KEY, identity[DIGEST_KEY]) != identity[DIGEST_KEY]:
+        raise make_changed_error(recipe)
+    for key, name in (("data", "data"), ("split", "split of the data")):
+        if recorded.get(key, identity[key]) != identity[key]:
             fix = "resume with what the run began with, or start a new run"
-            raise CheckpointError(f"{loaded.path}: the {name} has changed since", fix=fix)
-    trainer.restore(loaded.content["trainer"])
-    show.say(f"resumed after step {trainer.step}")
-    return int(loaded.content["events_length"]), bool(loaded.content["unvalidated"])
+            raise CheckpointError(f"{path}: the {name} has changed since", fix=fix)
 
 
 def _iterate(
@@ -90,44 +124,66 @@ def _iterate(
     identity: dict[str, str],
     show: Progress,
 ) -> TrainingOutcome:
-    recipe, fabric = trainer.recipe, trainer.fabric
-    config = recipe.train
+    config = trainer.recipe.train
     batches = open_batches(trainer)
-    patience = recipe.validate_.patience
+    patience = trainer.recipe.validate_.patience
     saved = time.monotonic()
     while trainer.step < config.steps and not _is_exhausted(trainer, patience):
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         batch = next(batches)
         loaded = time.perf_counter()
         event = trainer.iterate(batch)
-        # All processes must stop after the same iteration; a signal may have reached one of them only.
-        signal_number = int(trainer.over_processes(float(request.signal), "max"))
+        # All processes must stop, and save, after the same iteration; a signal may have reached one of them only.
+        late = float(time.monotonic() - saved > 60 * config.checkpoint_minutes)
+        number, overdue = trainer.over_processes([float(request.signal), late], "max")
         step, last = trainer.step, trainer.step == config.steps
         show.update(step, "nothing observed" if event["loss"] is None else f"loss {event['loss']:.4g}")
         if log is not None:
             ended, log_due = time.perf_counter(), last or step % config.log_every == 0
-            log.log_iteration(event, loaded - began, ended - loaded, due=log_due)
-        due = step % recipe.validate_.every == 0 or last
-        if due and not signal_number:  # a stop does not wait for a validation, which is done after resuming
-            _validate(trainer, folder, log, show)
-        stop = bool(signal_number) or _is_exhausted(trainer, patience)
-        overdue = time.monotonic() - saved > 60 * config.checkpoint_minutes
-        if log is not None and (step % config.checkpoint_every == 0 or overdue or last or stop):
+            log.log_iteration(event, loaded - began, ended - loaded, time.process_time() - cpu, due=log_due)
+        due = step % trainer.recipe.validate_.every == 0 or last
+        # A stop does not wait for a validation, which is done after resuming.
+        unvalidated = due and (bool(number) or not _validate(trainer, folder, log, request, show))
+        stopped = bool(number) or unvalidated
+        if step % config.checkpoint_every == 0 or overdue or last or stopped or _is_exhausted(trainer, patience):
             saved = time.monotonic()
-            content = {
-                "trainer": trainer.state(),
-                "identity": identity,
-                "events_length": log.events.sync(),
-                "unvalidated": due and bool(signal_number),
-            }
-            checkpoint.save(folder.checkpoints, step, content, keep=config.keep)
-        if signal_number:
-            fabric.barrier()  # no process ends before the checkpoint is written
-            raise Stopped(signal_number, step)
-    if log is not None and not (folder.model / "model.json").exists():  # no validation had a score
-        trainer.save_model(folder, {})
+            _save(trainer, folder, log, identity, unvalidated=unvalidated)
+        if stopped:
+            number = _agree_on_signal(trainer, request)  # no process ends before the checkpoint is written
+            raise Stopped(number, step, folder.resume_command)
+    _ensure_model(trainer, folder)
     reason = f"no better for {patience} validations" if _is_exhausted(trainer, patience) else "done"
     return TrainingOutcome(trainer.step, trainer.best, reason)
+
+
+def _save(
+    trainer: TrainingState, folder: RunFolder, log: TrainLog | None, identity: dict[str, str], *, unvalidated: bool
+) -> None:
+    """Save a checkpoint; all processes take part in the check of the weights, the first one writes."""
+    trainer.check_weights()
+    if log is None:
+        return
+    events = log.events.sync()
+    content: dict[str, Any] = {
+        "trainer": trainer.state(),
+        "identity": identity,
+        "events_length": events.length,
+        "unvalidated": unvalidated,
+        "model": trainer.model,
+    }
+    checkpoint.save(folder.checkpoints, trainer.step, content, keep=trainer.recipe.train.keep, events=events)
+
+
+def _ensure_model(trainer: TrainingState, folder: RunFolder) -> None:
+    """Save the last model where no validation had a score."""
+    lacks = trainer.fabric.is_global_zero and not (folder.model / "model.json").exists()
+    if trainer.over_processes([float(lacks)], "max")[0]:
+        trainer.save_model(folder, {})
+
+
+def _agree_on_signal(trainer: TrainingState, request: StopRequest) -> int:
+    """Find the signal that reached some process; all processes call this together."""
+    return int(trainer.over_processes([float(request.signal)], "max")[0])
 
 
 def open_batches(trainer: TrainingState) -> Iterator[list[Batch]]:
@@ -155,51 +211,29 @@ def _is_exhausted(trainer: TrainingState, patience: int | None) -> bool:
     return patience is not None and trainer.worse >= patience
 
 
-def _validate(trainer: TrainingState, folder: RunFolder, log: TrainLog | None, show: Progress) -> None:
-    """Score the validation split, save the best model, count the validations without a better score."""
+def _validate(
+    trainer: TrainingState, folder: RunFolder, log: TrainLog | None, request: StopRequest, show: Progress
+) -> bool:
+    """Score the validation split, save the best model, count the validations without a better score.
+
+    Returns:
+        whether it was done: a stop does not wait for its end.
+    """
     name = trainer.metrics[0].name
     if not trainer.dataset.count("val"):
-        if log is not None:
-            trainer.save_model(folder, {})
-        return
-    scores = trainer.validate()
+        trainer.save_model(folder, {})
+        return True
+    try:
+        scores = trainer.validate(lambda: bool(_agree_on_signal(trainer, request)))
+    except EvaluationStopped:
+        return False
     if log is not None:
         log.log_validation(trainer.step, scores)
     better = trainer.is_better(scores[name])
     if better:
         trainer.best, trainer.worse = scores[name], 0
+        trainer.save_model(folder, scores)
     else:
         trainer.worse += 1
-    if better and log is not None:
-        trainer.save_model(folder, scores)
     show.say(f"step {trainer.step}: validation {name} {scores[name]:.4g}{' (best)' if better else ''}")
-
-
-class StopRequest:
-    """Context that notes the first SIGTERM or SIGINT; a second SIGINT interrupts at once.
-
-    Attributes:
-        signal: the number of the signal, 0 for none.
-    """
-
-    def __init__(self) -> None:
-        self.signal = 0
-        self._handlers: dict[int, object] = {}
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.signal and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = self.signal or number
-
-    def __enter__(self) -> StopRequest:
-        """Install the handlers; only the main thread can."""
-        if threading.current_thread() is threading.main_thread():
-            self._handlers = {n: signal.signal(n, self._note) for n in (signal.SIGTERM, signal.SIGINT)}
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Put the old handlers back."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+    return True

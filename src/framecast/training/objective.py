@@ -18,7 +18,7 @@ from framecast.transforms.patches import unpatchify
 from framecast.types import Frames, Known, Valid
 
 Inputs = tuple[Frames, Valid | None, Known, Tensor, Tensor | None, Tensor | None, Tensor | None]
-"""A micro-batch as `Objective.forward` takes it: frames, mask, steps with true frames, number of pixels; motion; pace; noise."""
+"""Arguments of `Objective.forward`: frames, mask, steps with true frames, number of pixels; motion, pace, noise."""
 
 
 class Objective(nn.Module):

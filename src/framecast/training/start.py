@@ -10,18 +10,22 @@ from typing import Any, Literal
 
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
+from pydantic import ValidationError
 
 from framecast import kernels
 from framecast.data import MOVING_MNIST, DataSet, open_data
 from framecast.data.sources.base import Source
 from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
-from framecast.errors import UsageError
+from framecast.errors import InputError, UsageError, naming_full_disk
 from framecast.progress import Silent, show_progress
 from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.runs.folder import RunFolder, read_events
+from framecast.runs.record import read_data
 from framecast.training.compilation import check_compile
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
+from framecast.training.restore import describe_data
 from framecast.training.state import TrainingState
+from framecast.types import FrameSpec
 
 PRECISIONS: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -73,7 +77,7 @@ def start(
     with _lock(folder, place):
         trainer = _make_trainer(recipe, dataset, fabric)
         if place.rank == 0:
-            folder.create(recipe.yaml(), _describe(dataset), dataset.record)
+            folder.create(recipe.yaml(), describe_data(recipe, dataset), dataset.record)
         return _run(trainer, folder, quiet)
 
 
@@ -115,7 +119,9 @@ def resume(
     folder = RunFolder(path).opened()
     recipe = _resolve_paths(read_run_recipe(folder.recipe, overrides, model))
     with _lock(folder, place):
-        return _run(_make_trainer(recipe, _open(recipe, source), new_fabric(recipe, place)), folder, quiet)
+        # with the ranges that the run began with, whatever would be found in the frames today
+        dataset = _open(recipe, source, _read_spec(folder))
+        return _run(_make_trainer(recipe, dataset, new_fabric(recipe, place)), folder, quiet)
 
 
 def measure_pace(recipe: Recipe, place: Launch = SINGLE_PROCESS, seconds: float = 0.0) -> float:
@@ -158,9 +164,21 @@ def _resolve_paths(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": data})
 
 
-def _open(recipe: Recipe, source: Source | None = None) -> DataSet:
+def _open(recipe: Recipe, source: Source | None = None, spec: FrameSpec | None = None) -> DataSet:
     context, horizon = recipe.context_, recipe.horizon_
-    return open_data(recipe.data, context=context, horizon=horizon, seed=recipe.seed, source=source)
+    return open_data(recipe.data, context=context, horizon=horizon, seed=recipe.seed, source=source, spec=spec)
+
+
+def _read_spec(folder: RunFolder) -> FrameSpec:
+    """Read the spec that a run began with.
+
+    Raises:
+        InputError: data.json is missing or damaged.
+    """
+    try:
+        return FrameSpec.model_validate(read_data(folder).get("spec"))
+    except ValidationError as error:
+        raise InputError(str(folder.data), got="no spec of frames", expected="what the run wrote") from error
 
 
 def _lock(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
@@ -168,19 +186,10 @@ def _lock(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
     return folder.lock() if place.rank == 0 else nullcontext()
 
 
-def _describe(dataset: DataSet) -> dict[str, Any]:
-    return {
-        "spec": dataset.spec.model_dump(),
-        "fingerprint": dataset.fingerprint,
-        "split": dataset.split_hash,
-        "windows": {split: dataset.count(split) for split in ("train", "val", "test")},
-        "notes": dataset.notes,
-    }
-
-
 def _run(trainer: TrainingState, folder: RunFolder, quiet: bool) -> TrainingOutcome:
     main, steps = trainer.fabric.is_global_zero, trainer.recipe.train.steps
-    with show_progress("training", steps, quiet=quiet) if main else Silent() as show:
+    progress = show_progress("training", steps, quiet=quiet) if main else Silent()
+    with naming_full_disk(folder.path), progress as show:
         for note in trainer.dataset.notes:
             show.say(note)
         outcome = run_training(trainer, folder, show)

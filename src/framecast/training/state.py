@@ -7,6 +7,7 @@ number of workers, and how a batch is shared among processes and micro-batches c
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
@@ -16,24 +17,22 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from framecast.data import Batch, DataSet
-from framecast.devices import to_device
-from framecast.errors import NonFiniteLoss, UsageError
+from framecast.devices import has_float64, restore_optimizer, to_device
+from framecast.errors import NonFiniteLoss
 from framecast.evaluation.evaluate import evaluate
-from framecast.forecasting.forecaster import Forecaster
-from framecast.forecasting.model_folder import save_forecaster
-from framecast.metrics import Metric, select_metrics
+from framecast.forecasting.model_folder import write_model
 from framecast.nn.rollout import draw_noise
 from framecast.recipe.losses import count_observed
 from framecast.recipe.recipe import Recipe
 from framecast.runs.folder import RunFolder
+from framecast.training.build import add_motion, new_forecaster
 from framecast.training.compilation import compile_step, explain_compiler
 from framecast.training.ema import WeightAverage
 from framecast.training.objective import Inputs, Objective, gradient_norm, trainable
+from framecast.training.validation_metrics import select_validation_metrics
 
 _REVERSAL_STREAM = 0x7EAF
 """Key that keeps the draw of reversals apart from other random numbers of a seed."""
-VALIDATION_METRICS = ("framecast", "fmae")
-"""Metrics and protocols that a validation reports besides the one that decides."""
 
 
 class TrainingState:
@@ -43,13 +42,20 @@ class TrainingState:
         recipe: network and training.
         dataset: data to train and validate on.
         fabric: device and processes; launched.
+
+    Attributes:
+        model: content of the model.json that was saved last; None before the first.
     """
 
     def __init__(self, recipe: Recipe, dataset: DataSet, fabric: Fabric) -> None:
         self.recipe, self.dataset, self.fabric = recipe, dataset, fabric
         self.step, self.worse = 0, 0
         self.best: float | None = None
-        self.metrics = validation_metrics(recipe, dataset)
+        self.metrics = select_validation_metrics(recipe, dataset)
+        self.model: dict[str, Any] | None = None
+        self._odd = dataset.vectors.reversed_in_time
+        if recipe.train.time_reversal != "off":
+            dataset.vectors.check("train.time_reversal")
         with torch.random.fork_rng(devices=[]):  # the caller's generator stays where it was
             torch.manual_seed(recipe.seed)
             self.forecaster = new_forecaster(recipe, dataset)
@@ -82,7 +88,7 @@ class TrainingState:
             group["lr"] = rate
         if config.time_reversal == "augment":
             batches = [self._reverse_some(batch, m) for m, batch in enumerate(batches)]
-        passes = [batches, [_reverse(b) for b in batches]] if config.time_reversal == "step" else [batches]
+        passes = [batches, [b.reversed(self._odd) for b in batches]] if config.time_reversal == "step" else [batches]
         results = [result for direction in passes if (result := self._update(direction, step)) is not None]
         self.step = step
         encoder, decoder = self.recipe.sampling.probabilities(step, config.steps)
@@ -102,7 +108,7 @@ class TrainingState:
         )
         pixels = float(sum(self._count_pixels(batch) for batch in batches))
         if self.dataset.has_missing:
-            pixels = self.over_processes(pixels, "sum")
+            (pixels,) = self.over_processes([pixels], "sum")
         else:  # every process has as many: no communication
             pixels *= fabric.world_size
         if pixels == 0:
@@ -114,9 +120,10 @@ class TrainingState:
         fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
         # The only place where the host waits for the device.
         *parts, norm = torch.stack([*losses, gradient_norm(self.parameters)]).tolist()
-        mean = self.over_processes(sum(parts), "sum")
         # In fp16 an infinite gradient is usual: the scaler skips the update and lowers its factor.
-        if not math.isfinite(mean) or (not math.isfinite(norm) and config.dtype != "fp16"):
+        is_broken = not math.isfinite(norm) and config.dtype != "fp16"
+        mean, broken = self.over_processes([sum(parts), float(is_broken)], "sum")
+        if not math.isfinite(mean) or broken:
             self._clear_gradients()
             what = "loss" if not math.isfinite(mean) else "gradient"
             raise NonFiniteLoss(
@@ -185,25 +192,33 @@ class TrainingState:
         start = (micro * self.fabric.world_size + self.fabric.global_rank) * size
         return slice(start, start + size)
 
-    def over_processes(self, value: float, operation: Literal["sum", "max"]) -> float:
-        """Reduce a number over all processes, to its sum or maximum."""
+    def over_processes(self, values: Sequence[float], operation: Literal["sum", "max"]) -> list[float]:
+        """Reduce numbers over all processes, each to its sum or maximum; all processes call this together."""
         if self.fabric.world_size == 1:
-            return value
-        exact = torch.float32 if self.fabric.device.type == "mps" else torch.float64
-        number = torch.tensor(value, dtype=exact, device=self.fabric.device)
-        return float(self.fabric.all_reduce(number, reduce_op=operation))  # type: ignore[arg-type]
+            return list(values)
+        exact = torch.float64 if has_float64(self.fabric.device) else torch.float32
+        numbers = torch.tensor(values, dtype=exact, device=self.fabric.device)
+        reduced: Tensor = self.fabric.all_reduce(numbers, reduce_op=operation)  # type: ignore[assignment]
+        return [float(number) for number in reduced.tolist()]
 
     def _reverse_some(self, batch: Batch, micro: int) -> Batch:
         """Reverse each sequence in time with probability 1/2, a pure function of seed, iteration and row."""
         generator = np.random.default_rng([_REVERSAL_STREAM, self.recipe.seed, self.step + 1])
         chosen = generator.random(self.recipe.train.batch_size) < 0.5
         rows = torch.from_numpy(chosen[self._rows(micro, len(batch.frames))])[:, None, None, None, None]
-        back = _reverse(batch)
+        back = batch.reversed(self._odd)
         valid = None if batch.valid is None or back.valid is None else torch.where(rows, back.valid, batch.valid)
         return Batch(torch.where(rows, back.frames, batch.frames), valid, batch.indices)
 
-    def validate(self) -> dict[str, float]:
-        """Score the validation split, with the averaged weights if there are any; means over lead times by metric."""
+    def validate(self, should_stop: Callable[[], bool] | None = None) -> dict[str, float]:
+        """Score the validation split, with the averaged weights if there are any; means over lead times by metric.
+
+        Args:
+            should_stop: asked before each batch, by all processes together.
+
+        Raises:
+            EvaluationStopped: `should_stop` said so.
+        """
         recipe, fabric = self.recipe, self.fabric
         # Not compiled: graphs that are replayed overwrite the state that a forecast goes on with.
         eager = torch.compiler.set_stance("force_eager") if recipe.train.compile else nullcontext()
@@ -221,6 +236,7 @@ class TrainingState:
                 rank=fabric.global_rank,
                 world_size=fabric.world_size,
                 all_reduce=lambda sums: fabric.all_reduce(sums, reduce_op="sum"),  # type: ignore[arg-type,return-value]
+                should_stop=should_stop,
             )
         return scores.mean()
 
@@ -237,20 +253,31 @@ class TrainingState:
     def save_model(self, folder: RunFolder, scores: dict[str, float]) -> None:
         """Save the model, with the averaged weights if there are any, and its validation scores.
 
+        All processes take part in the check of the weights; the first one writes.
+
         Raises:
             NonFiniteLoss: a weight is not finite.
         """
-        self._check_weights()
-        with self._averaged():
-            save_forecaster(folder.model, self.forecaster, {"step": self.step, "validation": scores})
+        self.check_weights()
+        if self.fabric.is_global_zero:
+            with self._averaged():
+                self.model = write_model(folder.model, self.forecaster, {"step": self.step, "validation": scores})
 
-    def state(self) -> dict[str, Any]:
-        """Return all that resuming needs, but the recipe.
+    @torch.no_grad()
+    def check_weights(self) -> None:
+        """Check the weights of all processes, which call this together, before anything is saved.
 
         Raises:
-            NonFiniteLoss: a weight is not finite: such a state is never saved.
+            NonFiniteLoss: a weight is not finite, in any of them.
         """
-        self._check_weights()
+        norms = [torch.linalg.vector_norm(parameter) for parameter in self.parameters]
+        is_broken = not torch.isfinite(torch.stack(norms)).all()
+        if self.over_processes([float(is_broken)], "max")[0]:
+            fix = "lower train.lr, or set train.clip=1; resume goes on from the last checkpoint"
+            raise NonFiniteLoss(f"weights are not finite after step {self.step}; they were not saved", fix=fix)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that resuming needs, but the recipe."""
         return {
             "step": self.step,
             "samples": self.step * self.recipe.train.batch_size,
@@ -263,75 +290,14 @@ class TrainingState:
             "processes": self.fabric.world_size,
         }
 
-    @torch.no_grad()
-    def _check_weights(self) -> None:
-        norms = [torch.linalg.vector_norm(parameter) for parameter in self.parameters]
-        if not torch.isfinite(torch.stack(norms)).all():
-            fix = "lower train.lr, or set train.clip=1; resume goes on from the last checkpoint"
-            raise NonFiniteLoss(f"weights are not finite after step {self.step}; they were not saved", fix=fix)
-
     def restore(self, state: dict[str, Any]) -> None:
         """Restore a state that `state` returned."""
         self.step, self.best, self.worse = state["step"], state["best"], state["worse"]
         self.forecaster.network.load_state_dict(state["network"])
-        fused = self.optimizer.param_groups[0]["fused"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:
-            group["fused"] = fused  # depends on the device, which may be another than that of the checkpoint
+        restore_optimizer(self.optimizer.optimizer, state["optimizer"])
         self.fabric.strategy.precision.load_state_dict(state["scaler"])
         if self.average is not None:
             self.average.restore(state["average"])
-
-
-def validation_metrics(recipe: Recipe, dataset: DataSet) -> list[Metric]:
-    """Select the metrics of a validation; the first decides which model is the best.
-
-    Raises:
-        UsageError: `validate.metric` is not exactly one metric that orders forecasts.
-    """
-    config = recipe.validate_
-    first = select_metrics([config.metric], spec=dataset.spec, thresholds=config.thresholds)
-    if len(first) != 1:
-        got = f"{config.metric}, which is {len(first)} metrics here"
-        raise UsageError("validate.metric", got=got, expected="one metric; csi and its kin with one threshold")
-    if first[0].better == "one":
-        raise UsageError("validate.metric", got=config.metric, expected="a score of which less, or more, is better")
-    names = (config.metric, *VALIDATION_METRICS)
-    return select_metrics(names, spec=dataset.spec, thresholds=config.thresholds)
-
-
-def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
-    """Make a Forecaster with fresh weights for a recipe and its data."""
-    return Forecaster(
-        recipe.model,
-        dataset.spec,
-        dataset.normalizer(recipe.normalize),
-        recipe.patch,
-        fill=recipe.fill,
-        mask_channel=recipe.mask_channel,
-        context=recipe.context,
-        base=recipe.base,
-        head=recipe.head,
-    )
-
-
-def add_motion(dataset: DataSet, forecaster: Forecaster, recipe: Recipe) -> DataSet:
-    """Let windows bring the motion of whole frames, where the base needs it.
-
-    Raises:
-        UsageError: a training backward in time, whose motion would be that of frames to come.
-    """
-    if forecaster.base is None or not forecaster.base.base.tracks:
-        return dataset
-    if recipe.train.time_reversal != "off":
-        expected = "off, with a base that tracks motion"
-        raise UsageError("train.time_reversal", got=recipe.train.time_reversal, expected=expected)
-    return dataset.with_motion(forecaster.to_tracked, forecaster.normalizer.model_dump_json())
-
-
-def _reverse(batch: Batch) -> Batch:
-    """Reverse a batch in time."""
-    return Batch(batch.frames.flip(1), None if batch.valid is None else batch.valid.flip(1), batch.indices)
 
 
 def _name_sequences(batches: list[Batch], step: int) -> str:

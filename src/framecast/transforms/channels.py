@@ -53,7 +53,13 @@ def to_unit(values: Tensor, channels: Sequence[Channel]) -> Tensor:
 
 def channel_lows(like: Tensor, spec: FrameSpec) -> Tensor:
     """Lower end of the range of each forecast channel, (C, 1, 1), raw units, on the device and in the dtype of `like`."""
-    return make_column([spec.low] * spec.targets + [channel.low for channel in spec.past], like)
+    return make_column(spec.lows[: spec.channels], like)
+
+
+def target_ends(like: Tensor, spec: FrameSpec) -> tuple[Tensor, Tensor]:
+    """Lower and upper end of each target's range, (C, 1, 1), raw units, on the device and in the dtype of `like`."""
+    low, high = zip(*spec.target_ranges, strict=True)
+    return make_column(low, like), make_column(high, like)
 
 
 def make_column(numbers: Sequence[float], like: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Normalizer(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     to_unit_range: ClassVar[bool] = True
     """Whether the value range becomes [0, 1]."""
@@ -59,18 +59,14 @@ class Identity(_Normalizer):
         return values
 
 
-class Range(_Normalizer):
-    """Linear normalizer of [low, high] to [0, 1]; values outside the range stay outside.
+class _RangeNormalizer(_Normalizer):
+    """Normalizer of [low, high] to [0, 1]: one range for all channels, or one for each, the third axis from the end."""
 
-    There is one range for all channels, or one for each; channels are the third axis from the end.
-    """
-
-    kind: Literal["range"] = "range"
     low: Finite | tuple[Finite, ...]
     high: Finite | tuple[Finite, ...]
 
     @model_validator(mode="after")
-    def _check_order(self) -> Range:
+    def _check_order(self) -> _RangeNormalizer:
         lows, highs = ((end,) if isinstance(end, float) else end for end in (self.low, self.high))
         match = isinstance(self.low, float) == isinstance(self.high, float) and len(lows) == len(highs) > 0
         if not (match and all(low < high for low, high in zip(lows, highs, strict=True))):
@@ -83,12 +79,22 @@ class Range(_Normalizer):
         return None if isinstance(self.low, float) else len(self.low)
 
     def _make_ends(self, values: Tensor) -> tuple[Any, Any]:
+        """Make low and high - low: numbers, or (C, 1, 1) on the device and in the dtype of `values`."""
         if isinstance(self.low, tuple) and isinstance(self.high, tuple):
             spans = [high - low for low, high in zip(self.low, self.high, strict=True)]
             return make_column(self.low, values), make_column(spans, values)
         assert not isinstance(self.low, tuple)
         assert not isinstance(self.high, tuple)
         return self.low, self.high - self.low
+
+
+class Range(_RangeNormalizer):
+    """Linear normalizer of [low, high] to [0, 1]; values outside the range stay outside.
+
+    There is one range for all channels, or one for each; channels are the third axis from the end.
+    """
+
+    kind: Literal["range"] = "range"
 
     def normalize(self, values: Tensor) -> Tensor:
         """(x - low) / (high - low), of x in raw units."""
@@ -101,35 +107,41 @@ class Range(_Normalizer):
         return values * span + low
 
 
-class Log(_Normalizer):
-    """Logarithmic normalizer of [low, high] to [0, 1]: y = log(1 + (x - low) / offset) / log(1 + (high - low) / offset).
+class Log(_RangeNormalizer):
+    """Logarithmic normalizer of [low, high] to [0, 1]: y = log(1 + (x - low) / d) / log(1 + (high - low) / d).
 
-    It is linear where x - low is far below `offset` and logarithmic far above it: for amounts that range over decades.
-    Values below `low` become 0.
+    It is linear where x - low is far below the offset d and logarithmic far above it: for amounts that range over
+    decades. Values below `low` become 0. There is one range and offset for all channels, or one for each.
     """
 
     kind: Literal["log"] = "log"
-    low: Finite
-    high: Finite
-    offset: Positive
+    offset: Positive | tuple[Positive, ...]
 
     @model_validator(mode="after")
-    def _check_order(self) -> Log:
-        if not self.low < self.high:
-            raise ValueError(f"value range: got low {self.low}, high {self.high}, expected low < high")
+    def _check_offsets(self) -> Log:
+        if (len(self.offset) if isinstance(self.offset, tuple) else None) != self.channels:
+            raise ValueError(f"offset: got {self.offset}, expected one for each range, {self.channels or 1}")
         return self
 
-    @property
-    def _scale(self) -> float:
-        return math.log1p((self.high - self.low) / self.offset)
+    def _make_parts(self, values: Tensor) -> tuple[Any, Any, Any]:
+        """Make low, offset and log(1 + (high - low) / offset): numbers, or (C, 1, 1) as `values` are."""
+        if isinstance(self.low, tuple) and isinstance(self.high, tuple) and isinstance(self.offset, tuple):
+            parts = zip(self.low, self.high, self.offset, strict=True)
+            scales = [math.log1p((high - low) / offset) for low, high, offset in parts]
+            return make_column(self.low, values), make_column(self.offset, values), make_column(scales, values)
+        assert not isinstance(self.offset, tuple)
+        low, span = self._make_ends(values)
+        return low, self.offset, math.log1p(span / self.offset)
 
     def normalize(self, values: Tensor) -> Tensor:
         """log(1 + (x - low) / offset), divided by its value at `high`."""
-        return torch.log1p((values - self.low).clamp_min(0) / self.offset) / self._scale
+        low, offset, scale = self._make_parts(values)
+        return torch.log1p((values - low).clamp_min(0) / offset) / scale
 
     def denormalize(self, values: Tensor) -> Tensor:
         """Low + offset (exp(y log(1 + (high - low) / offset)) - 1)."""
-        return torch.expm1(values * self._scale) * self.offset + self.low
+        low, offset, scale = self._make_parts(values)
+        return torch.expm1(values * scale) * offset + low
 
 
 class Standard(_Normalizer):

@@ -67,10 +67,10 @@ def check(paths: Sequence[Path], gif: Path | None = None, strip: Path | None = N
             raise UsageError(str(path), got=f"suffix {path.suffix or 'none'}", expected=f"one of {', '.join(suffixes)}")
         if path.absolute() in previous:
             raise UsageError(str(path), got="the same path twice", expected="each once")
+        previous.add(files.check_new(path).absolute())
         if not path.absolute().parent.is_dir():
             got = f"the folder {path.parent}, which is not there"
             raise UsageError(str(path), got=got, expected="a folder that exists", fix="make it first, or mend its name")
-        previous.add(files.check_new(path).absolute())
     for path in paths:
         _import(FORMATS[path.suffix].writer)  # a library that is missing is missed now, not after the forecast
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from zarr.errors import ZarrUserWarning
 
 from framecast.forecast import Forecast
 from framecast.optional_imports import require
+from framecast.output_file import open_output
 from framecast.writers.cf_names import list_cf_variables
-from framecast.writers.georeference import make_axis_attributes, make_grid_mapping
+from framecast.writers.georeference import in_units_of_crs, make_axis_attributes, make_grid_mapping
+from framecast.zarr_store import open_store
 
 CONVENTIONS = "CF-1.11"
 BLOCK = 1024
@@ -42,7 +45,8 @@ def write_netcdf(path: Path, forecast: Forecast) -> str:
     data = to_dataset(forecast)
     compression = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {name: {**compression, "chunksizes": _choose_chunks(data[name])} for name in _list_channels(data)}
-    data.to_netcdf(path, engine="h5netcdf", encoding=encoding)
+    with open_output(path) as file:
+        data.to_netcdf(file, engine="h5netcdf", encoding=encoding)
     return _describe(data)
 
 
@@ -51,15 +55,17 @@ def write_zarr(path: Path, forecast: Forecast) -> str:
     data = to_dataset(forecast)
     codecs = [ZstdCodec(), Crc32cCodec()]
     encoding = {name: {"chunks": _choose_chunks(data[name]), "compressors": codecs} for name in _list_channels(data)}
-    with config.set({"async.concurrency": CONCURRENT_CHUNKS}), warnings.catch_warnings():
+    concurrency = config.set({"async.concurrency": CONCURRENT_CHUNKS})
+    with open_store(path) as store, concurrency, warnings.catch_warnings():
         # Zarr 3 itself knows no gathered metadata yet, but xarray looks for them first, and warns where there are none
         warnings.simplefilter("ignore", ZarrUserWarning)
-        data.to_zarr(path, mode="w", encoding=encoding, zarr_format=3, consolidated=True)
+        data.to_zarr(store, mode="w", encoding=encoding, zarr_format=3, consolidated=True)
     return _describe(data)
 
 
 def to_dataset(forecast: Forecast) -> Any:
     """Convert a forecast to an xarray.Dataset with CF attributes; the values are views of the forecast's, no copies."""
+    forecast = replace(forecast, grid=in_units_of_crs(forecast.grid))
     has_many = [size > 1 for size in forecast.frames.shape[:2]]  # sequences, members: an axis of length 1 is left out
     time_axis = "lead_time" if has_many[0] or forecast.times is None else "time"
     outer = [name for name, present in zip(("sequence", "realization"), has_many, strict=True) if present]
@@ -104,10 +110,9 @@ def _make_grid_coordinates(forecast: Forecast) -> dict[str, Any]:
 
 def _make_time_coordinates(forecast: Forecast, time_axis: str) -> dict[str, Any]:
     """Make the coordinates of valid times, lead times and reference times."""
-    count, _, frames = forecast.frames.shape[:3]
-    unit, lead = _convert_lead_times(forecast.spec.step_minutes, frames)
-    lead_name = "time ahead of the last frame that was used"
-    coordinates = {"lead_time": _make_coordinate((time_axis,), lead, long_name=lead_name, **unit)}
+    count = len(forecast.frames)
+    attributes, lead = _convert_lead_times(forecast)
+    coordinates = {"lead_time": _make_coordinate((time_axis,), lead, **attributes)}
     if count > 1:
         sequences = _make_coordinate(("sequence",), np.arange(count), long_name="sequence of the input", units="1")
         coordinates["sequence"] = sequences
@@ -128,20 +133,27 @@ def _make_time_coordinates(forecast: Forecast, time_axis: str) -> dict[str, Any]
     return coordinates
 
 
-def _convert_lead_times(step: float | None, frames: int) -> tuple[dict[str, str], NDArray[Any]]:
-    """Convert the lead times 1..frames of a step in minutes to CF attributes and values.
+def _convert_lead_times(forecast: Forecast) -> tuple[dict[str, str], NDArray[Any]]:
+    """Convert the lead times to CF attributes and values.
 
-    In hours where the step is a whole number of them, else in minutes, else in seconds; numbers of frames where no step
-    is known.
+    In hours where the step is a whole number of them, else in minutes, else in seconds; of calendar months in days where
+    one sequence has dates. Numbers of months or frames where there is no such unit.
     """
-    numbers = np.arange(1, frames + 1)
+    spec, numbers = forecast.spec, np.arange(1, forecast.frames.shape[2] + 1)
+    name, step = "time ahead of the last frame that was used", spec.step_minutes
     if step is None:
-        return {"units": "1"}, numbers
+        return {"long_name": name, "units": "1"}, numbers
+    period = {"long_name": name, "standard_name": "forecast_period"}
+    if spec.step_months is not None:
+        valid, last = forecast.times, forecast.reference_times
+        if valid is None or last is None or len(valid) > 1:  # months from other starts have other lengths
+            return {"long_name": f"months {name.removeprefix('time ')}", "units": "1"}, numbers * spec.step_months
+        return {**period, "units": "days"}, _to_integers((valid[0] - last[0]) / np.timedelta64(1, "D"))
     unit, length = next(
         ((unit, step / minutes) for unit, minutes in (("hours", 60.0), ("minutes", 1.0)) if step % minutes == 0),
         ("seconds", step * 60),
     )
-    return {"units": unit, "standard_name": "forecast_period"}, _to_integers(numbers * length)
+    return {**period, "units": unit}, _to_integers(numbers * length)
 
 
 def _to_seconds(times: NDArray[Any], origin: str) -> NDArray[Any]:

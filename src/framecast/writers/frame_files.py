@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from framecast.calendars import format_times, to_calendar
 from framecast.forecast import Forecast
+from framecast.types import FrameSpec
 
 
 class FrameFile(NamedTuple):
@@ -50,9 +51,16 @@ def list_frame_files(folder: Path, forecast: Forecast, suffix: str) -> Iterator[
             clocks = [str(stamp).replace("-", "").replace(":", "") for stamp in stamps[1:]]
             names = clocks if len(set(clocks)) == frames else names  # frames less than a millisecond apart
         for lead, member in product(range(frames), range(members)):
-            tags = {} if step is None else {"lead_time": f"{(lead + 1) * step:g} minutes"}
+            tags = {} if step is None else {"lead_time": _format_lead(lead + 1, forecast.spec)}
             if stamps is not None:
                 tags |= {"valid_time": f"{stamps[lead + 1]}Z", "forecast_reference_time": f"{stamps[0]}Z", **calendar}
             tags |= {"member": str(member + 1)} if members > 1 else {}
             name = f"{names[lead]}_member_{member + 1:04d}" if members > 1 else names[lead]
             yield FrameFile(subfolder / f"{name}{suffix}", forecast.values[sequence, member, lead], tags)
+
+
+def _format_lead(lead: int, spec: FrameSpec) -> str:
+    """Format a lead time of so many steps: in months where steps are of those, else in minutes."""
+    if spec.step_months is not None:
+        return f"{lead * spec.step_months} months"
+    return f"{lead * (spec.step_minutes or 0):g} minutes"

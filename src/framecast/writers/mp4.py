@@ -9,6 +9,7 @@ import numpy as np
 
 from framecast.forecast import Forecast
 from framecast.optional_imports import require
+from framecast.output_file import open_output
 from framecast.plotting.animation import draw_pictures
 from framecast.writers.gif import choose_picture_rate, describe_film
 
@@ -21,7 +22,7 @@ av = require("av", "video")
 def write_mp4(path: Path, forecast: Forecast) -> str:
     """Write an MP4 file at the rate of `choose_picture_rate`; it shows the mean of the members."""
     rate = Fraction(choose_picture_rate(forecast)).limit_denominator(1000)
-    with av.open(str(path), "w", format="mp4") as container:
+    with open_output(path) as file, av.open(file, "w", format="mp4") as container:
         container.metadata["comment"] = "; ".join(
             f"{name} {text}" for name, text in forecast.provenance.as_dict().items()
         )

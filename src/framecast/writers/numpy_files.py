@@ -10,19 +10,20 @@ from numpy.typing import NDArray
 
 from framecast.calendars import format_times, to_calendar
 from framecast.forecast import Forecast
+from framecast.output_file import open_output
 from framecast.writers.cf_names import list_cf_variables
 
 
 def write_npy(path: Path, forecast: Forecast) -> str:
     """Write the values, float32, NaN where missing; several members are one more axis, the first."""
     array = _arrange_members(forecast) if forecast.members > 1 else _arrange_mean(forecast)
-    with path.open("wb") as file:
+    with open_output(path) as file:
         np.save(file, array)
     return _describe(array, forecast)
 
 
 def write_npz(path: Path, forecast: Forecast) -> str:
-    """Write `frames`, `dims`, `units`, the provenance, and where known `step_minutes` and `start_time`.
+    """Write `frames`, `dims`, `units`, the provenance, and where known `step_minutes`, `step_months` and `start_time`.
 
     With several members, `frames` is their mean, so that its axes are always `dims`, and `members` holds all of them,
     with one more axis, the first. With several channels there are `channel_names` and `channel_units`. In a calendar
@@ -38,12 +39,14 @@ def write_npz(path: Path, forecast: Forecast) -> str:
         arrays["channel_units"] = [channel.units for channel in channels]
     if forecast.spec.step_minutes is not None:
         arrays["step_minutes"] = forecast.spec.step_minutes
+    if forecast.spec.step_months is not None:
+        arrays["step_months"] = forecast.spec.step_months
     grid, start = forecast.grid, None if forecast.times is None else forecast.times[:, 0]
     if start is not None and grid.time_origin is None:
         arrays["start_time"] = start
     elif start is not None:
         arrays |= {"calendar": grid.calendar, "start_date": format_times(to_calendar(start, grid))}
-    with path.open("wb") as file:
+    with open_output(path) as file:
         np.savez_compressed(file, **arrays)
     return _describe(array, forecast)
 

@@ -3,7 +3,6 @@
 import pickle
 import subprocess
 import sys
-from fractions import Fraction
 from pathlib import Path
 
 import h5py
@@ -142,26 +141,6 @@ def test_video():
     assert np.abs(np.diff(whole, axis=0)).mean() > 0.1
     assert source(DATA / "bigbuckbunny.mp4", colour="grey").spec.channels == 1
     assert source(DATA / "bigbuckbunny.mp4", shrink=4).spec.height == 16
-
-
-def test_a_video_whose_size_changes_is_refused(tmp_path: Path):
-    import av
-
-    with av.open(str(tmp_path / "a.avi"), "w") as container:
-        stream = container.add_stream("mjpeg", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuvj420p"
-        for number, size in enumerate([(24, 32), (24, 32), (40, 48), (40, 48)]):
-            encoder = av.CodecContext.create("mjpeg", "w")
-            encoder.height, encoder.width = size
-            encoder.pix_fmt, encoder.time_base, encoder.framerate = "yuvj420p", Fraction(1, 10), 10
-            frame = av.VideoFrame.from_ndarray(np.full(size, 60 * number, np.uint8), format="gray")
-            for packet in [*encoder.encode(frame), *encoder.encode(None)]:
-                packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 10)
-                container.mux(packet)
-    found = source(tmp_path / "a.avi")
-    assert found.read(0, 0, 2).frames.shape == (2, 3, 24, 32)
-    with pytest.raises(InputError, match=r"frames of 24x32, 40x48 pixels, expected one size"):
-        source(tmp_path / "a.avi").read(0, 0, 4)
 
 
 def cube(path: Path, names: tuple[str, ...] = ("rain",), **coordinates) -> xarray.Dataset:

@@ -1,11 +1,11 @@
 """GRIB messages that are built here: levels and members told apart, MRMS by NSSL's table, places on projected grids."""
 
 import gzip
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fixtures.grib import MRMS, message
 
 from framecast.data import DataConfig, FileSource
 from framecast.data.formats.grib.mrms import find_product
@@ -14,60 +14,6 @@ from framecast.errors import InputError
 DATA = Path(__file__).parents[2] / "fixtures"
 
 pytest.importorskip("pygrib")
-MRMS = 209
-LATLON = "latlon"
-
-
-def signed(value: float) -> bytes:
-    """Micro-degrees as GRIB has them: a sign and a magnitude."""
-    whole = round(abs(value) * 1e6)
-    return (whole | (0x80000000 if value < 0 else 0)).to_bytes(4, "big")
-
-
-def grid(kind: str, height: int, width: int) -> bytes:
-    """Section 3 from its template on: the first point, and the distance of points, 0.5 degrees or 10 km."""
-    sizes = bytes([6]) + bytes(15) + struct.pack(">II", width, height)
-    step, first = struct.pack(">II", 10_000_000, 10_000_000), signed(50) + signed(5)
-    if kind == LATLON:
-        ends = first + bytes([48]) + signed(50 - 0.5 * (height - 1)) + signed(5 + 0.5 * (width - 1))
-        return struct.pack(">H", 0) + sizes + struct.pack(">II", 0, 2**32 - 1) + ends + signed(0.5) * 2 + bytes([0])
-    if kind == "mercator":
-        last = signed(52) + signed(9)
-        return struct.pack(">H", 10) + sizes + first + bytes([48]) + signed(20) + last + bytes([64]) + bytes(4) + step
-    if kind == "polar":
-        return struct.pack(">H", 20) + sizes + first + bytes([48]) + signed(60) + signed(10) + step + bytes([0, 64])
-    tail = signed(48) + signed(54) + signed(-90) + signed(0)
-    return struct.pack(">H", 30) + sizes + first + bytes([48]) + signed(51) + signed(10) + step + bytes([0, 64]) + tail
-
-
-def message(
-    values: np.ndarray,
-    *,
-    discipline: int = 0,
-    parameter: tuple[int, int] = (0, 0),
-    level: tuple[int, int] = (100, 50_000),
-    member: int | None = None,
-    hour: int = 0,
-    kind: str = LATLON,
-) -> bytes:
-    """One field in simple packing with one decimal."""
-    height, width = values.shape
-    codes = np.rint(values * 10)
-    packed = (codes - codes.min()).astype(">u2").tobytes()
-    said = struct.pack(">HBBBBBHBBIBBIBBI", 0, *parameter, 2, 0, 0, 0, 0, 1, hour, level[0], 0, level[1], 255, 0, 0)
-    template = 0
-    if member is not None:
-        said, template = said + bytes([3, member, 5]), 1
-    bodies = [
-        (1, struct.pack(">HHBBBHBBBBBBB", 7, 0, 2, 1, 1, 2020, 1, 2, 3, 0, 0, 0, 1)),
-        (3, b"\0" + struct.pack(">I", height * width) + b"\0\0" + grid(kind, height, width)),
-        (4, said[:2] + struct.pack(">H", template) + said[2:]),
-        (5, struct.pack(">IHfHHBB", height * width, 0, codes.min(), 0, 1, 16, 0)),
-        (6, b"\xff"),
-        (7, packed),
-    ]
-    content = b"".join(struct.pack(">IB", len(body) + 5, number) + body for number, body in bodies) + b"7777"
-    return b"GRIB\0\0" + bytes([discipline, 2]) + struct.pack(">Q", len(content) + 16) + content
 
 
 def written(path: Path, *messages: bytes) -> Path:
@@ -93,7 +39,7 @@ def test_levels_are_told_apart(tmp_path: Path):
         tmp_path / "a.grib2",
         *(message(field(hour + level), hour=hour, level=(100, 100 * level)) for hour in (0, 1) for level in (850, 500)),
     )
-    with pytest.raises(InputError, match=r"fields t\[850\], t\[500\]"):
+    with pytest.raises(InputError, match=r"got 2 fields, expected one of t\[850\], t\[500\]"):
         source(path)
     with pytest.raises(InputError, match=r"got t, which is t\[850\], t\[500\]"):
         source(path, variable="t")
@@ -107,7 +53,7 @@ def test_levels_are_told_apart(tmp_path: Path):
 
 def test_members_are_told_apart(tmp_path: Path):
     path = written(tmp_path / "a.grib2", *(message(field(10 * n), member=n, hour=h) for h in (0, 1) for n in (1, 2)))
-    with pytest.raises(InputError, match=r"fields t\[member 1\], t\[member 2\]"):
+    with pytest.raises(InputError, match=r"got 2 fields, expected one of t\[member 1\], t\[member 2\]"):
         source(path)
     np.testing.assert_array_equal(frames_of(source(path, variable="t[member 2]")), [field(20), field(20)])
 
@@ -147,6 +93,19 @@ def test_mrms_by_its_table(tmp_path: Path, name: str, number: tuple, codes: tupl
     assert f"{codes[0]}" in found.grid.missing
 
 
+def test_mrms_names_are_read_whole(tmp_path: Path):
+    """GaugeCorr_QPE_01H and _24H differ in the end of their names; a name of one's own says nothing of the product."""
+    for number, name in enumerate(
+        ("QPE_01H_00.00_20200102-030000.grib2", "QPE_01H.latest.grib2", "a.grib2", "b.grib2")
+    ):
+        packed = message(field(number), hour=number, discipline=MRMS, parameter=(6, 2), level=(102, 0))
+        written(tmp_path / f"GaugeCorr_{name}" if number < 2 else tmp_path / name, packed)
+    names = [source(path, range=(0, 70)).grid.variables for path in sorted(tmp_path.iterdir())]
+    assert names == [("6-2",), ("GaugeCorr_QPE_01H",), ("6-2",), ("6-2",)]
+    (tmp_path / "GaugeCorr_QPE_01H_00.00_20200102-030000.grib2").unlink()
+    assert source(tmp_path, range=(0, 70)).lengths == [3]
+
+
 def test_mrms_products_that_are_not_known_say_so(tmp_path: Path):
     assert find_product(77, 3) is None
     values = field(20)
@@ -158,7 +117,7 @@ def test_mrms_products_that_are_not_known_say_so(tmp_path: Path):
     assert np.isnan(frames_of(source(path, range=(0, 70), missing=-99))[0, 0, 0])
 
 
-@pytest.mark.parametrize("kind", ["lambert", "polar", "mercator"])
+@pytest.mark.parametrize("kind", ["lambert", "polar", "mercator", "equal area", "albers"])
 def test_projected_grids_say_where_their_points_lie(tmp_path: Path, kind: str):
     pyproj = pytest.importorskip("pyproj")
     pygrib = pytest.importorskip("pygrib")

@@ -174,7 +174,7 @@ def test_odim_rain_sums_become_rates(tmp_path: Path):
 
 
 def test_odim_quantities_are_named_or_left_out(tmp_path: Path):
-    with pytest.raises(InputError, match=r"units (mm/h|dBZ), expected (mm/h|dBZ)"):
+    with pytest.raises(InputError, match=r"got (RATE|DBZH) \w+, expected (RATE|DBZH) \w+, as in"):
         source(RADAR / "odim")
     assert source(RADAR / "odim", variable="DBZH").lengths == [1]
     found = source(RADAR / "odim", variable="RATE")

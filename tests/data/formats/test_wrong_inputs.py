@@ -80,13 +80,13 @@ FILES: dict[str, tuple[str, bytes, dict, str]] = {
     "all NaN": ("a.npy", npy(NAN), {}, "no valid value"),
     "one value": ("a.npy", npy(np.full((6, 4, 5), 3, np.float32)), {}, "give a range"),
     "beyond float32": ("a.npy", npy(np.array([[[1e300, 0]]])), {}, "float32"),
-    "not a zip": ("a.npz", npy(GOOD), {}, "damage"),
+    "not a zip": ("a.npz", npy(GOOD), {}, "rename it to a.npy"),
     "cut zip": ("a.npz", npz(frames=GOOD)[:-9], {}, "damage"),
     "too long in npz": ("a.npz", npz(frames=npy(GOOD) + b"x"), {}, "cut short or damaged"),
     "cut in npz": ("a.npz", npz(frames=npy(GOOD)[:-9]), {}, "cut short or damaged"),
     "giant in npz": ("a.npz", npz(frames=header(described(shape="(99999999, 99999, 99999)"))), {}, "cut short"),
     "no arrays": ("a.npz", npz(), {}, "no arrays"),
-    "two arrays": ("a.npz", npz(a=GOOD, b=GOOD), {}, "name one with variable"),
+    "two arrays": ("a.npz", npz(a=GOOD, b=GOOD), {}, "name one with --var"),
     "no such variable": ("a.npz", npz(a=GOOD), {"variable": "x"}, "one of a"),
     "pickles in npz": ("a.npz", npz(frames=npy(np.array([[[{}]]], object), allow_pickle=True)), {}, "numbers"),
     "pickled label": ("a.npz", npz(frames=GOOD, split=npy(np.array([{}]), allow_pickle=True)), {}, "numbers"),
@@ -100,7 +100,12 @@ FILES: dict[str, tuple[str, bytes, dict, str]] = {
     "step 0": ("a.npz", npz(frames=GOOD, step_minutes=np.array(0)), {}, "more than 0"),
     "two units": ("a.npz", npz(frames=GOOD, units=np.array(["a", "b"])), {}, "one text"),
     "wrong dims": ("a.npz", npz(frames=GOOD, dims=np.array("xyz")), {}, "t, h, w"),
-    "bomb": ("a.npz", npz(True, frames=np.zeros((100, 1000, 1000), np.uint8)), {}, "times as many"),
+    "limit": (
+        "a.npz",
+        npz(True, frames=np.zeros((100, 10, 10), np.uint8)),
+        {"unpack_limit": 9999},
+        "--unpack-limit 10128",
+    ),
     "clips of other shape": ("a.npz", npz(clips=np.zeros((2, 2), int), input_raw_data=GOOD), {}, "(2, sequences, 2)"),
     "clips beyond": ("a.npz", npz(clips=CLIPS + 3, input_raw_data=GOOD[:, None]), {}, "beyond the frames"),
     "clips that overlap": (
@@ -136,7 +141,7 @@ def test_limits_hold_before_anything_is_read(tmp_path: Path):
     with pytest.raises(InputError, match="expected 1 to 68719476736"):
         FileSource(DataConfig(source=str(tmp_path / "a.npy")))
     with pytest.raises(InputError, match="at most 100"):
-        open_stored(DataConfig(source=str(tmp_path / "a.npz")), content_limit=100)
+        open_stored(DataConfig(source=str(tmp_path / "a.npz"), unpack_limit=100))
     np.save(tmp_path / "b.npy", GOOD)
     with pytest.raises(InputError, match="expected 1 to 100"):
         open_stored(DataConfig(source=str(tmp_path / "b.npy")), mapped_limit=100)
@@ -157,7 +162,7 @@ ZARRS: dict[str, tuple[Callable[[Path], object], dict, str]] = {
     "giant chunk": (
         lambda p: _metadata(p, lambda m: m["chunk_grid"]["configuration"].update(chunk_shape=[10**4] * 3)),
         {},
-        "bytes each",
+        "bytes unpacked at once",
     ),
     "giant array": (lambda p: _metadata(p, lambda m: m.update(shape=[10**15, 4, 5])), {}, "at most 10000000 frames"),
     "giant frame": (lambda p: _metadata(p, lambda m: m.update(shape=[6, 10**9, 10**9])), {}, "pixels"),

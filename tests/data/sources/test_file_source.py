@@ -10,6 +10,7 @@ import zarr
 from framecast.data import DataConfig, FileSource, open_data
 from framecast.data.sources import value_scan as scanning
 from framecast.data.sources.base import Source
+from framecast.errors import InputError
 from framecast.transforms.normalize import DBZ, Range
 
 HERE = Path(__file__).parents[2] / "fixtures"
@@ -292,3 +293,25 @@ def test_goes_to_other_processes_without_the_values(tmp_path: Path, name: str):
     packed = pickle.dumps(source)
     assert len(packed) < 20_000
     np.testing.assert_array_equal(pickle.loads(packed).read(0, 3, 5).frames, source.read(0, 3, 5).frames)
+
+
+def test_one_value_for_all_sequences_counts_for_each(tmp_path: Path):
+    """Tiles of one recording begin together."""
+    frames = np.random.default_rng(0).integers(0, 200, (5, 6, 8, 9), np.uint8)
+    start = np.array("2016-09-28T14:45", "M8[m]")
+    sides = {"step_minutes": np.full(5, 5.0), "units": np.repeat("dBZ", 5), "split": np.array(["val"])}
+    for times in (start, start[None], np.repeat(start, 5)):
+        np.savez(tmp_path / "a.npz", frames=frames, start_time=times, **sides)
+        source = FileSource(DataConfig(source=str(tmp_path / "a.npz")))
+        assert source.spec.units == "dBZ"
+        assert list(source.labels or []) == ["val"] * 5
+        for sequence in range(5):
+            found = source.frame_times(sequence)
+            assert found is not None
+            assert found[2] == np.datetime64("2016-09-28T14:55")
+    np.savez(tmp_path / "a.npz", frames=frames, start_time=np.repeat(start, 2))
+    with pytest.raises(InputError, match="got 2 values, expected 5, one for each sequence, or one for all"):
+        FileSource(DataConfig(source=str(tmp_path / "a.npz")))
+    np.savez(tmp_path / "a.npz", frames=frames, step_minutes=np.array([5.0, 10.0]))
+    with pytest.raises(InputError, match="expected one number"):
+        FileSource(DataConfig(source=str(tmp_path / "a.npz")))

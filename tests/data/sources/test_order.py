@@ -8,8 +8,9 @@ import xarray
 from PIL import Image
 
 from framecast.data import DataConfig, FileSource
+from framecast.data.file_names import times_from_names, times_from_pattern
 from framecast.data.sources import file_series as many
-from framecast.data.times import order_frames, times_from_names, times_from_pattern
+from framecast.data.times import order_frames
 from framecast.errors import InputError, UsageError
 
 FRAMES = np.random.default_rng(0).integers(0, 255, (6, 12, 16), np.uint8)
@@ -56,8 +57,8 @@ def test_patterns_of_times():
         with pytest.raises(UsageError, match=r"twice in .*, expected each directive once"):
             times_from_pattern(["2024_20240501"], pattern)
     moment = np.datetime64("2024-05-01")
-    assert times_from_pattern(["site12345678_20240501.png"], "%Y%m%d")[0] == moment  # 12345678 has no month 56
-    assert times_from_pattern(["99920240501"], "%Y%m%d")[0] == moment
+    assert times_from_pattern(["site12345678_20240501.png"], "%Y%m%d").values[0] == moment  # 12345678 has no month 56
+    assert times_from_pattern(["99920240501"], "%Y%m%d").values[0] == moment
 
 
 def animation(path: Path, frames: np.ndarray, milliseconds: int = 100) -> None:
@@ -92,6 +93,15 @@ def test_each_grid_without_times_is_a_sequence(tmp_path: Path):
     for name, first in (("a", 0), ("b", 4)):
         cube(tmp_path / "timed" / f"{name}.nc", times=first + np.arange(4), units="hours since 2020-01-01")
     assert source(tmp_path / "timed").lengths == [8]
+
+
+def test_zones_in_the_units_of_times_count(tmp_path: Path):
+    cube(tmp_path / "a.nc", times=np.arange(4), units="hours since 2024-07-01 00:00 CEST")
+    assert source(tmp_path / "a.nc").read(0, 0, 1).time == np.datetime64("2024-06-30T22:00")
+    cube(tmp_path / "b.nc", times=np.arange(4), units="hours since 2024-07-01 12h")
+    found = source(tmp_path / "b.nc")
+    assert found.frame_times(0) is None
+    assert "time is in 'hours since 2024-07-01 12h', which is not understood" in " ".join(found.notes)
 
 
 def test_folders_of_different_steps_are_refused(tmp_path: Path):
@@ -160,7 +170,7 @@ def test_long_chunks_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(many.FrameStack, "__getitem__", watched)
     monkeypatch.setattr("framecast.data.sources.value_scan.BLOCK", 1)
-    monkeypatch.setattr("framecast.data.sources.file_source.SERIES", (1 << 30, None, 1))
+    monkeypatch.setattr("framecast.data.sources.file_source.SERIES", {"whole": 1 << 30, "samples": None, "block": 1})
     found = source(tmp_path / "a.nc")
     assert max(sizes) == 3 * 12 * 16
     assert any(note.startswith("chunks: 6 frames are packed together") for note in found.notes)
@@ -169,8 +179,8 @@ def test_long_chunks_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(("engine", "suffix"), [("h5netcdf", "nc"), ("scipy", "cdf")])
 def test_dry_packed_grids_are_no_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, suffix: str):
     """As large as it is once unpacked, in floats, a dry day in bytes is hundreds of times smaller in its file."""
-    monkeypatch.setattr("framecast.data.formats.cf.SMALL", 0)
-    monkeypatch.setattr("framecast.data.formats.cf.RATIO_LIMIT", 1.5)
+    monkeypatch.setattr("framecast.data.formats.unpacking.SMALL", 12 * 16 * 60)  # one chunk of all frames in 2 bytes
+    monkeypatch.setattr("framecast.data.formats.unpacking.free_bytes", lambda: 4 * 2 * 12 * 16 * 60)
     data = xarray.Dataset({"rain": (("time", "y", "x"), np.repeat(FRAMES, 10, 0).astype(np.float32))})
     packed = {"dtype": "i2", "scale_factor": 0.5, "_FillValue": -1}
     data.to_netcdf(tmp_path / f"a.{suffix}", engine=engine, encoding={"rain": packed})

@@ -185,15 +185,15 @@ def test_even_crops_lie_evenly(tmp_path):
     threshold=st.sampled_from([-1.0, 5.0, 15.0, 25.0]),
 )
 def test_weights_by_hand(values, threshold):
-    ends = list(np.array(values, np.float32).reshape(2, 1, 2, 2))
+    ends = np.array(values, np.float32).reshape(2, 1, 2, 2)
     seen = [v for v in values if not math.isnan(v)]
     share = len(seen) / 8
     wet = sum(v > threshold for v in seen) / len(seen) if seen else 0
     pairs = [(a, b) for a, b in zip(values[:4], values[4:], strict=True) if not (math.isnan(a) or math.isnan(b))]
     change = sum(abs(b - a) for a, b in pairs) / len(pairs) / 50 if pairs else 0
-    assert weigh_crop(ends, "uniform", threshold, 50.0) == pytest.approx(share * FLOOR)
-    assert weigh_crop(ends, "wet", threshold, 50.0) == pytest.approx(share * (FLOOR + wet))
-    assert weigh_crop(ends, "changing", threshold, 50.0) == pytest.approx(share * (FLOOR + change), rel=1e-6)
+    assert weigh_crop(ends, "uniform", {0: threshold}, [50.0]) == pytest.approx(share * FLOOR)
+    assert weigh_crop(ends, "wet", {0: threshold}, [50.0]) == pytest.approx(share * (FLOOR + wet))
+    assert weigh_crop(ends, "changing", {0: threshold}, [50.0]) == pytest.approx(share * (FLOOR + change), rel=1e-6)
 
 
 def test_weights_look_at_targets_only(tmp_path):

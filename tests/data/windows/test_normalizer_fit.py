@@ -142,9 +142,10 @@ def test_a_fitted_normalizer_travels_with_the_model(path, tmp_path):
 
 def test_kinds_by_name(path, tmp_path):
     dataset = data(path)
-    assert dataset.normalizer() == dataset.normalizer("auto") == Range(low=dataset.spec.low, high=dataset.spec.high)
-    log = dataset.normalizer("log")
-    assert (log.low, log.high) == (dataset.spec.low, dataset.spec.high)
+    assert dataset.normalizer() == dataset.normalizer("auto")
+    given = data(path, range=(-50, 400))
+    assert given.normalizer() == given.normalizer("auto") == Range(low=-50, high=400)
+    assert given.normalizer("log") == Log(low=-50, high=400, offset=0.45)
     assert dataset.normalizer(Log(low=0.0, high=5.0, offset=0.1)) == Log(low=0.0, high=5.0, offset=0.1)
     rain = data(path, units="mm/h")
     assert rain.normalizer("dbz") == DBZ(rain_rate=True)
@@ -177,3 +178,60 @@ def test_large_frames_are_read_one_by_one(tmp_path, monkeypatch):
     parts = list(data.windows.training_frames())
     assert max(map(len, parts)) == 3
     np.testing.assert_array_equal(np.concatenate(parts)[:, 0], frames)
+
+
+@pytest.mark.parametrize("choice", ["auto", "range", "log"])
+def test_a_range_found_in_the_data_does_not_reach_the_network_from_test_frames(tmp_path, choice):
+    frames = np.random.default_rng(0).uniform(1, 2, (60, 5, 6)).astype(np.float32)
+    frames[40:] *= 10
+    np.save(tmp_path / "a.npy", frames)
+    dataset = data(tmp_path / "a.npy", dims="thw")
+    fitted = dataset.normalizer(choice)
+    assert (fitted.low, fitted.high) == ((float(frames[:40].min()),), (float(frames[:40].max()),))
+    assert dataset.spec.high == frames.max()  # the scale of scores
+    assert any("fitted to training frames" in note for note in dataset.notes)
+    given = data(tmp_path / "a.npy", dims="thw", range=(0, 30)).normalizer(choice)
+    assert (given.low, given.high) == (0, 30)
+    frames[:40] = 1
+    np.save(tmp_path / "flat.npy", frames)
+    with pytest.raises(InputError, match=r"channel 0 of one value, or none, in training.*data\.range"):
+        data(tmp_path / "flat.npy", dims="thw").normalizer(choice)
+
+
+def test_channels_of_one_unit_share_their_range_in_training(path):
+    fitted = data(path).normalizer("log")
+    training = np.load(path)[:40].astype(np.float64)
+    low, high = np.nanmin(training), np.nanmax(training)
+    assert (fitted.low, fitted.high) == ((low, low), (high, high))
+    assert fitted.offset == pytest.approx((0.001 * (high - low),) * 2)
+
+
+def test_bytes_and_reflectivity_keep_their_usual_range(tmp_path):
+    frames = np.random.default_rng(0).integers(3, 200, (60, 5, 6), np.uint8)
+    np.save(tmp_path / "a.npy", frames)
+    assert data(tmp_path / "a.npy", dims="thw").normalizer() == Range(low=0, high=255)
+    assert data(tmp_path / "a.npy", dims="thw", units="dBZ").normalizer() == DBZ(high=70)
+
+
+def test_other_channels_are_scaled_by_training_frames(path):
+    """Past, covariates and calendar: what the test frames reach is not known in training."""
+    np.savez(
+        path.parent / "u.npz", frames=np.concatenate([np.load(path), np.load(path)[:, :1]], 1), dims="tchw",
+        step_minutes=60.0, start_time=np.datetime64("2020-01-01"),
+    )  # fmt: skip
+    dataset = data(path.parent / "u.npz", dims=None, targets=[1], covariates=[0], calendar=["hour"])
+    training = np.load(path)[:40, 0]
+    (past,), (covariate, *hour) = dataset.spec.past, dataset.spec.covariates
+    for channel in (past, covariate):
+        assert (channel.low, channel.high) == (float(np.nanmin(training)), float(np.nanmax(training)))
+    assert {(channel.low, channel.high) for channel in hour} == {(-1, 1)}
+
+
+def test_log_of_several_units_has_an_offset_for_each():
+    fitted = Log(low=(1.0, 0.0), high=(100.0, 5.0), offset=(0.5, 0.01))
+    values = torch.tensor([10.0, 2.0], dtype=torch.float64)[:, None, None]
+    expected = [math.log(1 + 9 / 0.5) / math.log(1 + 99 / 0.5), math.log(1 + 2 / 0.01) / math.log(1 + 5 / 0.01)]
+    assert fitted.normalize(values).flatten().tolist() == pytest.approx(expected)
+    assert fitted.denormalize(fitted.normalize(values)).flatten().tolist() == pytest.approx([10, 2])
+    with pytest.raises(ValidationError, match="expected one for each range, 2"):
+        Log(low=(1.0, 0.0), high=(100.0, 5.0), offset=0.5)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framecast.data import DataConfig
+from framecast.data.sources.base import ChannelName, Place
 from framecast.data.windows.splits import split_windows
 from framecast.errors import InputError, UsageError
 from framecast.types import FrameSpec, Grid, Window
@@ -17,6 +18,7 @@ class Lengths(NamedTuple):
     lengths: list[int]
     labels: list[str] | None = None
     print: str = "0123456789abcdef"
+    is_range_found: bool = False
     has_missing: bool = False
     notes: tuple[str, ...] = ()
     spec: FrameSpec = FrameSpec(channels=1, height=1, width=1)
@@ -36,6 +38,12 @@ class Lengths(NamedTuple):
     def origins(self) -> list[tuple[object, int]]:
         return self.recordings or [(n, 0) for n in range(len(self.lengths))]
 
+    @property
+    def places(self) -> list[Place]:
+        return [Place(group, None) for group in self.groups]
+
+    channel_names: tuple[ChannelName, ...] = ()
+
     def frame_times(self, sequence: int):
         if self.starts is None:
             return None
@@ -43,7 +51,9 @@ class Lengths(NamedTuple):
         return np.datetime64("2020-01-01", "ms") + steps * np.timedelta64(5, "m")
 
     def read(self, sequence: int, start: int, stop: int, area: object = None) -> Window:
-        raise NotImplementedError
+        frames = np.zeros((stop - start, 1, 1, 2), np.float32)
+        frames[..., 1] = (sequence + 1 + np.arange(start, stop) / 1024)[:, None, None]
+        return Window(frames, None)
 
     def fingerprint(self) -> str:
         return self.print

@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from framecast.data.formats import cf, fmi_pgm, geotiff, hdf5, images, knmi_hdf5, numpy_files, odim_hdf5, video
+from framecast.data.formats import cf, cf_files, geotiff, hdf5, numpy_files
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
-from framecast.data.formats.grib.reader import SUFFIXES as GRIB_SUFFIXES
+from framecast.data.formats.grib import messages as grib
 from framecast.data.formats.grib.reader import GRIBReader
-from framecast.data.formats.zarr import is_zarr
+from framecast.data.formats.pictures import images, picture, video
+from framecast.data.formats.radar import fmi_pgm, knmi_hdf5, odim_hdf5
+from framecast.data.formats.zarr.reader import is_zarr
 
 
 class FileFormat(NamedTuple):
@@ -32,19 +34,21 @@ class FileFormat(NamedTuple):
 READERS = (
     # the first that recognizes a file reads it, so of those that share a suffix the particular ones stand first
     FileFormat("pictures", geotiff.SUFFIXES, geotiff.GeoTIFFReader, geotiff.is_geotiff),
-    FileFormat("pictures", images.SUFFIXES, images.ImageReader),
+    FileFormat("pictures", picture.SUFFIXES, images.ImageReader),
     FileFormat("video", tuple(video.CONTAINERS), video.VideoReader),
     FileFormat("PGM", fmi_pgm.SUFFIXES, fmi_pgm.PGMReader),
     FileFormat("HDF5", hdf5.SUFFIXES, odim_hdf5.ODIMReader, odim_hdf5.is_odim),
     FileFormat("HDF5", hdf5.SUFFIXES, knmi_hdf5.KNMIReader, knmi_hdf5.is_knmi),
-    FileFormat("HDF5", hdf5.SUFFIXES, cf.CFReader, cf.is_netcdf4),
+    FileFormat("HDF5", hdf5.SUFFIXES, cf.CFReader, cf_files.is_netcdf4),
     FileFormat("NetCDF", cf.SUFFIXES, cf.CFReader),
-    FileFormat("GRIB", GRIB_SUFFIXES, GRIBReader),
+    FileFormat("GRIB", grib.SUFFIXES, GRIBReader),
     FileFormat("zarr", (), cf.CFReader),
 )
 ARRAYS = {"arrays": (".npy", ".npz"), "HDF5": hdf5.SUFFIXES}
 """Suffixes of files that may hold a single array, by kind: `open_array` opens those that no reader recognizes."""
-KNOWN = "a .npy, .npz, .zarr, .nc, .h5, .grib2, .pgm, .mp4, .avi, .gif, or a folder of PNG, JPEG, TIFF or such files"
+KNOWN = (
+    "a .npy, .npz, .zarr, .nc, .h5, .grib2, .pgm, .mp4, .avi, .gif, or a folder of PNG, JPEG, WebP, TIFF or such files"
+)
 """All of these, for messages."""
 
 
@@ -53,7 +57,10 @@ def file_kind(path: Path) -> str | None:
     name = path.name.lower()
     known = [*((entry.kind, entry.suffixes) for entry in READERS), *ARRAYS.items()]
     kind = next((kind for kind, suffixes in known if name.endswith(suffixes)), None)
-    return kind or ("zarr" if is_zarr(path) else None)
+    if kind is None and is_zarr(path):
+        return "zarr"
+    # names of models' output end in lead times: gfs.t00z.pgrb2.0p25.f003
+    return kind or ("GRIB" if path.is_file() and grib.is_grib(path) else None)
 
 
 def make_reader(kind: str, files: Sequence[Path], options: ReaderOptions) -> Reader | None:
@@ -69,14 +76,17 @@ def make_reader(kind: str, files: Sequence[Path], options: ReaderOptions) -> Rea
     return None
 
 
-def open_array(path: Path, variable: str | None, *, mapped_limit: int, content_limit: int) -> StoredArray:
+def open_array(
+    path: Path, variable: str | None, *, mapped_limit: int, unpack_limit: int | None = None, least_axes: int = 3
+) -> StoredArray:
     """Open a file that holds a single array: .npy, .npz or plain HDF5.
 
     Args:
         path: the file.
         variable: key of the array in an .npz, path in an HDF5; None where there is one only.
         mapped_limit: largest .npy to accept, bytes.
-        content_limit: largest array in an .npz to accept, bytes once unpacked.
+        unpack_limit: bytes that may be unpacked at once; None to judge by the memory at hand.
+        least_axes: of the array that is taken from an HDF5 where nobody names one; of three or more first.
 
     Raises:
         InputError: damaged, not such a file, or without such an array.
@@ -86,6 +96,6 @@ def open_array(path: Path, variable: str | None, *, mapped_limit: int, content_l
         case ".npy":
             return numpy_files.open_npy(path, variable, limit=mapped_limit)
         case ".npz":
-            return numpy_files.open_npz(path, variable, limit=content_limit)
+            return numpy_files.open_npz(path, variable, limit=unpack_limit)
         case _:
-            return hdf5.open_hdf5(path, variable)
+            return hdf5.open_hdf5(path, variable, unpack_limit, least_axes)

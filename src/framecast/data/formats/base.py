@@ -9,10 +9,7 @@ sequences at once, often without a word on their axes, which the user or a rule 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
-import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -21,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import SPLITS, are_valid_dims
+from framecast.data.missing_values import CODE_KEYS, RANGE_KEYS, MissingValues, decode_fill, read_missing
 from framecast.data.times import Timeline
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.types import Grid
 
 
@@ -50,6 +49,8 @@ class FileHeader(NamedTuple):
     """Frames that are unpacked together."""
     notes: tuple[str, ...] = ()
     """Assumptions that a user should know of."""
+    stored: FileAttributes | None = None
+    """How stored values become raw ones, in files of plain arrays; None for formats whose reader does so."""
 
 
 @runtime_checkable
@@ -94,26 +95,14 @@ class ReaderOptions(NamedTuple):
     """A variable, a quantity, a path inside the file; several with commas between them become channels."""
     colour: str = "auto"
     """"auto", "grey" or "rgb", for pictures and videos."""
+    unpack_limit: int | None = None
+    """Bytes that may be unpacked at once; None to judge by the memory at hand."""
+    axes: tuple[tuple[str, str], ...] = ()
+    """(name of an axis, its meaning or the entry of it that is chosen), for formats whose axes have names."""
 
 
 class AbsentError(InputError):
     """The variable that is asked for is not in a file; in a folder such a file is left out."""
-
-
-def check_no_variable(options: ReaderOptions, what: str) -> None:
-    """Check that no variable is named where there is none to choose.
-
-    Args:
-        options: of the user.
-        what: the files, in the plural, for the error.
-
-    Raises:
-        InputError: a variable is named.
-    """
-    if options.variable is not None:
-        raise InputError(
-            "variable", got=options.variable, expected=f"none: {what} have no variables", fix="leave it out"
-        )
 
 
 NUMBERS = "fiub"
@@ -145,15 +134,17 @@ class FileAttributes(NamedTuple):
     """Physical units per stored unit."""
     offset: float = 0.0
     """Physical value of a stored 0."""
-    missing: float | None = None
-    """Stored value of missing pixels."""
+    missing: MissingValues | None = None
+    """Marks of missing pixels among the stored values; None where the file states none."""
     units: str | None = None
     split: list[str] | None = None
     """Split of each sequence: train, val or test."""
     step_minutes: float | None = None
     """Minutes between frames."""
     start_time: NDArray[Any] | None = None
-    """(sequences,) datetime64[s], UTC: time of the first frame."""
+    """(sequences,) datetime64[ms], UTC: time of the first frame."""
+    step_months: int | None = None
+    """Calendar months between frames, where they lie whole months apart."""
 
 
 class StoredArray(NamedTuple):
@@ -180,13 +171,16 @@ class StoredArray(NamedTuple):
     """Times, order and gaps of a series of files; `clips` are then its runs."""
     files: tuple[Path, ...] = ()
     """Files of a series, each of which costs time to read; empty for arrays."""
+    file_dims: str | None = None
+    """Axes that the user states of each file of a series of arrays, by which its frames have been read."""
 
 
-def read_file_attributes(raw: Mapping[str, Any], name: str) -> FileAttributes:
+def read_file_attributes(raw: Mapping[str, Any], dtype: np.dtype[Any], name: str) -> FileAttributes:
     """Read the attributes that framecast knows; other keys are left alone.
 
     Args:
         raw: values by key: arrays of an npz, attributes of an HDF5 array, JSON values of zarr.
+        dtype: of the stored values.
         name: the file, for errors.
 
     Raises:
@@ -198,15 +192,18 @@ def read_file_attributes(raw: Mapping[str, Any], name: str) -> FileAttributes:
     step = _read_number(raw, name, "step_minutes")
     if step is not None and step <= 0:
         raise InputError(f"{name}: step_minutes", got=step, expected="more than 0")
+    scale, offset = 1.0 if scale is None else scale, _read_number(raw, name, "offset", "add_offset") or 0.0
+    marks = {key: decode_fill(raw[key]) for key in (*CODE_KEYS, *RANGE_KEYS) if key in raw}
     return FileAttributes(
         dims=_read_dims(raw, name),
-        scale=1.0 if scale is None else scale,
-        offset=_read_number(raw, name, "offset", "add_offset") or 0.0,
-        missing=_read_number(raw, name, "missing_code", "_FillValue", finite=False),
+        scale=scale,
+        offset=offset,
+        missing=read_missing(marks, dtype, scale, offset, name),
         units=_read_text(raw["units"], name, "units") if "units" in raw else None,
         split=_read_labels(raw, name),
         step_minutes=step,
         start_time=_read_times(raw, name),
+        step_months=_read_months(raw, name),
     )
 
 
@@ -216,46 +213,37 @@ KEYS = {
     "scale_factor": NUMBERS,
     "offset": NUMBERS,
     "add_offset": NUMBERS,
-    "missing_code": NUMBERS,
-    "_FillValue": NUMBERS,
+    **dict.fromkeys((*CODE_KEYS, *RANGE_KEYS), NUMBERS),
     "units": "U",
     "split": "U",
     "step_minutes": NUMBERS,
+    "step_months": NUMBERS,
     "start_time": "M",
 }
 """Keys that `read_file_attributes` knows, with the kinds of dtype that an npz may hold there."""
 
 
-def _read_number(raw: Mapping[str, Any], name: str, *keys: str, finite: bool = True) -> float | None:
+def _read_number(raw: Mapping[str, Any], name: str, *keys: str) -> float | None:
     key = next((key for key in keys if key in raw), None)
     if key is None:
         return None
     value = raw[key]
-    if isinstance(value, str) and not finite:
-        value = _decode_fill(value)
     try:
-        number = float(np.asarray(value, np.float64).reshape(()))
+        numbers = np.asarray(value, np.float64)
+        # steps of the sequences are one where they are equal
+        number = float((np.unique(numbers) if key == "step_minutes" else numbers).reshape(()))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: {key}", got=_shorten(value), expected="one number") from error
-    if finite and not math.isfinite(number):
+    if not math.isfinite(number):
         raise InputError(f"{name}: {key}", got=number, expected="a finite number")
     return number
 
 
-def _decode_fill(text: str) -> str | float:
-    """Decode a fill value of a float as xarray writes it into zarr attributes: base64 of a little-endian double."""
-    try:
-        packed = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return text
-    return struct.unpack("<d", packed)[0] if len(packed) == 8 else text
-
-
 def _read_text(value: Any, name: str, key: str) -> str:
     array = np.asarray(value) if isinstance(value, (str, np.ndarray)) else np.empty(0)
-    if array.dtype.kind != "U" or array.size != 1:
+    if array.dtype.kind != "U" or len(texts := np.unique(array)) != 1:
         raise InputError(f"{name}: {key}", got=_shorten(value), expected="one text")
-    return str(array.reshape(())[()])
+    return str(texts[0])
 
 
 def _list_texts(value: Any) -> list[str] | None:
@@ -283,10 +271,17 @@ def _read_labels(raw: Mapping[str, Any], name: str) -> list[str] | None:
     if labels is None or wrong:
         raise InputError(
             f"{name}: split",
-            got=", ".join(wrong)[:60],
+            got=shorten(", ".join(wrong), 60),
             expected="a label for each sequence: train, val or test",
         )
     return labels
+
+
+def _read_months(raw: Mapping[str, Any], name: str) -> int | None:
+    months = _read_number(raw, name, "step_months")
+    if months is not None and not (months >= 1 and months.is_integer()):
+        raise InputError(f"{name}: step_months", got=f"{months:g}", expected="a whole number of months, 1 or more")
+    return None if months is None else int(months)
 
 
 def _read_times(raw: Mapping[str, Any], name: str) -> NDArray[Any] | None:
@@ -294,7 +289,7 @@ def _read_times(raw: Mapping[str, Any], name: str) -> NDArray[Any] | None:
         return None
     value = raw["start_time"]
     try:
-        times = np.atleast_1d(np.asarray(value, "datetime64[s]"))
+        times = np.atleast_1d(np.asarray(value, "datetime64[ms]"))
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name}: start_time", got=_shorten(value), expected="times as in 2016-09-28T14:45") from error
     if times.ndim != 1:
@@ -303,5 +298,4 @@ def _read_times(raw: Mapping[str, Any], name: str) -> NDArray[Any] | None:
 
 
 def _shorten(value: object) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shorten(repr(value), 60)

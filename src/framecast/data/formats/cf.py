@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.formats import hdf5
 from framecast.data.formats.base import NUMBERS, FileHeader, ReaderOptions
-from framecast.data.formats.cf_axes import AXES, AxisTimes, GridAxes, find_axes, read_coordinate, read_times
-from framecast.data.formats.guards import FRAME_LIMIT, RATIO_LIMIT, SERIES_LIMIT, SMALL, as_input_error
+from framecast.data.formats.cell_methods import read_sum_minutes
+from framecast.data.formats.cf_axes import (
+    GridAxes,
+    VariableAxes,
+    assign_axes,
+    choose_axes,
+    choose_level,
+    name_entries,
+    read_coordinate,
+)
+from framecast.data.formats.cf_files import CFDataset, open_dataset
+from framecast.data.formats.cf_times import AxisTimes, read_times
+from framecast.data.formats.cf_values import describe_missing
+from framecast.data.formats.guards import FRAME_LIMIT, SERIES_LIMIT, as_input_error
+from framecast.data.formats.intervals import TimeTile, read_tiles
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.optional_imports import require
 from framecast.types import Grid
 
 SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
-CLASSIC = b"CDF"
-"""First bytes of NetCDF 3; NetCDF 4 is HDF5."""
-CHUNK_LIMIT = 1 << 30
-"""Bytes of one unpacked chunk."""
 OPEN_LIMIT = 8
 """Files that are held open in a process."""
-CHANNELS = 64
-"""Entries of an axis of levels or bands that may be channels."""
 MAPPING_LIMIT = 4096
 """Characters of an attribute of the grid mapping."""
-
-_INTERVAL = re.compile(r"time:\s*sum\s*\(\s*interval:\s*(\d+(?:\.\d+)?)\s*(s|sec|min|minutes?|h|hours?)\s*\)")
-
-
-class _Axes(NamedTuple):
-    """Names of a variable's dimensions."""
-
-    t: str | None
-    c: str | None
-    y: str
-    x: str
-
-
-class _Dataset(NamedTuple):
-    """An opened file."""
-
-    data: Any
-    """xarray.Dataset, times as they are stored."""
-    axes: GridAxes
 
 
 class CFReader:
@@ -65,39 +52,52 @@ class CFReader:
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
         self._requested = [] if options.variable is None else [part.strip() for part in options.variable.split(",")]
-        self._datasets: dict[tuple[int, Path], _Dataset] = {}
+        self._axes = options.axes
+        self._datasets: dict[tuple[int, Path], CFDataset] = {}
         self._origin: str | None = None
+        self._tiles: dict[Path, list[TimeTile]] = {}
+        self._unpack_limit = options.unpack_limit
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_requested": self._requested, "_datasets": {}, "_origin": self._origin}
+        return {**self.__dict__, "_datasets": {}}
 
     def read_header(self, path: Path) -> FileHeader:
         """Read variables, axes, coordinates and times."""
         with self._open(path) as dataset:
             variables = self._choose_variables(dataset, str(path))
-            axes = [_assign_axes(dataset, key, str(path)) for key in variables]
+            axes = [assign_axes(dataset.data, dataset.axes, key, str(path)) for key in variables]
             # a variable without time has the axes of the others but for it
             lead = next((each for each in axes if each.t is not None), axes[0])
             differ = any(each not in (lead, lead._replace(t=None)) for each in axes)
             if differ or (len(variables) > 1 and lead.c is not None):
                 got = "; ".join(f"{key} ({', '.join(dataset.data[key].dims)})" for key in variables)
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
-            header = _describe(dataset, variables, lead, str(path), self._origin)
-            self._origin = header.grid.time_origin
+            dataset.check(variables)
+            data, first = dataset.data, dataset.data[variables[axes.index(lead)]]
+            times = read_times(data, first, lead.t, str(path), self._origin)
+            header = _describe(dataset, variables, lead, times, str(path))
+            self._origin = times.origin
+            if times.tiles is not None:
+                self._tiles[path] = times.tiles
             return header
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
-        """Read frames; fill values are NaN, scale and offset applied."""
+        """Read frames; missing values are NaN, scale and offset applied."""
+        read = partial(self._read_stored, path)
+        tiles = self._tiles.get(path)
+        return read(indices) if tiles is None else read_tiles([tiles[index] for index in indices], read)
+
+    def _read_stored(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
+        """Read entries along the axis of time that the file has."""
         with self._open(path) as dataset:
             variables = self._choose_variables(dataset, str(path))
-            parts = [
-                _read_frames(dataset.data[key], _assign_axes(dataset, key, str(path)), indices) for key in variables
-            ]
+            data, axes = dataset.data, dataset.axes
+            parts = [_read_frames(dataset, key, assign_axes(data, axes, key, str(path)), indices) for key in variables]
             parts = [np.repeat(part, len(indices), 0) if len(part) < len(indices) else part for part in parts]
             return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def _choose_variables(self, dataset: _Dataset, name: str) -> list[str]:
-        data, axes = dataset
+    def _choose_variables(self, dataset: CFDataset, name: str) -> list[str]:
+        data, axes = dataset.data, dataset.axes
         grids = [str(key) for key in data.data_vars if _is_grid(data[key], axes)]
         fields = [key for key in grids if key not in axes.positions]
         chosen = self._requested or (fields if len(fields) == 1 else [])
@@ -107,113 +107,37 @@ class CFReader:
             arrays = [f"{key} ({', '.join(map(str, data[key].dims))})" for key in data.data_vars if data[key].ndim > 1]
             raise InputError(
                 f"{name}: variable",
-                got=f"none on a grid; {', '.join(arrays) or 'no array of two axes or more'}"[:300],
+                got=shorten(f"none on a grid; {', '.join(arrays) or 'no array of two axes or more'}", 300),
                 expected="axes of rows and columns, by CF's attributes or by names such as y and x, lat and lon",
                 fix="give the coordinates the attribute axis or standard_name",
             )
         got = ", ".join(self._requested) or f"{len(fields)} variables on grids"
         fix = "name one with --var, or several with commas between them"
-        expected = f"one of {', '.join(fields or grids)}"[:300]
+        expected = shorten(f"one of {', '.join(fields or grids)}", 300)
         raise InputError(f"{name}: variable", got=got, expected=expected, fix=fix)
 
     @contextmanager
-    def _open(self, path: Path) -> Iterator[_Dataset]:
+    def _open(self, path: Path) -> Iterator[CFDataset]:
         """Open a file with xarray, once in each process."""
         require("xarray", "grids")
         with as_input_error(str(path), "a NetCDF file or a zarr store that can be read"):
             key = (os.getpid(), path)
             if key not in self._datasets:
                 while len(self._datasets) >= OPEN_LIMIT:
-                    self._datasets.pop(next(iter(self._datasets))).data.close()
-                data = _open_dataset(path)
-                self._datasets[key] = _Dataset(data, find_axes(data))
+                    self._datasets.pop(next(iter(self._datasets))).stored.close()
+                dataset = open_dataset(path, self._unpack_limit)
+                data, axes = choose_axes(dataset.data, self._axes, str(path))
+                for text in self._requested:
+                    data = choose_level(data, axes, text, str(path))
+                self._datasets[key] = dataset._replace(data=data, axes=axes)
             yield self._datasets[key]
-
-
-def _open_dataset(path: Path) -> Any:
-    import xarray
-
-    options: dict[str, Any] = {"decode_times": False, "cache": False, "chunks": None, "create_default_indexes": False}
-    if path.is_dir():
-        _check_zarr(path)
-        return xarray.open_dataset(path, engine="zarr", consolidated=None, **options)
-    if _is_classic(path):
-        require("scipy", "grids")
-        return xarray.open_dataset(path, engine="scipy", **options)
-    _check_netcdf(path)
-    return xarray.open_dataset(path, engine="h5netcdf", **options)
-
-
-def is_netcdf4(path: Path) -> bool:
-    """Whether an HDF5 file is NetCDF 4, or says that it follows the CF conventions.
-
-    Raises:
-        InputError: it is damaged.
-        UsageError: h5py is not installed.
-    """
-    with hdf5.open_file(path) as file:
-        attributes = hdf5.read_attributes(file)
-    return "_NCProperties" in attributes or str(attributes.get("Conventions", "")).startswith("CF")
-
-
-def _is_classic(path: Path) -> bool:
-    """Whether a file is NetCDF 3."""
-    if path.is_dir():
-        return False
-    with path.open("rb") as file:
-        return file.read(3) == CLASSIC
-
-
-def _check_netcdf(path: Path) -> None:
-    """Refuse what HDF5 would follow or unpack without asking; xarray looks at all arrays of the root."""
-    require("h5netcdf", "grids")
-    with hdf5.open_file(path) as file:
-        import h5py
-
-        for key in list(file)[: hdf5.MEMBERS]:
-            node = hdf5.find_member(file, key, str(path))
-            if not isinstance(node, h5py.Dataset):
-                continue
-            if node.dtype.kind in NUMBERS and node.shape is not None and node.nbytes:
-                hdf5.check_array(node, str(path))
-            elif node.external or node.is_virtual:
-                raise InputError(f"{path}: {key}", got="values in other files", expected="values in the file itself")
-
-
-def _check_zarr(path: Path) -> None:
-    import zarr
-
-    group = zarr.open_group(path, mode="r")
-    for key, array in group.arrays():
-        size = math.prod(array.shards or array.chunks) * getattr(array.dtype, "itemsize", 8)
-        if size > CHUNK_LIMIT:
-            raise InputError(f"{path}: {key}", got=f"chunks of {size} bytes", expected=f"at most {CHUNK_LIMIT}")
-        if len(array.shape) == 1 and array.shape[0] > SERIES_LIMIT:
-            raise InputError(f"{path}: {key}", got=f"{array.shape[0]} entries", expected=f"at most {SERIES_LIMIT}")
 
 
 def _is_grid(array: Any, axes: GridAxes) -> bool:
     return array.dtype.kind in NUMBERS and {"y", "x"} <= {axes.letters.get(str(dim)) for dim in array.dims}
 
 
-def _assign_axes(dataset: _Dataset, key: str, name: str) -> _Axes:
-    """Assign the dimensions of a variable. Of several of a letter those of one entry give way: one run of many steps."""
-    sizes = {str(dim): size for dim, size in dataset.data[key].sizes.items()}
-    letters = {dim: dataset.axes.letters.get(dim, "c") for dim in sizes}
-    dims: dict[str, list[str]] = {}
-    for letter in (*AXES, "c"):
-        every = [dim for dim in sizes if letters[dim] == letter]
-        long = [dim for dim in every if sizes[dim] > 1]
-        dims[letter] = long if long or letter == "c" else every[:1]
-    if any(len(group) > 1 for group in dims.values()) or any(sizes[dim] > CHANNELS for dim in dims["c"]):
-        got = f"axes {', '.join(f'{dim} ({size})' for dim, size in sizes.items())}"
-        expected = f"time, y, x and at most one more of up to {CHANNELS}, which becomes channels"
-        raise InputError(f"{name}: {key}", got=got, expected=expected, fix="cut out what is meant first")
-    t, c = (next(iter(dims[letter]), None) for letter in "tc")
-    return _Axes(t, c, dims["y"][0], dims["x"][0])
-
-
-def _describe(dataset: _Dataset, variables: list[str], axes: _Axes, name: str, origin: str | None) -> FileHeader:
+def _describe(dataset: CFDataset, variables: list[str], axes: VariableAxes, times: AxisTimes, name: str) -> FileHeader:
     data = dataset.data
     first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
     count = first.sizes[axes.t] if axes.t else 1
@@ -223,62 +147,53 @@ def _describe(dataset: _Dataset, variables: list[str], axes: _Axes, name: str, o
     if not (0 < channels * height * width <= FRAME_LIMIT and 0 < count <= SERIES_LIMIT):
         got = f"{count} frames of {channels} x {height} x {width}"
         raise InputError(name, got=got, expected=f"at most {SERIES_LIMIT} frames of {FRAME_LIMIT} values")
-    dtype = np.result_type(*(data[key].dtype for key in variables))
-    _check_packed(data, variables, name)
-    times = read_times(data, first, axes.t, name, origin)
-    grid = _read_grid(data, variables, axes, levels, times, name)
+    packings = [dataset.packing(key) for key in variables]
+    dtype = np.result_type(*(packing.dtype for packing in packings))
+    missing = "; ".join(dict.fromkeys(map(describe_missing, packings)))
+    grid = _read_grid(data, variables, axes, levels, times, name).model_copy(update={"missing": missing})
     curvilinear = sorted(key for key in dataset.axes.positions if {axes.y, axes.x} <= set(data[key].dims))
-    notes = times.notes
+    notes = (*times.notes, *(note for packing in packings for note in packing.notes))
     if curvilinear and not (grid.y and grid.x):
         notes += (f"grid: curvilinear; the positions of its pixels, {', '.join(curvilinear)}, are not taken over",)
     units = grid.units[0] if len(set(grid.units)) == 1 else None
     chunks = first.encoding.get("preferred_chunks", {})
     grain = int(chunks.get(axes.t, 1)) if axes.t else 1
+    if times.tiles is not None:
+        count, dtype = len(times.tiles), np.result_type(dtype, np.float32)
     return FileHeader(
         (channels, height, width), dtype, count, times.values, None, None, units or None, None, grid, grain, notes
     )
 
 
-def _check_packed(data: Any, variables: list[str], name: str) -> None:
-    """The ratio rule for classic files, which are not looked at before xarray opens them; they are never packed."""
-    path = Path(name)
-    if not _is_classic(path):
-        return
-    # of values as they are stored: they grow where scale and offset turn them into floats
-    size = sum(
-        data[key].size * np.dtype(data[key].encoding.get("dtype", data[key].dtype)).itemsize for key in variables
-    )
-    if size > SMALL and size > RATIO_LIMIT * path.stat().st_size:
-        got = f"{size} bytes of values in a file of {path.stat().st_size}"
-        raise InputError(name, got=got, expected=f"at most {RATIO_LIMIT} times as many", fix="it looks like a bomb")
-
-
-def _read_frames(array: Any, axes: _Axes, indices: Sequence[int]) -> NDArray[Any]:
-    begin, end = indices[0], indices[-1] + 1
+def _read_frames(dataset: CFDataset, key: str, axes: VariableAxes, indices: Sequence[int]) -> NDArray[Any]:
+    array, begin, end = dataset.data[key], indices[0], indices[-1] + 1
+    dataset.check_chunks(key, axes.t, slice(begin, end))
     together = list(indices) == list(range(begin, end))
     picked = array.isel({axes.t: slice(begin, end) if together else list(indices)}) if axes.t else array
     keep = [dim for dim in (axes.t, axes.c, axes.y, axes.x) if dim is not None]
     picked = picked.isel({dim: 0 for dim in picked.dims if dim not in keep}).transpose(*keep)
-    values = np.asarray(picked.values)
+    values = dataset.packing(key).unpack(np.asarray(picked.values))
     if axes.t is None:
         values = values[None]
     return values if axes.c is not None else values[:, None]
 
 
-def _read_grid(data: Any, variables: list[str], axes: _Axes, levels: int, times: AxisTimes, name: str) -> Grid:
+def _read_grid(data: Any, variables: list[str], axes: VariableAxes, levels: int, times: AxisTimes, name: str) -> Grid:
     arrays = [data[key] for key in variables]
     mapping = _read_mapping(data, arrays[0])
     y, y_units = read_coordinate(data, axes.y, name)
     x, _ = read_coordinate(data, axes.x, name)
     degrees = y_units.startswith("degree")
-    names = tuple(f"{key}[{level}]" if levels > 1 else key for key in variables for level in range(levels))
-    packed = arrays[0].encoding.get("_FillValue", arrays[0].encoding.get("missing_value"))
+    entries = name_entries(data, axes.c) if axes.c and levels > 1 else [""]
+    names = tuple(f"{key}[{entry}]" if entry else key for key in variables for entry in entries)
+    long = [str(array.attrs.get("long_name", "")) for array in arrays]
     crs = next((mapping[key] for key in ("crs_wkt", "spatial_ref", "proj4") if isinstance(mapping.get(key), str)), None)
     return Grid(
         variables=names,
         units=tuple(_read_units(array) for array in arrays for _ in range(levels)),
         standard_names=tuple(str(array.attrs.get("standard_name", "")) for array in arrays for _ in range(levels)),
-        long_names=tuple(_name_level(array, level, levels) for array in arrays for level in range(levels)),
+        long_names=tuple(f"{name} [{entry}]" if name and entry else name for name in long for entry in entries),
+        cell_methods=tuple(str(array.attrs.get("cell_methods", "")) for array in arrays for _ in range(levels)),
         y=y,
         x=x,
         y_name=axes.y,
@@ -288,13 +203,7 @@ def _read_grid(data: Any, variables: list[str], axes: _Axes, levels: int, times:
         mapping=mapping,
         calendar=times.calendar,
         time_origin=times.origin,
-        missing="NaN" if packed is None else f"fill value {packed}",
     )
-
-
-def _name_level(array: Any, level: int, levels: int) -> str:
-    name = str(array.attrs.get("long_name", ""))
-    return f"{name} [{level}]" if name and levels > 1 else name
 
 
 def _read_mapping(data: Any, array: Any) -> dict[str, Any]:
@@ -313,8 +222,5 @@ def _read_mapping(data: Any, array: Any) -> dict[str, Any]:
 def _read_units(array: Any) -> str:
     """Read the units; a depth of rain with its interval, which CF keeps in cell_methods."""
     units = str(array.attrs.get("units", "")).strip()
-    interval = _INTERVAL.search(str(array.attrs.get("cell_methods", "")))
-    if units != "mm" or interval is None:
-        return units or "1"
-    minutes = float(interval[1]) * {"s": 1 / 60, "m": 1.0, "h": 60.0}[interval[2][0]]
-    return f"mm per {minutes:g} min"
+    minutes = read_sum_minutes(str(array.attrs.get("cell_methods", "")))
+    return f"mm per {minutes:g} min" if units == "mm" and minutes else units or "1"

@@ -1,4 +1,4 @@
-"""Axes of CF grids: which dimensions are time, rows and columns, and the coordinates along them.
+"""Axes of CF grids: which dimensions are time, rows, columns and channels, and the coordinates along them.
 
 cf_xarray reads the attributes (axis, standard_name, units, those of THREDDS and GrADS). Files that have none, or whose
 times are not called so, are read by the names that weather and ocean models give to their dimensions.
@@ -6,51 +6,72 @@ times are not called so, are read by the names that weather and ocean models giv
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from framecast.data.formats.guards import SERIES_LIMIT, as_input_error
+from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.errors import InputError
 from framecast.optional_imports import require
 
 AXES = "tyx"
 _KEYS = (("T", "t"), ("Y", "y"), ("X", "x"), ("latitude", "y"), ("longitude", "x"))
 """cf_xarray's names of axes and coordinates; where a variable is both, the axis counts."""
-_REFERENCE, _PERIOD = _TIMES = ("forecast_reference_time", "forecast_period")
+REFERENCE, PERIOD = TIMES = ("forecast_reference_time", "forecast_period")
 """Standard names of times that CF does not take for the axis T: frames follow one another along them, too."""
 _UNITS = {
     **dict.fromkeys(("degrees_north", "degree_north", "degree_n", "degrees_n"), "y"),
     **dict.fromkeys(("degrees_east", "degree_east", "degree_e", "degrees_e"), "x"),
 }
 """In lower case; CF and cf_xarray heed upper and lower case."""
-_NAMES = {
+NAMES = {
     **dict.fromkeys(("t", "time", "times", "valid_time", "date", "datetime"), "t"),
     **dict.fromkeys(("y", "yc", "ny", "nlat", "lat", "latitude", "row", "rows", "j", "nj", "northing"), "y"),
     **dict.fromkeys(("rlat", "south_north"), "y"),
     **dict.fromkeys(("x", "xc", "nx", "nlon", "lon", "longitude", "column", "columns", "i", "ni", "easting"), "x"),
     **dict.fromkeys(("rlon", "west_east"), "x"),
+    **dict.fromkeys(("z", "lev", "level", "levels", "plev", "pressure", "pressure_level", "isobaricinhpa"), "c"),
+    **dict.fromkeys(("height", "altitude", "depth", "sigma", "hybrid", "layer", "bottom_top", "s_rho", "s_w"), "c"),
+    **dict.fromkeys(("model_level", "model_level_number", "heightaboveground", "depthbelowlandlayer"), "c"),
+    **dict.fromkeys(("c", "band", "bands", "channel", "channels", "variable", "wavelength"), "c"),
+    **dict.fromkeys(("number", "member", "members", "realization", "ensemble", "ens", "ensemble_member"), "m"),
+    **dict.fromkeys(("expver", "version", "experiment"), "v"),
 }
-_MILLISECONDS = {
-    **dict.fromkeys(("d", "day", "days"), 86_400_000.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3_600_000.0),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60_000.0),
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1000.0),
-    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1.0),
-    **dict.fromkeys(("microsecond", "microseconds"), 1e-3),
-    **dict.fromkeys(("nanosecond", "nanoseconds"), 1e-6),
+"""Letters by usual names of dimensions: those of AXES, c levels or bands, m members of an ensemble, v versions."""
+_STANDARD_NAMES = {"realization": "m"}
+MEANINGS = {
+    **dict.fromkeys(("time", "t"), "t"),
+    **dict.fromkeys(("channels", "channel", "c"), "c"),
+    **dict.fromkeys(("rows", "y", "h"), "y"),
+    **dict.fromkeys(("columns", "x", "w"), "x"),
 }
-"""Milliseconds of each unit of a duration."""
+"""Letters by the words that a user may give for the meaning of an axis."""
+_LEVEL = re.compile(r"(.+)\[([^\[\]]+)\]")
+"""A variable and an entry of its axis of levels: t[850]."""
+CHANNELS = 64
+"""Entries of an axis of levels or bands that may be channels."""
+LISTED = 8
+"""Largest number of entries of an axis that an error lists."""
 
 
 class GridAxes(NamedTuple):
     """Axes of the grids in a dataset."""
 
     letters: dict[str, str]
-    """t, y or x of each dimension that is one of them."""
+    """Letter of each dimension whose meaning is known, as in NAMES."""
     positions: frozenset[str]
     """Variables that are latitudes or longitudes of pixels; they are frames only where a user names them."""
+
+
+class VariableAxes(NamedTuple):
+    """Names of the dimensions of a variable."""
+
+    t: str | None
+    c: str | None
+    y: str
+    x: str
 
 
 def find_axes(data: Any) -> GridAxes:
@@ -71,7 +92,7 @@ def find_axes(data: Any) -> GridAxes:
     letters: dict[str, str] = {}
     for dim in map(str, data.dims):
         auxiliary = along.get(dim, set())
-        if known := by_variable.get(dim) or _NAMES.get(dim.lower()):
+        if known := by_variable.get(dim) or NAMES.get(dim.lower()):
             letters[dim] = known
         elif len(auxiliary) == 1:
             (letters[dim],) = auxiliary
@@ -83,7 +104,7 @@ def find_axes(data: Any) -> GridAxes:
 
 
 def _read_attributes(data: Any) -> dict[str, str]:
-    """Read the letter t, y or x of each variable from its attributes alone."""
+    """Read the letter of each variable from its attributes alone."""
     require("cf_xarray", "grids")
     # cf_xarray looks at coordinates only, and compares attributes with texts, which fails on arrays
     view = data.set_coords(list(data.data_vars))
@@ -92,7 +113,11 @@ def _read_attributes(data: Any) -> dict[str, str]:
     for key, variable in view.variables.items():
         variable.attrs = {name: text for name, text in variable.attrs.items() if isinstance(text, str)}
         axis, units = (variable.attrs.get(name, "").lower() for name in ("axis", "units"))
-        if " since " in units or variable.attrs.get("standard_name") in _TIMES:
+        if axis == "z" or variable.attrs.get("positive", "").lower() in ("up", "down"):
+            letters[str(key)] = "c"
+        if variable.attrs.get("standard_name") in _STANDARD_NAMES:
+            letters[str(key)] = _STANDARD_NAMES[variable.attrs["standard_name"]]
+        if " since " in units or variable.attrs.get("standard_name") in TIMES:
             letters[str(key)] = "t"
         elif axis in tuple(AXES) or units in _UNITS:
             letters[str(key)] = _UNITS.get(units, axis)
@@ -127,152 +152,116 @@ def read_coordinate(data: Any, dim: str, name: str) -> tuple[tuple[float, ...], 
     return tuple(values.tolist()), str(array.attrs.get("units", ""))
 
 
-class AxisTimes(NamedTuple):
-    """Times along a dimension."""
-
-    values: NDArray[Any] | None
-    """UTC; None where there are none."""
-    calendar: str = "standard"
-    origin: str | None = None
-    """Date on which a calendar that numpy does not have, and numpy's, agree."""
-    notes: tuple[str, ...] = ()
-
-
-def read_times(data: Any, field: Any, dim: str | None, name: str, origin: str | None = None) -> AxisTimes:
-    """Read the times of frames.
-
-    Times for which frames are valid come first, then the start of a forecast plus lead times, then the starts alone.
-    Dates of calendars that numpy does not have keep their distances, from the first of the month of the first frame on.
+def choose_axes(data: Any, choices: Sequence[tuple[str, str]], name: str) -> tuple[Any, GridAxes]:
+    """Find the axes of a dataset, and follow what a user says of some.
 
     Args:
-        data: an xarray.Dataset.
-        field: the variable whose frames they are.
-        dim: the dimension; None where frames have none.
+        data: an xarray.Dataset, times as they are stored.
+        choices: (dimension, word of MEANINGS) or (dimension, one entry of it by value, which is chosen).
         name: the file, for errors.
-        origin: from where to count such dates instead, so that those of several files agree: `AxisTimes.origin`.
+
+    Returns:
+        the dataset without the dimensions of which one entry is chosen, and its axes.
 
     Raises:
-        InputError: times that cannot be read.
+        InputError: no such dimension, or no such entry.
     """
-    count = field.sizes[dim] if dim else 1
-    if count > SERIES_LIMIT or _is_unreadable(data.variables.get(dim)):
-        return AxisTimes(None)
-    fitting = {str(key): array for key, array in data.variables.items() if array.size in (1, count)}
-    fitting = {key: array for key, array in fitting.items() if array.dtype.kind in "fium"}
-    key, lead = _find_valid_times(fitting, field, dim, count), None
-    if key is None:
-        key, lead = _find_forecast(fitting, dim, count)
-    if key is None:
-        other = next((key for key in ("time", "valid_time") if _is_dated(data.variables.get(key))), None)
-        size = 0 if other is None else data.variables[other].size
-        return AxisTimes(
-            None, notes=(f"times: {other} has {size} for {count} frames, and is not used",) if size else ()
-        )
-    units, calendar = str(fitting[key].attrs["units"]), str(fitting[key].attrs.get("calendar", "standard")).lower()
-    with as_input_error(f"{name}: {key}", f"times in {units}"):
-        raw = _read_finite(fitting[key], f"{name}: {key}")
-        if lead is not None:
-            unit, _, start = units.partition(" since ")
-            raw = _to_milliseconds(raw, unit) + _read_lead_times(fitting[lead], f"{name}: {lead}")
-            units = f"milliseconds since {start}"
-        return _decode_times(raw, units, calendar, origin)
+    letters = {}
+    for dim, word in choices:
+        if dim not in data.dims:
+            dims = ", ".join(f"{key} ({size})" for key, size in data.sizes.items())
+            raise InputError(f"{name}: axis", got=dim, expected=f"one of {dims}", fix="name one with --axis")
+        if word in MEANINGS:
+            letters[dim] = MEANINGS[word]
+        else:
+            data = data.isel({dim: _find_entry(data, dim, word, name)})
+    axes = find_axes(data)
+    return data, axes._replace(letters={**axes.letters, **letters})
 
 
-def _read_units(array: Any) -> str:
-    return str(array.attrs.get("units", "")).strip()
+def choose_level(data: Any, axes: GridAxes, text: str, name: str) -> Any:
+    """Add a variable of one level of another to a dataset, as t[850]; leave the dataset as it is for other texts.
+
+    Raises:
+        InputError: no such level.
+    """
+    form = _LEVEL.fullmatch(text)
+    if form is None or text in data.variables or form[1] not in data.data_vars:
+        return data
+    field = data[form[1]]
+    dims = [str(dim) for dim, size in field.sizes.items() if size > 1 and axes.letters.get(str(dim)) not in tuple(AXES)]
+    if len(dims) != 1:
+        return data
+    return data.assign({text: field.isel({dims[0]: _find_entry(data, dims[0], form[2], name)}, drop=True)})
 
 
-def _is_named(array: Any, standard_name: str) -> bool:
-    return array is not None and str(array.attrs.get("standard_name", "")) == standard_name
+def _find_entry(data: Any, dim: str, word: str, name: str) -> int:
+    """Find an entry of a dimension by its value; by its number, from 0, where the dimension has no values."""
+    texts = name_entries(data, dim)
+    same = [index for index, text in enumerate(texts) if text == word]
+    if not same and _is_number(word):
+        same = [n for n, text in enumerate(texts) if _is_number(text) and np.isclose(float(text), float(word), 1e-6, 0)]
+    if not same and "-" in word:  # the beginning of a date
+        same = [index for index, text in enumerate(texts) if text.startswith(word.replace(" ", "T"))]
+    if len(same) != 1:
+        more = f" and {len(texts) - LISTED} more" if len(texts) > LISTED else ""
+        expected = f"{', '.join(MEANINGS)}, or one of {', '.join(texts[:LISTED])}{more}"
+        raise InputError(f"{name}: axis {dim}", got=word, expected=expected)
+    return same[0]
 
 
-def _is_dated(array: Any) -> bool:
-    return array is not None and " since " in _read_units(array)
+def name_entries(data: Any, dim: str) -> list[str]:
+    """Name the entries of a dimension by their values: 850, 2024-05-01T12:00:00; by numbers from 0 where it has none."""
+    array, count = data.variables.get(dim), data.sizes[dim]
+    numbers = [str(number) for number in range(count)]
+    if array is None or array.ndim != 1 or count > SERIES_LIMIT:
+        return numbers
+    values = np.asarray(array.values)
+    units = str(array.attrs.get("units", ""))
+    if " since " in units:
+        try:
+            dates = require("cftime", "grids").num2date(values, units, str(array.attrs.get("calendar", "standard")))
+        except (ValueError, OverflowError):
+            return numbers
+        texts = [date.isoformat() for date in dates]
+    elif values.dtype.kind in "fiu":
+        texts = [f"{value:.8g}" for value in values]
+    else:
+        texts = [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
+    return texts if len(set(texts)) == count else numbers
 
 
-def _is_time(array: Any) -> bool:
-    """Whether a coordinate says that it is the time, whatever its units are."""
-    return _is_named(array, "time") or str(array.attrs.get("axis", "")).lower() == "t"
-
-
-def _is_unreadable(array: Any) -> bool:
-    """Whether a coordinate is the time in units that are neither dates nor durations, as CDO's `day as %Y%m%d.%f`."""
-    if array is None or not _is_time(array) or _is_dated(array):
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
         return False
-    return _read_units(array).lower() not in ("", "1", *_MILLISECONDS)
 
 
-def _find_valid_times(fitting: dict[str, Any], field: Any, dim: str | None, count: int) -> str | None:
-    """Choose the coordinate with the times for which frames are valid; None if there is none."""
-    own = fitting.get(str(dim))
-    listed = str(field.encoding.get("coordinates", field.attrs.get("coordinates", ""))).split()
-    if own is not None and (_is_time(own) or _NAMES.get(str(dim).lower()) == "t"):
-        listed = []  # the dimension has a time already; of another only its name or standard name says that it is one
-    along = [key for key, array in fitting.items() if array.dims == (dim,) and key != dim]
-    along = [key for key in along if _is_named(fitting[key], "time") or key in listed]
-    # on an axis of lead times one `time` for all is when the forecast was started
-    is_start = _is_named(own, _PERIOD) and "time" in fitting and fitting["time"].dims != (dim,)
-    times = [] if is_start and not _is_named(fitting["time"], "time") else ["time"]
-    for key in (dim, *times, "valid_time", *along):
-        array = fitting.get(str(key))
-        if array is not None and _is_dated(array) and array.size == count and not _is_named(array, _REFERENCE):
-            return str(key)
-    return None
+def assign_axes(data: Any, axes: GridAxes, key: str, name: str) -> VariableAxes:
+    """Assign the dimensions of a variable.
 
+    Of several of a letter those of one entry give way: one run of many steps. Dimensions that nothing explains, of
+    members or of versions are channels only by the user's word.
 
-def _find_forecast(fitting: dict[str, Any], dim: str | None, count: int) -> tuple[str | None, str | None]:
-    """Choose the coordinates of starts and lead times; starts alone date frames unless these are of several leads."""
-    near = {key: array for key, array in fitting.items() if array.size == 1 or array.dims == (dim,)}
-    leads = [key for key, array in near.items() if _is_named(array, _PERIOD) and _is_duration(array)]
-    lead = next(iter(sorted(leads, key=lambda key: key != dim)), None)
-    starts = [key for key, array in near.items() if _is_dated(array) and _is_named(array, _REFERENCE)]
-    if lead is not None and near[lead].dims == (dim,) and _is_dated(near.get("time")):
-        starts.append("time")
-    starts.sort(key=lambda key: key != dim)
-    for key in starts if lead is not None else []:
-        if (
-            count in (near[key].size, near[str(lead)].size)
-            and _read_units(near[key]).split()[0].lower() in _MILLISECONDS
-        ):
-            return key, lead
-    if _is_named(fitting.get(str(dim)), _PERIOD):
-        return None, None
-    return next((key for key in starts if key in (dim, "time") and near[key].size == count), None), None
-
-
-def _is_duration(array: Any) -> bool:
-    return array.dtype.kind == "m" or _read_units(array).lower() in _MILLISECONDS
-
-
-def _read_finite(array: Any, name: str) -> NDArray[Any]:
-    raw = np.asarray(array.values).reshape(-1)
-    if (raw.dtype.kind == "f" and not np.isfinite(raw).all()) or (raw.dtype.kind == "m" and np.isnat(raw).any()):
-        raise InputError(name, got="a time that is missing", expected="a time for each frame")
-    return raw
-
-
-def _read_lead_times(array: Any, name: str) -> NDArray[np.int64]:
-    """Read lead times in milliseconds."""
-    raw = _read_finite(array, name)
-    if raw.dtype.kind == "m":
-        return raw.astype("timedelta64[ms]").astype(np.int64)
-    return _to_milliseconds(raw, _read_units(array))
-
-
-def _to_milliseconds(raw: NDArray[Any], unit: str) -> NDArray[np.int64]:
-    return np.round(raw.astype(np.float64) * _MILLISECONDS[unit.strip().lower()]).astype(np.int64)
-
-
-def _decode_times(raw: NDArray[Any], units: str, calendar: str, origin: str | None) -> AxisTimes:
-    cftime = require("cftime", "grids")
-    if calendar in ("standard", "gregorian", "proleptic_gregorian"):
-        moments = cftime.num2date(raw, units, calendar, only_use_cftime_datetimes=False, only_use_python_datetimes=True)
-        return AxisTimes(np.array(moments, "datetime64[ms]"), calendar)
-    moments = cftime.num2date(raw, units, calendar)
-    first = min(moments).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    if origin is not None:
-        first = first.replace(year=int(origin[:4]), month=int(origin[5:7]))
-    passed = np.array([round((moment - first).total_seconds() * 1000) for moment in moments], "timedelta64[ms]")
-    origin = f"{first.year:04}-{first.month:02}-01 00:00:00"
-    notes = (f"calendar: {calendar}; days are counted from {origin[:10]} on",)
-    return AxisTimes(np.datetime64(origin.replace(" ", "T"), "ms") + passed, calendar, origin, notes)
+    Raises:
+        InputError: dimensions beyond time, rows, columns and channels.
+    """
+    sizes = {str(dim): size for dim, size in data[key].sizes.items()}
+    letters = {dim: axes.letters.get(dim, "") for dim in sizes}
+    dims: dict[str, list[str]] = {}
+    for letter in (*AXES, "c"):
+        every = [dim for dim in sizes if letters[dim] == letter]
+        long = [dim for dim in every if sizes[dim] > 1]
+        dims[letter] = long if long or letter == "c" else every[:1]
+    unclear = [dim for dim in sizes if letters[dim] not in dims and sizes[dim] > 1]
+    unclear += [dim for group in dims.values() if len(group) > 1 for dim in group]
+    if unclear or any(sizes[dim] > CHANNELS for dim in dims["c"]):
+        got = f"axes {', '.join(f'{dim} ({size})' for dim, size in sizes.items())}"
+        expected = f"time, y, x and at most one more of up to {CHANNELS}, which becomes channels"
+        dim = next(iter(unclear), dims["c"][0] if dims["c"] else "")
+        fix = f"choose one with --axis, as in --axis {dim}={name_entries(data, dim)[0]}"
+        fix += f", or say what it is, as in --axis {dim}=channels" if letters[dim] not in (*AXES, "c") else ""
+        raise InputError(f"{name}: {key}", got=got, expected=expected, fix=fix)
+    t, c = (next(iter(dims[letter]), None) for letter in "tc")
+    return VariableAxes(t, c, dims["y"][0], dims["x"][0])

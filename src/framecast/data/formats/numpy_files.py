@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from framecast.data.formats.base import KEYS, NUMBERS, FileAttributes, StoredArray, read_file_attributes
 from framecast.data.formats.guards import as_input_error
+from framecast.data.formats.unpacking import check_unpacked
 from framecast.errors import InputError
+from framecast.formatting import shorten
 
 HEADER_LIMIT = 64 << 10
 """Bytes of a .npy header. numpy's reader evaluates it as a Python literal, which is safe for short texts only."""
@@ -97,7 +99,9 @@ def read_npy_header(file: ByteStream, name: str, *, kinds: str = NUMBERS) -> Npy
     if dtype.kind not in kinds or (dtype.kind in NUMBERS and dtype.itemsize > 8):
         others = "".join({"U": "; or text", "M": "; or times"}.get(kind, "") for kind in kinds)
         expected = f"numbers: float, int, unsigned int or bool{others}"
-        raise InputError(name, got=f"dtype {dtype}"[:60], expected=expected, fix="convert the array with .astype")
+        raise InputError(
+            name, got=shorten(f"dtype {dtype}", 60), expected=expected, fix="convert the array with .astype"
+        )
     return NpyHeader(dtype, shape, fortran, file.tell())
 
 
@@ -173,12 +177,8 @@ def open_npy(path: Path, variable: str | None, *, limit: int = MAPPED_LIMIT) -> 
     return StoredArray(array, (1,) * len(header.shape), FileAttributes(), None, False, [])
 
 
-CONTENT_LIMIT = 8 * GIB
-"""Bytes of an .npz's frames once unpacked."""
 SIDE_LIMIT = 64 << 20
-"""Bytes of each of the other arrays once unpacked."""
-RATIO_LIMIT = 300
-"""Unpacked over packed bytes, for arrays of more than SIDE_LIMIT. Deflate cannot pass 1032."""
+"""Bytes of each of the other arrays of an .npz once unpacked."""
 
 FRAMES = "frames"
 """Key of the frames in framecast's layout of an .npz."""
@@ -186,28 +186,26 @@ PREDRNN = ("clips", "input_raw_data")
 """Keys of the layout of the PredRNN group's Moving MNIST."""
 
 
-def open_npz(path: Path, variable: str | None, *, limit: int = CONTENT_LIMIT, ratio: int = RATIO_LIMIT) -> StoredArray:
+def open_npz(path: Path, variable: str | None, *, limit: int | None = None) -> StoredArray:
     """Read an .npz into memory.
 
     Args:
         path: the file.
         variable: key of the frames; None for "frames", or the only array that can be frames.
-        limit: largest unpacked size of the frames to accept, bytes.
-        ratio: largest ratio of unpacked to packed bytes to accept in a large array.
+        limit: largest unpacked size of the frames to accept, bytes; None to judge by the memory at hand.
 
     Raises:
         InputError: not an .npz, damaged, no or several candidates, objects inside, or beyond a limit.
     """
     with as_input_error(str(path), "an .npz that can be read", zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
-        return _Archive(archive, str(path), limit, ratio).read_frames(variable)
+        return _Archive(archive, str(path), limit).read_frames(variable)
 
 
 class _Archive:
-    def __init__(self, archive: zipfile.ZipFile, name: str, limit: int, ratio: int) -> None:
+    def __init__(self, archive: zipfile.ZipFile, name: str, limit: int | None) -> None:
         self.archive = archive
         self.name = name
         self.limit = limit
-        self.ratio = ratio
         self.members = {
             info.filename.removesuffix(".npy"): info for info in archive.infolist() if info.filename.endswith(".npy")
         }
@@ -220,7 +218,7 @@ class _Archive:
         if key == PREDRNN[1] and variable is None:
             clips = self._read_clips(array)
             raw["dims"] = np.array("tchw" if array.ndim == 4 else "thw")
-        attributes = read_file_attributes(raw, self.name)
+        attributes = read_file_attributes(raw, array.dtype, self.name)
         return StoredArray(array, (1,) * array.ndim, attributes, clips, key == FRAMES, notes)
 
     def _choose_key(self, variable: str | None) -> tuple[str, list[str]]:
@@ -230,25 +228,29 @@ class _Archive:
                 raise InputError(f"{self.name}: variable", got=variable, expected=f"one of {', '.join(keys) or 'none'}")
             return variable, []
         if FRAMES in self.members:
-            return FRAMES, []
+            others = [key for key in keys if key not in (*KEYS, FRAMES) and self._count_axes(key) >= 3]
+            return FRAMES, [f"variable: {FRAMES}; beside it lie {shorten(', '.join(others))}"] if others else []
         if set(PREDRNN) <= set(keys):
             return PREDRNN[1], ["layout of the PredRNN group: clips of input_raw_data"]
         others = [key for key in keys if key not in KEYS]
         if len(others) != 1:
             expected = "an array called frames, or one array only"
             got = f"arrays {', '.join(keys)}" if keys else "no arrays"
-            raise InputError(self.name, got=got, expected=expected, fix="name one with variable")
+            raise InputError(self.name, got=got, expected=expected, fix="name one with --var" if keys else None)
         return others[0], [f"variable: {others[0]}, the only array"]
 
-    def _read_member(self, key: str, limit: int, kinds: str) -> NDArray[Any]:
+    def _count_axes(self, key: str) -> int:
+        """Count the axes of an array of numbers; 0 of anything else."""
+        try:
+            with self.archive.open(self.members[key]) as file:
+                return len(read_npy_header(file, self.name).shape)
+        except InputError:
+            return 0
+
+    def _read_member(self, key: str, limit: int | None, kinds: str) -> NDArray[Any]:
         info, name = self.members[key], f"{self.name}: {key}"
         size = info.file_size
-        if size > limit:
-            raise InputError(name, got=f"{size} bytes unpacked", expected=f"at most {limit}", fix="save it as .npy")
-        if size > SIDE_LIMIT and size > self.ratio * max(1, info.compress_size):
-            got = f"{size} bytes out of {info.compress_size}"
-            expected = f"at most {self.ratio} times as many"
-            raise InputError(name, got=got, expected=expected, fix="save it as .npy if you trust it")
+        check_unpacked(size, name, limit)
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(
                 name, got=f"compression {info.compress_type}", expected="stored or deflated, as numpy does"

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
 from framecast.types import Area, FrameSpec, Grid, Window
+
+
+class Place(NamedTuple):
+    """Where a sequence comes from, and which part of the world it shows."""
+
+    file: Hashable
+    """File, or folder or video of a folder."""
+    corners: Hashable
+    """Ends of both axes and the CRS; None where the file has no coordinates."""
+
+
+class ChannelName(NamedTuple):
+    """Name of a channel of a file."""
+
+    name: str
+    """Name of the variable, with the level in brackets where it has several; its number where the file has no names."""
+    standard_name: str
+    """CF standard name; empty where there is none."""
+    units: str
+    """Units, as the file spells them; empty where it states none."""
+    number: int
+    """Number in the file, from 0."""
 
 
 @runtime_checkable
@@ -43,6 +65,14 @@ class Source(Protocol):
         """Number of the file (or folder, or video) that each sequence comes from; one for all sequences of an array."""
 
     @property
+    def channel_names(self) -> Sequence[ChannelName]:
+        """Names of the channels of a window, in its order, without calendar channels."""
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """File and grid of each sequence."""
+
+    @property
     def origins(self) -> Sequence[tuple[object, int]]:
         """(parent recording, index of its first frame there) of each sequence.
 
@@ -52,6 +82,10 @@ class Source(Protocol):
     @property
     def labels(self) -> Sequence[str] | None:
         """Split of each sequence ("train", "val" or "test") if the file says so."""
+
+    @property
+    def is_range_found(self) -> bool:
+        """Whether the value range is that of the frames, not one that the user gives or that units have."""
 
     @property
     def has_missing(self) -> bool:

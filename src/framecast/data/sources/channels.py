@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,9 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import Cycle, DataConfig
+from framecast.data.sources.base import ChannelName
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
 from framecast.types import Channel, FrameSpec, Grid
+
+
+def append_calendar(
+    frames: NDArray[np.float32], moments: NDArray[Any] | None, cycles: Sequence[Cycle], name: str
+) -> NDArray[np.float32]:
+    """Append the calendar channels to frames (T, C, H, W), computed from their times, UTC.
+
+    Raises:
+        InputError: a time is not known.
+    """
+    if moments is None:
+        fix = "give their pattern with --times, or leave data.calendar out"
+        raise InputError(name, got="frames without times", expected="times, for data.calendar", fix=fix)
+    waves = compute_calendar(moments, cycles)[:, :, None, None]
+    return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
 
 
 def make_calendar_channels(cycles: Sequence[Cycle]) -> tuple[Channel, ...]:
@@ -78,7 +95,7 @@ def resolve_units(
     if requested is not None and in_file and set(map(canonical_units, in_file)) != {canonical_units(requested)}:
         notes.append(f"units: {requested} as given; the file says {', '.join(in_file)}")
     if len(names) > 1:
-        notes.append(f"units: {', '.join(names)} by channel; one value range serves them all")
+        notes.append(f"units: {', '.join(names)} by channel, each with a value range of its own")
     for unit in dict.fromkeys(units):
         name, factor = canonical_units(unit)
         if factor != 1:
@@ -100,6 +117,27 @@ class ChannelRoles(NamedTuple):
     def order(self) -> list[int]:
         """Indices of the file's channels in the order of windows: targets, past, covariates."""
         return [*self.targets, *self.past, *self.covariates]
+
+
+def name_channels(grid: Grid, count: int, roles: ChannelRoles | None) -> list[ChannelName]:
+    """Name the channels of a window, in its order.
+
+    Args:
+        grid: names of the file's channels.
+        count: channels of the file.
+        roles: which channels are targets and covariates; None where all are targets.
+    """
+    numbered = tuple(map(str, range(count)))
+    names, standards, units = (
+        texts if len(texts) == count else default
+        for texts, default in (
+            (grid.variables, numbered),
+            (grid.standard_names, ("",) * count),
+            (grid.units, ("",) * count),
+        )
+    )
+    order = range(count) if roles is None else roles.order
+    return [ChannelName(names[channel], standards[channel], units[channel], channel) for channel in order]
 
 
 def resolve_roles(config: DataConfig, grid: Grid, count: int) -> ChannelRoles | None:
@@ -149,6 +187,11 @@ def _find_channels(key: str | int, names: Sequence[str], field: str) -> list[int
     text = str(key)
     # a level of a variable is named variable[level]
     channels = [channel for channel, name in enumerate(names) if text in (name, name.split("[")[0])]
+    form = re.fullmatch(r"(.+)\[(\d+)\]", text)
+    if not channels and form is not None:
+        # a level by its number, from 0: so they were named before they were by their values
+        levels = [channel for channel, name in enumerate(names) if name.startswith(f"{form[1]}[")]
+        channels = levels[int(form[2]) : int(form[2]) + 1]
     if not channels and text.isdecimal() and int(text) < len(names):
         channels = [int(text)]
     if not channels:

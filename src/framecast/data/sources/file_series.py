@@ -12,23 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.fingerprint import DIGITS, digest_file
+from framecast.data.file_names import counters_from_names, times_from_names, times_from_pattern
+from framecast.data.fingerprint import DIGITS, digest_file, list_contents
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
-from framecast.data.times import (
-    ALIKE,
-    Timeline,
-    counters_from_names,
-    order_frames,
-    times_from_names,
-    times_from_pattern,
-)
+from framecast.data.missing_values import MissingValues
+from framecast.data.times import ALIKE, Timeline, order_frames
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
 from framecast.types import Grid
 
 Groups = Sequence[Sequence[Path]]
 """Files by group; within a group they follow one another in time."""
+COMPARED = 200
+"""Largest number of duplicates whose values are compared, spread evenly."""
+DOUBTFUL = 0.25
+"""Share of all frames from which on duplicates of other values are no copies, but other data."""
 TOGETHER = 1 << 25
 """Approximate number of values in one read, however many frames a file packs together."""
 
@@ -93,14 +92,25 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
         slow = f"chunks: {first.grain} frames are packed together; each reading unpacks all of them, which is slow"
         notes.append(f"{slow}: rechunk to fewer")
     indices = np.array([(f, i) for f, header in enumerate(headers) for i in range(header.frames)], np.int64)
+    frames = FrameStack(reader, files, indices, first)
+    names = [f"{files[file].name}{_number(headers[file], index)}" for file, index in indices.tolist()]
+    copy_notes = _check_copies(frames, timeline, names, root)
     # a run is one part along t; the second part of a clip is empty
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
-    notes = [summary, *notes, *first.notes, *time_notes, *timeline.notes]
+    notes = [summary, *notes, *_gather_notes(files, headers), *time_notes, *timeline.notes, *copy_notes]
+    attributes = first.stored
+    if attributes is None:
+        attributes = FileAttributes(missing=None if first.missing is None else MissingValues((first.missing,)))
     return StoredArray(
         array=FrameStack(reader, files, indices[timeline.order], first),
         grain=(grain, *first.shape),
-        attributes=FileAttributes("tchw", missing=first.missing, units=first.units, step_minutes=timeline.step_minutes),
+        attributes=attributes._replace(
+            dims="tchw",
+            units=first.units,
+            step_minutes=timeline.step_minutes,
+            step_months=timeline.step_months,
+        ),
         clips=clips,
         own_layout=False,
         notes=notes,
@@ -142,6 +152,34 @@ def _separate_films(groups: Groups, headers: Sequence[FileHeader]) -> tuple[Grou
     return separate, ["sequences: each file is one, as its frames have no times"] if several else []
 
 
+def _number(header: FileHeader, index: int) -> str:
+    """Number of a frame in words, where its file has several."""
+    return f" frame {index + 1}" if header.frames > 1 else ""
+
+
+def _check_copies(frames: FrameStack, timeline: Timeline, names: Sequence[str], root: Path) -> list[str]:
+    """Compare frames that are left out with those of the same time that are used; name the first two that differ.
+
+    Raises:
+        InputError: so many differ that they are other data: another camera, height or sum.
+    """
+    pairs = timeline.copies[:: -(-timeline.duplicates // COMPARED) or 1].tolist()
+    differing = [
+        (names[used], names[left])
+        for used, left in pairs
+        if not np.array_equal(frames[used : used + 1], frames[left : left + 1], equal_nan=frames.dtype.kind == "f")
+    ]
+    if not differing:
+        return []
+    used, left = differing[0]
+    part = f"{len(differing)} of {len(pairs)}" + (" that were compared" if len(pairs) < timeline.duplicates else "")
+    if len(differing) / len(pairs) * timeline.duplicates > DOUBTFUL * len(names):
+        got = f"frames of one time with other values: {part}, as {used} and {left}"
+        fix = "put each kind of frames into a folder of its own, and delete what is not wanted"
+        raise InputError(str(root), got=got, expected="one frame for each time", fix=fix)
+    return [f"times: of these duplicates {part} have other values; {used} is used, {left} is not: look which is right"]
+
+
 def fingerprint_files(files: Sequence[Path], root: Path) -> str:
     """Compute 16 hex digits of a sha256 over the names and contents of files.
 
@@ -152,10 +190,23 @@ def fingerprint_files(files: Sequence[Path], root: Path) -> str:
     total = hashlib.sha256()
     for path in files:
         name = path.relative_to(root if root.is_dir() else root.parent).as_posix().encode("utf-8", "surrogateescape")
-        for part in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        for part in [path] if path.is_file() else list_contents(path):
             inner = part.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
             total.update(len(name).to_bytes(8, "little") + name + inner + digest_file(part))
     return total.hexdigest()[:DIGITS]
+
+
+def _gather_notes(files: Sequence[Path], headers: Sequence[FileHeader]) -> list[str]:
+    """Gather the notes of all files, each once, with the name of the first that has it where not all files do."""
+    holders: dict[str, list[str]] = {}
+    for path, header in zip(files, headers, strict=True):
+        for note in header.notes:
+            holders.setdefault(note, []).append(path.name)
+    notes = []
+    for note, names in holders.items():
+        others = f" and {len(names) - 1} more files" if len(names) > 1 else ""
+        notes.append(note if len(names) == len(files) else f"{note} ({names[0]}{others})")
+    return notes
 
 
 def _describe(reader: Reader, files: Sequence[Path], frames: int, groups: int) -> str:
@@ -171,13 +222,17 @@ def _check_compatible(first_path: Path, first: FileHeader, path: Path, header: F
         ("units by channel", *([canonical_units(unit) for unit in grid.units] for grid in (first.grid, header.grid))),
         ("variables", first.grid.variables, header.grid.variables),
         ("a missing code", first.missing, header.missing),
-        ("a grid", _round_corners(first.grid), _round_corners(header.grid)),
+        ("scale, offset and missing code", *(each.stored and each.stored[1:4] for each in (first, header))),
+        ("a grid", round_corners(first.grid), round_corners(header.grid)),
         ("values of", first.dtype, header.dtype),
         ("times of the calendar", _name_calendar(first.grid), _name_calendar(header.grid)),
     ]
     for what, expected, got in faults:
         if got != expected:
-            fix = "put files of one kind into one folder, or name a variable with --var"
+            fix = "put files of one kind into one folder"
+            if what == "variables" and set(first.grid.variables) != set(header.grid.variables):
+                got, expected = (", ".join(names) for names in (header.grid.variables, first.grid.variables))
+                fix += ", or name the one to read with --var"
             raise InputError(str(path), got=f"{what} {got}", expected=f"{expected}, as in {first_path.name}", fix=fix)
 
 
@@ -186,7 +241,7 @@ def _name_calendar(grid: Grid) -> str:
     return "standard" if grid.time_origin is None else grid.calendar
 
 
-def _round_corners(grid: Grid) -> tuple[object, ...]:
+def round_corners(grid: Grid) -> tuple[object, ...]:
     """Ends of both axes to six digits, and the CRS: files of one radar differ in the last bits of their coordinates."""
     ends = [tuple(float(f"{value:.6g}") for value in (axis[0], axis[-1])) if axis else () for axis in (grid.y, grid.x)]
     return (*ends, grid.crs)
@@ -204,17 +259,18 @@ def _order_by_time(
         sizes.append(sum(counts[at : at + len(group)]))
         at += len(group)
     step = step if step is not None else _find_common_step(headers, root)
+    grid = headers[0].grid
     if pattern is not None:
-        times = times_from_pattern(names, pattern)
-        return order_frames(sizes, _spread_times(times, counts, step), None, step), [
-            f"times: from the names, {pattern}"
-        ]
+        found = times_from_pattern(names, pattern)
+        timeline = order_frames(sizes, _spread_times(found.values, counts, step), None, step, grid)
+        return timeline, [f"times: from the names, {pattern}", *found.notes]
     if all(header.times is not None for header in headers):
         times = np.concatenate([header.times for header in headers if header.times is not None])
-        return order_frames(sizes, times, None, step), ["times: from the files"]
+        return order_frames(sizes, times, None, step, grid), ["times: from the files"]
     name_times = times_from_names(names, sizes) if is_one_frame_each else None
     if name_times is not None:
-        return order_frames(sizes, name_times, None, step), ["times: from the names of the files"]
+        timeline = order_frames(sizes, name_times.values, None, step, grid)
+        return timeline, ["times: from the names of the files", *name_times.notes]
     if all(header.clock is not None for header in headers):
         clock = np.concatenate([header.clock for header in headers if header.clock is not None])
         # the clock of a film starts at 0: it orders the frames within one file only
@@ -242,9 +298,7 @@ def _spread_times(times: NDArray[Any], counts: Sequence[int], step: float | None
     if set(counts) == {1}:
         return times
     if step is None:
-        raise InputError(
-            "--times", got="files of several frames", expected="a known step", fix="give data.step_minutes"
-        )
+        raise InputError("--times", got="files of several frames", expected="a known step", fix="give --step-minutes")
     interval = np.timedelta64(round(step * 60_000), "ms")
     return np.concatenate([time + interval * np.arange(count) for time, count in zip(times, counts, strict=True)])
 
@@ -253,4 +307,4 @@ def _read_counters(groups: Groups) -> NDArray[np.float64] | None:
     counters = [counters_from_names([path.name for path in group]) for group in groups]
     if any(part is None for part in counters):
         return None
-    return np.concatenate([part for part in counters if part is not None]).astype(np.float64)
+    return np.concatenate([part for part in counters if part is not None])

@@ -14,18 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.config import DataConfig
-from framecast.data.decode import coarsen
+from framecast.data.decode import coarsen, coarsen_size, scale_values
 from framecast.data.fingerprint import DIGITS, fingerprint
 from framecast.data.formats.base import StoredArray
-from framecast.data.sources.channels import compute_calendar, make_calendar_channels, resolve_roles, resolve_units
-from framecast.data.sources.file_series import fingerprint_files
+from framecast.data.missing_values import replace_codes
+from framecast.data.sources.base import Place
+from framecast.data.sources.channels import (
+    append_calendar,
+    make_calendar_channels,
+    name_channels,
+    resolve_roles,
+    resolve_units,
+)
+from framecast.data.sources.file_series import fingerprint_files, round_corners
 from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
 from framecast.data.sources.open import open_stored
 from framecast.data.sources.sequences import SequenceSelection, cut_pieces
-from framecast.data.sources.value_scan import ValueScan, is_code, scan_latest_values, scan_values, widen_range
+from framecast.data.sources.value_scan import ValueScan, scan_latest_values, scan_values, widen_range
 from framecast.data.times import Timeline
 from framecast.data.units import DBZ_UNITS, canonical_units, choose_z_r
+from framecast.data.usual_ranges import find_usual_ranges, name_units
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
@@ -33,8 +42,7 @@ DBZ_RANGE = (0.0, 70.0)
 """Value range of reflectivity unless the user gives one."""
 BYTE_RANGE = (0.0, 255.0)
 """Value range of unsigned bytes as they are stored."""
-SIDES = {"h": "rows", "w": "columns"}
-SERIES = (5 << 28, 16, 1 << 20)
+SERIES: dict[str, Any] = {"whole": 5 << 28, "samples": 16, "block": 1 << 20}
 """Limits of the scan of packed files: bytes up to which all is read, blocks of larger files, values of a block."""
 
 
@@ -50,19 +58,27 @@ class FileSource:
         stored: the array that the path holds, where it has been opened already.
         last: frames at the end of each sequence from which a forecast is to be made: the scan reads these only and,
             where some of them are missing, frames before them. None for a scan of all frames.
+        constant: value range where all values are equal, as on a dry day, so that the data tell none; None to refuse such
+            data, from which nothing can be learnt.
 
     Raises:
         InputError: a file that cannot be used, and why.
     """
 
-    def __init__(self, config: DataConfig, stored: StoredArray | None = None, *, last: int | None = None) -> None:
+    def __init__(
+        self,
+        config: DataConfig,
+        stored: StoredArray | None = None,
+        *,
+        last: int | None = None,
+        constant: tuple[float, float] | None = None,
+    ) -> None:
         self._path, name = Path(config.path), config.path
         stored = stored or open_stored(config)
         attributes = stored.attributes
         self.about: str = stored.about
         self.timeline: Timeline | None = stored.timeline
-        self._files = stored.files
-        self._shrink = config.shrink
+        self._files, self._shrink = stored.files, config.shrink
         self._cache = FrameCache() if stored.files else None
         self._array = stored.array
         self._layout, notes = infer_layout(stored, config.dims, name)
@@ -70,41 +86,51 @@ class FileSource:
         self._roles = resolve_roles(config, stored.grid, self._layout.size("c"))
         self._targets = range(self._layout.size("c")) if self._roles is None else self._roles.targets
         self._factors: NDArray[np.float32] | None = None
-        self._missing = attributes.missing if config.missing is None else config.missing
+        self._missing = replace_codes(attributes.missing, config.missing)
         units = self._calibrate(config.units, stored)
         step = attributes.step_minutes if config.step_minutes is None else config.step_minutes
         self._selection = SequenceSelection(self._layout, self.timeline, attributes, step, name)
-        self._scan = self._scan_values(stored.grain, config, last)
+        named = name_units(stored.grid, units, self._layout.size("c"))
+        usual = find_usual_ranges(named, self._scale, self._offset, self._factors)
+        self._scan = self._scan_values(stored.grain, config, last, usual)
+        self.notes += [] if self._scan is None else self._scan.describe_unusual(named)
         self._reflectivity = None if config.scale is None else choose_z_r(units, config.z_r, name)
         if self._reflectivity is not None:
             a, b = self._reflectivity.coefficients
             self.notes.append(f"scale: {units} turned into dBZ by Z = {a:g} R^{b:g}, cut to 0 to {DBZ_RANGE[1]:g} dBZ")
             units = DBZ_UNITS
-        low, high = self._choose_range(config.range, units, name)
-        self.has_missing: bool = self._can_have_missing()
+        self.is_range_found = False
+        low, high = self._choose_range(config.range, constant, units, name)
+        self.has_missing: bool = self._scan is not None and self._scan.may_miss(self._array.dtype, self._missing)
         self.missing_frames = 0
         self._select(config)
         self._is_part = config.frames is not None
-        self.pieces, self.lengths, self.labels = self._selection.pieces, self._selection.lengths, self._selection.labels
-        self.latest, self.groups = self._selection.latest, self._selection.groups
-        self.origins: Sequence[tuple[object, int]] = self._selection.origins
-        self.grid: Grid = stored.grid.coarse(config.shrink)
-        if self._roles is not None:
-            self.grid = self.grid.of(self._roles.targets)
-        if config.units is not None and self.grid.units:
-            self.grid = self.grid.model_copy(update={"units": (config.units,) * len(self.grid.units)})
+        selection = self._selection
+        self.pieces, self.lengths, self.labels = selection.pieces, selection.lengths, selection.labels
+        self.latest, self.groups, self.origins = selection.latest, selection.groups, selection.origins
+        corners = round_corners(stored.grid) if stored.grid.y and stored.grid.x else None
+        self.places = [Place(group, corners) for group in self.groups]
+        self.channel_names = name_channels(stored.grid, self._layout.size("c"), self._roles)
+        self.grid = self._make_grid(stored.grid, config)
         self.spec = FrameSpec(
             channels=self._layout.size("c") - (len(self._roles.covariates) if self._roles else 0),
-            height=self._coarsen_size("h", name),
-            width=self._coarsen_size("w", name),
+            height=coarsen_size(self._layout.size("h"), config.shrink, "rows", name, self.notes),
+            width=coarsen_size(self._layout.size("w"), config.shrink, "columns", name, self.notes),
             units=units,
             low=low,
             high=high,
             ranges=self._find_target_ranges((low, high), name),
             step_minutes=step,
+            step_months=attributes.step_months if step == attributes.step_minutes else None,
             **self._describe_channels(name),
         )
         self.sizes: Sequence[tuple[int, int]] = [(self.spec.height, self.spec.width)] * len(self.lengths)
+
+    def _make_grid(self, stored: Grid, config: DataConfig) -> Grid:
+        """Make the grid of the targets, coarsened, with the units that the user gives."""
+        grid = stored.coarse(config.shrink)
+        grid = grid if self._roles is None else grid.of(self._roles.targets)
+        return grid if config.units is None else grid.model_copy(update={"units": (config.units,) * len(grid.units)})
 
     def read(self, sequence: int, start: int, stop: int, area: Area | None = None) -> Window:
         """Frames start..stop-1 of a sequence, raw units: all pixels, or an area.
@@ -120,19 +146,10 @@ class FileSource:
         load = self._load if self._cache is None else partial(self._cache.read, load=self._load)
         frames = load(piece.sequence, piece.first + start, piece.first + stop, area)
         if self._roles is not None and self._roles.calendar:
-            frames = self._add_calendar(frames, sequence, start)
+            moments = self._selection.find_times(sequence, start, start + len(frames))
+            frames = append_calendar(frames, moments, self._roles.calendar, str(self._path))
         valid = np.isfinite(frames) if self.has_missing else None
-        return Window(frames, valid, self._selection.find_time(sequence, start))
-
-    def _add_calendar(self, frames: NDArray[np.float32], sequence: int, start: int) -> NDArray[np.float32]:
-        """Append the calendar channels, computed from the times of the frames."""
-        assert self._roles is not None
-        moments = [self._selection.find_time(sequence, start + t) for t in range(len(frames))]
-        if any(moment is None for moment in moments):
-            fix = "give their pattern with --times, or leave data.calendar out"
-            raise InputError(str(self._path), got="frames without times", expected="times, for data.calendar", fix=fix)
-        waves = compute_calendar(np.array(moments, "datetime64[ms]"), self._roles.calendar)[:, :, None, None]
-        return np.concatenate([frames, np.broadcast_to(waves, (*waves.shape[:2], *frames.shape[2:]))], 1)
+        return Window(frames, valid, self._selection.find_times(sequence, start, stop))
 
     def frame_times(self, sequence: int) -> NDArray[Any] | None:
         """Time of each frame of a sequence, UTC; None where unknown."""
@@ -159,9 +176,10 @@ class FileSource:
         # an area counts coarse pixels, the file fine ones
         fine = None if area is None else area.times(self._shrink)
         stored = self._layout.read(self._array, sequence, start, stop, fine)
-        frames = self._decode(stored)
+        frames = scale_values(stored, self._scale, self._offset)
         if self.has_missing:
-            frames[~np.isfinite(frames) | is_code(stored, self._missing)] = np.nan
+            marked = np.False_ if self._missing is None else self._missing.find(stored)
+            frames[~np.isfinite(frames) | marked] = np.nan
         if self._factors is not None:
             order = list(range(len(self._factors))) if self._roles is None else self._roles.order
             frames = frames[:, order] * self._factors[order][:, None, None]
@@ -171,15 +189,6 @@ class FileSource:
             frames[:, targets] = self._reflectivity.as_dbz(frames[:, targets])
         return frames
 
-    def _coarsen_size(self, letter: str, name: str) -> int:
-        """Compute rows or columns after coarsening; a note says how many are left out."""
-        size = self._layout.size(letter)
-        if size < self._shrink:
-            raise InputError(f"{name}: shrink", got=self._shrink, expected=f"at most {size}, the pixels of a side")
-        if remainder := size % self._shrink:
-            self.notes.append(f"shrink: the last {remainder} of {size} {SIDES[letter]} are left out")
-        return size // self._shrink
-
     @property
     def _has_plain_bytes(self) -> bool:
         return self._array.dtype == np.uint8 and (self._scale, self._offset) == (1.0, 0.0)
@@ -188,14 +197,6 @@ class FileSource:
     def _has_unscaled_targets(self) -> bool:
         """Whether no factor changes the units of the targets."""
         return self._factors is None or all(self._factors[channel] == 1 for channel in self._targets)
-
-    def _decode(self, stored: NDArray[Any]) -> NDArray[np.float32]:
-        # values beyond float32 become infinite, and so missing: no warning for each
-        if (self._scale, self._offset) == (1.0, 0.0):
-            with np.errstate(over="ignore"):
-                return stored.astype(np.float32, order="C")
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.ascontiguousarray(stored * np.float64(self._scale) + self._offset, np.float32)
 
     def _calibrate(self, requested: str | None, stored: StoredArray) -> str:
         """Set scale, offset and factors of the channels; return the units of the targets."""
@@ -210,21 +211,21 @@ class FileSource:
             self._factors = np.array(units.factors, np.float32)
         return units.name
 
-    def _scan_values(self, grain: tuple[int, ...], config: DataConfig, last: int | None) -> ValueScan | None:
+    def _scan_values(
+        self, grain: tuple[int, ...], config: DataConfig, last: int | None, usual: Sequence[tuple[float, float]]
+    ) -> ValueScan | None:
         """Scan the values, unless they are plain bytes without a missing code, of which none can be missing."""
         if self._has_plain_bytes and self._missing is None:
             return None
         counting = None if self._roles is None else self._roles.targets
         if last is None:
-            limits: dict[str, Any] = (
-                dict(zip(("whole", "samples", "block"), SERIES, strict=True)) if self._files else {}
-            )
+            limits = dict(SERIES) if self._files else {}
             limits |= {"whole": sys.maxsize} if config.max_missing is not None else {}
-            scan = scan_values(self._array, grain, self._missing, self._layout.dims, counting, **limits)
+            scan = scan_values(self._array, grain, self._missing, self._layout.dims, counting, usual, **limits)
         else:
             groups = self._selection.select_frames(config.frames).pieces_by_group
             scan = scan_latest_values(
-                self._array, self._layout, groups, last, self._missing, counting, config.max_missing
+                self._array, self._layout, groups, last, self._missing, counting, config.max_missing, usual
             )
         self.notes += scan.describe_missing(self._missing)
         if scan.low > scan.high:
@@ -232,14 +233,9 @@ class FileSource:
             raise InputError(config.path, got=f"no valid value{part}", expected="some pixels that are not missing")
         return scan
 
-    def _can_have_missing(self) -> bool:
-        """Whether the scan met a missing value, or left out values that may be missing."""
-        if self._scan is None:
-            return False
-        has_marker = self._missing is not None or self._array.dtype.kind == "f"
-        return self._scan.coded + self._scan.not_finite > 0 or (has_marker and not self._scan.whole)
-
-    def _choose_range(self, requested: tuple[float, float] | None, units: str, name: str) -> tuple[float, float]:
+    def _choose_range(
+        self, requested: tuple[float, float] | None, constant: tuple[float, float] | None, units: str, name: str
+    ) -> tuple[float, float]:
         """Choose the value range of the targets: that of the user, of dBZ, of bytes, or of the data."""
         low, high = self._find_range(name)  # refuses data that float32 cannot hold, whatever range is requested
         if requested is not None:
@@ -250,9 +246,13 @@ class FileSource:
         if self._has_plain_bytes and self._has_unscaled_targets:
             self.notes.append("range: 0 to 255, as values are unsigned 8-bit")
             return BYTE_RANGE
+        if low >= high and constant is not None:
+            self.notes.append(f"range: all values are {low:g}; {constant[0]:g} to {constant[1]:g} {units} is used")
+            return min(low, constant[0]), max(high, constant[1])
         if low >= high:
-            raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="or give a range")
+            raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="give a range")
         part = "" if self._scan is None else self._scan.part
+        self.is_range_found = True
         self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}")
         return low, high
 

@@ -26,7 +26,6 @@ class FutureCovariates:
         spec: frames that the model takes.
         contexts: the last frames of each sequence, as `FileSource.read` gives them; at least one.
         horizon: K, frames ahead.
-        step_minutes: minutes between frames, where known.
         file: configuration of the file that holds future covariates; None for none.
 
     Raises:
@@ -39,10 +38,9 @@ class FutureCovariates:
         spec: FrameSpec,
         contexts: Sequence[Window],
         horizon: int,
-        step_minutes: float | None,
         file: DataConfig | None = None,
     ) -> None:
-        self.spec, self.contexts, self.horizon, self.step_minutes = spec, contexts, horizon, step_minutes
+        self.spec, self.contexts, self.horizon = spec, contexts, horizon
         self._stored = [channel for channel in spec.covariates if not channel.calendar]
         varying = [channel for number, channel in enumerate(self._stored) if not self._is_constant(number)]
         self._source: FileSource | None = None
@@ -56,12 +54,12 @@ class FutureCovariates:
         carried = [channel.name for channel in self._stored if channel not in self._file_channels]
         self.notes = [f"covariates: {', '.join(carried)}, constant over the context, stay as they are"] * bool(carried)
 
-    def of(self, number: int, first: np.datetime64 | None) -> FloatArray:
+    def of(self, number: int, times: NDArray[Any] | None) -> FloatArray:
         """Assemble the covariates of a sequence, over its context and its horizon.
 
         Args:
             number: index of the sequence in `contexts`.
-            first: time of the first frame to be predicted, where known.
+            times: (K,), datetime64, UTC, of the frames to be predicted; None where unknown.
 
         Returns:
             (J + K, E, H, W), raw units, NaN where missing.
@@ -71,7 +69,6 @@ class FutureCovariates:
         """
         past = self.contexts[number].frames[:, self.spec.channels :]
         ahead = np.repeat(past[-1:], self.horizon, 0)
-        times = self._compute_times(first)
         if self._source is not None:
             frames = self._read_frames(number, times)
             for index, channel in enumerate(self._file_channels):
@@ -92,12 +89,6 @@ class FutureCovariates:
         """Whether a covariate does not change over the context of any sequence; False for contexts of one frame."""
         parts = [window.frames[:, self.spec.channels + number] for window in self.contexts]
         return all(len(p) > 1 and np.array_equal(p[1:], p[:-1], equal_nan=True) for p in parts)
-
-    def _compute_times(self, first: np.datetime64 | None) -> NDArray[Any] | None:
-        if first is None or self.step_minutes is None:
-            return None
-        step = np.timedelta64(round(self.step_minutes * 60_000), "ms")
-        return first.astype("datetime64[ms]") + step * np.arange(self.horizon)
 
     def _open_file(self, file: DataConfig, varying: list[Channel]) -> tuple[FileSource, list[Channel]]:
         """Open the file; return it and the covariates that it holds: all, or at least those that vary."""
@@ -124,6 +115,7 @@ class FutureCovariates:
                 got = f"{source.lengths[sequence]} frames" if sequence < len(source.lengths) else "too few sequences"
                 raise InputError("--covariates", got=got, expected=f"{self.horizon} frames, those to be predicted")
             return source.read(sequence, 0, self.horizon).frames
+        times = times.astype("datetime64[ms]")
         by_time = self._positions[number if len(self._positions) > 1 else 0]
         missing = [time for time in times if time not in by_time]
         if missing:

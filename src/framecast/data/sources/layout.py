@@ -91,6 +91,7 @@ def infer_layout(stored: StoredArray, dims: str | None, name: str) -> tuple[Arra
         InputError: the axes can be read in several ways, do not fit, are empty or too large.
     """
     shape, notes = stored.array.shape, []
+    dims = None if dims == stored.file_dims else dims
     chosen = dims or stored.attributes.dims
     if chosen is None:
         chosen = _infer_dims(shape, stored.own_layout, name)
@@ -126,5 +127,5 @@ def _infer_dims(shape: tuple[int, ...], is_framecast: bool, name: str) -> str:
         name,
         got=f"shape {shape}, which can be read in several ways",
         expected=f"dims, for example {', '.join(candidates)}",
-        fix="say which axis is what with dims (n sequences, t time, c channels, h rows, w columns)",
+        fix="say which axis is what with --dims (n sequences, t time, c channels, h rows, w columns)",
     )

@@ -14,26 +14,29 @@ from numpy.typing import NDArray
 from framecast.data.config import DataConfig, FileConfig
 from framecast.data.fingerprint import DIGITS
 from framecast.data.formats.base import StoredArray
-from framecast.data.sources.base import Source
+from framecast.data.sources.base import Place, Source
 from framecast.data.sources.file_source import FileSource
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
 from framecast.types import Area, Channel, FrameSpec, Grid, Window
 
 
-def open_source(config: DataConfig, stored: StoredArray | None = None) -> Source:
+def open_source(
+    config: DataConfig, stored: StoredArray | None = None, constant: tuple[float, float] | None = None
+) -> Source:
     """Open the source of a configuration, be it one path or several files.
 
     Args:
         config: source and the options of the user.
         stored: the array of the one path, where it has been opened already.
+        constant: value range of data whose values are all equal; None to refuse such data.
 
     Raises:
         InputError: a file that cannot be used, or files that do not fit together.
     """
     if isinstance(config.source, str):
-        return FileSource(config, stored)
-    return MultiFileSource(config, config.source)
+        return FileSource(config, stored, constant=constant)
+    return MultiFileSource(config, config.source, constant)
 
 
 class MultiFileSource:
@@ -42,13 +45,16 @@ class MultiFileSource:
     Args:
         config: options for all files; `crop` lets their frames differ in size.
         files: path of each file, and options for it alone.
+        constant: value range of a file whose values are all equal; None to refuse such a file.
 
     Raises:
         InputError: a file that cannot be used, or files that do not fit together.
     """
 
-    def __init__(self, config: DataConfig, files: Sequence[FileConfig]) -> None:
-        self._parts = [FileSource(config.of(file)) for file in files]
+    def __init__(
+        self, config: DataConfig, files: Sequence[FileConfig], constant: tuple[float, float] | None = None
+    ) -> None:
+        self._parts = [FileSource(config.of(file), constant=constant) for file in files]
         self._names = [Path(file.path).name for file in files]
         self._check_compatible(cropped=config.crop is not None)
         _check_disjoint(self._parts, files)
@@ -63,10 +69,15 @@ class MultiFileSource:
             for file, part in zip(files, self._parts, strict=True)
             for recording, first in part.origins
         ]
+        self.places = [
+            Place((n, place.file), place.corners) for n, part in enumerate(self._parts) for place in part.places
+        ]
+        self.channel_names = self._parts[0].channel_names
         begins = [0, *self._ends]
         self.latest: Sequence[int] = [
             begin + n for begin, part in zip(begins, self._parts, strict=False) for n in part.latest
         ]
+        self.is_range_found = any(part.is_range_found for part in self._parts)
         self.has_missing = any(part.has_missing for part in self._parts)
         self.notes: list[str] = [
             f"{name}: {note}" for name, part in zip(self._names, self._parts, strict=True) for note in part.notes

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from framecast.data.config import DataConfig
-from framecast.data.formats import KNOWN, file_kind, images, make_reader, open_array, video
+from framecast.data.formats import KNOWN, cf, make_reader, open_array
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
-from framecast.data.formats.guards import SERIES_LIMIT
-from framecast.data.formats.numpy_files import CONTENT_LIMIT, MAPPED_LIMIT
-from framecast.data.formats.zarr import has_named_axes, is_zarr, open_zarr
+from framecast.data.formats.numpy_files import MAPPED_LIMIT
+from framecast.data.formats.pictures import images, video
+from framecast.data.formats.zarr.reader import has_named_axes, is_zarr, open_zarr
+from framecast.data.sources.array_files import ArrayFilesReader
 from framecast.data.sources.file_series import open_series
-from framecast.data.times import natural_key
+from framecast.data.sources.folder import find_kind, list_groups
 from framecast.errors import InputError
 
 
-def open_stored(
-    config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT, content_limit: int = CONTENT_LIMIT
-) -> StoredArray:
+def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT) -> StoredArray:
     """Open the file or folder of a configuration, whatever its format.
 
     Args:
-        config: source (the path), variable, colour, times and step_minutes.
+        config: source (the path), variable, colour, times, step_minutes and unpack_limit.
         mapped_limit: largest .npy to accept, bytes.
-        content_limit: largest array in an .npz to accept, bytes once unpacked.
 
     Raises:
         InputError: no file that can be read, or files that do not belong together.
         UsageError: the library for this format is not installed.
     """
-    path, options = Path(config.path), ReaderOptions(config.variable, config.colour)
+    path = Path(config.path)
+    options = ReaderOptions(config.variable, config.colour, config.unpack_limit, tuple(config.axes.items()))
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
@@ -38,18 +37,24 @@ def open_stored(
     if not exists:
         raise InputError(str(path), got="no such file", expected=f"{KNOWN}; or the word moving-mnist")
     if folder and is_zarr(path) and not has_named_axes(path, config.variable):
-        return _note_unused_options(open_zarr(path, config.variable), None, config)
-    groups = _list_groups(path) if folder and not is_zarr(path) else [[path]]
-    kind = _find_kind(groups, path)
+        return _note_unused_options(open_zarr(path, config.variable, config.unpack_limit), None, config)
+    groups, notes = list_groups(path) if folder and not is_zarr(path) else ([[path]], [])
+    kind = find_kind(groups, path)
     reader = make_reader(kind, [file for group in groups for file in group], options)
-    if reader is not None:
-        return _note_unused_options(
-            open_series(reader, groups, path, config.times, config.step_minutes), reader, config
+    if reader is None:
+        open_one = partial(
+            open_array,
+            variable=config.variable,
+            least_axes=2 if folder else 3,
+            mapped_limit=mapped_limit,
+            unpack_limit=config.unpack_limit,
         )
-    if folder:
-        raise InputError(str(path), got=f"a folder of {kind}", expected="one file of them", fix="name it")
-    stored = open_array(path, config.variable, mapped_limit=mapped_limit, content_limit=content_limit)
-    return _note_unused_options(stored, None, config)
+        if not folder:
+            return _note_unused_options(open_one(path), None, config)
+        reader = ArrayFilesReader(open_one, config.dims)
+    stored = open_series(reader, groups, path, config.times, config.step_minutes)
+    file_dims = config.dims if isinstance(reader, ArrayFilesReader) else None
+    return _note_unused_options(stored._replace(notes=[*stored.notes, *notes], file_dims=file_dims), reader, config)
 
 
 def _note_unused_options(stored: StoredArray, reader: Reader | None, config: DataConfig) -> StoredArray:
@@ -58,39 +63,8 @@ def _note_unused_options(stored: StoredArray, reader: Reader | None, config: Dat
     notes = []
     if reader is None and config.times is not None:
         notes.append(f"times: {config.times} has no say, as the times of arrays are not in the names of files")
+    if config.axes and not isinstance(reader, cf.CFReader):
+        notes.append("axis: has no say, as the axes of such files have no names; --dims is for arrays")
     if config.colour != "auto" and not isinstance(reader, images.ImageReader | video.VideoReader):
         notes.append(f"colour: {config.colour} has no say, as these are neither pictures nor videos")
     return stored._replace(notes=[*stored.notes, *notes])
-
-
-def _list_groups(root: Path) -> list[list[Path]]:
-    """List the files of a folder, or of its folders, by group; files of unknown formats are left out."""
-    try:
-        inside = sorted((p for p in root.iterdir() if not p.name.startswith(".")), key=lambda p: natural_key(p.name))
-        files = [p for p in inside if p.is_file() and file_kind(p)]
-        if files:
-            # nothing says that one video goes on where another ends: each is a group of its own
-            groups = [[file] for file in files] if file_kind(files[0]) == "video" else [files]
-        else:
-            folders = [p for p in inside if p.is_dir() and not is_zarr(p)]
-            listed = [sorted(folder.iterdir(), key=lambda p: natural_key(p.name)) for folder in folders]
-            groups = [[p for p in members if p.is_file() and file_kind(p)] for members in listed]
-    except OSError as error:
-        raise InputError(str(root), got=str(error), expected="a folder that can be read") from error
-    groups = [group for group in groups if group]
-    if not groups:
-        raise InputError(str(root), got="a folder without frames", expected=KNOWN)
-    if sum(map(len, groups)) > SERIES_LIMIT:
-        raise InputError(str(root), got="too many files", expected=f"at most {SERIES_LIMIT}")
-    return groups
-
-
-def _find_kind(groups: Sequence[Sequence[Path]], root: Path) -> str:
-    """Find the one format that all files share."""
-    kinds = sorted({str(file_kind(path)) for group in groups for path in group})
-    if kinds == ["None"]:
-        raise InputError(str(root), got=f"suffix {root.suffix or 'none'}", expected=KNOWN)
-    if len(kinds) > 1:
-        fix = "put each kind into a folder of its own"
-        raise InputError(str(root), got=f"{' and '.join(kinds)} in one folder", expected="files of one kind", fix=fix)
-    return kinds[0]

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.calendars import count_steps
 from framecast.data.formats.base import FileAttributes
 from framecast.data.sources.layout import ArrayLayout
 from framecast.data.times import Timeline
 from framecast.errors import InputError
+from framecast.types import Grid
 
 LISTED = 5
 """Largest number of missing frames that a note lists one by one."""
@@ -113,7 +115,7 @@ class SequenceSelection:
         name: the source, for errors.
 
     Raises:
-        InputError: another number of labels or start times than of sequences.
+        InputError: another number of labels or start times than of sequences, and not one for all.
     """
 
     def __init__(
@@ -125,6 +127,8 @@ class SequenceSelection:
         name: str,
     ) -> None:
         self._lengths, self._timeline, self._step, self._name = layout.lengths, timeline, step_minutes, name
+        is_by_months = step_minutes == attributes.step_minutes
+        self._months = attributes.step_months if is_by_months else None
         self._labels = self._check_number(attributes.split, "split")
         self._starts = self._check_number(attributes.start_time, "start_time")
         self.pieces = [Piece(number, 0, length) for number, length in enumerate(self._lengths)]
@@ -195,23 +199,18 @@ class SequenceSelection:
         selection.pieces, selection.latest = pieces, latest
         return selection
 
-    def find_time(self, sequence: int, frame: int) -> np.datetime64 | None:
-        """Find the time of a frame, UTC; None where unknown."""
+    def find_times(self, sequence: int, first: int = 0, stop: int | None = None) -> NDArray[Any] | None:
+        """Find the times of frames first..stop-1 of a piece, by default all, milliseconds, UTC; None where unknown."""
         piece = self.pieces[sequence]
-        number, index = piece.sequence, piece.first + frame
+        begin, end = piece.first + first, piece.first + (piece.length if stop is None else stop)
         if self._timeline is not None:
-            times = self._timeline.times
-            return None if times is None else times[self._timeline.runs[number][0] + index]
-        if self._starts is None or np.isnat(self._starts[number]) or (index and self._step is None):
+            run = self._timeline.runs[piece.sequence][0]
+            return None if self._timeline.times is None else self._timeline.times[run + begin : run + end]
+        if self._starts is None or np.isnat(start := self._starts[piece.sequence]):
             return None
-        first: np.datetime64 = self._starts[number]
-        return first + np.timedelta64(round(index * (self._step or 0) * 60), "s")
-
-    def find_times(self, sequence: int) -> NDArray[Any] | None:
-        """Find the time of each frame of a sequence, UTC; None where unknown."""
-        times = [self.find_time(sequence, frame) for frame in range(self.pieces[sequence].length)]
-        known = [time for time in times if time is not None]
-        return np.array(known, "datetime64[ms]") if len(known) == len(times) else None
+        if end > 1 and self._step is None:
+            return None
+        return count_steps(start[None], np.arange(begin, end), self._step or 0.0, self._months, Grid())
 
     def _find_edges(self, sequence: int, frames: Extent) -> tuple[int, int]:
         """Find the first requested frame and the one after the last, counted in the piece."""
@@ -233,7 +232,9 @@ class SequenceSelection:
 
     def _check_number(self, values: Any, key: str) -> Any:
         count = len(self._lengths)
-        if values is not None and len(values) != count:
-            expected = f"{count}, one for each sequence"
-            raise InputError(f"{self._name}: {key}", got=f"{len(values)} values", expected=expected)
-        return values
+        if values is None or len(values) == count:
+            return values
+        if len(values) == 1:  # tiles of one recording
+            return values * count if isinstance(values, list) else np.repeat(values, count)
+        expected = f"{count}, one for each sequence, or one for all"
+        raise InputError(f"{self._name}: {key}", got=f"{len(values)} values", expected=expected)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.formats.base import ArrayLike
+from framecast.data.missing_values import MissingValues
 from framecast.data.sources.layout import ArrayLayout
 from framecast.data.sources.sequences import Piece, are_frames_missing
 from framecast.errors import InputError
@@ -30,9 +31,9 @@ class ValueScan(NamedTuple):
     high: float
     """Range of the valid values; low > high where there are none."""
     coded: int
-    """Values equal to the missing code."""
+    """Values that are marked as missing."""
     not_finite: int
-    """NaN and infinite values that are not the missing code."""
+    """NaN and infinite values that are not marked."""
     scanned: int
     """Values that were scanned."""
     extent: Literal["whole", "sample", "latest"]
@@ -41,6 +42,8 @@ class ValueScan(NamedTuple):
     """Range of the valid values of each channel; low > high where there are none."""
     lost: NDArray[np.float64]
     """(rows along n, T), share of missing values of each frame in the channels that count; 0 where not scanned."""
+    unusual: list[int]
+    """Values of each channel outside its usual range."""
 
     @property
     def whole(self) -> bool:
@@ -54,18 +57,35 @@ class ValueScan(NamedTuple):
             self.extent
         ]
 
-    def describe_missing(self, code: float | None) -> list[str]:
+    def may_miss(self, dtype: np.dtype[Any], marks: MissingValues | None) -> bool:
+        """Whether the scan met a missing value, or left out values that may be missing."""
+        return self.coded + self.not_finite > 0 or ((marks is not None or dtype.kind == "f") and not self.whole)
+
+    def describe_missing(self, marks: MissingValues | None) -> list[str]:
         """Describe how many values are missing, one note for each reason.
 
         Args:
-            code: stored value of missing pixels; None where there is none.
+            marks: of missing pixels among stored values; None where there are none.
         """
         part, shares = self.part and f" {self.part}", []
-        for count, words in ((self.not_finite, "are NaN or infinite"), (self.coded, f"hold the code {code or 0:g}")):
+        for count, words in ((self.not_finite, "are NaN or infinite"), (self.coded, f"hold the {marks}")):
             if count:
                 shares.append(f"missing: {count} values ({100 * count / self.scanned:.3g} %) {words}{part}")
-        is_unused = self.whole and not self.coded and code is not None
-        return [*shares, f"missing: no value holds the code {code:g}"] if is_unused else shares
+        is_unused = self.whole and not self.coded and marks is not None
+        return [*shares, f"missing: no value holds the {marks}"] if is_unused else shares
+
+    def describe_unusual(self, channels: Sequence[tuple[str, str]]) -> list[str]:
+        """Describe how many values are far outside the usual range of their units, one note for each channel.
+
+        Args:
+            channels: name, which may be empty, and units of each.
+        """
+        part, fix = self.part and f" {self.part}", "if they stand for missing pixels, say so with --missing"
+        return [
+            f"values: {count}{part} are unusual for {f'{name} in ' if name else ''}{unit}; {fix}"
+            for count, (name, unit) in zip(self.unusual, channels, strict=True)
+            if count
+        ]
 
 
 def widen_range(low: float, high: float) -> tuple[float, float]:
@@ -76,9 +96,10 @@ def widen_range(low: float, high: float) -> tuple[float, float]:
 def scan_values(
     array: ArrayLike,
     grain: tuple[int, ...],
-    missing: float | None,
+    missing: MissingValues | None,
     dims: str,
     channels: Sequence[int] | None = None,
+    usual: Sequence[tuple[float, float]] = (),
     *,
     whole: int | None = None,
     samples: int | None = None,
@@ -89,9 +110,10 @@ def scan_values(
     Args:
         array: stored values.
         grain: lengths along each axis of the pieces that are read at once.
-        missing: stored value of missing pixels.
+        missing: marks of missing pixels among the stored values, if there are any.
         dims: the array's axes, letters of n t c h w.
         channels: channels whose missing values count for `lost`; None for all.
+        usual: range of usual values of each channel, as they are stored; empty for any.
         whole: size up to which all values are scanned, bytes; None for WHOLE.
         samples: blocks in the sample of a larger array; None for SAMPLES.
         block: approximate number of values that are read together, and copied a few times; None for BLOCK.
@@ -102,7 +124,7 @@ def scan_values(
     is_whole = math.prod(array.shape) * array.dtype.itemsize <= (WHOLE if whole is None else whole)
     count = None if is_whole else SAMPLES if samples is None else samples
     blocks = _cut_blocks(array.shape, grain, count, BLOCK if block is None else block)
-    tally = _FrameTally(array.shape, dims, channels)
+    tally = _FrameTally(array.shape, dims, channels, usual)
     return _scan_blocks(array, blocks, missing, tally, "whole" if is_whole else "sample")
 
 
@@ -111,9 +133,10 @@ def scan_latest_values(
     layout: ArrayLayout,
     groups: Iterable[Sequence[Piece]],
     count: int,
-    missing: float | None,
+    missing: MissingValues | None,
     channels: Sequence[int] | None,
     max_missing: float | None,
+    usual: Sequence[tuple[float, float]] = (),
 ) -> ValueScan:
     """Scan the values that a forecast continues: the last `count` frames of each group.
 
@@ -125,14 +148,15 @@ def scan_latest_values(
         layout: axes and sequences of the array.
         groups: pieces of sequences that follow one another in time.
         count: frames of each group, at least 1.
-        missing: stored value of missing pixels.
+        missing: marks of missing pixels among the stored values, if there are any.
         channels: channels whose missing values count for `lost`; None for all.
         max_missing: share of missing values above which a frame counts as missing; None for frames without any value.
+        usual: range of usual values of each channel, as they are stored; empty for any.
 
     Raises:
         InputError: the values cannot be read, or all frames of a group are missing.
     """
-    tally = _FrameTally(array.shape, layout.dims, channels)
+    tally = _FrameTally(array.shape, layout.dims, channels, usual)
     blocks = (block for pieces in groups for block in _iterate_latest_blocks(layout, pieces, count, tally, max_missing))
     return _scan_blocks(array, blocks, missing, tally, "latest")
 
@@ -140,22 +164,22 @@ def scan_latest_values(
 def _scan_blocks(
     array: ArrayLike,
     blocks: Iterable[tuple[slice, ...]],
-    missing: float | None,
+    missing: MissingValues | None,
     tally: _FrameTally,
     extent: Literal["whole", "sample", "latest"],
 ) -> ValueScan:
     coded = not_finite = scanned = 0
     for key in blocks:
         values = np.asarray(array[key])
-        is_coded = is_code(values, missing)
+        is_coded = np.zeros((), np.bool_) if missing is None else missing.find(values)
         is_not_finite = ~np.isfinite(values) if values.dtype.kind == "f" else np.zeros((), np.bool_)
         lost = is_coded | is_not_finite
         tally.add(key, values, lost if lost.any() else None)
         coded += int(is_coded.sum())
-        not_finite += int((is_not_finite & ~is_coded).sum())  # the code may itself be NaN
+        not_finite += int((is_not_finite & ~is_coded).sum())  # a code may itself be NaN
         scanned += values.size
     low, high = min(low for low, _ in tally.ranges), max(high for _, high in tally.ranges)
-    return ValueScan(low, high, coded, not_finite, scanned, extent, tally.ranges, tally.compute_shares())
+    return ValueScan(low, high, coded, not_finite, scanned, extent, tally.ranges, tally.compute_shares(), tally.unusual)
 
 
 class _FrameTally:
@@ -165,13 +189,21 @@ class _FrameTally:
         shape: of the array.
         dims: the array's axes, letters of n t c h w.
         channels: channels whose missing values count; None for all.
+        usual: range of usual values of each channel; empty for any.
     """
 
-    def __init__(self, shape: tuple[int, ...], dims: str, channels: Sequence[int] | None) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dims: str,
+        channels: Sequence[int] | None,
+        usual: Sequence[tuple[float, float]],
+    ) -> None:
         self.dims = dims
         count = shape[dims.index("c")] if "c" in dims else 1
         self.counting = np.isin(np.arange(count), range(count) if channels is None else channels)
         self.ranges = [(math.inf, -math.inf)] * count
+        self.usual, self.unusual = usual, [0] * count
         size = {letter: shape[dims.index(letter)] for letter in dims}
         self.lost = np.zeros([size.get(letter, 1) for letter in "nt"], np.int64)
         self.values_per_frame = int(self.counting.sum()) * size["h"] * size["w"]
@@ -196,8 +228,12 @@ class _FrameTally:
             missing = None if lost is None else lost[number - first]
             valid = part if missing is None else part[~missing]
             if valid.size:
+                least, greatest = float(valid.min()), float(valid.max())
                 low, high = self.ranges[number]
-                self.ranges[number] = min(low, float(valid.min())), max(high, float(valid.max()))
+                self.ranges[number] = min(low, least), max(high, greatest)
+                low, high = self.usual[number] if self.usual else (-math.inf, math.inf)
+                if least < low or greatest > high:
+                    self.unusual[number] += int(((valid < low) | (valid > high)).sum())
             if missing is not None and self.counting[number]:
                 self.lost[key_of.get("n", slice(None)), key_of["t"]] += missing.sum((-2, -1))
 
@@ -208,19 +244,6 @@ class _FrameTally:
     def are_missing(self, row: int, frames: NDArray[np.int64], max_missing: float | None) -> NDArray[np.bool_]:
         """Whether frames of a row of the array are missing as a whole, as far as they have been counted."""
         return are_frames_missing(self.lost[row, frames] / self.values_per_frame, max_missing)
-
-
-def is_code(values: NDArray[Any], missing: float | None) -> NDArray[np.bool_]:
-    """Compare stored values with the missing code; one False, of no axes, where no value can be the code."""
-    if missing is None:
-        return np.zeros((), np.bool_)
-    if math.isnan(missing):
-        return np.isnan(values)
-    if values.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            # rounded as the values are: the code -9999.9 in double precision equals no float32
-            return values == values.dtype.type(missing)
-    return values == int(missing) if missing.is_integer() else np.zeros((), np.bool_)
 
 
 def _cut_blocks(

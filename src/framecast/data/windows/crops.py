@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from framecast.data.config import DataConfig, Weight
 from framecast.data.random import Purpose, random_stream
 from framecast.data.sources.base import Source
-from framecast.data.units import DBZ_UNITS, RATE_UNITS
+from framecast.data.units import DBZ_UNITS, RATE_UNITS, target_units
 from framecast.errors import InputError
 from framecast.types import Area, FrameSpec
 
@@ -35,7 +35,7 @@ class Crops:
         size: (height, width) of a crop, pixels.
         draws: crops of each training window of whole frames in an epoch; None for as many as fit side by side.
         weight: "uniform", or "wet" or "changing" areas more often, as `weigh_crop` says.
-        threshold: value above which a pixel is wet, raw units.
+        thresholds: {target: value above which its pixels are wet, raw units}; other targets do not count as wet.
         seed: seed of the areas in training.
 
     Raises:
@@ -47,7 +47,7 @@ class Crops:
     size: tuple[int, int]
     draws: int | None
     weight: Weight
-    threshold: float
+    thresholds: dict[int, float]
     seed: int
 
     def __post_init__(self) -> None:
@@ -105,31 +105,37 @@ class Crops:
 
     def _weigh(self, sequence: int, start: int, stop: int, area: Area) -> float:
         both = (self.source.read(sequence, at, at + 1, area).frames[0] for at in (start, stop - 1))
-        ends = [frame[: self.spec.targets] for frame in both]
-        return weigh_crop(ends, self.weight, self.threshold, self.spec.high - self.spec.low)
+        ends = np.stack([frame[: self.spec.targets] for frame in both])
+        spans = [high - low for low, high in self.spec.target_ranges]
+        return weigh_crop(ends, self.weight, self.thresholds, spans)
 
 
-def weigh_crop(ends: Sequence[NDArray[np.float32]], weight: Weight, threshold: float, span: float) -> float:
+def weigh_crop(
+    ends: NDArray[np.float32], weight: Weight, thresholds: Mapping[int, float], spans: Sequence[float]
+) -> float:
     """Weigh an area: the share of its pixels that are observed, times (FLOOR + score).
 
-    The score is 0 for "uniform"; for "wet" the share of the observed pixels that are above the threshold; for
-    "changing" the mean absolute change from the first to the last frame where both are observed, as a part of `span`.
+    The score is 0 for "uniform"; for "wet" the share of the observed pixels of targets with a threshold that are above
+    it; for "changing" the mean absolute change from the first to the last frame where both are observed, as a part of the
+    target's span.
 
     Args:
-        ends: targets of the first and the last frame of the window in the area, (C, H, W), NaN where missing.
+        ends: (2, C, H, W), targets of the first and the last frame of the window in the area, NaN where missing.
         weight: "uniform", "wet" or "changing".
-        threshold: value above which a pixel is wet, raw units.
-        span: width of the value range, raw units.
+        thresholds: {target: value above which its pixels are wet, raw units}.
+        spans: width of the value range of each target, raw units.
     """
-    first, last = ends
     observed = np.isfinite(ends)
     score = 0.0
     if weight == "wet":
+        targets = list(thresholds)
         with np.errstate(invalid="ignore"):  # NaN is not above the threshold
-            score = float((np.stack([first, last]) > threshold).sum() / max(1, observed.sum()))
+            wet = ends[:, targets] > np.array(list(thresholds.values()), np.float32)[:, None, None]
+        score = float(wet.sum() / max(1, observed[:, targets].sum()))
     elif weight == "changing":
-        both = observed[0] & observed[1]
-        score = float(np.abs(last[both] - first[both]).mean(dtype=np.float64)) / span if both.any() else 0.0
+        both = observed.all(0)
+        change = np.abs(ends[1] - ends[0]) / np.array(spans)[:, None, None]
+        score = float(change[both].mean(dtype=np.float64)) if both.any() else 0.0
     return float(observed.mean()) * (FLOOR + score)
 
 
@@ -148,6 +154,12 @@ def make_crops(source: Source, spec: FrameSpec, config: DataConfig, seed: int) -
     if config.crop is None:
         return None
     size = (config.crop, config.crop) if isinstance(config.crop, int) else config.crop
-    default = WET.get(spec.units, (spec.low + spec.high) / 2)
-    threshold = default if config.crop_threshold is None else config.crop_threshold
-    return Crops(source, spec, size, config.crops, config.crop_weight, threshold, seed)
+    thresholds = _choose_thresholds(spec, target_units(spec, source.grid), config.crop_threshold)
+    return Crops(source, spec, size, config.crops, config.crop_weight, thresholds, seed)
+
+
+def _choose_thresholds(spec: FrameSpec, units: Sequence[str], requested: float | None) -> dict[int, float]:
+    """Choose the threshold of each target that may be wet: those of rain where there are any, else all."""
+    rain = [target for target, unit in enumerate(units) if unit in WET] or range(spec.targets)
+    middles = [(low + high) / 2 for low, high in spec.target_ranges]
+    return {target: WET.get(units[target], middles[target]) if requested is None else requested for target in rain}

@@ -16,10 +16,11 @@ from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.windows.crops import Crops, make_crops
 from framecast.data.windows.motion import Convert
-from framecast.data.windows.normalizer_fit import Choice, fit_normalizer
+from framecast.data.windows.normalizer_fit import Choice, fit_normalizer, fit_other_channels
 from framecast.data.windows.split_blocks import group_events
 from framecast.data.windows.splits import describe_split, record_split, split_windows
-from framecast.data.windows.windows import CropWindows, FrameWindows, GeneratedWindows
+from framecast.data.windows.vectors import NO_VECTORS, Vectors, describe_vectors, find_vectors
+from framecast.data.windows.windows import CropWindows, FrameWindows, GeneratedWindows, Windows
 from framecast.errors import UsageError
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec, Grid, Window
@@ -48,6 +49,8 @@ class DataSet:
         windows: the windows of each split; each crop is one.
         record: frames and times of each split, plain values.
         grid: georeference and names of channels, for files of forecasts.
+        is_range_found: whether the value range is that of all frames, those of validation and test among them.
+        vectors: channels that are components of vectors.
     """
 
     spec: FrameSpec
@@ -58,9 +61,11 @@ class DataSet:
     fingerprint: str
     has_missing: bool
     augment: tuple[str, ...]
-    windows: FrameWindows | CropWindows | GeneratedWindows
+    windows: Windows
     record: dict[str, Any]
     grid: Grid = field(default_factory=Grid)
+    is_range_found: bool = False
+    vectors: Vectors = NO_VECTORS
 
     @property
     def frames(self) -> int:
@@ -104,7 +109,7 @@ class DataSet:
             convert: the maps that are tracked, from frames in raw units.
             key: text that changes when `convert` does.
         """
-        if isinstance(self.windows, GeneratedWindows):
+        if not isinstance(self.windows, FrameWindows | CropWindows):
             return self
         return replace(self, windows=self.windows.with_motion(self.context, convert, key))
 
@@ -118,7 +123,8 @@ class DataSet:
             UsageError: a normalizer that these data cannot have.
             InputError: a channel of one value only.
         """
-        return fit_normalizer(choice, self.spec, self.grid.units, self.windows.training_frames)
+        frames = self.windows.training_frames
+        return fit_normalizer(choice, self.spec, self.grid.units, frames, is_range_found=self.is_range_found)
 
 
 def open_data(
@@ -139,7 +145,8 @@ def open_data(
             forecast once.
         seed: seed of generated training sequences and of random crops; nothing else depends on it.
         source: source of `config`, where it has been opened already.
-        spec: replaces the spec of the source, for example to score on the value range of a model.
+        spec: replaces the spec of the source, to score on the value range of a model, or to resume a run: then nothing
+            of it is fitted to the frames. Without, the ranges of channels that are no targets are those in training.
 
     Raises:
         InputError: data that cannot be used, or too few frames.
@@ -156,7 +163,7 @@ def open_data(
         data = _open_moving_mnist(config, (context, horizon), seed)
     else:
         source = source or open_source(config)
-        data = _open_stored(source, spec or source.spec, config, (context, horizon), seed)
+        data = _open_stored(source, spec, config, (context, horizon), seed)
     if "turn" in config.augment and data.spec.height != data.spec.width:
         got = f"frames of {data.spec.height} x {data.spec.width}"
         raise UsageError(
@@ -167,32 +174,49 @@ def open_data(
 
 def _count_frames(lengths: Lengths, spec: FrameSpec) -> tuple[int, int]:
     context, horizon = (
-        in_frames(length, spec.step_minutes, what) for length, what in zip(lengths, ("context", "horizon"), strict=True)
+        in_frames(length, spec.step_minutes, what, spec.step_months)
+        for length, what in zip(lengths, ("context", "horizon"), strict=True)
     )
     if context < 1 or horizon < 1:
         raise UsageError("context, horizon", got=f"{context}, {horizon}", expected="at least 1 each")
     return context, horizon
 
 
-def _open_stored(source: Source, spec: FrameSpec, config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
-    context, horizon = _count_frames(lengths, spec)
+def _open_stored(source: Source, spec: FrameSpec | None, config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
+    context, horizon = _count_frames(lengths, spec or source.spec)
     frames = context + horizon
     split, events = split_windows(source, config, frames, eval_stride=horizon), _number_events(source, config)
+    windows, is_found = (
+        FrameWindows(source, split, frames, events, config.every),
+        source.is_range_found and spec is None,
+    )
+    spec = spec or fit_other_channels(source.spec, windows.training_frames)
     crops = make_crops(source, spec, config, seed)
+    vectors = find_vectors(config, source.channel_names, source.grid)
+    if config.augment:
+        vectors.check("augment")
+    found = ["range: it is that of all frames, for scores; normalizers are fitted to training frames alone"]
+    turned = [describe_vectors(vectors, source.channel_names, source.grid)] if vectors.pairs and config.augment else []
     whole = DataSet(
         spec=spec,
         context=context,
         horizon=horizon,
-        notes=(*source.notes, split.how, *describe_split(split, source)),
+        notes=(*source.notes, split.how, *(found if is_found else ()), *describe_split(split, source), *turned),
         split_hash=split.hash,
         fingerprint=source.fingerprint(),
         has_missing=source.has_missing,
         augment=config.augment,
-        windows=FrameWindows(source, split, frames, events, config.every),
+        windows=windows,
         record=record_split(split, source),
         grid=source.grid,
+        is_range_found=is_found,
+        vectors=vectors,
     )
-    return whole if crops is None else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops, config.every))
+    return (
+        whole
+        if crops is None
+        else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops, config.every))
+    )
 
 
 def _number_events(source: Source, config: DataConfig) -> list[int]:
@@ -200,7 +224,8 @@ def _number_events(source: Source, config: DataConfig) -> list[int]:
     sequences = range(len(source.lengths))
     if config.split_by != "event":
         return list(sequences)
-    gap = in_frames(config.gap, source.spec.step_minutes, "gap") if config.gap else 0
+    spec = source.spec
+    gap = in_frames(config.gap, spec.step_minutes, "gap", spec.step_months) if config.gap else 0
     events = group_events(source, sequences, gap)
     event_of = {sequence: event for event, members in enumerate(events) for sequence in members}
     return [event_of[sequence] for sequence in sequences]
@@ -211,7 +236,8 @@ def _cut_crops(whole: DataSet, crops: Crops, windows: CropWindows) -> DataSet:
     height, width = crops.size
     # all that decides evaluation crops; the areas of training crops depend on the seed and stay out
     fixed = [whole.split_hash, crops.size, counts, sorted(windows.grids.items())]
-    preference = {"uniform": "", "wet": f", wet ones (above {crops.threshold:g}) more often"}
+    levels = ", ".join(f"{level:g}" for level in dict.fromkeys(crops.thresholds.values()))
+    preference = {"uniform": "", "wet": f", wet ones (above {levels}) more often"}
     how = preference.get(crops.weight, ", changing ones more often")
     digest = hashlib.sha256(json.dumps(fixed).encode()).hexdigest()[:DIGITS]
     return replace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -40,6 +40,13 @@ class Batch(NamedTuple):
     """Motion at each frame of the context, pixels per frame in x and y; None where no base needs it."""
     pace: Float[Tensor, " B"] | None = None
     """Frames of the source from one frame to the next; None where it is 1 throughout."""
+
+    def reversed(self, odd: Sequence[int] = ()) -> Batch:
+        """Reverse in time; channels `odd` change their sign: what moved to the east moves to the west."""
+        frames = self.frames.flip(1)
+        if odd:
+            frames[:, :, odd] = -frames[:, :, odd]
+        return Batch(frames, None if self.valid is None else self.valid.flip(1), self.indices)
 
 
 def training_batches(
@@ -173,21 +180,21 @@ class _BatchDataset(Dataset[Batch]):
         if not self.dataset.has_missing:
             return Batch(torch.from_numpy(frames), None, indices, times, motion, pace)
         valid = np.stack([_find_valid(window) for window in windows])
-        frames[~valid] = self.dataset.spec.low  # NaN would reach gradients even through a mask of 0
+        lows = np.array(self.dataset.spec.lows, np.float32)[:, None, None]
+        frames = np.where(valid, frames, lows)  # NaN would reach gradients even through a mask of 0
         return Batch(torch.from_numpy(frames), torch.from_numpy(valid), indices, times, motion, pace)
 
     def _stack_times(self, windows: list[Window]) -> NDArray[Any] | None:
         if self.seed is not None:
             return None
-        times = [window.times(self.dataset.spec.step_minutes) for window in windows]
-        known = [moments for moments in times if moments is not None]
+        known = [window.times for window in windows if window.times is not None]
         return np.stack(known) if len(known) == len(windows) else None
 
     def _read_window(self, epoch: int, index: int) -> Window:
         window = self.dataset.window(self.split, epoch, index)
         if self.seed is None:
             return window
-        return augment(window, self.dataset.augment, self.seed, epoch, index)
+        return augment(window, self.dataset.augment, self.seed, epoch, index, self.dataset.vectors)
 
 
 def _find_valid(window: Window) -> NDArray[np.bool_]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from framecast import files
 from framecast.data.sources.base import Source
+from framecast.data.windows.starts import WindowStart
 from framecast.motion import TRACKED_FRAMES, estimate_motion, expand_motion
 from framecast.types import Area
-from framecast.data.windows.starts import WindowStart
 
 VERSION = 1
 """Version of the estimation: motion on disk of another one is not used."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from framecast.calendars import month_numbers
 from framecast.data.sources.base import Source
 from framecast.errors import InputError
 
@@ -46,14 +47,13 @@ def group_events(source: Source, usable: Sequence[int], gap: int) -> list[list[i
     spans = {
         sequence: find_block_times(source, SplitBlock(sequence, 0, source.lengths[sequence])) for sequence in usable
     }
-    step = _find_interval(source)
-    if step is None or any(ends is None for ends in spans.values()):
+    if source.spec.step_minutes is None or any(ends is None for ends in spans.values()):
         fix = "use split_by: sequence, or say when frames are with --times and --step-minutes"
         raise InputError("split by event", got="data whose times are unknown", expected="times for a gap", fix=fix)
     events: list[list[int]] = []
     latest: Any = None
     for sequence in sorted(usable, key=lambda number: spans[number]):  # type: ignore[arg-type,return-value]
-        first, last = spans[sequence]  # type: ignore[misc]
+        first, last, step = count_positions(source, spans[sequence])
         if latest is not None and (first - latest) / step < gap + 1:
             events[-1].append(sequence)
             latest = max(latest, last)  # a sequence may lie within another
@@ -101,22 +101,27 @@ class _Span(NamedTuple):
     axis: object
     """None for time, else the recording that the sequence is a piece of, in a tuple."""
     first: int
-    """Position of the first frame: time in milliseconds, or index in the recording."""
+    """Position of the first frame: time in milliseconds or months, or index in the recording."""
     last: int
     """Position of the last frame."""
     step: int
-    """Distance of two frames: milliseconds, or 1."""
+    """Distance of two frames: milliseconds, months, or 1."""
 
 
 def _find_span(source: Source, block: SplitBlock) -> _Span:
-    ends, step = find_block_times(source, block), _find_interval(source)
-    if ends is None or step is None:
+    ends = find_block_times(source, block)
+    if ends is None or source.spec.step_minutes is None:
         recording, offset = source.origins[block.sequence]
         return _Span((recording,), offset + block.begin, offset + block.end - 1, 1)
-    first, last = (int(end.astype("datetime64[ms]").astype(np.int64)) for end in ends)
-    return _Span(None, first, last, int(step.astype(np.int64)))
+    return _Span(None, *count_positions(source, ends))
 
 
-def _find_interval(source: Source) -> Any:
-    minutes = source.spec.step_minutes
-    return None if minutes is None else np.timedelta64(round(minutes * 60_000), "ms")
+def count_positions(source: Source, ends: Any) -> tuple[int, int, int]:
+    """Express the times of a first and a last frame, and the step, in milliseconds, or in months where it is of those."""
+    spec, times = source.spec, np.array(ends, "datetime64[ms]")
+    assert spec.step_minutes is not None
+    if spec.step_months is not None:
+        first, last = month_numbers(times, source.grid).tolist()
+        return first, last, spec.step_months
+    first, last = times.astype(np.int64).tolist()
+    return first, last, round(spec.step_minutes * 60_000)

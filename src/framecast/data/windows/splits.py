@@ -14,6 +14,7 @@ from framecast.data.durations import in_frames
 from framecast.data.fingerprint import DIGITS
 from framecast.data.random import Purpose, random_stream
 from framecast.data.sources.base import Source
+from framecast.data.windows.leakage import separate_files
 from framecast.data.windows.split_blocks import (
     Blocks,
     SplitBlock,
@@ -109,11 +110,14 @@ def split_windows(
             "sequences",
             got=f"{longest} frames in the longest",
             expected=f"at least {frames}, context + horizon",
-            fix="choose a smaller context or horizon",
+            fix="choose a smaller context or horizon" if longest > 1 else "give more frames",
         )
-    gap = in_frames(config.gap, source.spec.step_minutes, "data.gap")
+    gap = in_frames(config.gap, source.spec.step_minutes, "data.gap", source.spec.step_months)
     blocks, how = _divide(source, config, frames, gap)
-    blocks = _enforce_gap(source, blocks, gap, frames)
+    apart = separate_files(source, _enforce_gap(source, blocks, gap, frames))
+    fix = "leave one of the files out, give each its own frames, or split_by: time"
+    _check_windows(blocks, apart.blocks, frames, "data.source", "files that hold the same moments or frames", fix)
+    blocks = apart.blocks
     strides = {"train": stride or config.stride, "val": eval_stride or frames, "test": eval_stride or frames}
     windows = {name: list_block_starts(blocks[name], frames, strides[name]) for name in SPLITS}
     short = sum(length < frames for length in source.lengths)
@@ -121,6 +125,8 @@ def split_windows(
     how = f"split {how}: {counts} windows of {frames} frames"
     how += f", splits {gap} frames apart" if gap else ""
     how += " within each sequence, as times are not known" if gap and is_within_recordings(source, blocks) else ""
+    how += f"; {apart.lost} frames are left out, as other files hold them in other splits" if apart.lost else ""
+    how += "; files overlap in time, at different places as it seems: they have no coordinates" * apart.is_unknown
     how += f"; {short} of {len(source.lengths)} sequences are too short and left out" if short else ""
     content = json.dumps([source.fingerprint(), frames, windows], sort_keys=True)
     return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS], blocks, gap, strides["train"])
@@ -129,14 +135,18 @@ def split_windows(
 def _enforce_gap(source: Source, blocks: Blocks, gap: int, frames: int) -> Blocks:
     """Trim blocks to the gap, and refuse one that leaves no window for a split that had some."""
     trimmed = enforce_gap(source, blocks, gap)
+    fix = "choose a smaller gap, split_by: time, or fractions of 0 for splits you do without"
+    _check_windows(blocks, trimmed, frames, "data.gap", f"{gap} frames", fix)
+    return trimmed
+
+
+def _check_windows(blocks: Blocks, trimmed: Blocks, frames: int, what: str, got: str, fix: str) -> None:
+    """Refuse blocks that leave no window for a split that had some."""
     for name, members in trimmed.items():
         before, after = (sum(b.end - b.begin >= frames for b in part) for part in (blocks[name], members))
         if before and not after:
-            fix = "choose a smaller gap, split_by: time, or fractions of 0 for splits you do without"
-            raise InputError(
-                "data.gap", got=f"{gap} frames, which leave no window for {name}", expected="less", fix=fix
-            )
-    return trimmed
+            expected = "some for each split"
+            raise InputError(what, got=f"{got}, which leave no window for {name}", expected=expected, fix=fix)
 
 
 def list_block_starts(blocks: list[SplitBlock], frames: int, stride: int) -> list[tuple[int, int]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from copy import copy
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Protocol, runtime_checkable
 
 import numpy as np

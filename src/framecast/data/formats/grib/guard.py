@@ -42,7 +42,9 @@ def check_sections(content: Any, start: int, size: int, name: str) -> None:
     while at < end:
         length, number = _read_number(content, at, 4), int(content[at + 4])
         if length < 5 or at + length > end or not 1 <= number <= 7:
-            raise InputError(name, got=f"section {number} of {length} bytes", expected="whole sections", fix="damaged")
+            raise InputError(
+                name, got=f"section {number} of {length} bytes", expected="whole sections", fix="get it again"
+            )
         seen.append(number)
         if number == 3:
             points = _read_number(content, at + 6, 4)

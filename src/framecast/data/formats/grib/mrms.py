@@ -7,9 +7,9 @@ echoes, that a radar looked and saw none (as ioda-converters 1474 shows of -99);
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from framecast.data.formats.odim_hdf5 import NO_ECHO
+from framecast.data.formats.radar.odim_hdf5 import NO_ECHO
 
 DISCIPLINE = 209
 """GRIB 2 discipline of local use under which NSSL writes its products."""
@@ -34,6 +34,11 @@ class Product(NamedTuple):
             return words
         value = f"{self.no_echo_value:g} {self.units}".removesuffix(" 1")
         return f"{words}; {self.no_echo:g}, no echo, is {value}, not missing"
+
+
+def is_mrms(message: Any) -> bool:
+    """Whether a decoded message is of this system."""
+    return bool(message["editionNumber"] == 2 and message["discipline"] == DISCIPLINE)
 
 
 def find_product(category: int, number: int) -> Product | None:

@@ -6,9 +6,7 @@ PROJ library, with which pyproj crashes in the same process; and no index files 
 
 from __future__ import annotations
 
-import gzip
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,111 +15,140 @@ from numpy.typing import NDArray
 
 from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
 from framecast.data.formats.grib import mrms
-from framecast.data.formats.grib.guard import check_sections
-from framecast.data.formats.guards import SERIES_LIMIT, as_input_error, check_frame
+from framecast.data.formats.grib.fields import (
+    RUN,
+    GRIBField,
+    Message,
+    identify_message,
+    is_window,
+    name_fields,
+    name_windows,
+)
+from framecast.data.formats.grib.grids import read_grid
+from framecast.data.formats.grib.messages import WORDS, decode_message, find_messages, read_content
+from framecast.data.formats.guards import as_input_error, check_frame
+from framecast.data.formats.intervals import CELL_METHODS, TimeTile, describe_tiles, tile_intervals
+from framecast.data.formats.variable_names import split_brackets
 from framecast.errors import InputError
-from framecast.optional_imports import require
+from framecast.formatting import shorten
 from framecast.types import Grid
 
-SUFFIXES = (".grib2", ".grib", ".grb", ".grb2", ".grib2.gz", ".grb2.gz")
-MESSAGE_LIMIT = 1 << 30
-"""Bytes of one message, and of a whole gzipped file once unpacked."""
-_WORDS = "GRIB messages that can be read"
-_DISTANCES = {
-    "lambert": ("DxInMetres", "DyInMetres"),
-    "polar_stereographic": ("DxInMetres", "DyInMetres"),
-    "mercator": ("DiInMetres", "DjInMetres"),
-}
-"""Keys of the distance of points in x and y, metres, by kind of grid."""
+_UNMASKED = -(2**60)
+"""Number for missing pixels that no field holds; ecCodes' own, 9999, is a height or a pressure too."""
 _STANDARD_NAMES = {"mm/h": "rainfall_rate", "dBZ": "equivalent_reflectivity_factor"}
 """CF standard names by units."""
 
 
-_MRMS_NAME = re.compile(r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}")
-"""Product, height and date: MRMS_PrecipRate_00.00_20190610-010600."""
+class _Frame(NamedTuple):
+    """A frame: a message, or one less an earlier one."""
 
-
-class _Span(NamedTuple):
-    """Bytes of a message in a file: where they begin, and how many there are."""
-
-    start: int
-    size: int
-
-
-class _Field(NamedTuple):
-    """Identity of a field: messages of one sequence share it."""
-
-    short: str
-    kind: str
-    """Kind of level: isobaricInhPa, heightAboveGround."""
-    level: str
-    member: str
-    """Member of an ensemble; empty where there is none."""
-    step: str
-    """Kind of time: instant, avg, accum."""
-
-    @property
-    def words(self) -> set[str]:
-        """All that is known beyond the name."""
-        return set(" ".join(self[1:]).split())
+    message: Message
+    earlier: Message | None
+    tile: TimeTile
 
 
 class GRIBReader:
     """Messages of one field on one grid, in the order of their valid times.
 
+    Sums and means since a common start become those between their ends; the valid time of an interval is its end.
+
     Args:
         files: all of the source.
-        options: variable, the short name of the field, needed where files hold several; with the level (or the member
-            of an ensemble) in brackets, as in t[500], where they hold several of those.
+        options: variable, the short name of the field, needed where files hold several; in brackets the level, the member
+            of an ensemble or the length of sums, as in t[500], tp[6h], where they hold several of those; tp[run] for the
+            sums since the start of the forecast.
     """
 
     name = "GRIB"
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
+        self._files = list(files)
+        self._short, words = split_brackets(options.variable or "")
+        self._words = {word for word in words if not is_window(word)}
+        self._windows = sorted(word for word in words if is_window(word))
         self._requested = options.variable
-        self._index: dict[Path, list[_Span]] = {}
-        self._first: tuple[str, _Field] | None = None
+        self._messages: dict[Path, list[Message]] = {}
+        self._frames: dict[Path, list[_Frame]] = {}
+        self._notes: tuple[str, ...] = ()
+        self._first: tuple[str, GRIBField] | None = None
 
     def read_header(self, path: Path) -> FileHeader:
         """Read fields, size, valid times and grid, out of the sections before the values."""
         name = str(path)
-        fields: dict[_Field, list[_Span]] = {}
-        with as_input_error(name, _WORDS):
-            content = _read_content(path)
-            for span in _find_messages(content, name):
-                fields.setdefault(_identify_field(_decode_message(content, span), path), []).append(span)
-            chosen = self._choose_field(list(fields), name)
-            first, times = None, []
-            for span in fields[chosen]:
-                message = _decode_message(content, span)
-                header = _describe(message, self._requested or chosen.short, span.size, name)
-                first = first or header
-                if header.grid != first.grid:
-                    raise InputError(name, got=f"{chosen.short} on several grids", expected="one")
-                times.append(np.datetime64(message.validDate, "ms"))
-        assert first is not None
-        self._index[path] = fields[chosen]
-        return first._replace(frames=len(times), times=np.array(times, "datetime64[ms]"))
+        with as_input_error(name, WORDS):
+            chosen = self._choose_field(list(dict.fromkeys(each.field for each in self._list_messages(path))), name)
+        self._choose_frames(chosen, name)
+        frames = self._frames.get(path, [])
+        if not frames:
+            got = f"{chosen.short} of no length of time, or of another than {' '.join(self._windows)}".rstrip()
+            raise AbsentError(name, got=got, expected="values of an instant or an interval")
+        with as_input_error(name, WORDS):
+            first = frames[0].message
+            content = read_content(path)
+            header = _describe(
+                decode_message(content, first.span)[0],
+                self._requested or chosen.short,
+                first.span.size,
+                first.interval.kind,
+                name,
+            )
+            if any(each.message.grid != first.grid for each in frames):
+                raise InputError(name, got=f"{chosen.short} on several grids", expected="one")
+        times = np.array([frame.tile.interval.end for frame in frames], "datetime64[ms]")
+        return header._replace(frames=len(times), times=times, notes=(*self._notes, *header.notes))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Unpack messages; missing pixels are NaN."""
-        with as_input_error(str(path), _WORDS):
-            content = _read_content(path)
-            frames = [_decode_values(_decode_message(content, self._index[path][index])) for index in indices]
+        contents: dict[Path, Any] = {}
+        frames = []
+        for frame in (self._frames[path][index] for index in indices):
+            values = [
+                None if message is None else _read_values(message, contents)
+                for message in (frame.message, frame.earlier)
+            ]
+            assert values[0] is not None
+            frames.append(frame.tile.combine(values[0], values[1]).astype(np.float32, copy=False))
         return np.stack(frames)[:, None]
 
-    def _choose_field(self, fields: Sequence[_Field], name: str) -> _Field:
+    def _list_messages(self, path: Path) -> list[Message]:
+        """List the messages of a file, which is looked at once."""
+        if path not in self._messages:
+            content = read_content(path)
+            self._messages[path] = [identify_message(content, span, path) for span in find_messages(content, str(path))]
+        return self._messages[path]
+
+    def _choose_frames(self, field: GRIBField, name: str) -> None:
+        """Choose the frames of a field in all files: which sums there are decides all of them together."""
+        if self._frames:
+            return
+        messages: list[Message] = []
+        for path in self._files:
+            with as_input_error(str(path), WORDS):
+                messages += [each for each in self._list_messages(path) if each.field == field]
+        if RUN in self._windows:
+            messages = [message for message in messages if message.is_since_start]
+        length = next((word for word in self._windows if word != RUN), None)
+        examples = ", ".join(f"{field.short}[{word}]" for word in name_windows(messages))
+        fix = f"name one with --var, as in {examples}"
+        tiles = tile_intervals([message.interval for message in messages], length, name, fix)
+        for tile in tiles:
+            message = messages[tile.entry]
+            earlier = None if tile.earlier is None else messages[tile.earlier]
+            self._frames.setdefault(message.path, []).append(_Frame(message, earlier, tile))
+        self._notes = tuple(describe_tiles(tiles))
+
+    def _choose_field(self, fields: Sequence[GRIBField], name: str) -> GRIBField:
         """Choose the field that is asked for, which must be on the same level in all files."""
-        names = _name_fields(fields)
-        short, _, words = (self._requested or "").rstrip("]").partition("[")
-        matches = [f for f in fields if not self._requested or (f.short == short and set(words.split()) <= f.words)]
-        choices = ", ".join(names[field] for field in (matches or fields))[:300]
+        names = name_fields(fields)
+        matches = [f for f in fields if not self._requested or (f.short == self._short and self._words <= f.words)]
+        choices = shorten(", ".join(names[field] for field in (matches or fields)), 300)
         if len(matches) != 1:
-            got = self._requested or f"fields {choices}"
+            got = self._requested or f"{len(fields)} fields"
             if matches and self._requested:
                 got = f"{self._requested}, which is {choices}"
             kind = InputError if matches else AbsentError
-            raise kind(f"{name}: field", got=got, expected=f"one of {choices}", fix="name one with --var")
+            fix = "name one with --var" if len(fields) > 1 else "leave --var out"
+            raise kind(f"{name}: field", got=got, expected=f"one of {choices}", fix=fix)
         first, field = self._first or (name, matches[0])
         self._first = first, field
         got, expected = (f"{f.short} of {f.kind} {f.level} {f.member}".rstrip() for f in (matches[0], field))
@@ -131,167 +158,79 @@ class GRIBReader:
         return matches[0]
 
 
-def _decode_message(content: Any, span: _Span) -> Any:
-    return require("pygrib", "grib").fromstring(bytes(content[span.start : span.start + span.size]))
+def _describe(message: Any, short: str, packed: int, kind: str, name: str) -> FileHeader:
+    """Describe frames by one of their messages.
 
-
-def _identify_field(message: Any, path: Path) -> _Field:
-    keys = ("typeOfLevel", "level", "bottomLevel", "stepType", "number")
-    values = {key: str(message[key]) for key in keys if message.has_key(key)}
-    level, bottom = values.get("level", ""), values.get("bottomLevel", "")
-    level += f"-{bottom}" if bottom not in ("", level) else ""
-    member = f"member {values['number']}" if "number" in values else ""
-    return _Field(
-        _read_short_name(message, path), values.get("typeOfLevel", ""), level, member, values.get("stepType", "")
-    )
-
-
-def _name_fields(fields: Sequence[_Field]) -> dict[_Field, str]:
-    """Name fields: the short name, and in brackets what distinguishes fields that share it: t[500]."""
-    names = {}
-    for field in fields:
-        namesakes = [other for other in fields if other.short == field.short]
-        words = [word for at, word in enumerate(field) if len({other[at] for other in namesakes}) > 1]
-        names[field] = f"{field.short}[{' '.join(filter(None, words))}]" if words else field.short
-    return names
-
-
-def _read_content(path: Path) -> Any:
-    """Map the bytes of a file, or unpack them where they are gzipped."""
-    if path.suffix != ".gz":
-        return np.memmap(path, np.uint8, "r") if path.stat().st_size else b""
-    with gzip.open(path) as file:
-        content = file.read(MESSAGE_LIMIT + 1)  # one byte more, so that a longer file is noticed
-    if len(content) > MESSAGE_LIMIT:
-        raise InputError(str(path), got=f"more than {MESSAGE_LIMIT} bytes unpacked", expected="less")
-    return content
-
-
-def _find_messages(content: Any, name: str) -> Iterator[_Span]:
-    """Find messages, and check their lengths and sections, which ecCodes trusts."""
-    at, count = 0, 0
-    while at < len(content):
-        head = bytes(content[at : at + 16])
-        if head[:4] != b"GRIB":
-            if bytes(content[at : at + 1]) not in (b"\0", b"\n", b"\r"):  # padding between messages
-                break
-            at += 1
-            continue
-        # section 0: GRIB, then in edition 1 the length in 3 bytes, in edition 2 in the last 8; byte 7 is the edition
-        edition = head[7] if len(head) == 16 else 0
-        size = int.from_bytes(head[8:16], "big") if edition == 2 else int.from_bytes(head[4:7], "big")
-        good = edition in (1, 2) and 16 <= size <= min(MESSAGE_LIMIT, len(content) - at)
-        if not good or bytes(content[at + size - 4 : at + size]) != b"7777":
-            raise InputError(name, got=f"a message of {size} bytes at {at}", expected="a whole one", fix="get it again")
-        if edition == 2:
-            check_sections(content, at, size, name)
-        yield _Span(at, size)
-        at, count = at + size, count + 1
-        if count > SERIES_LIMIT:
-            raise InputError(name, got="too many messages", expected=f"at most {SERIES_LIMIT}")
-    if not count:
-        raise InputError(name, got="no GRIB message", expected=_WORDS)
-
-
-def _read_short_name(message: Any, path: Path) -> str:
-    if not _is_mrms(message):
-        return str(message["shortName"])
-    match = _MRMS_NAME.match(path.name)
-    return match[1] if match else path.name.removeprefix("MRMS_").split("_")[0]
-
-
-def _describe(message: Any, short: str, size: int, name: str) -> FileHeader:
-    kind = message["gridType"]
-    if kind not in ("regular_ll", "lambert", "polar_stereographic", "mercator", "rotated_ll"):
-        raise InputError(name, got=f"a grid of kind {kind}", expected="rows and columns", fix="regrid it first")
-    height, width = (
-        int(message["Nj" if message.has_key("Nj") else "Ny"]),
-        int(message["Ni" if message.has_key("Ni") else "Nx"]),
-    )
-    check_frame((height, width), 8, max(size, 1 << 20), name)
-    units = _read_units(message)
-    y, x = _read_axes(message, kind, height, width)
-    projection = message.projparams
-    product = _find_product(message)
+    Args:
+        message: decoded.
+        short: name of the field, for users.
+        packed: bytes of the message.
+        kind: how values are combined in time, as in `Interval.kind`.
+        name: the file, for errors.
+    """
+    found = read_grid(message, name)
+    check_frame((found.height, found.width), 8, max(packed, 1 << 20), name)
+    units, product = _read_units(message), _find_product(message)
     notes: tuple[str, ...] = ()
-    if product is None and _is_mrms(message):
+    if product is None and mrms.is_mrms(message):
         number = f"{message['parameterCategory']}-{message['parameterNumber']}"
         notes = (f"MRMS: product {number} is not in NSSL's table; no value of it counts as missing but by --missing",)
     grid = Grid(
         variables=(short,),
         units=(units,),
         standard_names=(_STANDARD_NAMES.get(units, ""),),
-        y=y,
-        x=x,
-        y_name="latitude" if kind == "regular_ll" else "y",
-        x_name="longitude" if kind == "regular_ll" else "x",
-        axis_units="degrees" if kind == "regular_ll" else "m",
-        crs=" ".join(f"+{key}={value}" for key, value in projection.items()) if projection else None,
+        cell_methods=(CELL_METHODS.get(kind, ""),),
+        y=found.y,
+        x=found.x,
+        y_name="latitude" if found.is_latlon else "y",
+        x_name="longitude" if found.is_latlon else "x",
+        axis_units="degrees" if found.is_latlon else "m",
+        crs=found.crs,
         missing=product.policy if product else "GRIB's bitmap",
     )
     known = None if units == "1" else units
-    return FileHeader((1, height, width), np.dtype(np.float32), units=known, grid=grid, notes=notes)
-
-
-def _is_mrms(message: Any) -> bool:
-    return bool(message["editionNumber"] == 2 and message["discipline"] == mrms.DISCIPLINE)
+    return FileHeader((1, found.height, found.width), np.dtype(np.float32), units=known, grid=grid, notes=notes)
 
 
 def _find_product(message: Any) -> mrms.Product | None:
-    if not _is_mrms(message):
+    if not mrms.is_mrms(message):
         return None
     return mrms.find_product(int(message["parameterCategory"]), int(message["parameterNumber"]))
 
 
 def _read_units(message: Any) -> str:
-    if _is_mrms(message):
+    if mrms.is_mrms(message):
         product = _find_product(message)
         return product.units if product else "1"
     units = str(message["units"])
     return "1" if units in ("unknown", "~", "") else units
 
 
-def _read_axes(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Compute latitudes of rows and longitudes of columns in [-180, 180), degrees, or metres; none on rotated grids."""
-    if kind in _DISTANCES:
-        return _project_axes(message, kind, height, width)
-    if kind != "regular_ll":
-        return (), ()
-    ends = [
-        float(message[f"{axis}Of{end}GridPointInDegrees"])
-        for axis in ("latitude", "longitude")
-        for end in ("First", "Last")
-    ]
-    if ends[3] < ends[2]:  # the grid crosses the meridian at which longitudes begin anew
-        ends[3] += 360
-    shift = 360.0 if ends[2] >= 180 else 0.0
-    y = np.linspace(ends[0], ends[1], height)
-    x = np.linspace(ends[2], ends[3], width) - shift
-    return tuple(y.round(6).tolist()), tuple(x.round(6).tolist())
-
-
-def _project_axes(message: Any, kind: str, height: int, width: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Compute centres of rows and columns, metres, from the first point on; none where pyproj is not installed."""
-    try:
-        import pyproj
-    except ImportError:
-        return (), ()
-    across, up = (abs(float(message[key])) for key in _DISTANCES[kind])
-    across = -across if message["iScansNegatively"] else across
-    up = up if message["jScansPositively"] else -up
-    lon, lat = (float(message[f"{axis}OfFirstGridPointInDegrees"]) for axis in ("longitude", "latitude"))
-    left, first = pyproj.Proj(message.projparams)(lon, lat, errcheck=True)
-    y, x = (start + step * np.arange(count) for start, step, count in ((first, up, height), (left, across, width)))
-    return tuple(y.round(3).tolist()), tuple(x.round(3).tolist())
+def _read_values(message: Message, contents: dict[Path, Any]) -> NDArray[np.float32]:
+    """Read the values of a message, from the contents of files that have been opened already where it is one of them."""
+    with as_input_error(str(message.path), WORDS):
+        if message.path not in contents:
+            contents[message.path] = read_content(message.path)
+        return _decode_values(decode_message(contents[message.path], message.span)[0])
 
 
 def _decode_values(message: Any) -> NDArray[np.float32]:
+    """Decode values in rows, columns from west to east; NaN where missing."""
+    message["missingValue"] = _UNMASKED
     masked, product = message.values, _find_product(message)
-    stored = np.ma.getdata(masked)
+    stored, missing = np.ma.getdata(masked), np.ma.getmaskarray(masked)
     values = stored.astype(np.float32)
     if product is not None:
         values[np.isin(stored, product.missing)] = np.nan
         if product.no_echo is not None:
             values[stored == product.no_echo] = product.no_echo_value
-    values[np.ma.getmaskarray(masked)] = np.nan
-    return values
+    values[missing] = np.nan
+    if (
+        message.has_key("alternativeRowScanning")
+        and message["alternativeRowScanning"]
+        and message["jPointsAreConsecutive"]
+    ):
+        # pygrib turns every other row, where it is every other column that runs the other way
+        values[1::2] = values[1::2, ::-1]
+        values[:, 1::2] = values[::-1, 1::2]
+    return values[:, ::-1] if message["iScansNegatively"] else values

@@ -19,7 +19,9 @@ from framecast.data.decode import decode_values
 from framecast.data.formats import hdf5
 from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
 from framecast.data.formats.guards import as_input_error
+from framecast.data.formats.variable_names import split_brackets
 from framecast.errors import InputError
+from framecast.formatting import shorten
 from framecast.types import Grid
 
 NO_ECHO = -32.0
@@ -32,6 +34,7 @@ _NAMES = {
     "ACRR": "lwe_thickness_of_precipitation_amount",
     "DBZH": "equivalent_reflectivity_factor",
 }
+_TIME = re.compile(r"(\d{8}) (\d{4}(?:\d{2})?)(?:\.(\d{1,6}))?Z?")
 _ECHO = re.compile(r"(DBZ|T)[HV]?C?")
 
 
@@ -46,6 +49,21 @@ class _Quantity(NamedTuple):
     nodata: float | None
     undetect: float | None
     units: str
+    product: str
+    """Kind of product and its parameter, a height or an angle: CAPPI 1000."""
+    interval: str
+    """Length of the interval of a sum: 6h; empty for others."""
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What frames of one sequence share."""
+        return self.name, self.product, self.interval
+
+    @property
+    def words(self) -> set[str]:
+        """All that a user may put into brackets behind the name."""
+        dataset = self.array.split("/")[0]
+        return {dataset, self.interval, *self.product.split()}
 
 
 def is_odim(path: Path) -> bool:
@@ -66,13 +84,15 @@ class ODIMReader:
 
     Args:
         files: all of the source.
-        options: variable, the quantity (RATE, DBZH, ACRR, ...), needed where a file has several.
+        options: variable, the quantity (RATE, DBZH, ACRR, ...), needed where a file has several; in brackets the product,
+            its height or the length of its interval, as in DBZH[CAPPI 1000] or ACRR[6h], where it has several of those.
     """
 
     name = "ODIM HDF5"
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
-        self._quantity = options.variable
+        self._requested = options.variable
+        self._first: tuple[str, _Quantity] | None = None
 
     def read_header(self, path: Path) -> FileHeader:
         """Read quantity, size, nominal time and grid."""
@@ -94,7 +114,7 @@ class ODIMReader:
         """Unpack; nodata is missing, undetect a value."""
         with hdf5.open_file(path) as file:
             quantity = self._find_quantity(file, path)
-            stored = hdf5.check_frame_array(file[quantity.array], str(path))[()]
+            stored = hdf5.read_part(hdf5.check_frame_array(file[quantity.array], str(path)), (), str(path))
         missing = () if quantity.nodata is None else (quantity.nodata,)
         values = decode_values(stored, quantity.gain, quantity.offset, missing)
         if quantity.undetect is not None and quantity.undetect != quantity.nodata:
@@ -105,35 +125,54 @@ class ODIMReader:
     def _find_quantity(self, file: Any, path: Path) -> _Quantity:
         name = str(path)
         quantities = []
-        for dataset in _list_numbered(file, "dataset"):
+        for dataset in hdf5.list_numbered(file, "dataset"):
             about = hdf5.read_attributes(hdf5.find_member(file, f"{dataset}/what", name))
-            for data in _list_numbered(hdf5.find_member(file, dataset, name), "data"):
+            for data in hdf5.list_numbered(hdf5.find_member(file, dataset, name), "data"):
                 nearer = about | hdf5.read_attributes(hdf5.find_member(file, f"{dataset}/{data}/what", name))
                 key = f"{dataset}/{data}/data"
                 if hdf5.find_member(file, key, name) is not None:
                     quantities.append(_describe(key, nearer, name))
-        names = list(dict.fromkeys(quantity.name for quantity in quantities))
-        requested = self._quantity or (names[0] if len(names) == 1 else None)
-        chosen = next((quantity for quantity in quantities if quantity.name == requested), None)
-        if chosen is None:
-            got = self._quantity or (f"quantities {', '.join(names)}" if names else "no datasetN/dataM/data")
-            expected = f"one of {', '.join(names) or 'none'}"
-            kind = AbsentError if self._quantity else InputError
-            raise kind(f"{name}: quantity", got=got, expected=expected, fix="name one with --var")
-        return chosen
+        if not quantities:
+            raise InputError(name, got="no datasetN/dataM/data", expected="a composite in ODIM's layout")
+        return self._choose_quantity(quantities, path)
+
+    def _choose_quantity(self, quantities: Sequence[_Quantity], path: Path) -> _Quantity:
+        """Choose the quantity that is asked for, or the only one; of one product in all files."""
+        names = _name_quantities(quantities)
+        short, words = split_brackets(self._requested or "")
+        matches = [q for q in quantities if not self._requested or (q.name == short and words <= q.words)]
+        if len(matches) != 1:
+            choices = ", ".join(names[quantity] for quantity in (matches or quantities))
+            got = f"{len(matches)} datasets" + (f" of {self._requested}" if self._requested else "")
+            fix = "name one with --var" if len(quantities) > 1 else "leave --var out"
+            kind = InputError if matches else AbsentError
+            raise kind(f"{path}: quantity", got=got, expected=f"one of {choices}", fix=fix)
+        first, quantity = self._first or (path.name, matches[0])
+        self._first = first, quantity
+        got, expected = (" ".join(filter(None, each.identity)) for each in (matches[0], quantity))
+        if got != expected:
+            fix = "name one with --var, or put each into a folder of its own"
+            raise InputError(f"{path}: quantity", got=got, expected=f"{expected}, as in {first}", fix=fix)
+        return matches[0]
 
 
-def _list_numbered(group: Any, word: str) -> list[str]:
-    """List the members dataset1, dataset2, ... dataset10 in the order of their numbers."""
-    keys = [key for key in group if re.fullmatch(rf"{word}\d{{1,4}}", key)]
-    return sorted(keys, key=lambda key: int(key[len(word) :]))
+def _name_quantities(quantities: Sequence[_Quantity]) -> dict[_Quantity, str]:
+    """Name quantities, and in brackets what distinguishes those that share a name: DBZH[CAPPI 1000]."""
+    names = {}
+    for quantity in quantities:
+        namesakes = [other for other in quantities if other.name == quantity.name]
+        facts = [tuple(filter(None, other.identity[1:])) for other in namesakes]
+        own = tuple(filter(None, quantity.identity[1:])) if len(set(facts)) == len(facts) else ()
+        words = " ".join(own) or quantity.array.split("/")[0]
+        names[quantity] = f"{quantity.name}[{words}]" if len(namesakes) > 1 else quantity.name
+    return names
 
 
 def _describe(key: str, what: Mapping[str, Any], name: str) -> _Quantity:
     quantity = str(what.get("quantity", "unknown"))
     units = _UNITS.get(quantity, "dBZ" if _ECHO.fullmatch(quantity) else "1")
-    if quantity == "ACRR" and (minutes := _read_interval(what, name)):
-        units = f"mm per {minutes:g} min"
+    minutes = _read_interval(what, name) if quantity == "ACRR" else None
+    units = f"mm per {minutes:g} min" if minutes else units
     gain = hdf5.read_number(what, "gain", 1.0, name)
     if not gain:
         raise InputError(f"{name}: gain", got=gain, expected="a number that is not 0")
@@ -145,13 +184,30 @@ def _describe(key: str, what: Mapping[str, Any], name: str) -> _Quantity:
         hdf5.read_number(what, "nodata", None, name),
         hdf5.read_number(what, "undetect", None, name),
         units,
+        " ".join(filter(None, (str(what.get("product", "")).strip(), _format_parameter(what.get("prodpar"))))),
+        _format_minutes(minutes) if minutes else "",
     )
 
 
+def _format_parameter(value: object) -> str:
+    """Format the parameter of a product: numbers without needless digits."""
+    return f"{value:g}" if isinstance(value, int | float) else str("" if value is None else value).strip()
+
+
+def _format_minutes(minutes: float) -> str:
+    return f"{minutes / 60:g}h" if minutes % 60 == 0 else f"{minutes:g}min"
+
+
 def _parse_time(date: object, time: object, name: str) -> datetime:
-    with as_input_error(name, "date YYYYMMDD and time HHMMSS in what"):
-        # some files leave out the seconds
-        return datetime.strptime(f"{date} {str(time)[:6]:0<6}", "%Y%m%d %H%M%S")
+    """Parse YYYYMMDD and HHMMSS; some files leave out the seconds, or have a fraction of them."""
+    match = _TIME.fullmatch(f"{date} {time}")
+    try:
+        if match is None:
+            raise ValueError
+        return datetime.strptime(f"{match[1]} {match[2]:0<6} {match[3] or '0'}", "%Y%m%d %H%M%S %f")
+    except ValueError as error:
+        got, expected = shorten(f"date {date!r}, time {time!r}", 80), "YYYYMMDD and HHMMSS, as texts"
+        raise InputError(f"{name}: what", got=got, expected=expected) from error
 
 
 def _read_interval(what: Mapping[str, Any], name: str) -> float | None:
@@ -199,7 +255,7 @@ def _project_axes(
         import pyproj
     except ImportError:
         return (), ()
-    with as_input_error(name, "a PROJ text in where/projdef", pyproj.exceptions.ProjError):
+    with as_input_error(name, "a PROJ text in where/projdef", pyproj.exceptions.ProjError, fix=None):
         left, top = pyproj.Proj(where["projdef"])(lon, lat)
         # corners are rounded to a few metres in some files: on a projection with false origin they fall on whole pixels
         left, top = (round(end) if abs(end - round(end)) < 0.01 * across else end for end in (left, top))

@@ -1,4 +1,4 @@
-"""Radar composites of the Finnish Meteorological Institute: 8-bit PGM with a header of comments, gzipped or not."""
+"""PGM pictures of 8 or 16 bits, gzipped or not; with FMI's header of comments they are radar composites."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.data.decode import decode_values
-from framecast.data.formats.base import FileHeader, ReaderOptions, check_no_variable
+from framecast.data.formats.base import FileHeader, ReaderOptions
 from framecast.data.formats.guards import as_input_error, check_frame
-from framecast.data.times import times_from_pattern
+from framecast.data.formats.variable_names import check_no_variable
+from framecast.data.timestamps import parse_stamp
 from framecast.errors import InputError
 from framecast.types import Grid
 
@@ -28,7 +29,7 @@ GAIN, OFFSET = 0.5, -32.0
 SUOMI1 = "+proj=stere +lon_0=25 +lat_0=90 +lat_ts=60 +a=6371288 +x_0=380886.310 +y_0=3395677.920 +units=m +no_defs"
 """Projection of the national composite, whose lower left corner is (0, 0); files only name it. Source: pysteps."""
 
-_WORDS = "a PGM picture (P5) of up to 8 bits, gzipped or not"
+_WORDS = "a PGM picture (P5), gzipped or not"
 _GAP = rb"(?:#[^\n]*\n|\s)"
 _SIZES = re.compile(_GAP + rb"*(\d{1,9})" + _GAP + rb"+(\d{1,9})" + _GAP + rb"+(\d{1,5})\s")
 
@@ -41,7 +42,12 @@ class _Header(NamedTuple):
     comments: dict[str, str]
     """Values by key: obstime, param, projection_name, metersperpixel_x ..."""
     missing: int
-    """Code of missing pixels."""
+    """Greatest value; of FMI's composites the code of missing pixels."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the stored pixels: a byte, or two with the high one first."""
+        return np.dtype(np.uint8 if self.missing < 256 else ">u2")
 
 
 class PGMReader:
@@ -65,16 +71,17 @@ class PGMReader:
         header, _ = _unpack(path, whole=False)
         shape = (1, header.height, header.width)
         if not _is_radar(header):
-            return FileHeader(shape, np.dtype(np.uint8), units="grey level", grid=Grid(variables=("grey",)))
+            units = "grey level" if header.dtype == np.uint8 else None
+            return FileHeader(shape, header.dtype.newbyteorder("="), units=units, grid=Grid(variables=("grey",)))
         stamp = header.comments.get("obstime")
-        times = None if stamp is None else times_from_pattern([stamp], "%Y%m%d%H%M")
-        return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_make_grid(header))
+        times = None if stamp is None else np.array([parse_stamp(stamp, f"{path}: obstime")])
+        return FileHeader(shape, np.dtype(np.float32), times=times, units="dBZ", grid=_make_grid(header, str(path)))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Unpack the picture."""
         header, codes = _unpack(path, whole=True)
         if not _is_radar(header):
-            return codes[None, None]
+            return codes[None, None].astype(header.dtype.newbyteorder("="), copy=False)
         return decode_values(codes, GAIN, OFFSET, (float(header.missing),))[None, None]
 
 
@@ -82,13 +89,13 @@ def _is_radar(header: _Header) -> bool:
     return header.comments.get("param") == "CorrectedReflectivity"
 
 
-def _make_grid(header: _Header) -> Grid:
+def _make_grid(header: _Header, name: str) -> Grid:
     comments = header.comments
     y: tuple[float, ...] = ()
     x: tuple[float, ...] = ()
     crs = None
     if comments.get("projection_name") == "SUOMI1" and {"metersperpixel_x", "metersperpixel_y"} <= set(comments):
-        with as_input_error("header", "numbers"):
+        with as_input_error(f"{name}: metersperpixel_x, metersperpixel_y", "numbers", fix=None):
             across, up = float(comments["metersperpixel_x"]), float(comments["metersperpixel_y"])
         crs = SUOMI1
         y = tuple((header.height - 0.5 - row) * up for row in range(header.height))
@@ -105,15 +112,15 @@ def _make_grid(header: _Header) -> Grid:
     )
 
 
-def _unpack(path: Path, *, whole: bool) -> tuple[_Header, NDArray[np.uint8]]:
+def _unpack(path: Path, *, whole: bool) -> tuple[_Header, NDArray[Any]]:
     with as_input_error(str(path), _WORDS), path.open("rb") as raw:
         packed = raw.read(2) == GZIP
         raw.seek(0)
         file: Any = gzip.GzipFile(fileobj=raw) if packed else raw
         head = file.read(HEADER_LIMIT)
         header = _parse_header(head, str(path))
-        size = header.height * header.width
-        check_frame((header.height, header.width), 1, path.stat().st_size, str(path))
+        size = header.height * header.width * header.dtype.itemsize
+        check_frame((header.height, header.width), header.dtype.itemsize, path.stat().st_size, str(path))
         if not whole:
             return header, np.empty((0, 0), np.uint8)
         # one byte more than the picture has, so that a longer file is noticed
@@ -121,13 +128,15 @@ def _unpack(path: Path, *, whole: bool) -> tuple[_Header, NDArray[np.uint8]]:
         content += file.read(max(0, size + 1 - len(content)))
         if len(content) != size:
             got = "more" if len(content) > size else f"only {len(content)}"
-            raise InputError(str(path), got=got, expected=f"{size} pixels as in the header", fix="get the file again")
-        return header, np.frombuffer(content, np.uint8).reshape(header.height, header.width)
+            raise InputError(
+                str(path), got=got, expected=f"{size} bytes of pixels as in the header", fix="get the file again"
+            )
+        return header, np.frombuffer(content, header.dtype).reshape(header.height, header.width)
 
 
 def _parse_header(head: bytes, name: str) -> _Header:
     sizes = _SIZES.match(head, 2) if head[:2] == b"P5" else None
-    if sizes is None or not 0 < int(sizes[3]) < 256:
+    if sizes is None or not 0 < int(sizes[3]) < 1 << 16:
         raise InputError(name, got=f"a header that begins {head[:12]!r}", expected=_WORDS)
     pairs = re.findall(rb"#[ \t]*(\S+)[ \t]+([^\n]*)", sizes[0])
     comments = {key.decode("latin-1"): value.decode("latin-1").strip() for key, value in pairs}

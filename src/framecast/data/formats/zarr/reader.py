@@ -1,20 +1,19 @@
-"""Arrays in .zarr form, local folders only, read chunk by chunk."""
+"""Arrays in zarr stores, local folders only, read chunk by chunk; which arrays there are, and what they hold."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from framecast.data.config import are_valid_dims
 from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
 from framecast.data.formats.guards import as_input_error
+from framecast.data.missing_values import decode_fill
 from framecast.errors import InputError
+from framecast.memory_usage import UNLIMITED
 
-CHUNK_LIMIT = 1 << 30
-"""Bytes of one unpacked chunk."""
 COUNT_LIMIT = 100_000
 """Chunks of an array up to which those that are stored are counted; zarr asks for them one by one."""
 MARKS = ("zarr.json", ".zarray", ".zgroup")
@@ -45,8 +44,10 @@ def has_named_axes(path: Path, variable: str | None) -> bool:
     """
     import zarr
 
+    from framecast.data.formats.zarr.store import open_node, open_store
+
     with as_input_error(str(path), _WORDS):
-        node = zarr.open(path, mode="r")
+        node = open_node(open_store(path, UNLIMITED))
         if not isinstance(node, zarr.Group) or (variable is None and FRAMES in node):
             return False
         axes = {str(axis) for _, array in node.arrays() if len(array.shape) >= 2 for axis in _read_axis_names(array)}
@@ -68,21 +69,24 @@ class ZarrArray:
             return np.asarray(self._array[key])
 
 
-def open_zarr(path: Path, variable: str | None) -> StoredArray:
+def open_zarr(path: Path, variable: str | None, unpack_limit: int | None = None) -> StoredArray:
     """Open a zarr array, or an array of a group.
 
     Args:
         path: the folder.
         variable: name of the array inside a group; None for "frames" or the only array.
+        unpack_limit: bytes of a chunk, unpacked; None to judge by the memory at hand.
 
     Raises:
         InputError: not a zarr store, damaged, no or several candidates, or a dtype that is no number.
     """
     import zarr
 
+    from framecast.data.formats.zarr.store import open_node, open_store
+
     name = str(path)
     with as_input_error(name, _WORDS):
-        node = zarr.open(path, mode="r")
+        node = open_node(open_store(path, unpack_limit))
         notes: list[str] = []
         if isinstance(node, zarr.Group):
             node, notes = _choose_array(node, variable, name)
@@ -96,14 +100,52 @@ def _open_array(node: Any, notes: list[str], name: str) -> StoredArray:
     if not isinstance(dtype, np.dtype) or dtype.kind not in NUMBERS or dtype.itemsize > 8:
         raise InputError(name, got=f"dtype {dtype}", expected="numbers: float, int, unsigned int or bool")
     grain = tuple(node.shards or node.chunks)
-    if math.prod(grain) * dtype.itemsize > CHUNK_LIMIT:
-        raise InputError(name, got=f"chunks of {grain}", expected=f"at most {CHUNK_LIMIT} bytes each", fix="rechunk it")
     raw = {key: node.attrs[key] for key in KEYS if key in node.attrs}
     if "dims" not in raw:
         notes += _add_dims(node, raw)
-    if node.nchunks <= COUNT_LIMIT and (stored := node.nchunks_initialized) < node.nchunks:
-        notes.append(f"chunks: {stored} of {node.nchunks} are stored; the others read as {node.fill_value}")
-    return StoredArray(ZarrArray(node, name), grain, read_file_attributes(raw, name), None, False, notes)
+    notes += describe_storage(node)
+    return StoredArray(ZarrArray(node, name), grain, read_file_attributes(raw, dtype, name), None, False, notes)
+
+
+def describe_storage(array: Any) -> list[str]:
+    """Describe which chunks were never written, and what they read as."""
+    if array.nchunks > COUNT_LIMIT or (stored := array.nchunks_initialized) == array.nchunks:
+        return []
+    return [f"chunks: {stored} of {array.nchunks} are stored; the others read as {array.fill_value}"]
+
+
+class FillValue(NamedTuple):
+    """What the fill value of an array is taken for."""
+
+    code: Any
+    """Value of a missing pixel; None where the fill value only says what was never written."""
+    notes: tuple[str, ...] = ()
+
+
+def read_fill_values(group: Any) -> dict[str, FillValue]:
+    """Read which values of the arrays of a group are missing, by the attribute `_FillValue` or by xarray's convention.
+
+    What zarr calls fill value is the value of chunks that were never written. In version 2 xarray keeps `_FillValue`
+    there, and gives coordinates none, while zarr itself gives every array a 0: where coordinates have it, it says
+    nothing. In version 3 xarray writes the attribute.
+    """
+    arrays = dict(group.arrays())
+    coordinates = {key for key, array in arrays.items() if _read_axis_names(array) == [key]}
+    is_usual = any(arrays[key].metadata.zarr_format == 2 and arrays[key].fill_value == 0 for key in coordinates)
+    return {key: _read_fill_value(array, key in coordinates, is_usual) for key, array in arrays.items()}
+
+
+def _read_fill_value(array: Any, is_coordinate: bool, is_zero_usual: bool) -> FillValue:
+    if "_FillValue" in array.attrs:
+        return FillValue(decode_fill(array.attrs["_FillValue"]))
+    fill = array.fill_value
+    if fill is None or is_coordinate or getattr(array.dtype, "kind", "") not in "fiu" or np.isnan(fill):
+        return FillValue(None)
+    fix = "it says what was never written, not what is missing; if it does, say --missing"
+    if array.metadata.zarr_format == 2 and not (fill == 0 and is_zero_usual):
+        return FillValue(fill)
+    is_default = fill == 0 and array.metadata.zarr_format == 3
+    return FillValue(None, () if is_default else (f"missing: fill value {fill} is a value: {fix} {fill}",))
 
 
 def _choose_array(group: Any, variable: str | None, name: str) -> tuple[Any, list[str]]:
@@ -119,9 +161,8 @@ def _choose_array(group: Any, variable: str | None, name: str) -> tuple[Any, lis
     key = FRAMES if FRAMES in names else large[0] if len(large) == 1 else None
     if key is None:
         got = f"arrays {', '.join(names)}" if names else "no arrays"
-        raise InputError(
-            name, got=got, expected="an array called frames, or one of 3 to 5 axes only", fix="name one with variable"
-        )
+        fix = "name one with --var" if names else None
+        raise InputError(name, got=got, expected="an array called frames, or one of 3 to 5 axes only", fix=fix)
     return group[key], [f"variable: {key}"]
 
 

@@ -1,0 +1,167 @@
+"""Intervals of time that frames stand for, and the sums of equal length that can be had from those of a file.
+
+An instant has one time. Sums, means, maxima and minima have a start and an end, and are valid at their end. A model
+writes sums over steps (0-6, 6-12 h), since its start (0-6, 0-12 h), or since the last reset (0-3, 0-6, 6-9, 6-12 h):
+these are different quantities, and a sequence holds one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from framecast.errors import InputError
+
+INSTANT, SUM, MEAN = "instant", "sum", "mean"
+CELL_METHODS = {SUM: "time: sum", MEAN: "time: mean", "maximum": "time: maximum", "minimum": "time: minimum"}
+"""CF cell methods of the kinds that have one."""
+LENGTH = re.compile(r"\d+(?:s|min|h|mon)")
+"""Spelling of a length of time, as `Interval.length` gives it."""
+_Found = dict[np.datetime64, dict[np.datetime64, int]]
+"""Index of the first entry of each interval, by its start and its end."""
+SHOWN = 6
+"""Largest number of lengths that an error lists."""
+_SECOND, _MINUTE, _HOUR = 1000, 60_000, 3_600_000
+
+
+class Interval(NamedTuple):
+    """The time that a frame stands for; start and end are equal for an instant."""
+
+    start: np.datetime64
+    end: np.datetime64
+    """datetime64[ms], UTC."""
+    kind: str
+    """instant, sum, mean, maximum, minimum, or another word for how values in the interval were combined."""
+
+    @property
+    def length(self) -> str:
+        """Length as in 90s, 15min, 6h, 1mon; whole months are months, however many days these have."""
+        first, last = (time.astype("datetime64[M]") for time in (self.start, self.end))
+        months = int((last - first).astype(np.int64))
+        if months > 0 and self.start - first == self.end - last:
+            return f"{months}mon"
+        milliseconds = int((self.end - self.start).astype("timedelta64[ms]").astype(np.int64))
+        for unit, name in ((_HOUR, "h"), (_MINUTE, "min"), (_SECOND, "s")):
+            if milliseconds % unit == 0:
+                return f"{milliseconds // unit}{name}"
+        return f"{milliseconds}ms"
+
+
+class TimeTile(NamedTuple):
+    """One frame as what is stored gives it: an entry, or an entry less an earlier one since the same start."""
+
+    entry: int
+    """Index of the stored interval."""
+    earlier: int | None
+    """Index of the stored interval to take off; None where the entry is the frame."""
+    interval: Interval
+    """The time that the frame stands for."""
+    weights: tuple[float, float] = (1.0, 0.0)
+    """Frame = weights[0] x entry - weights[1] x earlier."""
+
+    def combine(self, entry: NDArray[Any], earlier: NDArray[Any] | None) -> NDArray[Any]:
+        """Compute the values of the frame from the stored ones."""
+        return entry if earlier is None else self.weights[0] * entry - self.weights[1] * earlier
+
+
+def tile_intervals(intervals: Sequence[Interval], length: str | None, name: str, fix: str) -> list[TimeTile]:
+    """Choose the frames of one sequence: all of one kind are over intervals of one length.
+
+    Sums and means since a common start are turned into those between their ends.
+
+    Args:
+        intervals: of what is stored, all of one kind; those without extent (a sum since the start, at the start) give
+            no frame.
+        length: length that the user asks for, as `Interval.length`; None for the only one.
+        name: the file, for errors.
+        fix: advice for errors, how to ask for a length.
+
+    Returns:
+        frames in the order of the entries.
+
+    Raises:
+        InputError: no interval of this length, or several lengths and none is asked for.
+    """
+    if intervals and intervals[0].kind == INSTANT:
+        return [TimeTile(index, None, interval) for index, interval in enumerate(intervals)]
+    found: _Found = {}
+    for index, interval in enumerate(intervals):
+        found.setdefault(interval.start, {}).setdefault(interval.end, index)
+    used = [index for index, interval in enumerate(intervals) if interval.start < interval.end]
+    if length is None:
+        _check_ends([intervals[index] for index in used], name, fix)
+        tiles = [
+            next(iter(_list_differences(intervals[index], index, found)), TimeTile(index, None, intervals[index]))
+            for index in used
+        ]
+        lengths = list(dict.fromkeys(tile.interval.length for tile in tiles))
+        if len(lengths) > 1:
+            raise _refuse_mixture(tiles[0].interval.kind, lengths, "in turn", name, fix)
+        return tiles
+    tiles = []
+    for index in used:
+        whole = TimeTile(index, None, intervals[index])
+        options = [whole] if whole.interval.length == length else _list_differences(intervals[index], index, found)
+        tiles += [tile for tile in options if tile.interval.length == length][:1]
+    whole_ends = {tile.interval.end for tile in tiles if tile.earlier is None}
+    tiles = [tile for tile in tiles if tile.earlier is None or tile.interval.end not in whole_ends]
+    if not tiles:
+        lengths = list(dict.fromkeys(intervals[index].length for index in used))
+        raise InputError(f"{name}: interval", got=length, expected=f"one of {', '.join(lengths[:SHOWN])}", fix=fix)
+    return tiles
+
+
+def read_tiles(tiles: Sequence[TimeTile], read: Callable[[list[int]], NDArray[Any]]) -> NDArray[Any]:
+    """Read frames, each stored entry once.
+
+    Args:
+        tiles: the frames.
+        read: gives entries by their indices, ascending.
+    """
+    used = sorted({index for tile in tiles for index in (tile.entry, tile.earlier) if index is not None})
+    stored = dict(zip(used, read(used), strict=True))
+    return np.stack(
+        [tile.combine(stored[tile.entry], None if tile.earlier is None else stored[tile.earlier]) for tile in tiles]
+    )
+
+
+def describe_tiles(tiles: Sequence[TimeTile]) -> list[str]:
+    """Describe in notes what the times of frames are, and which frames are differences; nothing for instants."""
+    if not tiles or tiles[0].interval.kind == INSTANT:
+        return []
+    kind, length = tiles[0].interval.kind, tiles[0].interval.length
+    notes = [f"times: each frame is the {kind} over the {length} up to its time"]
+    if differences := sum(tile.earlier is not None for tile in tiles):
+        stored = f"{kind}s since an earlier start"
+        notes.append(f"times: {differences} of {len(tiles)} frames are differences of successive {stored}")
+    return notes
+
+
+def _check_ends(intervals: Sequence[Interval], name: str, fix: str) -> None:
+    """Refuse intervals of different lengths that end at the same time."""
+    by_end: dict[np.datetime64, Interval] = {}
+    for interval in intervals:
+        other = by_end.setdefault(interval.end, interval)
+        if other.start != interval.start:
+            lengths = list(dict.fromkeys(each.length for each in intervals))
+            raise _refuse_mixture(interval.kind, lengths, f"that end together, as at {interval.end}", name, fix)
+
+
+def _refuse_mixture(kind: str, lengths: Sequence[str], how: str, name: str, fix: str) -> InputError:
+    more = f" and {len(lengths) - SHOWN} more" if len(lengths) > SHOWN else ""
+    got = f"{kind}s over {', '.join(lengths[:SHOWN])}{more} {how}"
+    return InputError(name, got=got, expected=f"{kind}s over one length of time", fix=fix)
+
+
+def _list_differences(interval: Interval, index: int, found: _Found) -> list[TimeTile]:
+    """List the frames that an entry gives less an earlier one since the same start, the shortest first."""
+    start, end, kind = interval
+    tiles = []
+    for between in sorted((stop for stop in found[start] if start < stop < end), reverse=True):
+        weights = (1.0, 1.0) if kind == SUM else ((end - start) / (end - between), (between - start) / (end - between))
+        tiles.append(TimeTile(index, found[start][between], Interval(between, end, kind), weights))
+    return tiles if kind in (SUM, MEAN) else []

@@ -1,0 +1,1 @@
+"""Composites of weather radars: ODIM, KNMI and FMI."""

@@ -1,0 +1,1 @@
+"""Zarr stores: what is looked at before a chunk is unpacked, and arrays without named axes."""

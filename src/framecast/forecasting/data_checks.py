@@ -1,0 +1,89 @@
+"""Checks that data fit a model: channels, covariates, units, scale of the values, time step."""
+
+from __future__ import annotations
+
+from framecast.calendars import format_step
+from framecast.errors import InputError
+from framecast.types import FrameSpec
+
+
+def check_values(model: FrameSpec, data: FrameSpec) -> None:
+    """Check that data have the channels, covariates, units and scale of the model's training.
+
+    Raises:
+        InputError: other channels, other covariates, other units, or values on another scale.
+    """
+    if data.channels != model.channels:
+        raise InputError(
+            "data", got=f"{data.channels} channels", expected=f"{model.channels}, as the model was trained"
+        )
+    got, expected = ([c.name for c in spec.covariates] for spec in (data, model))
+    if got != expected:
+        text = ", ".join(expected) or "none"
+        raise InputError(
+            "data", got=f"covariates {', '.join(got) or 'none'}", expected=f"{text}, as the model was trained"
+        )
+    if "1" not in (data.units, model.units) and data.units != model.units:
+        fix = "convert the values, or name their units with --units if the file is wrong"
+        raise InputError(
+            "data", got=f"units {data.units}", expected=f"{model.units}, as the model was trained", fix=fix
+        )
+    _check_channel_ranges(model, data)
+    ratio = (data.high - data.low) / (model.high - model.low)
+    is_disjoint = data.high < model.low or data.low > model.high
+    # where both name the same units, a narrow range is a calm day and no fault
+    has_same_units = data.units == model.units != "1"
+    if is_disjoint or ratio > 10 or (ratio < 0.1 and not has_same_units):
+        raise InputError(
+            "data",
+            got=f"values from {data.low:g} to {data.high:g}",
+            expected=f"the model's scale, {model.low:g} to {model.high:g} {model.units}",
+            fix=f"scale them, or say --range {model.low:g},{model.high:g} if they are on it",
+        )
+
+
+def _check_channel_ranges(model: FrameSpec, data: FrameSpec) -> None:
+    """Refuse a channel of several units whose values lie a whole range or more away from those of the training.
+
+    Other units, as Pa for hPa or °C for K, which the range of all channels together hides.
+    """
+    if len(model.ranges) != len(data.ranges):
+        return
+    for number, (known, found) in enumerate(zip(model.ranges, data.ranges, strict=True), 1):
+        (low, high), (lowest, highest) = known, found
+        if max(lowest - high, low - highest) > high - low:
+            raise InputError(
+                f"data, channel {number}",
+                got=f"values from {lowest:g} to {highest:g}",
+                expected=f"the model's scale, {low:g} to {high:g}",
+                fix="convert them to the units of the training",
+            )
+
+
+def check_step(model: FrameSpec, data: FrameSpec, user_step: float | None) -> None:
+    """Check that frames are as far apart as in training, unless the user gives the step.
+
+    Args:
+        model: contract of the model.
+        data: spec of the data.
+        user_step: minutes between frames by the user's word; None where only the file has them.
+
+    Raises:
+        InputError: a step that differs by more than a tenth.
+    """
+    if user_step is not None or model.step_minutes is None or data.step_minutes is None:
+        return
+    if max(model.step_minutes, data.step_minutes) <= 1.1 * min(model.step_minutes, data.step_minutes):
+        return
+    raise InputError(
+        "data",
+        got=f"frames {_name_step(data)} apart",
+        expected=f"{_name_step(model)}, as the model was trained",
+        fix=f"give frames of that step; or say --step-minutes {data.step_minutes:g} to go on all the same",
+    )
+
+
+def _name_step(spec: FrameSpec) -> str:
+    """Name the time between frames: in minutes, as --step-minutes takes it, or in calendar months."""
+    minutes, months = spec.step_minutes or 0.0, spec.step_months
+    return f"{minutes:g} min" if months is None else format_step(minutes, months)

@@ -1,0 +1,37 @@
+"""Forecaster of a recipe with fresh weights, and data that bring what its base needs."""
+
+from __future__ import annotations
+
+from framecast.data import DataSet
+from framecast.errors import UsageError
+from framecast.forecasting.forecaster import Forecaster
+from framecast.recipe.recipe import Recipe
+
+
+def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
+    """Make a Forecaster with fresh weights for a recipe and its data."""
+    return Forecaster(
+        recipe.model,
+        dataset.spec,
+        dataset.normalizer(recipe.normalize),
+        recipe.patch,
+        fill=recipe.fill,
+        mask_channel=recipe.mask_channel,
+        context=recipe.context,
+        base=recipe.base,
+        head=recipe.head,
+    )
+
+
+def add_motion(dataset: DataSet, forecaster: Forecaster, recipe: Recipe) -> DataSet:
+    """Let windows bring the motion of whole frames, where the base needs it.
+
+    Raises:
+        UsageError: a training backward in time, whose motion would be that of frames to come.
+    """
+    if forecaster.base is None or not forecaster.base.base.tracks:
+        return dataset
+    if recipe.train.time_reversal != "off":
+        expected = "off, with a base that tracks motion"
+        raise UsageError("train.time_reversal", got=recipe.train.time_reversal, expected=expected)
+    return dataset.with_motion(forecaster.to_tracked, forecaster.normalizer.model_dump_json())
