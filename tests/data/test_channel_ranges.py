@@ -18,7 +18,7 @@ from framecast.metrics import select_metrics
 from framecast.models import ConvLSTM
 from framecast.recipe.parsing import parse_config
 from framecast.recipe.recipe import Recipe
-from framecast.training.state import validation_metrics
+from framecast.training.validation_metrics import select_validation_metrics
 from framecast.types import FrameSpec
 
 LOWS = (260.0, 0.0, 98_000.0)
@@ -105,7 +105,7 @@ def test_wet_crops_are_those_of_rain(weather: str) -> None:
 
 def test_validations_weigh_each_channel_by_its_range(weather: str) -> None:
     dataset = opened(weather)
-    names = [metric.name for metric in validation_metrics(Recipe(), dataset)]
+    names = [metric.name for metric in select_validation_metrics(Recipe(), dataset)]
     assert "sse" in names
     with pytest.raises(UsageError, match="csi: got channels of several units"):
         select_metrics(["csi"], spec=dataset.spec, thresholds=[1.0])

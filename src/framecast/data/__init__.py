@@ -1,5 +1,7 @@
 """From files and generators to windows of frames in raw units, and batches of them. Knows nothing of networks."""
 
+from typing import Any
+
 from framecast.data.config import MOVING_MNIST, DataConfig, MovingMNISTConfig
 from framecast.data.moving_mnist import MovingMNIST
 from framecast.data.moving_mnist_file import freeze
@@ -22,3 +24,9 @@ __all__ = [
     "open_data",
     "training_batches",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ArraySource":  # its name in 0.1.0
+        return FileSource
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

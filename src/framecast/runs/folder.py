@@ -259,9 +259,7 @@ def write_folder(fill: Callable[[Path], object], path: Path | None, parent: Path
         UsageError: something is at `path`.
     """
     while True:
-        final = path or next_free_folder(parent, name)
-        files.check_new(final)
-        final.parent.mkdir(parents=True, exist_ok=True)
+        final = files.check_new(path) if path is not None else next_free_folder(parent, name)
         try:
             with files.staged(final, folder=True) as temporary:
                 fill(temporary)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,7 +121,7 @@ def resume(
     recipe = _resolve_paths(read_run_recipe(folder.recipe, overrides, model))
     with _lock(folder, place):
         # with the ranges that the run began with, whatever would be found in the frames today
-        dataset = _open(recipe, source, _read_spec(folder))
+        dataset = replace(_open(recipe, source, _read_spec(folder)), is_range_found=False)
         return _run(_make_trainer(recipe, dataset, new_fabric(recipe, place)), folder, quiet)
 
 
@@ -169,16 +170,12 @@ def _open(recipe: Recipe, source: Source | None = None, spec: FrameSpec | None =
     return open_data(recipe.data, context=context, horizon=horizon, seed=recipe.seed, source=source, spec=spec)
 
 
-def _read_spec(folder: RunFolder) -> FrameSpec:
-    """Read the spec that a run began with.
-
-    Raises:
-        InputError: data.json is missing or damaged.
-    """
+def _read_spec(folder: RunFolder) -> FrameSpec | None:
+    """Read the spec that a run began with; None where data.json is lost or damaged, and will be made again."""
     try:
-        return FrameSpec.model_validate(read_data(folder).get("spec"))
-    except ValidationError as error:
-        raise InputError(str(folder.data), got="no spec of frames", expected="what the run wrote") from error
+        return FrameSpec.model_validate(read_data(folder)["spec"])
+    except (InputError, ValidationError):
+        return None
 
 
 def _lock(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:

@@ -218,7 +218,9 @@ class TrainingState:
 
         Raises:
             EvaluationStopped: `should_stop` said so.
+            NonFiniteLoss: a weight is not finite: its forecasts would be refused.
         """
+        self.check_weights()
         recipe, fabric = self.recipe, self.fabric
         # Not compiled: graphs that are replayed overwrite the state that a forecast goes on with.
         eager = torch.compiler.set_stance("force_eager") if recipe.train.compile else nullcontext()

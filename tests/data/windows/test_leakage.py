@@ -34,7 +34,7 @@ def opened(source: object, **said: object) -> DataSet:
 
 def moments(dataset: DataSet, split: str) -> set[str]:
     windows = (dataset.window(split, 0, index) for index in range(dataset.count(split)))
-    return {str(time) for window in windows for time in window.times(dataset.spec.step_minutes)}
+    return {str(time) for window in windows for time in window.times}
 
 
 def contents(dataset: DataSet, split: str) -> set[bytes]:

@@ -24,9 +24,9 @@ class Stretch(NamedTuple):
     axis: object
     """Grid, where positions are times; else the recording that the frames are from."""
     first: int
-    """Position of the first frame: milliseconds, or its number in the recording."""
+    """Position of the first frame: milliseconds, months, or its number in the recording."""
     step: int
-    """Distance of two frames: milliseconds, or 1."""
+    """Distance of two frames: milliseconds, months, or 1."""
     file: object
     """File, or folder, or video that the sequence comes from."""
 
