@@ -20,8 +20,8 @@ Split = Annotated[
 Baseline = Annotated[
     str | None,
     typer.Option(
-        help="What stands beside: persistence, mean, blank, diurnal (the day before), extrapolation (needs "
-        "the extra radar), or none. [default: beside a model persistence, mean, and blank where that is no rain or an "
+        help="What stands beside: persistence, mean, blank, diurnal (the day before), extrapolation (of the "
+        "motion), or none. [default: beside a model persistence, mean, and blank where that is no rain or an "
         "empty picture; beside a baseline none]"
     ),
 ]

@@ -25,7 +25,7 @@ Run = Annotated[
     str,
     typer.Argument(
         help="A run, a model's folder, or a baseline: persistence, mean, blank, diurnal (the day before), extrapolation "
-        "(needs the extra radar). A baseline is given 10 frames, diurnal a day, unless --context says how many."
+        "of the motion. A baseline is given 10 frames, diurnal a day, unless --context says how many."
     ),
 ]
 Clip = Annotated[
