@@ -140,3 +140,9 @@ def test_files(make: Callable[[Path], object], fault: str, parse: Callable[[str]
         read_document(tmp_path / "file", parse)
     with pytest.raises(FileNotFoundError):
         read_document(tmp_path / "absent", parse)
+
+
+@pytest.mark.parametrize("text", ['!!int ""', '!!float ""', "!!bool maybe", "!!timestamp foo"])
+def test_a_scalar_unlike_its_tag_is_an_error_of_the_text(text: str) -> None:
+    with pytest.raises(ValueError, match="its tag"):
+        parse_yaml(f"seed: {text}")

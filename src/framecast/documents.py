@@ -130,6 +130,13 @@ def parse_yaml(text: str) -> Any:
         raise _make_depth_error() from error
     except OverflowError as error:
         raise ValueError(str(error)) from error
+    except (
+        IndexError,
+        KeyError,
+        AttributeError,
+        TypeError,
+    ) as error:  # of PyYAML, for a scalar unlike its explicit tag
+        raise ValueError("a value that is not of the kind that its tag says") from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -22,6 +22,10 @@ FREE = (
 """Keys of `train` that change no number, and so may change when a run is resumed."""
 
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+"""Decay rate of a moment."""
+
+
 class RecipeSection(BaseModel):
     """Section of a recipe: frozen; an unknown key is an error."""
 
@@ -61,7 +65,7 @@ class TrainConfig(RecipeSection):
     accumulate: Count = 1
     lr: Annotated[float, Field(gt=0)] = 3e-4
     lr_schedule: LearningRate = Constant()
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: Annotated[float, Field(gt=0)] = 1e-8
     clip: Annotated[float, Field(gt=0)] | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None

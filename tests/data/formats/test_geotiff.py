@@ -116,3 +116,20 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path):
     (tmp_path / "b.tif").rename(tmp_path / "a.tif.msk")
     with pytest.raises(InputError, match=r"a\.tif\.msk: got a mask of \(9, 24\), expected \(24, 24\)"):
         source(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("crs", ["EPSG:2263", "+proj=utm +zone=32 +units=km"])
+def test_feet_and_kilometres_are_placed_in_metres(tmp_path, crs: str) -> None:
+    write(tmp_path / "a.tif", FIELD.astype("u1"), crs=crs, transform=rasterio.Affine(10, 0, 900, 0, -10, 6000))
+    grid = source(tmp_path / "a.tif").grid
+    unit = rasterio.CRS.from_user_input(crs).linear_units_factor[1]
+    assert grid.axis_units == "m"
+    assert (grid.x[0], grid.y[0]) == pytest.approx((905 * unit, 5995 * unit))
+
+
+def test_turned_pixels_have_no_coordinates_and_no_reference_system(tmp_path) -> None:
+    place = rasterio.Affine(1000, 200, 100_000, 200, -1000, 400_000)
+    write(tmp_path / "a.tif", FIELD.astype("u1"), crs="EPSG:28992", transform=place)
+    grid = source(tmp_path / "a.tif").grid
+    assert grid.x == grid.y == ()
+    assert grid.crs is None

@@ -272,6 +272,11 @@ def _describe_bands(file: Any, bands: Sequence[int]) -> Iterator[str]:
         yield f"pages: the first of {len(file.subdatasets)} is read"
 
 
+def _place(first: float, step: float, count: int, unit: float) -> tuple[float, ...]:
+    """Place the centres of rows or columns from the edge of the first one on, in a unit of so many metres."""
+    return tuple(unit * (first + (number + 0.5) * step) for number in range(count))
+
+
 def _read_grid(file: Any, bands: Sequence[int], items: dict[str, tuple[str, str]], path: Path) -> Grid:
     unit, quantity = items.get("Quantity", ("", ""))
     names = [file.descriptions[band - 1] or quantity or f"band {band}" for band in bands]
@@ -280,6 +285,8 @@ def _read_grid(file: Any, bands: Sequence[int], items: dict[str, tuple[str, str]
     transform = file.transform
     straight = transform.b == 0 and transform.d == 0
     degrees = bool(file.crs and file.crs.is_geographic)
+    # feet and kilometres become metres
+    metres = file.crs.linear_units_factor[1] if file.crs and file.crs.is_projected else 1.0
     flags = {flag.name for flag in file.mask_flag_enums[bands[0] - 1]}
     if _find_mask_file(path) is not None or flags == {"per_dataset"}:
         policy = "mask"
@@ -293,11 +300,12 @@ def _read_grid(file: Any, bands: Sequence[int], items: dict[str, tuple[str, str]
         variables=tuple(names),
         units=tuple(units),
         standard_names=tuple("equivalent_reflectivity_factor" if unit.lower() == "dbz" else "" for unit in units),
-        y=tuple(transform.f + (row + 0.5) * transform.e for row in range(file.height)) if straight else (),
-        x=tuple(transform.c + (column + 0.5) * transform.a for column in range(file.width)) if straight else (),
+        y=_place(transform.f, transform.e, file.height, metres) if straight else (),
+        x=_place(transform.c, transform.a, file.width, metres) if straight else (),
         y_name="latitude" if degrees else "y",
         x_name="longitude" if degrees else "x",
         axis_units="degrees" if degrees else "m",
-        crs=file.crs.to_wkt() if file.crs else None,
+        # without coordinates a reference system would put the frames at its origin
+        crs=file.crs.to_wkt() if file.crs and straight else None,
         missing=policy,
     )
