@@ -79,7 +79,7 @@ def main() -> None:
 
     SIGTERM ends it as Ctrl-C does: at once, wherever it is, and what is half written is removed.
     """
-    before = signal.getsignal(signal.SIGTERM)
+    before, safe = signal.getsignal(signal.SIGTERM), os.environ.get("PYTHONSAFEPATH", "")
     signal.signal(signal.SIGTERM, _terminate)
     try:
         _run_command()
@@ -87,6 +87,7 @@ def main() -> None:
         _fail("stopped by signal 15", 128 + signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
+        os.environ["PYTHONSAFEPATH"] = safe  # an empty text is none
 
 
 def _run_command() -> None:
