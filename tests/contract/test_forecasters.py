@@ -6,8 +6,9 @@ from tests.contract.examples import EXAMPLES, Direct, Strided, TwoPhases
 from torch import Tensor
 
 from framecast.errors import InputError, UsageError
-from framecast.forecasting.forecaster import Forecaster, StreamState
+from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import FrameMemory, MemoryLimits, plan_memory
+from framecast.forecasting.stream import StreamState
 from framecast.models import ConvLSTM, ModelConfig
 from framecast.transforms.normalize import DBZ, Identity, Range, Standard
 from framecast.types import FrameSpec

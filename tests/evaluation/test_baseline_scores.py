@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from framecast.evaluation.prepare import EvaluationOptions, evaluate_run
+from framecast.motion import estimate_motion, expand_motion
 
 CUTS = Path(__file__).parents[1] / "fixtures"
 TILES = Path(__file__).parents[3] / "shared" / "data" / "radar"
@@ -59,14 +61,17 @@ def by_hand(file: Path) -> dict[str, dict[str, Array]]:
     values = np.clip(values, 0, 70)
     past, future, known = values[:, :10], values[:, 10:], seen[:, 10:]
     mean = past.mean(1, keepdims=True)
-    moved = []
+    moved, theirs = [], []
     for frames, mask in zip(past, seen[:, :10], strict=True):
-        motion = dense_lucaskanade(np.where(mask, frames, np.nan)[-4:])
-        moved.append(extrapolate(frames[-1], motion, 10))
+        tracked = np.where(mask, frames, np.nan)[-4:]
+        nodes = torch.from_numpy(estimate_motion(tracked)[None])
+        moved.append(extrapolate(frames[-1], expand_motion(nodes, *frames.shape[1:])[0].double().numpy(), 10))
+        theirs.append(extrapolate(frames[-1], dense_lucaskanade(tracked), 10))
     forecasts = {
         "persistence": np.repeat(past[:, -1:], 10, 1),
         "mean": np.repeat(mean, 10, 1),
         "extrapolation": np.where(np.isnan(moved), mean, moved),
+        "extrapolation along the motion of pysteps": np.where(np.isnan(theirs), mean, theirs),
     }
     # float32, as frames are: a mean of 25 dBZ is an event at 25 dBZ, whatever the last bit of its sum
     return {name: _scores(np.float32(forecast), np.float32(future), known) for name, forecast in forecasts.items()}
@@ -93,6 +98,8 @@ def test_baselines_on_the_cuts_score_what_numpy_and_pysteps_give(tmp_path: Path,
             ours = np.array(found[forecast][metric]["by_lead"], dtype=float)
             # the last bits differ, so a pixel may fall on the other side of a threshold
             np.testing.assert_allclose(ours, expected[forecast][metric], rtol=1e-3, atol=1e-4, err_msg=metric)
+    errors = np.array(found["extrapolation"]["mse"]["by_lead"], dtype=float)
+    assert errors.mean() < 1.02 * expected["extrapolation along the motion of pysteps"]["mse"].mean()
 
 
 @pytest.mark.slow

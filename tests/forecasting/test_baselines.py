@@ -12,6 +12,7 @@ from torch import Tensor
 
 from framecast.errors import InputError, UsageError
 from framecast.forecasting.baselines import BASELINES, Diurnal, Extrapolation, Mean, Persistence
+from framecast.motion import estimate
 from framecast.types import FrameSpec
 
 SPEC = FrameSpec(channels=1, height=64, width=64, units="dBZ", low=0.0, high=70.0, step_minutes=5)
@@ -85,26 +86,26 @@ def test_one_frame_shows_no_motion() -> None:
         Extrapolation(SPEC).predict(torch.zeros(1, 1, 1, 64, 64), 2)
 
 
-@pytest.mark.parametrize("name", ["pysteps", "cv2"])
-def test_a_missing_extra_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    for module in [module for module in sys.modules if module.split(".")[0] == name]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UsageError) as caught:
-        Extrapolation(SPEC)
-    assert "pip install framecast[radar]" in str(caught.value)
-    assert str(caught.value).startswith(f"baseline extrapolation: got no package {name}")
-    assert "\n" not in str(caught.value)
+def test_without_opencv_blocks_are_correlated(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = drifting((0, 2))
+    tracked = Extrapolation(SPEC).predict(frames[:, :4], 2)
+    monkeypatch.setattr(estimate, "import_opencv", lambda: None)
+    correlated = Extrapolation(SPEC).predict(frames[:, :4], 2)
+    assert not torch.equal(tracked, correlated)
+    last = Persistence(SPEC).predict(frames[:, :4], 2)
+    errors = [float((predicted - frames[:, 4:6]).square().mean()) for predicted in (correlated, last)]
+    assert errors[0] < 0.5 * errors[1]
 
 
 def test_extrapolation_prints_nothing_and_is_loaded_only_when_used() -> None:
     code = (
-        "import sys, framecast.forecasting.baselines as b, framecast as f\n"
+        "import sys, torch, framecast.forecasting.baselines as b, framecast as f\n"
         "spec = f.FrameSpec(channels=1, height=9, width=9, step_minutes=60)\n"
-        "others = [kind(spec) for name, kind in b.BASELINES.items() if name != 'extrapolation']\n"
+        "made = [kind(spec) for kind in b.BASELINES.values()]\n"
         "assert not {'pysteps', 'cv2', 'scipy', 'matplotlib'} & set(sys.modules)\n"
-        "f.Extrapolation(spec)\n"
-        "assert 'pysteps' in sys.modules\n"
+        "f.Extrapolation(spec).predict(torch.rand(1, 3, 1, 9, 9), 2)\n"
+        "assert 'cv2' in sys.modules\n"
+        "assert 'pysteps' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
