@@ -78,7 +78,7 @@ def test_pixels_are_counted_where_the_loss_is() -> None:
             made, open_data(made.data, context=CONTEXT, horizon=HORIZON, seed=0), new_fabric(made, Launch("cpu"))
         )
         batches = next(open_batches(state))
-        assert state._count_pixels(batches[0]) == batches[0].frames[:, first:].numel()
+        assert state._count_pixels(batches[0], CONTEXT) == batches[0].frames[:, first:].numel()
 
 
 def test_a_penalty_joins_the_loss() -> None:

@@ -34,6 +34,8 @@ from framecast.transforms.normalize import Normalizer
 
 _LATER_KEYS = (
     ("train", "compile"),
+    ("train", "muon"),
+    ("train", "growth"),
     ("data", "axes"),
     ("data", "vectors"),
     ("data", "every"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Annotated, Any, Literal
 
@@ -32,6 +33,32 @@ class RecipeSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class MuonConfig(RecipeSection):
+    """Muon for the kernels of the cells; `lr`, `betas` and `eps` of the training are then of all other weights.
+
+    Args:
+        lr: learning rate of the kernels.
+        momentum: decay rate of the mean gradient.
+    """
+
+    lr: Annotated[float, Field(gt=0)] = 0.02
+    momentum: Beta = 0.95
+
+
+class Stage(RecipeSection):
+    """Beginning of a training, on a part of each window around its origin: shorter sequences, more iterations.
+
+    Args:
+        until: share of the iterations after which the stage ends.
+        context: frames in, at most those of the recipe.
+        horizon: frames out, at most those of the recipe.
+    """
+
+    until: Annotated[float, Field(gt=0, lt=1)]
+    context: Count
+    horizon: Count
+
+
 class TrainConfig(RecipeSection):
     """Optimiser, arithmetic, memory and checkpoints of a training.
 
@@ -43,6 +70,8 @@ class TrainConfig(RecipeSection):
         lr_schedule: factor of the learning rate over the iterations.
         betas: decay rates of Adam's two moments.
         eps: Adam's addend to the denominator.
+        muon: Muon for the kernels of the cells in place of Adam; null for Adam alone.
+        growth: stages with fewer frames in and out, before those of the recipe; none by default.
         clip: largest norm of the gradient; null for none, as published.
         ema: decay of a running average of the weights, which is then validated and saved; null for none.
         time_reversal: "off"; "step", a second update on the same batch backward in time (official); "augment", each
@@ -67,6 +96,8 @@ class TrainConfig(RecipeSection):
     lr_schedule: LearningRate = Constant()
     betas: tuple[Beta, Beta] = (0.9, 0.999)
     eps: Annotated[float, Field(gt=0)] = 1e-8
+    muon: MuonConfig | None = None
+    growth: tuple[Stage, ...] = ()
     clip: Annotated[float, Field(gt=0)] | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     time_reversal: Literal["off", "step", "augment"] = "off"
@@ -79,6 +110,26 @@ class TrainConfig(RecipeSection):
     checkpoint_every: Count = 500
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0
     keep: Annotated[int, Field(ge=3)] = 3
+
+    @model_validator(mode="after")
+    def _check_growth(self) -> TrainConfig:
+        ends = [stage.until for stage in self.growth]
+        if any(end <= before for before, end in itertools.pairwise(ends)):
+            raise ValueError(f"growth: got stages until {', '.join(map(str, ends))}, expected ever later ends")
+        return self
+
+    def lengths(self, iteration: int, context: int, horizon: int) -> tuple[int, int]:
+        """Find the numbers of frames in and out at an iteration.
+
+        Args:
+            iteration: 1 for the first.
+            context: J of the recipe.
+            horizon: K of the recipe.
+        """
+        for stage in self.growth:
+            if iteration <= stage.until * self.steps:
+                return min(stage.context, context), min(stage.horizon, horizon)
+        return context, horizon
 
     @model_validator(mode="before")
     @classmethod

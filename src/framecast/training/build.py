@@ -1,11 +1,16 @@
-"""Forecaster of a recipe with fresh weights, and data that bring what its base needs."""
+"""Forecaster of a recipe with fresh weights, its optimiser, and data that bring what its base needs."""
 
 from __future__ import annotations
+
+import torch
 
 from framecast.data import DataSet
 from framecast.errors import UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.recipe.recipe import Recipe
+from framecast.recipe.train_config import TrainConfig
+from framecast.training.muon import Muon, divide_kernels
+from framecast.training.objective import Objective, trainable
 
 
 def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
@@ -35,3 +40,16 @@ def add_motion(dataset: DataSet, forecaster: Forecaster, recipe: Recipe) -> Data
         expected = "off, with a base that tracks motion"
         raise UsageError("train.time_reversal", got=recipe.train.time_reversal, expected=expected)
     return dataset.with_motion(forecaster.to_tracked, forecaster.normalizer.model_dump_json())
+
+
+def make_optimizer(config: TrainConfig, objective: Objective, device: torch.device) -> torch.optim.Optimizer:
+    """Make the optimiser of a training: Adam, or Muon for the kernels outside the heads."""
+    adam = {"lr": config.lr, "betas": config.betas, "eps": config.eps}
+    if config.muon is None:
+        fused = config.dtype != "fp16" and device.type in ("cpu", "cuda")
+        return torch.optim.Adam(trainable(objective), **adam, fused=fused)  # type: ignore[arg-type]
+    network = objective.forecaster.network
+    kernels, others = divide_kernels(
+        objective, (getattr(network, "head", None), network.base_head, network.regularizer)
+    )
+    return Muon(kernels, others, rate=config.muon.lr, momentum=config.muon.momentum, **adam)  # type: ignore[arg-type]

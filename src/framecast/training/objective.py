@@ -46,11 +46,6 @@ class Objective(nn.Module):
             # Data-parallel training waits for the gradient of each parameter that requires one.
             regularizer.requires_grad_(loss.decoupling > 0)
 
-    @property
-    def context(self) -> int | None:
-        """Number of frames of a sequence that are only observed; None where all but the first are predicted too."""
-        return None if self.forecaster.network.feeds_back else self.forecaster.context
-
     def forward(
         self,
         frames: Frames,
@@ -61,6 +56,7 @@ class Objective(nn.Module):
         motion: Tensor | None = None,
         pace: Tensor | None = None,
         drive: Tensor | None = None,
+        context: int | None = None,
     ) -> Tensor:
         """Compute the share of these sequences in the loss of the whole batch.
 
@@ -73,25 +69,27 @@ class Objective(nn.Module):
             motion: (B, J, 2, H, W), at each frame of the context, pixels per frame, or None.
             pace: (B,), frames of the source from one frame to the next; None for 1.
             drive: (B, 1, K, ...), noise of one member; None for a network that takes none.
+            context: J of these sequences; that of the forecaster by default.
 
         Returns:
             the loss, a scalar.
         """
         forecaster, network = self.forecaster, self.forecaster.network
+        context = context or forecaster.context
         frames, valid, covariates = divide_channels(frames, valid, forecaster.spec)
         (height, width), steps = frames.shape[-2:], frames.shape[1] - 1
         patches = forecaster.encode(frames, valid)
         covariates = None if covariates is None else covariates[:, 1:]  # those of the frame that a step predicts
         extra = forecaster.extra(frames, valid, steps, covariates, known=known)
-        base = self._run_base(frames, valid, motion, pace)
-        patches, mask = (patches, known) if self.context is None else (patches[:, : self.context], None)
+        base = self._run_base(frames, valid, motion, pace, context)
+        patches, mask = (patches, known) if network.feeds_back else (patches[:, :context], None)
         aux = self.loss.decoupling > 0
         result = rollout(network, patches, steps, mask, extra=extra, drive=drive, base=base, aux=aux)
         predicted = result.frames if drive is None else result.frames[:, 0]
         prediction = unpatchify(predicted, forecaster.patch)[..., :height, :width]
         if not self.loss.context:
-            assert forecaster.context is not None
-            prediction = prediction[:, -(frames.shape[1] - forecaster.context) :]
+            assert context is not None
+            prediction = prediction[:, -(frames.shape[1] - context) :]
         last = slice(-prediction.shape[1] - 1, None)  # the frame before the first predicted one has no say in the loss
         truth, valid = forecaster.normalize(frames)[:, last], None if valid is None else valid[:, last]
         loss = reconstruction_loss(self.loss, prediction, truth, valid, pixels)
@@ -108,10 +106,14 @@ class Objective(nn.Module):
         return loss
 
     def _run_base(
-        self, frames: Frames, valid: Valid | None, motion: Tensor | None, pace: Tensor | None
+        self,
+        frames: Frames,
+        valid: Valid | None,
+        motion: Tensor | None,
+        pace: Tensor | None,
+        context: int | None,
     ) -> Iterator[BaseStep] | None:
         """Let the base observe the context; None for a network without one."""
-        context = self.forecaster.context
         past = None if valid is None else valid[:, :context]
         run = self.forecaster.run_base(frames[:, :context], past, motion=motion, pace=pace)
         return None if run is None else run.steps(of_context=self.forecaster.network.feeds_back)

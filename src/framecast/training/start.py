@@ -126,7 +126,9 @@ def resume(
 
 
 def measure_pace(recipe: Recipe, place: Launch = SINGLE_PROCESS, seconds: float = 0.0) -> float:
-    """Measure the seconds of one iteration, the mean of five or more after two to warm up; the weights are thrown away.
+    """Measure the seconds of one iteration, the mean over the stages of a training; the weights are thrown away.
+
+    Of each stage five iterations or more count, after two to warm up.
 
     Args:
         recipe: network, training and data.
@@ -140,13 +142,19 @@ def measure_pace(recipe: Recipe, place: Launch = SINGLE_PROCESS, seconds: float 
     recipe = _resolve_paths(recipe)
     trainer = _make_trainer(recipe, _open(recipe), new_fabric(recipe, place))
     batches = open_batches(trainer)
-    for _ in range(2):
-        trainer.iterate(next(batches))
-    began, count, elapsed = time.perf_counter(), 0, 0.0
-    while count < 5 or elapsed < seconds:
-        trainer.iterate(next(batches))
-        count, elapsed = count + 1, time.perf_counter() - began
-    return elapsed / count
+    begins = [0.0, *(stage.until for stage in recipe.train.growth)]
+    shares = [end - begin for begin, end in zip(begins, [*begins[1:], 1.0], strict=True)]
+    mean = 0.0
+    for begin, share in zip(begins, shares, strict=True):
+        trainer.step = int(begin * recipe.train.steps)
+        for _ in range(2):
+            trainer.iterate(next(batches))
+        began, count, elapsed = time.perf_counter(), 0, 0.0
+        while count < 5 or elapsed < seconds * share:
+            trainer.iterate(next(batches))
+            count, elapsed = count + 1, time.perf_counter() - began
+        mean += share * elapsed / count
+    return mean
 
 
 def _make_trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> TrainingState:

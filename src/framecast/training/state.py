@@ -25,7 +25,7 @@ from framecast.nn.rollout import draw_noise
 from framecast.recipe.losses import count_observed
 from framecast.recipe.recipe import Recipe
 from framecast.runs.folder import RunFolder
-from framecast.training.build import add_motion, new_forecaster
+from framecast.training.build import add_motion, make_optimizer, new_forecaster
 from framecast.training.compilation import compile_step, explain_compiler
 from framecast.training.ema import WeightAverage
 from framecast.training.objective import Inputs, Objective, gradient_norm, trainable
@@ -61,12 +61,10 @@ class TrainingState:
             self.forecaster = new_forecaster(recipe, dataset)
         self.dataset = dataset = add_motion(dataset, self.forecaster, recipe)
         objective = Objective(self.forecaster, recipe.loss)
-        self._first = (objective.context or (1 if recipe.loss.context else recipe.context)) - 1
         self.parameters = trainable(objective)
         config = recipe.train
-        fused = config.dtype != "fp16" and fabric.device.type in ("cpu", "cuda")
-        adam = torch.optim.Adam(self.parameters, config.lr, config.betas, config.eps, fused=fused)
-        self.objective, self.optimizer = fabric.setup(objective, adam)
+        self.objective, self.optimizer = fabric.setup(objective, make_optimizer(config, objective, fabric.device))
+        self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         if config.compile:
             compile_step(self.forecaster.network, fabric.device)
             for parameter in self.parameters:  # gradients are added: the next replay overwrites a graph's outputs
@@ -83,9 +81,10 @@ class TrainingState:
             NonFiniteLoss: the loss or a gradient is not finite; the weights are unchanged by this update.
         """
         config, step = self.recipe.train, self.step + 1
-        rate = config.lr * config.lr_schedule.factor(step, config.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        factor = config.lr_schedule.factor(step, config.steps)
+        for group, base_rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = base_rate * factor
+        rate = config.lr * factor
         if config.time_reversal == "augment":
             batches = [self._reverse_some(batch, m) for m, batch in enumerate(batches)]
         passes = [batches, [b.reversed(self._odd) for b in batches]] if config.time_reversal == "step" else [batches]
@@ -98,15 +97,17 @@ class TrainingState:
     def _update(self, batches: list[Batch], step: int) -> tuple[float, float] | None:
         """Update the weights; return loss and norm of the gradient, or None where no pixel was observed."""
         fabric, config = self.fabric, self.recipe.train
+        context, horizon = config.lengths(step, self.recipe.context, self.recipe.horizon)
+        batches = [batch.around(self.recipe.context, context, horizon) for batch in batches]
         known = self.recipe.sampling.known(
             step,
             config.steps,
             seed=self.recipe.seed,
             batch=config.batch_size,
-            context=self.recipe.context,
-            frames=self.recipe.context + self.recipe.horizon,
+            context=context,
+            frames=context + horizon,
         )
-        pixels = float(sum(self._count_pixels(batch) for batch in batches))
+        pixels = float(sum(self._count_pixels(batch, context) for batch in batches))
         if self.dataset.has_missing:
             (pixels,) = self.over_processes([pixels], "sum")
         else:  # every process has as many: no communication
@@ -116,7 +117,7 @@ class TrainingState:
         losses, share = [], 1 / (len(batches) * fabric.world_size)
         for m, batch in enumerate(batches):
             inputs = self.inputs(batch, known[self._rows(m, len(batch.frames))], pixels)
-            losses.append(self.add_gradients(inputs, share, more=m + 1 < len(batches)))
+            losses.append(self.add_gradients(inputs, share, more=m + 1 < len(batches), context=context))
         fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
         # The only place where the host waits for the device.
         *parts, norm = torch.stack([*losses, gradient_norm(self.parameters)]).tolist()
@@ -138,13 +139,14 @@ class TrainingState:
             self.average.update()
         return mean, norm
 
-    def add_gradients(self, inputs: Inputs, share: float, *, more: bool) -> Tensor:
+    def add_gradients(self, inputs: Inputs, share: float, *, more: bool, context: int | None = None) -> Tensor:
         """Add the gradients of a micro-batch to those that the parameters have.
 
         Args:
             inputs: on the device of fabric.
             share: number of these sequences over that of the whole batch.
             more: whether more micro-batches of this iteration follow.
+            context: J of these sequences; that of the recipe by default.
 
         Returns:
             the share in the loss, a scalar on the device.
@@ -152,7 +154,7 @@ class TrainingState:
         *batch, motion, pace, noise = inputs
         compiled = explain_compiler() if self.recipe.train.compile else nullcontext()
         with compiled, self.fabric.no_backward_sync(self.objective, enabled=more):
-            loss: Tensor = self.objective(*batch, share, motion, pace, noise)
+            loss: Tensor = self.objective(*batch, share, motion, pace, noise, context)
             # Processes average their gradients; the loss is a sum of shares.
             self.fabric.backward(loss * self.fabric.world_size)
         return loss.detach()
@@ -161,11 +163,12 @@ class TrainingState:
         # With train.compile the buffers stay, see the constructor.
         self.optimizer.zero_grad(set_to_none=not self.recipe.train.compile)
 
-    def _count_pixels(self, batch: Batch) -> int:
+    def _count_pixels(self, batch: Batch, context: int) -> int:
         """Count the observed pixels of the predicted frames, as the loss does; covariates do not count."""
-        cut = self.dataset.spec.channels
-        valid = None if batch.valid is None else batch.valid[:, self._first :, :cut]
-        return count_observed(batch.frames[:, self._first :, :cut], valid)
+        predicts_context = self.recipe.loss.context and self.forecaster.network.feeds_back
+        cut, first = self.dataset.spec.channels, 0 if predicts_context else context - 1
+        valid = None if batch.valid is None else batch.valid[:, first:, :cut]
+        return count_observed(batch.frames[:, first:, :cut], valid)
 
     def inputs(self, batch: Batch, known: Tensor, pixels: float) -> Inputs:
         """Move a micro-batch to the device; `known` is (B, T-1), `pixels` are those of the whole batch."""
@@ -185,7 +188,8 @@ class TrainingState:
         if shape is None:
             return None
         seeds = [(self.recipe.seed, self.step + 1, index) for index in batch.indices]
-        return draw_noise(shape, seeds, range(self.recipe.horizon), 1, weight)
+        _, horizon = self.recipe.train.lengths(self.step + 1, self.recipe.context, self.recipe.horizon)
+        return draw_noise(shape, seeds, range(horizon), 1, weight)
 
     def _rows(self, micro: int, size: int) -> slice:
         """Rows, in the whole batch, of a micro-batch of this process."""

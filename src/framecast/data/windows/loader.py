@@ -41,6 +41,18 @@ class Batch(NamedTuple):
     pace: Float[Tensor, " B"] | None = None
     """Frames of the source from one frame to the next; None where it is 1 throughout."""
 
+    def around(self, origin: int, context: int, horizon: int) -> Batch:
+        """Cut out `context` frames before the frame `origin`, and `horizon` frames from it on."""
+        first, last = origin - context, origin + horizon
+        if (first, last) == (0, self.frames.shape[1]):
+            return self
+        return self._replace(
+            frames=self.frames[:, first:last],
+            valid=None if self.valid is None else self.valid[:, first:last],
+            times=None if self.times is None else self.times[:, first:last],
+            motion=None if self.motion is None else self.motion[:, first:origin],
+        )
+
     def reversed(self, odd: Sequence[int] = ()) -> Batch:
         """Reverse in time; channels `odd` change their sign: what moved to the east moves to the west."""
         frames = self.frames.flip(1)
