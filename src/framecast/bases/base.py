@@ -91,6 +91,16 @@ class RunningMean(NamedTuple):
         return cls(before.mean + (frame - before.mean) / frames, frames)
 
 
+def find_motion(motion: Tensor | None, frame: int) -> Tensor | None:
+    """Find the motion at a frame, (B, 2, H, W), among that of the newest N frames, (B, N, 2, H, W); None where none is.
+
+    Args:
+        motion: motion of the newest N frames, or None.
+        frame: -1 for the newest.
+    """
+    return None if motion is None or -frame > motion.shape[1] else motion[:, frame]
+
+
 def all_known(frame: Tensor) -> Tensor:
     """Make a mask (B, 1, H, W) of pixels that are all known."""
     return torch.ones_like(frame[:, :1], dtype=torch.bool)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from framecast.bases.base import Base, BaseFields, smooth
+from framecast.bases.base import Base, BaseFields, find_motion, smooth
 from framecast.bases.config import BaseConfig, Head, NoBase
 from framecast.bases.fitted import Fitted
 from framecast.data.units import DBZ_UNITS, RATE_UNITS
@@ -35,10 +35,10 @@ LEAD_SCALE = 10.0
 class BaseRun(NamedTuple):
     """What a base says after it observed some frames."""
 
-    observed: list[BaseStep]
-    """For each observed frame, the forecast of the next one."""
+    context: list[BaseStep]
+    """For each observed frame but the newest, the forecast of the next one."""
     ahead: Iterator[BaseStep]
-    """Forecasts of the lead times 2, 3, ... from the newest frame, without end."""
+    """Forecasts of the lead times 1, 2, ... from the newest frame, without end; each is computed when it is taken."""
     state: Any
     """State of the base, to observe more."""
 
@@ -49,8 +49,7 @@ class BaseRun(NamedTuple):
             of_context: whether the rollout predicts frames of the context.
             leads: filled with the steps of lead times as they are used; None to keep none.
         """
-        ahead = chain(self.observed[-1:], self.ahead)
-        return chain(self.observed[:-1] if of_context else (), ahead if leads is None else _keep(ahead, leads))
+        return chain(self.context if of_context else (), self.ahead if leads is None else _keep(self.ahead, leads))
 
 
 def _keep(steps: Iterator[BaseStep], kept: list[BaseStep]) -> Iterator[BaseStep]:
@@ -130,7 +129,14 @@ class BaseEncoder:
 
     @torch.no_grad()
     def run(
-        self, frames: Tensor, seen: Tensor, pace: Tensor, motion: Tensor | None = None, state: Any = None
+        self,
+        frames: Tensor,
+        seen: Tensor,
+        pace: Tensor,
+        motion: Tensor | None = None,
+        state: Any = None,
+        *,
+        of_context: bool = True,
     ) -> BaseRun:
         """Let the base observe true frames, and encode what it says of those that follow each.
 
@@ -138,18 +144,20 @@ class BaseEncoder:
             frames: (B, J, C, H, W), network units, missing pixels filled.
             seen: (B, J, C, H, W), False where missing.
             pace: (B,), time between frames, steps of the training.
-            motion: (B, J, 2, H, W), at each frame, pixels per frame; None to estimate it.
+            motion: (B, N, 2, H, W), at the newest N frames, pixels per frame; None to estimate it.
             state: of the base, after the frames before.
+            of_context: whether forecasts within the context are wanted; False for those from the newest frame only.
         """
-        observed: list[BaseStep] = []
+        context: list[BaseStep] = []
         for t in range(frames.shape[1]):
-            state = self.base.observe(frames[:, t], seen[:, t], state, None if motion is None else motion[:, t])
-            ahead = self.base.look_ahead(state, pace)
-            observed.append(self.encode(next(ahead), 1, pace))
-        return BaseRun(observed, self._encode_ahead(ahead, pace), state)
+            state = self.base.observe(frames[:, t], seen[:, t], state, find_motion(motion, t - frames.shape[1]))
+            if of_context and t + 1 < frames.shape[1]:
+                context.append(next(self._look_ahead(state, pace)))
+        return BaseRun(context, self._look_ahead(state, pace), state)
 
-    def _encode_ahead(self, ahead: Iterator[BaseFields], pace: Tensor) -> Iterator[BaseStep]:
-        for lead in count(2):
+    def _look_ahead(self, state: Any, pace: Tensor) -> Iterator[BaseStep]:
+        ahead = self.base.look_ahead(state, pace)
+        for lead in count(1):
             with torch.no_grad():
                 step = self.encode(next(ahead), lead, pace)
             yield step

@@ -21,8 +21,8 @@ class Track(NamedTuple):
     """The last frames, up to `TRACKED_FRAMES`, the newest last, (B, C, H, W) each."""
     seen: tuple[Tensor, ...]
     """Their masks, False where missing."""
-    motion: Tensor
-    """(B, 2, H, W), pixels per frame in x and y."""
+    motion: Tensor | None
+    """(B, 2, H, W), pixels per frame in x and y; None where it was not given, and is found when it is needed."""
     mean: RunningMean
 
 
@@ -45,12 +45,9 @@ class AdvectedFrame(Base):
 
     @torch.no_grad()
     def observe(self, frame: Tensor, seen: Tensor, state: Track | None, motion: Tensor | None = None) -> Track:
-        """Keep the frame, and find the motion at it."""
+        """Keep the frame, and the motion at it."""
         frames = ((frame,) if state is None else (*state.frames, frame))[-TRACKED_FRAMES:]
         masks = ((seen,) if state is None else (*state.seen, seen))[-TRACKED_FRAMES:]
-        if motion is None:
-            values, known = (torch.stack(parts, 1)[:, :, : self.targets] for parts in (frames, masks))
-            motion = estimate_batch(average_channels(values, known)).to(frame.dtype)
         return Track(frames, masks, motion, RunningMean.update(None if state is None else state.mean, frame))
 
     @torch.no_grad()
@@ -59,7 +56,7 @@ class AdvectedFrame(Base):
         last, mean = state.frames[-1], state.mean.mean
         seen = state.seen[-1].all(1, keepdim=True).to(last.dtype)
         paths: list[Path] = []
-        trace = trace_back(state.motion)
+        trace = trace_back(self._find_motion(state) if state.motion is None else state.motion)
         differences = []
         for earlier in state.frames[-2::-1]:
             paths.append(next(trace))
@@ -70,6 +67,10 @@ class AdvectedFrame(Base):
             if len(paths) < lead:
                 paths.append(next(trace))
             yield self._move(last, seen, mean, rates, paths[lead - 1], lead)
+
+    def _find_motion(self, state: Track) -> Tensor:
+        values, known = (torch.stack(parts, 1)[:, :, : self.targets] for parts in (state.frames, state.seen))
+        return estimate_batch(average_channels(values, known)).to(values.dtype)
 
     def _move(self, last: Tensor, seen: Tensor, mean: Tensor, rates: Tensor, path: Path, lead: int) -> BaseFields:
         """Move the last frame, its mask and the rates of change along a path."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from framecast.bases.base import Base, BaseFields, smooth
+from framecast.bases.base import Base, BaseFields, find_motion, smooth
 
 RADII = (1, 3, 7, 15)
 """Radii of the squares over which the base's forecast is averaged, pixels."""
@@ -84,7 +84,7 @@ class Fitted(Base):
 
         Args:
             windows: frames (B, J + K, C, H, W), network units, missing pixels filled; their mask, False where missing;
-                and the motion at the J frames of the context, (B, J, 2, H, W), or None.
+                and the motion at the newest N frames of the context, (B, N, 2, H, W), or None.
             context: J.
         """
         horizon, channels, size = len(self.weights) - 1, self.weights.shape[1], self.features
@@ -94,7 +94,7 @@ class Fitted(Base):
         for frames, seen, motion in windows:
             state: Any = None
             for t in range(context):
-                given = None if motion is None else motion[:, t]
+                given = find_motion(motion, t - context)
                 state = self.inner.observe(frames[:, t], seen[:, t], state, given)
             ahead = self.inner.look_ahead(state)
             for lead in range(horizon):

@@ -21,8 +21,9 @@ Baseline = Annotated[
     str | None,
     typer.Option(
         help="What stands beside: persistence, mean, blank, diurnal (the day before), extrapolation (of the "
-        "motion), or none. [default: beside a model persistence, mean, and blank where that is no rain or an "
-        "empty picture; beside a baseline none]"
+        "motion); fitted to the training split linear (least squares) and calibrated (on the extrapolation); or none. "
+        "[default: beside a model persistence, mean, blank where that is no rain or an empty picture, for rain "
+        "extrapolation and calibrated, else linear; beside a baseline none]"
     ),
 ]
 Metrics = Annotated[
@@ -66,6 +67,7 @@ def evaluate(
     by_lead: ByLead = False,
     by_channel: ByChannel = False,
     whole: Whole = False,
+    calibrate: options.Calibrate = None,
     out: Annotated[Path | None, typer.Option("--out", help="New folder. [default: RUN/evaluations/SPLIT-N]")] = None,
     reading: DataOptions,
     network: ModelOptions,
@@ -87,6 +89,7 @@ def evaluate(
         room=options.make_memory_limits(None, tile, overlap),
         limit=limit,
         batch_size=batch_size,
+        calibrate=options.parse_calibration(calibrate),
         by_channel=by_channel,
         whole=whole,
     )

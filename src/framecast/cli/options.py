@@ -8,7 +8,7 @@ import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -48,6 +48,13 @@ MaxMemory = Annotated[
     str | None,
     typer.Option(
         "--max-memory", metavar="SIZE", help="The most the process may hold, e.g. 2GB. [default: most of what is free]"
+    ),
+]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a model against a base: raw, as it forecasts, least in squared error; matched, with the values of the "
+        "base, by rank, for rain of the right strength. [default: raw]"
     ),
 ]
 Tile = Annotated[
@@ -129,6 +136,15 @@ def make_memory_limits(max_memory: str | None, tile: int | None, overlap: int | 
     from framecast.forecasting.memory_plan import MemoryLimits
 
     return MemoryLimits(None if max_memory is None else parse_bytes(max_memory), tile, overlap)
+
+
+def parse_calibration(text: str | None) -> Literal["raw", "matched"] | None:
+    """Parse how a forecast is calibrated."""
+    if text is None or text == "raw":
+        return "raw" if text else None
+    if text != "matched":
+        raise UsageError("--calibrate", got=text, expected="raw or matched")
+    return "matched"
 
 
 def parse_bytes(text: str, option: str = "--max-memory") -> int:

@@ -50,6 +50,11 @@ def predict(
     tile: options.Tile = None,
     overlap: options.Overlap = None,
     covariates: options.Covariates = None,
+    calibrate: options.Calibrate = None,
+    motion: Annotated[
+        Path | None,
+        typer.Option("--motion", help="Write the motion of the newest frames, too, pixels per step: .nc, .npy ..."),
+    ] = None,
     reading: DataOptions,
     network: ModelOptions,
     output: OutputOptions,
@@ -58,11 +63,12 @@ def predict(
     from framecast import writers
     from framecast.devices import resolve_device
     from framecast.forecasting.baselines import BASELINES
+    from framecast.forecasting.motion_output import estimate_forecast_motion
     from framecast.forecasting.predict import forecast_source
     from framecast.progress import show_progress
     from framecast.recipe.data_as_trained import open_as_trained
 
-    writers.check(out, gif, strip)
+    writers.check([*out, *([] if motion is None else [motion])], gif, strip)
     device = resolve_device(network.device)
     forecaster, recipe = _load(run, network)
     trained = None if forecaster is None else forecaster.spec
@@ -71,15 +77,19 @@ def predict(
     keywords: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": device, "covariates": future}
     keywords["room"] = options.make_memory_limits(max_memory, tile, overlap)
     source = _open_context(forecaster or BASELINES[run], config, stored, context, out)
+    forecaster, notes = _adapt(forecaster, source, config, options.parse_calibration(calibrate))
     predictor: Predictor = forecaster or BASELINES[run](source.spec)
     _check_sequence(sequence, count := len(source.latest))
-    for note in () if output.as_json else source.notes:
+    notes = [*source.notes, *notes]
+    for note in () if output.as_json else notes:
         print(note, flush=True)
     with show_progress("predicting", count, quiet=output.silent) as show:
         result = forecast_source(predictor, source, horizon or recipe.horizon_, progress=show.update, **keywords)
     result = result.clipped() if clip else result
     written = writers.write_all(out, result, gif=gif, strip=strip, sequence=sequence)
-    _print_result(result, written, source.notes, as_json=output.as_json)
+    if motion is not None:
+        written |= writers.write_all([motion], estimate_forecast_motion(result))
+    _print_result(result, written, notes, as_json=output.as_json)
 
 
 def _load(run: str, network: ModelOptions) -> tuple[Forecaster | None, Recipe]:
@@ -105,15 +115,30 @@ def _open_context(
     """Open the frames up to now; what makes their forecast impossible is an error before it is computed."""
     from framecast import writers
     from framecast.forecasting.context import open_baseline_context, open_context
-    from framecast.forecasting.data_checks import check_step
 
     if isinstance(model, type):
         source = open_baseline_context(model, config, stored, context=context)
     else:
         source = open_context(model, config, stored, context=context)
-        check_step(model.spec, source.spec, config.step_minutes)
     writers.check_grid(out, source.grid)
     return source
+
+
+def _adapt(
+    forecaster: Forecaster | None, source: FileSource, config: DataConfig, calibrate: str | None
+) -> tuple[Forecaster | None, list[str]]:
+    """Let a model forecast at the step of the data, raw or matched; notes on it. None for a baseline."""
+    from framecast.forecasting.data_checks import adapt_to_step
+
+    if calibrate == "matched" and (forecaster is None or forecaster.base is None):
+        fix = "leave --calibrate out"
+        raise UsageError(
+            "--calibrate", got="matched", expected="raw: there is no base whose values it could take", fix=fix
+        )
+    if forecaster is None:
+        return None, []
+    forecaster, notes = adapt_to_step(forecaster, source.spec, config.step_minutes)
+    return forecaster.with_matching(calibrate == "matched"), notes
 
 
 def _print_result(result: Forecast, written: dict[str, str], notes: list[str], *, as_json: bool) -> None:

@@ -14,15 +14,16 @@ from framecast.data.formats.base import StoredArray
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
-from framecast.devices import move_module, resolve_device
-from framecast.errors import InputError, UsageError
-from framecast.evaluation.reflectivity import DBZPredictor, dataset_in_dbz
+from framecast.devices import resolve_device
+from framecast.errors import FramecastError, InputError, UsageError
+from framecast.evaluation.predictors import choose_baselines, give_motion, make_baselines, make_model, note_missing_fit
+from framecast.evaluation.reflectivity import dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.seen_frames import describe_seen_frames, is_same_source
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
-from framecast.forecasting.baselines import BASELINES, USUAL
+from framecast.forecasting.baselines import BASELINES
 from framecast.forecasting.context import UNIT, is_baseline
-from framecast.forecasting.data_checks import check_step, check_values
+from framecast.forecasting.data_checks import adapt_to_step, check_values
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
@@ -108,18 +109,48 @@ def prepare_suite(
         CheckpointError: no model in the folder, or a damaged one.
     """
     device = resolve_device(device)
-    baselines = _choose_baselines(run, options.baselines)
     forecaster, recipe = (None, Recipe()) if is_baseline(run) else (load(run, model=model), recipe_of_run(run, model))
     kernels.set_precision(precision or recipe.train.precision)
     dataset, split, split_name = open_evaluation_data(run, forecaster, recipe, data, options, source)
     to_dbz = options.in_dbz and dataset.spec.units != "dBZ"
+    fitted_on = _open_fit_data(run, forecaster, recipe, dataset, options)
     dataset = dataset_in_dbz(dataset) if to_dbz else dataset
+    fitted_on = dataset_in_dbz(fitted_on) if to_dbz and fitted_on is not None else fitted_on
+    predictors: dict[str, Predictor] = {}
     if forecaster is not None:
+        data_step = data.get("step_minutes", recipe.data.step_minutes)
+        forecaster, notes = adapt_to_step(forecaster, dataset.spec, data_step)
+        dataset = replace(dataset, notes=(*notes, *dataset.notes))
+    if forecaster is None:
+        names = [run, *choose_baselines(options.baselines or [], dataset, fitted_on)]
+        baselines = make_baselines(list(dict.fromkeys(names)), dataset, fitted_on)
+    else:
         forecaster = with_tiles(forecaster, (dataset.spec.height, dataset.spec.width), options.room)
-    if options.baselines is None and not _has_empty_frames(dataset):
-        baselines = [name for name in baselines if name != "blank"]  # the coldest day on record is no empty picture
-    predictors = _make_predictors(run, forecaster, baselines, dataset, device, to_dbz=to_dbz)
-    return EvaluationSuite(predictors, dataset, split, split_name, _make_metrics(options, dataset), options, device)
+        predictors = make_model(forecaster, options.calibrate, device, to_dbz=to_dbz)
+        names = choose_baselines(options.baselines, dataset, fitted_on)
+        baselines = make_baselines([name for name in names if name not in predictors], dataset, fitted_on)
+        if options.baselines is None and fitted_on is None:
+            dataset = note_missing_fit(dataset)
+    predictors |= baselines
+    dataset = give_motion(dataset, list(predictors.values()))
+    metrics = _make_metrics(options, dataset)
+    return EvaluationSuite(predictors, dataset, split, split_name, metrics, options, device, tuple(baselines))
+
+
+def _open_fit_data(
+    run: str, forecaster: Forecaster | None, recipe: Recipe, dataset: DataSet, options: EvaluationOptions
+) -> DataSet | None:
+    """Find data with a training split for the baselines that are fitted: the scored data, else the run's own."""
+    if dataset.count("train"):
+        return dataset
+    if forecaster is None or not RunFolder(run).recipe.is_file():
+        return None
+    try:
+        own, _, _ = open_evaluation_data(run, forecaster, recipe, {}, options._replace(split="train"))
+    except FramecastError:  # moved since, or of another length: then none is fitted
+        return None
+    alike = own.spec.units == dataset.spec.units and own.spec.channels == dataset.spec.channels
+    return own if alike and own.spec.step_minutes == dataset.spec.step_minutes else None
 
 
 def open_evaluation_data(
@@ -189,7 +220,6 @@ def _open_config(
 def _spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:
     """Put data on the value range of the model, unless the user gives one; refuse data that do not fit the model."""
     check_values(model, data)
-    check_step(model, data, config.step_minutes)
     update: dict[str, Any] = {} if config.range is not None else {"low": model.low, "high": model.high}
     if len(model.ranges) == len(data.ranges):
         update["ranges"] = model.ranges
@@ -209,15 +239,6 @@ def _default_folder(run: str, split: str) -> tuple[Path, str]:
     if run in BASELINES:
         return Path("runs"), f"{run}-{split}"
     return Path(run) / "evaluations", split
-
-
-def _choose_baselines(run: str, requested: Sequence[str] | None) -> list[str]:
-    """Choose the baselines to score with a run, each once."""
-    names = requested if requested is not None else () if run in BASELINES else USUAL
-    for name in names:
-        if name not in BASELINES:
-            raise UsageError.unknown("baseline", name, BASELINES)
-    return [name for name in dict.fromkeys(names) if name != run]
 
 
 def _make_metrics(options: EvaluationOptions, dataset: DataSet) -> list[Metric]:
@@ -267,27 +288,3 @@ def _select_metrics(options: EvaluationOptions, spec: FrameSpec) -> list[Metric]
     usual = _select_thresholds(spec, USUAL_THRESHOLDS.get(spec.units, ()))
     thresholds = usual if options.thresholds is None else options.thresholds
     return select_metrics(names, spec=spec, thresholds=thresholds, scales=options.scales)
-
-
-def _has_empty_frames(dataset: DataSet) -> bool:
-    """Whether a frame at the low end of the value range is an empty picture, or no rain."""
-    spec = dataset.spec
-    return spec.units in (*PICTURE_UNITS, *USUAL_THRESHOLDS) and not has_mixed_units(spec, dataset.grid)
-
-
-def _make_predictors(
-    run: str,
-    forecaster: Forecaster | None,
-    baselines: Sequence[str],
-    dataset: DataSet,
-    device: str,
-    *,
-    to_dbz: bool,
-) -> dict[str, Predictor]:
-    """Make the evaluated predictor, then the baselines, by name."""
-    others: dict[str, Predictor] = {name: BASELINES[name](dataset.spec) for name in baselines}
-    if forecaster is None:
-        return {run: BASELINES[run](dataset.spec), **others}
-    model = move_module(forecaster, device)
-    # a network was trained on rain rates and converts; baselines forecast the reflectivity itself
-    return {model.config.name: DBZPredictor(model) if to_dbz else model, **others}  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from framecast.data.config import SPLITS
 from framecast.data.windows.loader import spread_windows
 from framecast.evaluation.charts import make_lead_time_chart
 from framecast.evaluation.tables import ARROWS, print_by_lead, print_means, print_skill
+from framecast.evaluation.verdict import judge
 from framecast.formatting import format_count
 from framecast.json_files import json_safe
 from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, ChannelMetric, Metric, Scores, Summary, summarise
@@ -47,6 +48,7 @@ class Scoreboard:
         block: windows that are drawn together for intervals: a number of consecutive ones; those of an "event"; or
             "auto", by event where there are enough events, else one by one.
         seed: of the draws.
+        baselines: names of the forecasts that are baselines; the first of the others is judged beside them.
     """
 
     scores: Mapping[str, Scores]
@@ -56,6 +58,7 @@ class Scoreboard:
     horizon: int
     block: int | str = AUTO
     seed: int = 0
+    baselines: tuple[str, ...] = ()
 
     @cached_property
     def groups(self) -> BlockLengths:
@@ -77,6 +80,11 @@ class Scoreboard:
         """{forecast: {metric: Summary}}."""
         return summarise(self.scores, REFERENCES, block=self.groups, seed=self.seed)
 
+    @cached_property
+    def verdict(self) -> str | None:
+        """Sentence on whether the first forecast beats the best baseline; None where there is nothing to judge."""
+        return judge(self.scores, self.baselines, block=self.groups, seed=self.seed)
+
     @property
     def metrics(self) -> list[Metric]:
         """Metrics of the scores."""
@@ -93,6 +101,7 @@ class Scoreboard:
         return {
             "framecast": version("framecast"),
             "data": {"fingerprint": self.dataset.fingerprint, "split": self.dataset.split_hash, **spec.model_dump()},
+            "verdict": self.verdict,
             "split": self.split,
             "sequences": self.sequences,
             "context": self.context,
@@ -125,7 +134,7 @@ class Scoreboard:
 
     def print(self, console: Console, *, by_lead: bool = False) -> None:
         """Print means over lead times with their intervals, and the skill; with `by_lead`, a table per metric too."""
-        lines = [self.about_samples(), self.about_intervals()]
+        lines = [*([self.verdict] if self.verdict else []), self.about_samples(), self.about_intervals()]
         if any(metric.unit.startswith("range") for metric in self.metrics):
             lines.append(self.about_scale())
         arrows = ", ".join(f"{ARROWS[better]} {words}" for better, words in DIRECTIONS.items())

@@ -10,6 +10,7 @@ import torch
 
 from framecast.data import DataSet
 from framecast.evaluation.evaluate import evaluate
+from framecast.evaluation.predictors import Calibration
 from framecast.evaluation.scoreboard import AUTO, Scoreboard
 from framecast.forecast import Forecast
 from framecast.forecasting.memory_plan import NO_LIMITS, MemoryLimits
@@ -48,6 +49,8 @@ class EvaluationOptions(NamedTuple):
     """Windows that the bootstrap draws together, see `Scoreboard`."""
     seed: int = 0
     """Seed of the bootstrap."""
+    calibrate: Calibration | None = None
+    """Which comes first of a model against a base that moves rain: its raw forecast, or the one matched to the base."""
     by_channel: bool = False
     """Whether each target is scored alone; targets of different units always are."""
     whole: bool = False
@@ -73,6 +76,8 @@ class EvaluationSuite(NamedTuple):
     options: EvaluationOptions
     device: str
     """Device of the metrics."""
+    baselines: tuple[str, ...] = ()
+    """Names of the forecasts that are baselines."""
 
     def score(self, *, quiet: bool = False) -> Scoreboard:
         """Score all predictors; show progress unless quiet."""
@@ -95,7 +100,9 @@ class EvaluationSuite(NamedTuple):
                     keep=True,
                 )
         context, horizon = self.dataset.context, self.dataset.horizon
-        return Scoreboard(scores, self.dataset, self.split_name, context, horizon, options.block, options.seed)
+        return Scoreboard(
+            scores, self.dataset, self.split_name, context, horizon, options.block, options.seed, self.baselines
+        )
 
     def window(self, name: str, index: int) -> tuple[Window, Forecast]:
         """Read a window and forecast it.
@@ -117,6 +124,7 @@ class EvaluationSuite(NamedTuple):
             spec,
             None if times is None else times[None],
             self.dataset.grid,
+            None if window.motion is None else torch.from_numpy(window.motion[None]),
         )
         forecast = self.forecasts[name].forecast(past, self.dataset.horizon)
         return window._replace(frames=window.frames[:, : spec.targets], valid=None), forecast

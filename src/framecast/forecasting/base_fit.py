@@ -1,4 +1,4 @@
-"""Fit of a forecaster's base to the training split of a data set."""
+"""Fit of bases to the training split of a data set: that of a network, or one that forecasts alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,48 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.bases import Fitted
+from framecast.bases import CalibratedBase, Fitted, LinearBase
 from framecast.data import DataSet
+from framecast.errors import InputError
 from framecast.forecasting.forecaster import Forecaster
+from framecast.models import BaseAlone
 
 FITTED_WINDOWS = 80
 """Largest number of training windows of a fit; a few dozen numbers for each lead time need no more."""
+FITTED_PIXELS = 4_000_000
+"""Pixels of a lead time after which no further window is read: a few whole composites do, too."""
+BATCH_PIXELS = 100_000
+"""Pixels of the windows that are taken together."""
+FITTED_KINDS = {"linear": LinearBase, "calibrated": CalibratedBase}
+"""Bases with numbers of their own, by name."""
+
+
+def make_base_alone(kind: str, dataset: DataSet) -> Forecaster:
+    """Make a Forecaster without a network: a base that is fitted to the training split.
+
+    Args:
+        kind: "linear" or "calibrated".
+        dataset: windows of context + horizon frames.
+
+    Raises:
+        InputError: no training split, or frames that cannot be read.
+    """
+    if not dataset.count("train"):
+        raise InputError(f"baseline {kind}", got="no training split to fit it to", fix="leave it out, or give --split")
+    base = FITTED_KINDS[kind](leads=dataset.horizon)
+    forecaster = Forecaster(
+        BaseAlone(), dataset.spec, dataset.normalizer("auto"), patch=1, context=dataset.context, base=base
+    )
+    fit_base(forecaster, add_motion(dataset, forecaster))
+    return forecaster.eval()
+
+
+def add_motion(dataset: DataSet, forecaster: Forecaster) -> DataSet:
+    """Let windows bring the motion of whole frames, where the base of a forecaster needs it."""
+    if forecaster.base is None or not forecaster.base.base.tracks:
+        return dataset
+    newest = None if forecaster.network.feeds_back else 1
+    return dataset.with_motion(forecaster.to_tracked, forecaster.normalizer.model_dump_json(), newest)
 
 
 def fit_base(forecaster: Forecaster, dataset: DataSet) -> bool:
@@ -32,21 +68,45 @@ def fit_base(forecaster: Forecaster, dataset: DataSet) -> bool:
     base = None if forecaster.base is None else forecaster.base.base
     if not isinstance(base, Fitted):
         return False
-    base.fit(_read_windows(forecaster, dataset), dataset.context)
+    base.fit(_read_batches(forecaster, dataset), dataset.context)
     return True
 
 
+def _read_batches(forecaster: Forecaster, dataset: DataSet) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Read training windows in the data's own step, in network units, as many at a time as are small together."""
+    waiting: list[tuple[Tensor, Tensor, Tensor | None]] = []
+    for window in _read_windows(forecaster, dataset):
+        if waiting and (window[0].shape != waiting[0][0].shape or _count_pixels(waiting) >= BATCH_PIXELS):
+            yield _join(waiting)
+            waiting = []
+        waiting.append(window)
+    if waiting:
+        yield _join(waiting)
+
+
+def _count_pixels(windows: list[tuple[Tensor, Tensor, Tensor | None]]) -> int:
+    return sum(frames[0, 0, 0].numel() for frames, _, _ in windows)
+
+
+def _join(windows: list[tuple[Tensor, Tensor, Tensor | None]]) -> tuple[Tensor, Tensor, Tensor | None]:
+    frames, masks, motion = zip(*windows, strict=True)
+    known = [field for field in motion if field is not None]
+    return torch.cat(frames), torch.cat(masks), torch.cat(known) if known else None
+
+
 def _read_windows(forecaster: Forecaster, dataset: DataSet) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """Read training windows in the data's own step, in network units."""
-    total = dataset.count("train")
-    used = min(total, FITTED_WINDOWS)
-    for number in range(used):
-        window = dataset.window("train", 0, number * total // used)
+    total, channels, pixels = dataset.count("train"), forecaster.spec.channels, 0
+    # spread over all of them in an order that is spread at every beginning, as the pixels may end it
+    order = np.random.default_rng(0).permutation(min(total, FITTED_WINDOWS))
+    for number in order:
+        window = dataset.window("train", 0, int(number) * total // len(order))
         if window.pace != 1:
             continue
-        channels = forecaster.spec.channels
         seen = np.isfinite(window.frames[:, :channels])
         frames = torch.from_numpy(np.where(seen, window.frames[:, :channels], 0)[None])
         mask = torch.from_numpy(seen[None])
         motion = None if window.motion is None else torch.from_numpy(window.motion[None])
         yield forecaster.to_units(frames, mask), mask, motion
+        pixels += frames[0, 0, 0].numel()
+        if pixels >= FITTED_PIXELS:
+            break

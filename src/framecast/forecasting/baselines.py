@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from framecast.errors import InputError, UsageError
-from framecast.forecast import ModelOrigin
-from framecast.forecasting.predictor import TensorPredictor
+from framecast.forecast import Forecast, ModelOrigin
+from framecast.forecasting.predictor import PastFrames, TensorPredictor
 from framecast.forecasting.validation import Values, as_frames, check_finite, check_horizon
 from framecast.motion import TRACKED_FRAMES, advect, average_channels, estimate_batch, trace_back
 from framecast.transforms.channels import target_ends
@@ -53,10 +53,15 @@ class Baseline(TensorPredictor):
             InputError: frames of another shape, too few of them, or NaN or infinity where valid.
             UsageError: a horizon below 1.
         """
-        check_horizon(horizon)
         if isinstance(frames, np.ndarray):
             tensor, observed = as_frames(frames, valid)
             return torch.as_tensor(self.predict(tensor, horizon, observed)).cpu().numpy()
+        targets, mask = self._check(frames, horizon, valid)
+        return self.predict_targets(targets, horizon, mask)
+
+    def _check(self, frames: Values, horizon: int, valid: Values | None) -> tuple[Tensor, Tensor | None]:
+        """Check what is given; return the targets and their mask."""
+        check_horizon(horizon)
         frames, valid = as_frames(frames, valid)
         if frames.ndim != 5 or not frames.numel() or frames.shape[2] != self.spec.channels:
             expected = f"(batch, time >= 1, {self.spec.channels}, height, width)"
@@ -65,7 +70,7 @@ class Baseline(TensorPredictor):
         targets = frames[:, :, : self.spec.targets]
         mask = None if valid is None else valid[:, :, : self.spec.targets]
         check_finite(targets, mask)
-        return self.predict_targets(targets, horizon, mask)
+        return targets, mask
 
     @abstractmethod
     def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
@@ -197,6 +202,18 @@ class Extrapolation(Baseline):
         [25, 29]
     """
 
+    def forecast(self, past: PastFrames, horizon: int) -> Forecast:
+        """Predict the K frames that follow each sequence, along the motion that comes with them, if any does.
+
+        Raises:
+            InputError: frames that do not fit, or too few of them.
+            UsageError: a horizon below 1.
+        """
+        if past.motion is None:
+            return super().forecast(past, horizon)
+        targets, mask = self._check(past.frames, horizon, past.valid)
+        return past.make_forecast(self._move(targets, horizon, mask, past.motion[:, -1]), self.origin)
+
     def predict_targets(self, frames: Frames, horizon: int, valid: Valid | None) -> Tensor:
         """Move the last frame of each sequence along its motion.
 
@@ -206,15 +223,21 @@ class Extrapolation(Baseline):
         if frames.shape[1] < 2:
             fix = "give more context, or leave this baseline out"
             raise InputError("baseline extrapolation", got="1 frame", expected="2 or more, to see motion", fix=fix)
+        return self._move(frames, horizon, valid, None)
+
+    def _move(self, frames: Frames, horizon: int, valid: Valid | None, motion: Tensor | None) -> Tensor:
+        """Move the last frame along a motion (B, 2, H, W); None to estimate it."""
         values = frames.to(torch.promote_types(frames.dtype, torch.float32))
         low, high = target_ends(values, self.spec)
         values = values.clamp(low, high)
         seen = torch.ones_like(values, dtype=torch.bool) if valid is None else valid
         filled = torch.where(seen, values, low)
-        # of several units: the largest numbers would be all of their mean
-        tracked = (values - low) / (high - low) if self.spec.ranges else values
-        recent = slice(-TRACKED_FRAMES, None)
-        motion = estimate_batch(average_channels(tracked[:, recent], seen[:, recent])).to(values.dtype)
+        if motion is None:
+            # of several units: the largest numbers would be all of their mean
+            tracked = (values - low) / (high - low) if self.spec.ranges else values
+            recent = slice(-TRACKED_FRAMES, None)
+            motion = estimate_batch(average_channels(tracked[:, recent], seen[:, recent]))
+        motion = motion.to(values.dtype)
         mean = Mean(self.spec).make_frame(frames, valid).to(values.dtype)
         paths = islice(trace_back(motion), horizon)
         moved = [torch.where(path.inside, advect(filled[:, -1], path), mean) for path in paths]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from framecast.calendars import format_step
 from framecast.errors import InputError
+from framecast.forecasting.forecaster import Forecaster
 from framecast.types import FrameSpec
+
+WIDEST_PACE = 4.0
+"""Step of the data over that of the training, or the reverse, at most, for a model whose base moves frames."""
 
 
 def check_values(model: FrameSpec, data: FrameSpec) -> None:
@@ -81,6 +85,38 @@ def check_step(model: FrameSpec, data: FrameSpec, user_step: float | None) -> No
         expected=f"{_name_step(model)}, as the model was trained",
         fix=f"give frames of that step; or say --step-minutes {data.step_minutes:g} to go on all the same",
     )
+
+
+def adapt_to_step(forecaster: Forecaster, data: FrameSpec, user_step: float | None) -> tuple[Forecaster, list[str]]:
+    """Let a model whose base moves frames forecast data of another step, as its lead times are times; check others'.
+
+    Args:
+        forecaster: the model.
+        data: spec of the data.
+        user_step: minutes between frames by the user's word; None where only the file has them.
+
+    Returns:
+        the model at the pace of the data, and notes on it.
+
+    Raises:
+        InputError: a step that differs by more than a tenth, for a model without such a base; or one that differs by
+            more than the model can bridge.
+    """
+    trained, given = forecaster.spec.step_minutes, data.step_minutes
+    is_paced = forecaster.base is not None and forecaster.base.base.tracks and not data.step_months
+    if not is_paced or trained is None or given is None:
+        check_step(forecaster.spec, data, user_step)
+        return forecaster, []
+    pace = given / trained
+    if 1 / 1.1 <= pace <= 1.1:
+        return forecaster, []
+    if not 1 / WIDEST_PACE <= pace <= WIDEST_PACE:
+        expected = (
+            f"{trained / WIDEST_PACE:g} to {trained * WIDEST_PACE:g} min: the model was trained on {trained:g} min"
+        )
+        raise InputError("data", got=f"frames {_name_step(data)} apart", expected=expected)
+    note = f"time step: {given:g} min, and the model was trained on {trained:g} min; its lead times count in minutes"
+    return forecaster.at_pace(pace), [note]
 
 
 def _name_step(spec: FrameSpec) -> str:

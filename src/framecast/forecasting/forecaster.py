@@ -18,7 +18,7 @@ from framecast.forecasting.validation import (
     check_forecast,
     check_horizon,
 )
-from framecast.models import ModelConfig
+from framecast.models import BaseAlone, ModelConfig
 from framecast.nn.base_head import BaseStep
 from framecast.nn.network import Network, SequenceNetwork
 from framecast.nn.rollout import rollout
@@ -75,7 +75,8 @@ class Forecaster(Stream, TensorPredictor):
         values = config.value_range
         super().__init__(spec, normalizer, patch, fill=fill, mask_channel=mask_channel, value_range=values)
         self.config, self.context = config, context
-        self.origin = origin or ModelOrigin(str(getattr(config, "name", UNNAMED)))
+        self.name = base.kind if isinstance(config, BaseAlone) else str(getattr(config, "name", UNNAMED))
+        self.origin = origin or ModelOrigin(self.name)
         size = spec.channels * patch**2, -(-spec.height // patch), -(-spec.width // patch)
         self.base_config, self.head = base, head
         self.base = make_encoder(base, head, spec, normalizer, patch)

@@ -147,7 +147,7 @@ class FrameCodec(nn.Module):
         seen = torch.ones_like(units, dtype=torch.bool) if valid is None else to_device(valid, units.device)
         pace = units.new_full((len(units),), self.pace) if pace is None else to_device(pace, units.device)
         motion = None if motion is None else to_device(motion, units.device).to(units.dtype)
-        return self.base.run(units, seen, pace, motion, state)
+        return self.base.run(units, seen, pace, motion, state, of_context=self.network.feeds_back)
 
     def _patchify(self, frames: Tensor) -> Tensor:
         return patchify(pad(frames, self.patch * self.network.stride), self.patch)

@@ -23,7 +23,7 @@ from framecast.errors import CheckpointError, FramecastError, UsageError
 from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.weight_files import check_safetensors
-from framecast.models import MODELS, ModelConfig
+from framecast.models import MODELS, BaseAlone, ModelConfig, find_config
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec
@@ -259,7 +259,7 @@ def _make_description_error(folder: Path, error: Exception) -> CheckpointError:
 def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] | None) -> Forecaster:
     """Build the Forecaster of a model.json, with fresh weights."""
     name = description.get("model", {}).get("name")
-    kind = model or MODELS.get(str(name))
+    kind = model or find_config(str(name))
     if kind is None:
         fix = "give its class: load(path, model=Class), or --model package.module:Class"
         raise CheckpointError(str(folder), got=f"network {name!r}", expected=f"one of {', '.join(MODELS)}", fix=fix)
@@ -284,4 +284,7 @@ def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] |
 def _make_origin(description: dict[str, Any]) -> ModelOrigin:
     about = description.get("about", {})
     training = {name: str(about[name]) for name in ORIGIN_KEYS if name in about}
-    return ModelOrigin(str(description["model"].get("name", UNNAMED)), str(description.get("sha256", "")), **training)
+    name = str(description["model"].get("name", UNNAMED))
+    if name == BaseAlone().name:
+        name = str(description["base"]["kind"])
+    return ModelOrigin(name, str(description.get("sha256", "")), **training)

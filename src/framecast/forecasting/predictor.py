@@ -48,8 +48,8 @@ class PastFrames:
     """Covariates of the S = J + K frames of context and forecast, raw units, NaN where missing; None without any."""
     grid: Grid = field(default_factory=Grid)
     """Coordinates of the pixels and names of the channels, where known."""
-    motion: Real[Tensor, "B J 2 H W"] | None = None
-    """Motion at each frame, pixels per frame in x and y, where it was estimated on larger frames; None where not."""
+    motion: Real[Tensor, "B N 2 H W"] | None = None
+    """Motion at the newest N frames, pixels per frame in x and y, where it was estimated on larger frames."""
 
     def __post_init__(self) -> None:
         if self.times is not None:
@@ -103,7 +103,7 @@ class PastFrames:
             spec: channels, size, units, value range and step.
             times: (B, T), UTC, or None.
             grid: coordinates of the pixels, where known.
-            motion: (B, J, 2, H, W), see `motion`, or None.
+            motion: (B, N, 2, H, W), see `motion`, or None.
         """
         parts = divide_channels(frames, valid, spec)
         mask = None if parts.valid is None else parts.valid[:, :context]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -87,7 +86,7 @@ class Stream(FrameCodec):
         check_horizon(horizon)
         remaining = (frame[:, None] for frame in (() if covariates is None else covariates))
         next(remaining, None)  # those of the first frame: no step predicts it
-        last, frames, mask, patches, run = None, torch.empty(0), None, torch.empty(0), None
+        last, frames, mask, patches, run, first = None, torch.empty(0), None, torch.empty(0), None, None
         stream: StreamState | None = None
         for frame, valid in past:
             frames, mask = frame[:, None], None if valid is None else valid[:, None]
@@ -96,16 +95,15 @@ class Stream(FrameCodec):
                 patches = encoded.patches
                 extra = None if encoded.extra is None else encoded.extra[:, 0]
                 run = encoded.base
-                first = None if run is None else run.observed[0]
+                first = next(run.ahead) if run is not None and self.network.feeds_back else None
                 state = None if stream is None else stream.network
                 last = observe(self.network, patches[:, 0], state, extra=extra, base=first)
             stream = StreamState(last, encoded.observed, tuple(frame.shape), None if run is None else run.state)
         if last is None or stream is None:
             raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
         size, unknown = (frames.shape[-2], frames.shape[-1]), torch.zeros(len(frames), 1, dtype=torch.bool)
-        leads = [] if run is None else run.observed[-1:]
-        steps = None if run is None else chain([] if last.frame is not None else leads, run.ahead)
-        base = None if steps is None else _remember(steps, leads)
+        leads = [] if first is None else [first]
+        base = None if run is None else _remember(run.ahead, leads)
         for lead in range(horizon):
             noise = self._draw_noise(patches, range(lead, lead + 1), members, seed)
             # a network that steps predicts the first lead time as it observes the last frame; others begin here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from framecast.models.base_alone import BaseAlone
 from framecast.models.config import ConvConfig, ModelConfig, build_network
 from framecast.models.convlstm import ConvLSTM
 from framecast.models.lstm import LSTM
@@ -21,10 +22,17 @@ MODELS: dict[str, type[ModelConfig]] = {
     "mim": MIM,
 }
 
+
+def find_config(name: str) -> type[ModelConfig] | None:
+    """Find the configuration of a registered network by name, or that of a base alone; None where there is none."""
+    return BaseAlone if name == BaseAlone().name else MODELS.get(name)
+
+
 __all__ = [
     "LSTM",
     "MIM",
     "MODELS",
+    "BaseAlone",
     "ConvConfig",
     "ConvLSTM",
     "MemoryFlow",
@@ -33,4 +41,5 @@ __all__ = [
     "PredRNNPP",
     "PredRNNV2",
     "build_network",
+    "find_config",
 ]

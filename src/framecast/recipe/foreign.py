@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from framecast.models import MODELS, ModelConfig
+from framecast.models import ModelConfig, find_config
 from framecast.recipe.recipe import Recipe
 
 
 def foreign(recipe: Recipe) -> type[ModelConfig] | None:
     """Return the class of a network's configuration where it is foreign; None for a network of framecast."""
     kind = type(recipe.model)
-    return None if kind in MODELS.values() else kind
+    return None if find_config(str(getattr(recipe.model, "name", ""))) is kind else kind
 
 
 def foreign_name(recipe: Recipe) -> str | None:

@@ -22,7 +22,7 @@ from framecast.data.durations import Duration, in_frames
 from framecast.data.windows.normalizer_fit import Choice
 from framecast.documents import parse_yaml, read_document
 from framecast.errors import UsageError
-from framecast.models import MODELS, ModelConfig, PredRNN
+from framecast.models import MODELS, BaseAlone, ModelConfig, PredRNN, find_config
 from framecast.named_code import import_named
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.parsing import parse_config, set_value
@@ -43,6 +43,10 @@ _LATER_KEYS = (
     ("loss", "terms"),
 )
 """Keys that older recipes lack, by section: at their defaults they are no part of a recipe's identity."""
+
+
+FITTED_BASES = (LinearBase().kind, CalibratedBase().kind)
+"""Bases with numbers of their own, which may be a model alone."""
 
 
 class Recipe(RecipeSection):
@@ -99,12 +103,22 @@ class Recipe(RecipeSection):
 
     @model_validator(mode="after")
     def _check_sampling(self) -> Recipe:
+        self._check_steps()
         self.sampling.check(self.train.steps)
         if not self.model.feeds_back and self.sampling.kind != "free":
             raise ValueError(
                 f"sampling: got {self.sampling.kind}, expected free: this network is never fed its own frames"
             )
         return self
+
+    def _check_steps(self) -> None:
+        is_alone, steps = isinstance(self.model, BaseAlone), self.train.steps
+        if is_alone and self.base == NO_BASE:
+            raise ValueError("base: got none, expected one, as there is no network either")
+        if is_alone and steps:
+            raise ValueError(f"train.steps: got {steps}, expected 0: a base without a network is fitted, not trained")
+        if not steps and not is_alone:
+            raise ValueError("train.steps: got 0, expected 1 or more")
 
     @property
     def context(self) -> int:
@@ -161,7 +175,7 @@ class Recipe(RecipeSection):
         """The whole recipe, defaults included, in YAML; a network that is not registered by its class's import path."""
         content = self.model_dump(mode="json", by_alias=True)
         kind = type(self.model)
-        if MODELS.get(content["model"]["name"]) is not kind:
+        if find_config(content["model"]["name"]) is not kind:
             content["model"]["name"] = f"{kind.__module__}:{kind.__qualname__}"
         return yaml.safe_dump(content, sort_keys=False, width=100)
 
@@ -188,7 +202,7 @@ def make_model_config(fields: Mapping[str, Any], trusted: Sequence[str] = ()) ->
             fix = f"if you trust it, say --model {name}, in Python model={name!r}"
             raise UsageError("model", got=f"a network of your own, {name}", expected="one of framecast's", fix=fix)
         return parse_config(import_class(name), rest, f"model {name}")
-    kind = MODELS.get(name)
+    kind = find_config(name)
     if kind is None:
         raise UsageError.unknown("model", name, MODELS)
     return parse_config(kind, {**rest, "name": name}, f"model {name}")
@@ -224,7 +238,7 @@ def read_recipe(
     """
     is_name = source in MODELS or must_be_model or (":" in source and not Path(source).exists())
     asked: dict[str, Any] = {"model": {"name": source}} if is_name else {}
-    content: Any = {"model": {"name": source}} if is_name else _read_yaml(source)
+    content: Any = {"model": {"name": source}} if is_name else _read_content(source)
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise UsageError(source, got=type(content).__name__, expected="a mapping of keys to values")
@@ -286,10 +300,13 @@ def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Re
     return read_run_recipe(path, model=name) if path.is_file() else Recipe()
 
 
-def _read_yaml(source: str) -> Any:
+def _read_content(source: str) -> Any:
+    """Read a file, or make the recipe of a base that is fitted and stands alone."""
     path = Path(source)
+    if source in FITTED_BASES and not path.is_file():
+        return {"model": {"name": BaseAlone().name}, "base": source, "train": {"steps": 0}}
     if not path.is_file():
-        fix = f"networks: {', '.join(MODELS)}"
+        fix = f"networks: {', '.join(MODELS)}; fitted without a network: {', '.join(FITTED_BASES)}"
         raise UsageError.unknown("no such file", source, MODELS, expected="a recipe or the name of a network", fix=fix)
     try:
         return read_document(path, parse_yaml)

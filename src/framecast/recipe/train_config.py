@@ -63,7 +63,7 @@ class TrainConfig(RecipeSection):
     """Optimiser, arithmetic, memory and checkpoints of a training.
 
     Args:
-        steps: iterations; with time_reversal "step" each makes two updates, as in the official code.
+        steps: iterations, 0 for a base alone; with time_reversal "step" each makes two updates, as in the official code.
         batch_size: sequences per iteration over all processes and micro-batches.
         accumulate: micro-batches per iteration and process, for less memory.
         lr: base learning rate of Adam.
@@ -89,7 +89,7 @@ class TrainConfig(RecipeSection):
         keep: number of checkpoints to keep; older ones of this run are removed.
     """
 
-    steps: Count = 10_000
+    steps: Annotated[int, Field(ge=0)] = 10_000
     batch_size: Count = 8
     accumulate: Count = 1
     lr: Annotated[float, Field(gt=0)] = 3e-4

@@ -6,6 +6,7 @@ import torch
 
 from framecast.data import DataSet
 from framecast.errors import UsageError
+from framecast.forecasting import base_fit
 from framecast.forecasting.forecaster import Forecaster
 from framecast.recipe.recipe import Recipe
 from framecast.recipe.train_config import TrainConfig
@@ -34,12 +35,11 @@ def add_motion(dataset: DataSet, forecaster: Forecaster, recipe: Recipe) -> Data
     Raises:
         UsageError: a training backward in time, whose motion would be that of frames to come.
     """
-    if forecaster.base is None or not forecaster.base.base.tracks:
-        return dataset
-    if recipe.train.time_reversal != "off":
+    tracks = forecaster.base is not None and forecaster.base.base.tracks
+    if tracks and recipe.train.time_reversal != "off":
         expected = "off, with a base that tracks motion"
         raise UsageError("train.time_reversal", got=recipe.train.time_reversal, expected=expected)
-    return dataset.with_motion(forecaster.to_tracked, forecaster.normalizer.model_dump_json())
+    return base_fit.add_motion(dataset, forecaster)
 
 
 def make_optimizer(config: TrainConfig, objective: Objective, device: torch.device) -> torch.optim.Optimizer:

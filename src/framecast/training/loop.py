@@ -151,6 +151,11 @@ def _iterate(
         if stopped:
             number = _agree_on_signal(trainer, request)  # no process ends before the checkpoint is written
             raise Stopped(number, step, folder.resume_command)
+    if not config.steps and trainer.model is None:  # a base alone: fitted, and nothing to train
+        done = _validate(trainer, folder, log, request, show)
+        _save(trainer, folder, log, identity, unvalidated=not done)
+        if not done:
+            raise Stopped(_agree_on_signal(trainer, request), 0, folder.resume_command)
     _ensure_model(trainer, folder)
     reason = f"no better for {patience} validations" if _is_exhausted(trainer, patience) else "done"
     return TrainingOutcome(trainer.step, trainer.best, reason)

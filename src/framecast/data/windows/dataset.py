@@ -100,7 +100,7 @@ class DataSet:
             )
         return self.windows.read(split, epoch, index)
 
-    def with_motion(self, convert: Convert, key: str) -> DataSet:
+    def with_motion(self, convert: Convert, key: str, newest: int | None = None) -> DataSet:
         """Return a copy whose windows bring the motion at the frames of their context.
 
         Generated sequences are whole frames: a base estimates the motion of theirs itself.
@@ -108,10 +108,12 @@ class DataSet:
         Args:
             convert: the maps that are tracked, from frames in raw units.
             key: text that changes when `convert` does.
+            newest: number of the newest frames of the context whose motion is needed; by default all.
         """
         if not isinstance(self.windows, FrameWindows | CropWindows):
             return self
-        return replace(self, windows=self.windows.with_motion(self.context, convert, key))
+        frames = range(self.context - (newest or self.context), self.context)
+        return replace(self, windows=self.windows.with_motion(frames, convert, key))
 
     def normalizer(self, choice: Choice | Normalizer = "auto") -> Normalizer:
         """Fit the map from raw units to a network's; this may read all frames of training.

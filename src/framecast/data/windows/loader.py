@@ -36,8 +36,8 @@ class Batch(NamedTuple):
     """Index of each window in its split."""
     times: NDArray[Any] | None = None
     """(B, T), time of each frame, UTC; None where unknown, and in training, where frames may run backward."""
-    motion: Float[Tensor, "B J 2 H W"] | None = None
-    """Motion at each frame of the context, pixels per frame in x and y; None where no base needs it."""
+    motion: Float[Tensor, "B N 2 H W"] | None = None
+    """Motion at the newest N frames of the context, pixels per frame in x and y; None where no base needs it."""
     pace: Float[Tensor, " B"] | None = None
     """Frames of the source from one frame to the next; None where it is 1 throughout."""
 
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
             frames=self.frames[:, first:last],
             valid=None if self.valid is None else self.valid[:, first:last],
             times=None if self.times is None else self.times[:, first:last],
-            motion=None if self.motion is None else self.motion[:, first:origin],
+            motion=None if self.motion is None else self.motion[:, -context:],
         )
 
     def reversed(self, odd: Sequence[int] = ()) -> Batch:

@@ -27,29 +27,29 @@ Convert = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class MotionReader:
-    """Reader of the motion at each frame of a context, from the frames of the window up to there.
+    """Reader of the motion at some frames of a context, from the frames of the window up to there.
 
     Args:
         source: the frames.
-        context: J, first frames of a window whose motion is needed.
+        frames: the N frames of a window, counted from its first, whose motion is needed.
         convert: the maps that are tracked.
         key: text that changes when `convert` does.
         folder: where motion is kept for later runs; None to keep it in memory only.
     """
 
-    def __init__(self, source: Source, context: int, convert: Convert, key: str, folder: Path | None) -> None:
-        self._source, self._context, self._convert = source, context, convert
+    def __init__(self, source: Source, frames: range, convert: Convert, key: str, folder: Path | None) -> None:
+        self._source, self._frames, self._convert = source, frames, convert
         text = f"{source.fingerprint()} {key} {VERSION} {TRACKED_FRAMES}"
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._folder = None if folder is None else folder / name
         self._kept: dict[tuple[int, int, int, int], NDArray[np.float32]] = {}
 
     def read(self, at: WindowStart, area: Area | None = None) -> NDArray[np.float32]:
-        """Read the motion at the first J frames of a window, (J, 2, H, W), pixels per frame of the window in x and y."""
+        """Read the motion at these frames of a window, (N, 2, H, W), pixels per frame of the window in x and y."""
         height, width = self._source.sizes[at.sequence]
         area = area or Area(0, 0, height, width)
         fields = []
-        for number in range(self._context):
+        for number in self._frames:
             tracked = min(number + 1, TRACKED_FRAMES)
             nodes = torch.from_numpy(self._find(at.sequence, at.first + number * at.every, tracked, at.every))
             fields.append(expand_motion(nodes[None], height, width)[0, :, area.rows, area.columns].numpy())

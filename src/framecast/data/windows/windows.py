@@ -71,10 +71,10 @@ class FrameWindows:
         self.starts = list_starts(split, frames, every)
         self._motion: MotionReader | None = None
 
-    def with_motion(self, context: int, convert: Convert, key: str) -> FrameWindows:
+    def with_motion(self, frames: range, convert: Convert, key: str) -> FrameWindows:
         """Return windows that bring the motion at the frames of their context, see `MotionReader`."""
         windows = copy(self)
-        windows._motion = MotionReader(self._source, context, convert, key, cache_folder())
+        windows._motion = MotionReader(self._source, frames, convert, key, cache_folder())
         return windows
 
     def count(self, split: str) -> int:
@@ -136,10 +136,10 @@ class CropWindows:
         self._ends = {name: np.cumsum(sizes[name], dtype=np.int64) for name in SPLITS}
         self._motion: MotionReader | None = None
 
-    def with_motion(self, context: int, convert: Convert, key: str) -> CropWindows:
+    def with_motion(self, frames: range, convert: Convert, key: str) -> CropWindows:
         """Return windows that bring the motion of whole frames, cut like them, see `MotionReader`."""
         windows = copy(self)
-        windows._motion = MotionReader(self._source, context, convert, key, cache_folder())
+        windows._motion = MotionReader(self._source, frames, convert, key, cache_folder())
         return windows
 
     def count(self, split: str) -> int:

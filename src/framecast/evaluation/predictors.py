@@ -1,0 +1,123 @@
+"""Predictors of an evaluation: the model, raw and matched, and the baselines beside it, copied and fitted ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from framecast.data import DataSet
+from framecast.data.units import DBZ_UNITS, PICTURE_UNITS, RATE_UNITS, has_mixed_units
+from framecast.devices import move_module
+from framecast.errors import UsageError
+from framecast.evaluation.reflectivity import DBZPredictor
+from framecast.forecasting.base_fit import FITTED_KINDS, add_motion, make_base_alone
+from framecast.forecasting.baselines import BASELINES, USUAL
+from framecast.forecasting.forecaster import Forecaster
+from framecast.forecasting.predictor import Predictor
+from framecast.metrics import USUAL_THRESHOLDS
+
+Calibration = Literal["raw", "matched"]
+"""Whether a forecast is given as the network makes it, or with the values of its base, by rank."""
+
+
+def choose_baselines(requested: Sequence[str] | None, dataset: DataSet, fitted_on: DataSet | None) -> list[str]:
+    """Choose the baselines to score beside a model, each once: by default all that a user might take instead.
+
+    Args:
+        requested: names; None for the default.
+        dataset: windows to forecast.
+        fitted_on: data with a training split; None where there are none, and no baseline can be fitted.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    if requested is not None:
+        known = [*BASELINES, *FITTED_KINDS]
+        for name in requested:
+            if name not in known:
+                raise UsageError.unknown("baseline", name, known)
+        return list(dict.fromkeys(requested))
+    # the coldest day on record is no empty picture
+    names = [name for name in USUAL if name != "blank" or _has_empty_frames(dataset)]
+    if not _is_rain(dataset):
+        return [*names, *(["linear"] if fitted_on else [])]
+    moved = ["extrapolation", *(["calibrated"] if fitted_on else [])] if dataset.context > 1 else []
+    return [*names, *moved]
+
+
+def _has_empty_frames(dataset: DataSet) -> bool:
+    """Whether a frame at the low end of the value range is an empty picture, or no rain."""
+    spec = dataset.spec
+    return spec.units in (*PICTURE_UNITS, *USUAL_THRESHOLDS) and not has_mixed_units(spec, dataset.grid)
+
+
+def _is_rain(dataset: DataSet) -> bool:
+    return dataset.spec.units in (DBZ_UNITS, RATE_UNITS) and not has_mixed_units(dataset.spec, dataset.grid)
+
+
+def make_baselines(names: Sequence[str], dataset: DataSet, fitted_on: DataSet | None) -> dict[str, Predictor]:
+    """Make baselines by name; those with numbers of their own are fitted.
+
+    Args:
+        names: as `choose_baselines` gives them.
+        dataset: windows to forecast.
+        fitted_on: data with a training split, or None.
+
+    Raises:
+        UsageError: a baseline that cannot be used with the step.
+        InputError: no training split for a baseline that is fitted.
+    """
+    made: dict[str, Predictor] = {}
+    for name in names:
+        made[name] = (
+            make_base_alone(name, fitted_on or dataset) if name in FITTED_KINDS else BASELINES[name](dataset.spec)
+        )
+    return made
+
+
+def make_model(
+    forecaster: Forecaster, calibrate: Calibration | None, device: str, *, to_dbz: bool
+) -> dict[str, Predictor]:
+    """Make the evaluated model, by name: against a base that moves rain raw and matched, the requested one first.
+
+    Args:
+        forecaster: the model.
+        calibrate: which is first; None for raw.
+        device: where to compute.
+        to_dbz: whether a network of rain rates is scored in dBZ.
+
+    Raises:
+        UsageError: matching without a base.
+    """
+    if calibrate == "matched" and forecaster.base is None:
+        fix = "leave --calibrate out"
+        raise UsageError("--calibrate", got="matched", expected="raw: this model has no base to match", fix=fix)
+    model = move_module(forecaster, device)
+    kinds = [calibrate or "raw"]
+    if forecaster.base is not None and forecaster.base.base.tracks:
+        kinds += [kind for kind in ("raw", "matched") if kind not in kinds]
+    predictors: dict[str, Predictor] = {}
+    for kind in kinds:
+        name = model.name if kind == "raw" else f"{model.name} matched"
+        matched = model.with_matching(kind == "matched")
+        # a network was trained on rain rates and converts; baselines forecast the reflectivity itself
+        predictors[name] = DBZPredictor(matched) if to_dbz else matched
+    return predictors
+
+
+def give_motion(dataset: DataSet, predictors: Sequence[Predictor]) -> DataSet:
+    """Let crops bring the motion of the whole frames that they were cut from, for all predictors the same."""
+    if "crop" not in dataset.record:
+        return dataset
+    inner = [one.predictor if isinstance(one, DBZPredictor) else one for one in predictors]
+    moving = [one for one in inner if isinstance(one, Forecaster) and one.base and one.base.base.tracks]
+    # those that feed back need it at all frames of the context
+    moving.sort(key=lambda forecaster: not forecaster.network.feeds_back)
+    return add_motion(dataset, moving[0]) if moving else dataset
+
+
+def note_missing_fit(dataset: DataSet) -> DataSet:
+    """Note that no baseline could be fitted."""
+    note = "baselines: none is fitted, as there is no training split; --data of the training, or a run, has one"
+    return replace(dataset, notes=(*dataset.notes, note))

@@ -1,0 +1,75 @@
+"""Verdict of an evaluation: whether the forecast beats the best baseline, by how much, and whether that is certain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from framecast.formatting import format_number
+from framecast.metrics import LEVEL, ChannelMetric, Estimate, Metric, Paired, Scores
+from framecast.metrics.bootstrap import BlockLengths
+
+
+def judge(
+    scores: Mapping[str, Scores], baselines: Sequence[str], *, block: BlockLengths = 1, seed: int = 0
+) -> str | None:
+    """Say whether the first forecast beats the best of the baselines, in the first score of each channel.
+
+    Args:
+        scores: by name of the forecast, each made with `keep`; the judged one first.
+        baselines: names of those that are baselines.
+        block: sequences that are drawn together for intervals.
+        seed: of the draws.
+
+    Returns:
+        the sentence; None where the first forecast is a baseline or has none beside it.
+    """
+    model, others = next(iter(scores)), [name for name in scores if name in baselines]
+    metrics = _choose_metrics(scores[model].metrics)
+    if model in baselines or not others or not metrics:
+        return None
+    paired = Paired({name: [scores[name]] for name in (model, *others)}, block=block, seed=seed)
+    estimates = paired.estimate_scores()
+    sentences = []
+    for metric in metrics:
+        sign = 1 if metric.better == "less" else -1
+        known = [name for name in others if math.isfinite(estimates[name][metric.name].mean)]
+        if not known or not math.isfinite(estimates[model][metric.name].mean):
+            continue
+        best = min(known, key=lambda name: sign * estimates[name][metric.name].mean)
+        difference = paired.estimate_differences(best)[model][metric.name]
+        sentences.append(_make_sentence(model, best, metric, estimates[best][metric.name].mean, difference))
+    return ". ".join(sentences) or None
+
+
+def _choose_metrics(metrics: Sequence[Metric]) -> list[Metric]:
+    """Choose the first score of each channel that is the better the less, or the more."""
+    chosen: dict[int, Metric] = {}
+    for metric in metrics:
+        if metric.better != "one":
+            chosen.setdefault(metric.index if isinstance(metric, ChannelMetric) else -1, metric)
+    return list(chosen.values())
+
+
+def _make_sentence(model: str, best: str, metric: Metric, reference: float, difference: Estimate) -> str:
+    gain = -difference.mean if metric.better == "less" else difference.mean
+    is_certain = difference.mean_interval[0] > 0 or difference.mean_interval[1] < 0
+    side = "below" if difference.mean < 0 else "above"
+    amount = f"{metric.name} is {_format_share(abs(difference.mean), reference)} {side} it"
+    if math.isnan(difference.mean_interval[0]):
+        certainty = "no interval: one sequence, block or event cannot scatter"
+    else:
+        ends = sorted(
+            abs(end) if is_certain else end * math.copysign(1, difference.mean) for end in difference.mean_interval
+        )
+        low, high = (_format_share(end, reference) for end in ends)
+        certainty = f"{100 * LEVEL:g} %: {low} to {high}"
+    if not is_certain:
+        words = "is ahead of" if gain > 0 else "is behind" if gain < 0 else "equals"
+        return f"{model} {words} {best}, the best baseline, but not for certain: {amount} ({certainty})"
+    return f"{model} {'beats' if gain > 0 else 'loses to'} {best}, the best baseline: {amount} ({certainty})"
+
+
+def _format_share(value: float, reference: float) -> str:
+    """Format a difference as a share of the reference, or as it is where that is near zero."""
+    return format_number(value) if abs(reference) < 1e-12 else f"{100 * value / abs(reference):.2g} %"
