@@ -48,7 +48,7 @@ ByLead = Annotated[bool, typer.Option("--by-lead", help="A table by lead time fo
 
 @expand_groups
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run, a model's folder, or a baseline.")],
+    run: Annotated[str, typer.Argument(help="A run, a model's folder, a trained model of the package, or a baseline.")],
     *,
     data: Annotated[str | None, typer.Option("--data", help="By default the run's own.")] = None,
     split: Split = None,

@@ -24,11 +24,17 @@ def models(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="e.g. hidden=[128,128]")
     ] = None,
+    trained: Annotated[
+        bool, typer.Option("--trained", help="The trained models of the package; with a name, its card.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """List the networks; with a name, show its equations, options and cost at a size."""
+    """List the networks; with a name, show its equations, options and cost at a size. Or the trained models."""
     from framecast.commands.models import describe_model, list_models
 
+    if trained:
+        _print_trained(name, as_json=as_json)
+        return
     shape = (channels, *options.parse_size(size))
     if name is None:
         rows = list_models(shape, patch, frames)
@@ -36,6 +42,24 @@ def models(
         return
     page = describe_model(name, overrides or [], shape, patch, frames)
     options.print_json(page.as_dict()) if as_json else page.print(options.make_console())
+
+
+def _print_trained(name: str | None, *, as_json: bool) -> None:
+    from framecast.errors import UsageError
+    from framecast.trained import list_trained
+
+    models = {model.name: model for model in list_trained()}
+    if name is not None and name not in models:
+        raise UsageError.unknown("trained model", name, models)
+    if as_json:
+        options.print_json({key: model.card for key, model in models.items() if name in (None, key)})
+    elif name is not None:
+        print(models[name].card, end="")
+    else:
+        width = max(map(len, models))
+        for key, model in models.items():
+            print(f"{key:{width}}  {model.summary}")
+        print("framecast models --trained NAME shows the card of one: scores, limits, data and their licence.")
 
 
 def doctor(as_json: options.Json = False) -> None:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 Run = Annotated[
     str,
     typer.Argument(
-        help="A run, a model's folder, or a baseline: persistence, mean, blank, diurnal (the day before), extrapolation "
-        "of the motion. A baseline is given 10 frames, diurnal a day, unless --context says how many."
+        help="A run, a model's folder, a trained model of the package (framecast models --trained), or a baseline: "
+        "persistence, mean, blank, diurnal (the day before), extrapolation of the motion. A baseline is given 10 frames, "
+        "diurnal a day, unless --context says how many."
     ),
 ]
 Clip = Annotated[
@@ -98,8 +99,9 @@ def _load(run: str, network: ModelOptions) -> tuple[Forecaster | None, Recipe]:
     from framecast.forecasting.context import is_baseline
     from framecast.forecasting.model_folder import load
     from framecast.recipe.recipe import Recipe, recipe_of_run
+    from framecast.trained import find_model
 
-    kind = network.kind
+    run, kind = find_model(run), network.kind
     forecaster, recipe = (None, Recipe()) if is_baseline(run) else (load(run, model=kind), recipe_of_run(run, kind))
     kernels.set_precision(network.precision or recipe.train.precision)
     return forecaster, recipe

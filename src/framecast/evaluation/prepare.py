@@ -34,6 +34,7 @@ from framecast.recipe.data_as_trained import open_as_trained
 from framecast.recipe.parsing import parse_config
 from framecast.recipe.recipe import Recipe, recipe_of_run
 from framecast.runs.folder import RunFolder, write_folder
+from framecast.trained import find_model, is_trained
 from framecast.types import FrameSpec
 
 __all__ = ["DEFAULT_OPTIONS", "EvaluationOptions", "EvaluationSuite", "evaluate_run", "prepare_suite"]
@@ -58,7 +59,7 @@ def evaluate_run(
     """Score a model and baselines on the same windows; write scores.json and pictures.
 
     Args:
-        run: a run's folder, a model's folder, or the name of a baseline.
+        run: a run's folder, a model's folder, or the name of a trained model or a baseline.
         data: fields of a DataConfig; without a source, the run's own data are used.
         options: split, metrics, lengths and all else.
         out: a new folder; by default a numbered one in the run's.
@@ -75,11 +76,12 @@ def evaluate_run(
         InputError: data that cannot be read or do not fit the model, or a split without windows.
         CheckpointError: no model in the folder, or a damaged one.
     """
+    name, run = run, find_model(run)
     suite = prepare_suite(run, data, options, device=device, precision=precision, model=model)
     if out is not None:  # before the scores, so that a folder that exists is refused at once
         files.check_new(out)
     board = suite.score(quiet=quiet)
-    return board, write_folder(partial(suite.write, board), out, *_default_folder(run, suite.split_name))
+    return board, write_folder(partial(suite.write, board), out, *_default_folder(name, suite.split_name))
 
 
 def prepare_suite(
@@ -236,7 +238,7 @@ def _choose_split(requested: str | None, dataset: DataSet) -> str:
 
 
 def _default_folder(run: str, split: str) -> tuple[Path, str]:
-    if run in BASELINES:
+    if run in BASELINES or is_trained(run):
         return Path("runs"), f"{run}-{split}"
     return Path(run) / "evaluations", split
 

@@ -24,6 +24,7 @@ from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.weight_files import check_safetensors
 from framecast.models import MODELS, BaseAlone, ModelConfig, find_config
+from framecast.trained import find_model
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec
@@ -187,7 +188,8 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
     """Load a Forecaster.
 
     Args:
-        path: a run's folder or a model's folder.
+        path: a run's folder, a model's folder, or the name of a trained model of the package, see `framecast models
+            --trained`.
         model: configuration class of a network that is not framecast's. Names in files are looked up in the registry,
             never imported.
 
@@ -207,7 +209,7 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
         >>> framecast.load("models/tiny").spec.height
         8
     """
-    folder = Path(path)
+    folder = Path(find_model(str(path)))
     if (folder / "model" / DESCRIPTION).is_file():
         folder = folder / "model"
     description = describe(folder)
