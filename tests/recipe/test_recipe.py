@@ -4,8 +4,9 @@ from pydantic import ValidationError
 
 from framecast.errors import UsageError
 from framecast.models import MODELS, ConvLSTM
+from framecast.recipe.model_section import make_model_config
 from framecast.recipe.parsing import parse_config
-from framecast.recipe.recipe import Recipe, make_model_config, read_recipe, read_run_recipe
+from framecast.recipe.recipe import Recipe, read_recipe, read_run_recipe
 
 
 @pytest.mark.parametrize("name", MODELS)

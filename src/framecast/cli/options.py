@@ -268,7 +268,7 @@ def import_model(name: str | None) -> type[ModelConfig] | None:
     """Import the class of a network outside framecast; None for no name."""
     if name is None:
         return None
-    from framecast.recipe.recipe import import_class
+    from framecast.recipe.model_section import import_class
 
     return import_class(name)
 

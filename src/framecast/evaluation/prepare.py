@@ -194,7 +194,7 @@ def open_evaluation_data(
     requested = options.split or (ALL if has_no_splits else None)
     if requested == ALL:
         config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
-    spec = None if source is None or model is None else _spec_as_trained(model, source.spec, config)
+    spec = None if source is None or model is None else spec_as_trained(model, source.spec, config)
     dataset = open_data(config, context=context, horizon=horizon, seed=recipe.seed, source=source, spec=spec)
     if source is None and model is not None:
         check_values(model, dataset.spec)
@@ -219,7 +219,7 @@ def _open_config(
     return parse_config(DataConfig, fields, "data"), None
 
 
-def _spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:
+def spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:
     """Put data on the value range of the model, unless the user gives one; refuse data that do not fit the model."""
     check_values(model, data)
     update: dict[str, Any] = {} if config.range is not None else {"low": model.low, "high": model.high}

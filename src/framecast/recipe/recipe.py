@@ -23,12 +23,12 @@ from framecast.data.windows.normalizer_fit import Choice
 from framecast.documents import parse_yaml, read_document
 from framecast.errors import UsageError
 from framecast.models import MODELS, BaseAlone, ModelConfig, PredRNN, find_config
-from framecast.named_code import import_named
 from framecast.recipe.losses import LossConfig
+from framecast.recipe.model_section import make_model_config
 from framecast.recipe.parsing import parse_config, set_value
 from framecast.recipe.run_digest import check_unchanged
 from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSampling
-from framecast.recipe.train_config import FREE, RecipeSection, TrainConfig, ValidateConfig
+from framecast.recipe.train_config import FREE, RecipeSection, StartConfig, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
 
@@ -36,6 +36,7 @@ _LATER_KEYS = (
     ("train", "compile"),
     ("train", "muon"),
     ("train", "growth"),
+    ("train", "freeze"),
     ("data", "axes"),
     ("data", "vectors"),
     ("data", "every"),
@@ -70,6 +71,7 @@ class Recipe(RecipeSection):
         validate: when to validate, and by which score.
         data: source, splits and crops of the frames.
         seed: seed of all random numbers.
+        from: model whose weights the training begins with; by default fresh ones.
 
     Example:
         >>> import framecast
@@ -93,6 +95,7 @@ class Recipe(RecipeSection):
     validate_: ValidateConfig = Field(default=ValidateConfig(), alias="validate")
     data: DataConfig = DataConfig()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    from_: StartConfig | None = Field(default=None, alias="from")
 
     @field_validator("model", mode="before")
     @classmethod
@@ -156,6 +159,9 @@ class Recipe(RecipeSection):
         del content["data"]["unpack_limit"]  # how much is unpacked at once changes no number
         if self.base == NO_BASE:
             del content["base"], content["head"]
+        begun = content.pop("from")
+        if begun is not None:
+            content["from"] = begun["sha256"]
         for section, key in _LATER_KEYS:
             config = getattr(self, section)
             if getattr(config, key) == type(config).model_fields[key].get_default(call_default_factory=True):
@@ -184,32 +190,8 @@ def _default_sampling(model: ModelConfig | None) -> Sampling:
     return ScheduledSampling() if model is None or model.feeds_back else Free()
 
 
-def make_model_config(fields: Mapping[str, Any], trusted: Sequence[str] = ()) -> ModelConfig:
-    """Make the configuration of a network.
-
-    Args:
-        fields: fields of the configuration; `name` is a registered one, or one of the trusted.
-        trusted: `package.module:Class` of networks outside framecast that the user named as arguments; no other is
-            imported, as the fields may come from a stranger.
-
-    Raises:
-        UsageError: an unknown name, one that is not trusted, or fields that the network does not have.
-    """
-    name = str(fields.get("name", ""))
-    rest = {key: value for key, value in fields.items() if key != "name"}
-    if ":" in name:
-        if name not in trusted:
-            fix = f"if you trust it, say --model {name}, in Python model={name!r}"
-            raise UsageError("model", got=f"a network of your own, {name}", expected="one of framecast's", fix=fix)
-        return parse_config(import_class(name), rest, f"model {name}")
-    kind = find_config(name)
-    if kind is None:
-        raise UsageError.unknown("model", name, MODELS)
-    return parse_config(kind, {**rest, "name": name}, f"model {name}")
-
-
 def read_recipe(
-    source: str,
+    source: str | dict[str, Any],
     overrides: Sequence[str] = (),
     values: Mapping[str, Any] | None = None,
     *,
@@ -236,12 +218,13 @@ def read_recipe(
         >>> recipe.model.hidden, recipe.train.steps
         ((16, 16), 500)
     """
-    is_name = source in MODELS or must_be_model or (":" in source and not Path(source).exists())
-    asked: dict[str, Any] = {"model": {"name": source}} if is_name else {}
-    content: Any = {"model": {"name": source}} if is_name else _read_content(source)
+    name, given = (source, None) if isinstance(source, str) else ("recipe", source)
+    is_name = given is None and (name in MODELS or must_be_model or (":" in name and not Path(name).exists()))
+    asked: dict[str, Any] = {"model": {"name": name}} if is_name else {}
+    content: Any = {"model": {"name": name}} if is_name else given or _read_content(name)
     content = {} if content is None else content
     if not isinstance(content, dict):
-        raise UsageError(source, got=type(content).__name__, expected="a mapping of keys to values")
+        raise UsageError(name, got=type(content).__name__, expected="a mapping of keys to values")
     for path, value in (*map(_parse_override, overrides), *(values or {}).items()):
         set_value(content, path, value)
         set_value(asked, path, value)
@@ -249,7 +232,7 @@ def read_recipe(
     if ":" in _find_model(content):
         section = content["model"] if isinstance(content["model"], dict) else {"name": content["model"]}
         content["model"] = make_model_config(section, trusted)
-    return parse_config(Recipe, content, source)
+    return parse_config(Recipe, content, name)
 
 
 def _parse_override(text: str) -> tuple[str, Any]:
@@ -319,15 +302,3 @@ def _parse_yaml(text: str, source: str) -> Any:
         return parse_yaml(text)
     except ValueError as error:
         raise UsageError(source, got=str(error), expected="YAML") from error
-
-
-def import_class(name: str) -> type[ModelConfig]:
-    """Import the class that `package.module:Class` names.
-
-    Raises:
-        UsageError: no such class, or one that is not derived from ModelConfig.
-    """
-    kind = import_named(name, "model")
-    if not (isinstance(kind, type) and issubclass(kind, ModelConfig)):
-        raise UsageError("model", got=name, expected="a class derived from framecast.models.ModelConfig")
-    return kind

@@ -59,6 +59,18 @@ class Stage(RecipeSection):
     horizon: Count
 
 
+class StartConfig(RecipeSection):
+    """Model whose weights a training begins with.
+
+    Args:
+        model: folder of the run or model, or the name of a trained model of the package.
+        sha256: of its weights; filled in when the training begins.
+    """
+
+    model: str
+    sha256: str | None = None
+
+
 class TrainConfig(RecipeSection):
     """Optimiser, arithmetic, memory and checkpoints of a training.
 
@@ -72,6 +84,7 @@ class TrainConfig(RecipeSection):
         eps: Adam's addend to the denominator.
         muon: Muon for the kernels of the cells in place of Adam; null for Adam alone.
         growth: stages with fewer frames in and out, before those of the recipe; none by default.
+        freeze: names of parameters that stay as they are, or the beginnings of names, as cells.0 or head.
         clip: largest norm of the gradient; null for none, as published.
         ema: decay of a running average of the weights, which is then validated and saved; null for none.
         time_reversal: "off"; "step", a second update on the same batch backward in time (official); "augment", each
@@ -98,6 +111,7 @@ class TrainConfig(RecipeSection):
     eps: Annotated[float, Field(gt=0)] = 1e-8
     muon: MuonConfig | None = None
     growth: tuple[Stage, ...] = ()
+    freeze: tuple[str, ...] = ()
     clip: Annotated[float, Field(gt=0)] | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     time_reversal: Literal["off", "step", "augment"] = "off"

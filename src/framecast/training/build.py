@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+from torch import nn
 
 from framecast.data import DataSet
 from framecast.errors import UsageError
@@ -27,6 +30,23 @@ def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
         base=recipe.base,
         head=recipe.head,
     )
+
+
+def freeze(network: nn.Module, names: Sequence[str]) -> None:
+    """Keep parameters from training, by their names or the beginnings of these.
+
+    Raises:
+        UsageError: a name that no parameter has, or nothing is left to train.
+    """
+    parameters = dict(network.named_parameters())
+    for name in names:
+        chosen = [key for key in parameters if key == name or key.startswith(f"{name}.")]
+        if not chosen:
+            raise UsageError.unknown("train.freeze", name, parameters)
+        for key in chosen:
+            parameters[key].requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in parameters.values()):
+        raise UsageError("train.freeze", got="all parameters", expected="some left to train")
 
 
 def add_motion(dataset: DataSet, forecaster: Forecaster, recipe: Recipe) -> DataSet:

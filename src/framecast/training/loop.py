@@ -15,11 +15,11 @@ from framecast import json_files
 from framecast.data import Batch, training_batches
 from framecast.errors import CheckpointError, Stopped
 from framecast.evaluation.evaluate import EvaluationStopped
-from framecast.forecasting.base_fit import fit_base
 from framecast.progress import Progress
 from framecast.recipe.run_digest import DIGEST_KEY, make_changed_error
 from framecast.runs import checkpoint
 from framecast.runs.folder import RunFolder
+from framecast.training.fine_tuning import begin
 from framecast.training.log import TrainLog
 from framecast.training.restore import restore_data, restore_model
 from framecast.training.state import TrainingState
@@ -75,8 +75,7 @@ def _resume(trainer: TrainingState, folder: RunFolder, identity: dict[str, str],
     loaded = checkpoint.load_newest(folder.checkpoints, folder.events)
     if loaded is None:
         _check_identity(_read_identity(folder.data), identity, folder.data, folder.recipe)
-        if fit_base(trainer.forecaster, trainer.dataset):
-            show.say("base: fitted to the training split")
+        begin(trainer, show)
         length, unvalidated = 0, False
     else:
         for skipped in loaded.skipped:

@@ -23,6 +23,7 @@ from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.runs.folder import RunFolder, read_events
 from framecast.runs.record import read_data
 from framecast.training.compilation import check_compile
+from framecast.training.fine_tuning import find_spec, name_weights
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
 from framecast.training.restore import describe_data
 from framecast.training.state import TrainingState
@@ -69,8 +70,8 @@ def start(
         >>> framecast.start(recipe, "runs/started", quiet=True).reason
         'done'
     """
-    recipe = _resolve_paths(recipe)
-    dataset, folder = _open(recipe, source), RunFolder(path)
+    recipe = name_weights(_resolve_paths(recipe))
+    dataset, folder = _open(recipe, *find_spec(recipe, source)), RunFolder(path)
     recipe = recipe.resolved(dataset)
     fabric = new_fabric(recipe, place)
     if place.rank == 0 and not folder.recipe.exists():

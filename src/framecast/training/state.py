@@ -25,7 +25,7 @@ from framecast.nn.rollout import draw_noise
 from framecast.recipe.losses import count_observed
 from framecast.recipe.recipe import Recipe
 from framecast.runs.folder import RunFolder
-from framecast.training.build import add_motion, make_optimizer, new_forecaster
+from framecast.training.build import add_motion, freeze, make_optimizer, new_forecaster
 from framecast.training.compilation import compile_step, explain_compiler
 from framecast.training.ema import WeightAverage
 from framecast.training.objective import Inputs, Objective, gradient_norm, trainable
@@ -61,6 +61,7 @@ class TrainingState:
             self.forecaster = new_forecaster(recipe, dataset)
         self.dataset = dataset = add_motion(dataset, self.forecaster, recipe)
         objective = Objective(self.forecaster, recipe.loss)
+        freeze(self.forecaster.network, recipe.train.freeze)
         self.parameters = trainable(objective)
         config = recipe.train
         self.objective, self.optimizer = fabric.setup(objective, make_optimizer(config, objective, fabric.device))
@@ -70,6 +71,12 @@ class TrainingState:
             for parameter in self.parameters:  # gradients are added: the next replay overwrites a graph's outputs
                 parameter.grad = torch.zeros_like(parameter)
         self.average = WeightAverage(self.parameters, config.ema) if config.ema else None
+
+    def begin_with(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of another model, fitted numbers of its base included."""
+        self.forecaster.network.load_state_dict(weights)
+        if self.average is not None:
+            self.average = WeightAverage(self.parameters, self.average.decay)
 
     def iterate(self, batches: list[Batch]) -> dict[str, Any]:
         """Do one iteration on the micro-batches of this process: one update, or two with time_reversal "step".
