@@ -77,3 +77,16 @@ def test_other_splits_of_a_part_of_the_own_file(run: Path) -> None:
     """Frames 0 to 59 are split anew: the test frames of that, 54 to 59, are of the training."""
     _, said = notes(run, frames=(0, 60))
     assert said[0].startswith("seen in training: 6 of 6 frames")
+
+
+def test_a_copy_without_times_is_known_by_its_values(run: Path, tmp_path: Path) -> None:
+    """Every other of frames 60 to 99, of which 60 to 79 are of the training; nothing but the values tells."""
+    frames = np.random.default_rng(0).random((1, 100, 16, 16), np.float32)[:, 60::2]
+    np.savez(tmp_path / "b.npz", frames=frames, dims="nthw", step_minutes=10.0, units="K")
+    _, said = notes(run, source=str(tmp_path / "b.npz"))
+    assert said[0].startswith(
+        "seen in training: 10 frames of this evaluation, or more, are equal to frames of the train"
+    )
+    np.savez(tmp_path / "c.npz", frames=frames[:, 10:], dims="nthw", step_minutes=10.0, units="K")
+    _, said = notes(run, source=str(tmp_path / "c.npz"))
+    assert not any("seen in training" in note for note in said)

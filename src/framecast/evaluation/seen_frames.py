@@ -1,4 +1,4 @@
-"""Frames of an evaluation that the network was trained on, by their place in the data or by their times."""
+"""Frames of an evaluation that the network was trained on, by their place in the data, their times or values."""
 
 from __future__ import annotations
 
@@ -33,27 +33,47 @@ def _list_files(source: SourceConfig) -> list[FileConfig]:
 def describe_seen_frames(run: RunFolder, dataset: DataSet, split: str) -> str | None:
     """Describe how many frames of a split a run was trained on; None where there are none, or none is known.
 
-    Frames of the same data are known by their numbers, others by their times: a copy of a part, or a file that the
-    training had among others.
+    Frames of the same data are known by their numbers, others by their times (a copy of a part, or a file that the
+    training had among others), else by their values.
 
     Args:
         run: the run, which keeps the frames of its training in split.json.
         dataset: data of the evaluation.
         split: its split.
+
+    Raises:
+        InputError: the frames of the evaluation cannot be read.
     """
     try:
-        trained = json.loads(run.split.read_text())["blocks"]["train"]
+        record = json.loads(run.split.read_text())
+        trained = record["blocks"]["train"]
         is_same = read_data(run)["fingerprint"] == dataset.fingerprint
     except (OSError, ValueError, LookupError, TypeError, InputError):
         return None
     blocks = dataset.record.get("blocks", {}).get(split, [])
     total = sum(map(_count_frames, blocks))
     seen = sum(_count_shared(block, trained, is_same=is_same) for block in blocks)
+    if not seen and not is_same:
+        return _describe_equal_frames(record.get("digests", ()), dataset, split)
     if not seen:
         return None
     what = "are of the training" if is_same else "have times of the training, which saw them if they are of one place"
     return (
         f"seen in training: {seen} of {total} frames of this evaluation {what}; scores on them tell nothing of new ones"
+    )
+
+
+def _describe_equal_frames(trained: Sequence[str], dataset: DataSet, split: str) -> str | None:
+    """Describe how many frames have the values of frames of the training, as far as digests of both are kept."""
+    if not trained:
+        return None
+    # no frame of one value: of those there are many
+    equal = len(set(trained).intersection(dataset.digest_frames(split)))
+    if not equal:
+        return None
+    return (
+        f"seen in training: {equal} frames of this evaluation, or more, are equal to frames of the training; "
+        "scores on them tell nothing of new ones"
     )
 
 

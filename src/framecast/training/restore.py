@@ -27,6 +27,11 @@ def describe_data(recipe: Recipe, dataset: DataSet) -> dict[str, Any]:
     }
 
 
+def describe_frames(dataset: DataSet) -> dict[str, Any]:
+    """Describe the frames of each split, and by digests those of the training: the content of split.json."""
+    return {**dataset.record, "digests": dataset.digest_frames("train")}
+
+
 def restore_data(trainer: TrainingState, folder: RunFolder, show: Progress) -> None:
     """Write data.json and split.json again where they are lost or damaged, and say so.
 
@@ -35,12 +40,12 @@ def restore_data(trainer: TrainingState, folder: RunFolder, show: Progress) -> N
         folder: of the run, locked.
         show: where it is said.
     """
-    for path, content, indent in (
-        (folder.data, describe_data(trainer.recipe, trainer.dataset), 2),
-        (folder.split, trainer.dataset.record, None),
+    for path, describe_content, indent in (
+        (folder.data, lambda: describe_data(trainer.recipe, trainer.dataset), 2),
+        (folder.split, lambda: describe_frames(trainer.dataset), None),
     ):
         if (fault := _find_json_fault(path)) is not None:
-            json_files.write_json(path, content, indent=indent)
+            json_files.write_json(path, describe_content(), indent=indent)
             show.say(f"{path}: {fault}; it was made again from the data")
 
 

@@ -25,7 +25,7 @@ from framecast.runs.record import read_data
 from framecast.training.compilation import check_compile
 from framecast.training.fine_tuning import find_spec, name_weights
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
-from framecast.training.restore import describe_data
+from framecast.training.restore import describe_data, describe_frames
 from framecast.training.state import TrainingState
 from framecast.types import FrameSpec
 
@@ -79,7 +79,7 @@ def start(
     with _lock(folder, place):
         trainer = _make_trainer(recipe, dataset, fabric)
         if place.rank == 0:
-            folder.create(recipe.yaml(), describe_data(recipe, dataset), dataset.record)
+            folder.create(recipe.yaml(), describe_data(recipe, dataset), describe_frames(dataset))
         return _run(trainer, folder, quiet)
 
 

@@ -100,7 +100,7 @@ def test_arrays_without_times_are_known_by_their_values(tmp_path: Path, suffix: 
 
 
 def test_many_arrays_are_known_by_their_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("framecast.data.windows.leakage.VALUES", 1)
+    monkeypatch.setattr("framecast.data.windows.copies.VALUES", 1)
     for n in range(2):
         np.save(tmp_path / f"{n}.npy", FIELD)
     said = [{"path": str(tmp_path / f"{n}.npy"), "split": split} for n, split in enumerate(("train", "test"))]

@@ -24,11 +24,14 @@ class Lengths(NamedTuple):
     spec: FrameSpec = FrameSpec(channels=1, height=1, width=1)
     grid: Grid = Grid()
     latest: tuple[int, ...] = ()
-    sizes: tuple[tuple[int, int], ...] = ()
     files: list[int] | None = None
     starts: list[int] | None = None
     """Steps of 5 minutes from the first frame of all."""
     recordings: list[tuple[object, int]] | None = None
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        return [(1, 2)] * len(self.lengths)
 
     @property
     def groups(self) -> list[int]:

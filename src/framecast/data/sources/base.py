@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
+from framecast.data.sources.footprint import Footprint
 from framecast.types import Area, FrameSpec, Grid, Window
 
 
@@ -15,8 +16,8 @@ class Place(NamedTuple):
 
     file: Hashable
     """File, or folder or video of a folder."""
-    corners: Hashable
-    """Ends of both axes and the CRS; None where the file has no coordinates."""
+    area: Footprint | None
+    """What its grid covers; None where the file has no coordinates."""
 
 
 class ChannelName(NamedTuple):

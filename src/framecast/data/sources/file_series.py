@@ -17,6 +17,7 @@ from framecast.data.fingerprint import DIGITS, digest_file, list_contents
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.missing_values import MissingValues
+from framecast.data.sources.footprint import are_one_grid, describe_corners
 from framecast.data.times import ALIKE, Timeline, order_frames
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
@@ -216,6 +217,7 @@ def _describe(reader: Reader, files: Sequence[Path], frames: int, groups: int) -
 
 
 def _check_compatible(first_path: Path, first: FileHeader, path: Path, header: FileHeader) -> None:
+    is_one_grid = are_one_grid(first.grid, header.grid)
     faults = [
         ("frames", "x".join(map(str, first.shape)), "x".join(map(str, header.shape))),
         ("units", first.units, header.units),
@@ -223,7 +225,7 @@ def _check_compatible(first_path: Path, first: FileHeader, path: Path, header: F
         ("variables", first.grid.variables, header.grid.variables),
         ("a missing code", first.missing, header.missing),
         ("scale, offset and missing code", *(each.stored and each.stored[1:4] for each in (first, header))),
-        ("a grid", round_corners(first.grid), round_corners(header.grid)),
+        ("a grid", *map(describe_corners, (first.grid, first.grid if is_one_grid else header.grid))),
         ("values of", first.dtype, header.dtype),
         ("times of the calendar", _name_calendar(first.grid), _name_calendar(header.grid)),
     ]
@@ -239,12 +241,6 @@ def _check_compatible(first_path: Path, first: FileHeader, path: Path, header: F
 def _name_calendar(grid: Grid) -> str:
     """Name a calendar; "standard" for all whose times numpy can hold."""
     return "standard" if grid.time_origin is None else grid.calendar
-
-
-def round_corners(grid: Grid) -> tuple[object, ...]:
-    """Ends of both axes to six digits, and the CRS: files of one radar differ in the last bits of their coordinates."""
-    ends = [tuple(float(f"{value:.6g}") for value in (axis[0], axis[-1])) if axis else () for axis in (grid.y, grid.x)]
-    return (*ends, grid.crs)
 
 
 def _order_by_time(

@@ -26,7 +26,8 @@ from framecast.data.sources.channels import (
     resolve_roles,
     resolve_units,
 )
-from framecast.data.sources.file_series import fingerprint_files, round_corners
+from framecast.data.sources.file_series import fingerprint_files
+from framecast.data.sources.footprint import find_footprint
 from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
 from framecast.data.sources.open import open_stored
@@ -104,12 +105,11 @@ class FileSource:
         self.has_missing: bool = self._scan is not None and self._scan.may_miss(self._array.dtype, self._missing)
         self.missing_frames = 0
         self._select(config)
-        self._is_part = config.frames is not None
-        selection = self._selection
+        self._is_part, selection = config.frames is not None, self._selection
         self.pieces, self.lengths, self.labels = selection.pieces, selection.lengths, selection.labels
         self.latest, self.groups, self.origins = selection.latest, selection.groups, selection.origins
-        corners = round_corners(stored.grid) if stored.grid.y and stored.grid.x else None
-        self.places = [Place(group, corners) for group in self.groups]
+        area = find_footprint(stored.grid)
+        self.places = [Place(group, area) for group in self.groups]
         self.channel_names = name_channels(stored.grid, self._layout.size("c"), self._roles)
         self.grid = self._make_grid(stored.grid, config)
         self.spec = FrameSpec(

@@ -70,7 +70,7 @@ class MultiFileSource:
             for recording, first in part.origins
         ]
         self.places = [
-            Place((n, place.file), place.corners) for n, part in enumerate(self._parts) for place in part.places
+            Place((n, place.file), place.area) for n, part in enumerate(self._parts) for place in part.places
         ]
         self.channel_names = self._parts[0].channel_names
         begins = [0, *self._ends]

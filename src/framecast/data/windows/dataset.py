@@ -14,19 +14,23 @@ from framecast.data.moving_mnist import MovingMNIST
 from framecast.data.random import check_seed
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
+from framecast.data.windows.copies import list_digests
 from framecast.data.windows.crops import Crops, make_crops
 from framecast.data.windows.motion import Convert
 from framecast.data.windows.normalizer_fit import Choice, fit_normalizer, fit_other_channels
 from framecast.data.windows.split_blocks import group_events
 from framecast.data.windows.splits import describe_split, record_split, split_windows
 from framecast.data.windows.vectors import NO_VECTORS, Vectors, describe_vectors, find_vectors
-from framecast.data.windows.windows import CropWindows, FrameWindows, GeneratedWindows, Windows
+from framecast.data.windows.windows import FITTED, CropWindows, FrameWindows, GeneratedWindows, Windows
 from framecast.errors import UsageError
 from framecast.transforms.normalize import Normalizer
 from framecast.types import FrameSpec, Grid, Window
 
 EVALUATION_SEED = 0
 """Seed of generated validation and test sequences, whatever the seed of a training."""
+
+DIGESTED = 1 << 29
+"""Approximate number of values of which digests are made."""
 
 Lengths = tuple[int | str, int | str]
 """Context and horizon: frames, or times as in 50min."""
@@ -114,6 +118,23 @@ class DataSet:
             return self
         frames = range(self.context - (newest or self.context), self.context)
         return replace(self, windows=self.windows.with_motion(frames, convert, key))
+
+    def digest_frames(self, split: str) -> list[str]:
+        """List digests of the values of a split's whole frames, of very many a sample; none of generated sequences.
+
+        Frames with equal targets in equal units have equal digests, whatever file they are in.
+
+        Args:
+            split: "train", "val" or "test".
+
+        Raises:
+            InputError: the frames cannot be read.
+        """
+        if not isinstance(self.windows, FrameWindows | CropWindows):
+            return []
+        values = self.spec.targets * self.spec.height * self.spec.width
+        limit = max(1, min(FITTED, DIGESTED // values))
+        return list_digests(self.windows.iterate_frames(split, limit), self.spec.targets)
 
     def normalizer(self, choice: Choice | Normalizer = "auto") -> Normalizer:
         """Fit the map from raw units to a network's; this may read all frames of training.

@@ -1,34 +1,32 @@
-"""Leakage across files: no two splits share a moment, or a frame, of different files."""
+"""Leakage across files: no two splits share a moment of one place, or a frame, of different files."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import itertools
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.calendars import month_numbers
 from framecast.data.sources.base import Source
-from framecast.data.windows.split_blocks import Blocks, SplitBlock, count_positions
+from framecast.data.sources.footprint import Footprint, are_one_place
+from framecast.data.times import TOLERANCE
+from framecast.data.windows import copies
+from framecast.data.windows.split_blocks import Blocks, SplitBlock
 
-VALUES = 1 << 26
-"""Number of values up to which all frames are compared; of more the ends of each sequence, which shows whole copies."""
-PIECE = 16
-"""Frames that are read at once."""
+ONE_FILE = 8
+"""Part of the values that are compared where all sequences are of one file, which are told of only."""
 
 
-class Stretch(NamedTuple):
-    """Place of a sequence on an axis that it shares with all sequences that could hold the same frames."""
+class SharedAxes(NamedTuple):
+    """Places of the frames of a sequence on axes that it shares with all sequences that could hold the same frames."""
 
-    axis: object
-    """Grid, where positions are times; else the recording that the frames are from."""
-    first: int
-    """Position of the first frame: milliseconds, months, or its number in the recording."""
-    step: int
-    """Distance of two frames: milliseconds, months, or 1."""
-    file: object
-    """File, or folder, or video that the sequence comes from."""
+    axes: tuple[Hashable, ...]
+    """Pairs of areas that overlap, where positions are times; else the recording that the frames are from."""
+    positions: NDArray[Any]
+    """Position of each frame: milliseconds, months, or its number in the recording."""
 
 
 class Overlap(NamedTuple):
@@ -37,143 +35,148 @@ class Overlap(NamedTuple):
     blocks: Blocks
     lost: int
     """Frames that were taken out of their split."""
-    is_unknown: bool
-    """Whether files overlap in time and differ in their values, but have no coordinates to tell their places."""
+    notes: tuple[str, ...] = ()
+    """What is shared, or may be, and was not taken out."""
 
 
 def separate_files(source: Source, blocks: Blocks) -> Overlap:
     """Shorten blocks at their beginning until no two splits share a moment, or a frame, of different files.
 
-    Sequences of one grid are compared by their times, others by their values: two frames in a row that are equal to two
-    of another file are the same recording. Sequences of one file are left as they are: an array may hold several places
-    at one time.
+    Sequences whose areas overlap, on whatever grids, are compared by their times. Where some have no coordinates or no
+    times, all are compared by their values. Sequences of one file are left as they are: an array may hold several
+    places at one time; that they have equal frames is said.
 
     Args:
         source: the sequences.
         blocks: blocks by split.
     """
     used = sorted({block.sequence for members in blocks.values() for block in members})
-    is_split = sum(bool(members) for members in blocks.values()) > 1
-    if not is_split or len({source.places[sequence].file for sequence in used}) < 2:
-        return Overlap(blocks, 0, is_unknown=False)
-    stretches = locate_sequences(source, used)
-    trimmed: Blocks = {name: [] for name in blocks}
+    parents = {sequence: source.origins[sequence][0] for sequence in used}
+    if sum(map(bool, blocks.values())) < 2 or len(set(parents.values())) < 2:
+        return Overlap(blocks, 0)
+    files = {sequence: source.places[sequence].file for sequence in used}
+    several = len(set(files.values())) > 1
+    clocks, unknown = _locate_by_time(source, used) if several else ({}, set())
+    step = source.spec.step_minutes
+    slack = 0.0 if step is None or source.spec.step_months is not None else TOLERANCE * step * 60_000
+    trimmed, lost = _trim(blocks, clocks, files, slack)
+    if len(clocks) == len(used):
+        return Overlap(trimmed, lost, _tell_unknown_places(source, used, clocks, {}, unknown))
+    values = copies.VALUES if several else copies.VALUES // ONE_FILE
+    recordings = copies.find_recordings(source, used, values)
+    paths = {number: SharedAxes((key,), positions) for number, (key, positions) in recordings.positions.items()}
+    trimmed, more = _trim(trimmed, paths, files)
+    _, shared = _trim(trimmed, paths, parents)
+    notes = _tell_unknown_places(source, used, clocks, paths, unknown)
+    if shared:
+        fix = "scores are too good; give sequences without common frames, or labels"
+        notes = (*notes, f"sequences of one file hold {shared} frames or more of other splits' sequences: {fix}")
+    if several and not recordings.is_whole:
+        notes = (*notes, "copies of parts of files were looked for in the first and last frames of large ones only")
+    return Overlap(trimmed, lost + more, notes)
+
+
+def _locate_by_time(source: Source, used: Sequence[int]) -> tuple[dict[int, SharedAxes], set[frozenset[Footprint]]]:
+    """Find the positions of sequences whose area and times are known, and the areas that cannot be compared."""
+    moments = {number: source.frame_times(number) for number in used if source.places[number].area is not None}
+    areas = list(dict.fromkeys(source.places[number].area for number in moments))
+    axes: dict[Footprint | None, list[Hashable]] = {area: [area] for area in areas}
+    unknown = set()
+    for one, other in itertools.combinations(areas, 2):
+        assert one is not None
+        assert other is not None
+        is_one = are_one_place(one, other)
+        if is_one:
+            axes[one].append((one, other))
+            axes[other].append((one, other))
+        if is_one is None:
+            unknown.add(frozenset((one, other)))
+    paths = {
+        number: SharedAxes(tuple(axes[source.places[number].area]), _count_positions(source, times))
+        for number, times in moments.items()
+        if times is not None
+    }
+    return paths, unknown
+
+
+def _count_positions(source: Source, times: NDArray[Any]) -> NDArray[Any]:
+    """Express times in milliseconds, or in months where frames are whole months apart."""
+    if source.spec.step_months is not None:
+        return np.asarray(month_numbers(times, source.grid))
+    return times.astype("datetime64[ms]").astype(np.int64)
+
+
+def _trim(
+    blocks: Blocks, paths: dict[int, SharedAxes], owners: dict[int, Hashable], slack: float = 0.0
+) -> tuple[Blocks, int]:
+    """Shorten blocks until no two of different splits and owners share a position of an axis; count the frames lost.
+
+    Args:
+        blocks: blocks by split; those without a path stay.
+        paths: by sequence.
+        owners: file of each sequence, within which nothing is compared.
+        slack: distance of positions that count as one.
+    """
+    trimmed: Blocks = {name: [b for b in members if b.sequence not in paths] for name, members in blocks.items()}
+    entries = [(name, b) for name, members in blocks.items() for b in members if b.sequence in paths]
     lost = 0
-    # by axis and split: the furthest end, and the furthest one of another file
-    ends: dict[tuple[object, str], list[tuple[int, object]]] = {}
-    for first, _, name, block in sorted(_position(stretches, blocks), key=lambda entry: entry[:3]):
-        stretch = stretches[block.sequence]
+    # by axis and split: the first and the last position of each owner
+    spans: dict[tuple[Hashable, str], dict[Hashable, tuple[float, float]]] = {}
+
+    def find_order(entry: tuple[str, SplitBlock]) -> tuple[float, float, str]:
+        positions = paths[entry[1].sequence].positions[entry[1].begin : entry[1].end]
+        return float(positions.min()), float(positions.max()), entry[0]
+
+    for name, block in sorted(entries, key=find_order):
+        path, owner = paths[block.sequence], owners[block.sequence]
+        positions = path.positions[block.begin : block.end]
+        # the least position that is left when the block begins at a frame
+        least = np.minimum.accumulate(positions[::-1])[::-1]
         others = [
-            end
+            last
+            for axis in path.axes
             for other in blocks
-            for end, file in ends.get((stretch.axis, other), [])
-            if other != name and file != stretch.file
+            if other != name
+            for key, (first, last) in spans.get((axis, other), {}).items()
+            if key != owner and first - slack <= positions.max()
         ]
-        begin = block.begin + max([0, *((end - first) // stretch.step + 1 for end in others)])
-        lost += min(begin, block.end) - block.begin
-        if begin < block.end:
-            trimmed[name].append(block._replace(begin=begin))
-            end = stretch.first + (block.end - 1) * stretch.step
-            ends[stretch.axis, name] = _keep_furthest([*ends.get((stretch.axis, name), []), (end, stretch.file)])
-    blocks = {name: sorted(members) for name, members in trimmed.items()} if lost else blocks
-    return Overlap(blocks, lost, _overlap_at_unknown_places(source, used, stretches))
+        cut = int(np.searchsorted(least, max(others) + slack, side="right")) if others else 0
+        lost += cut
+        if cut < len(positions):
+            trimmed[name].append(block._replace(begin=block.begin + cut))
+            left = positions[cut:]
+            for axis in path.axes:
+                owned = spans.setdefault((axis, name), {})
+                first, last = owned.get(owner, (np.inf, -np.inf))
+                owned[owner] = min(first, float(left.min())), max(last, float(left.max()))
+    return ({name: sorted(members) for name, members in trimmed.items()} if lost else blocks), lost
 
 
-def locate_sequences(source: Source, used: Sequence[int]) -> dict[int, Stretch]:
-    """Find the place of sequences on axes of time, where grid and times are known, else on those of their recordings."""
-    has_step, stretches, rest = source.spec.step_minutes is not None, {}, []
-    for sequence in used:
-        place = source.places[sequence]
-        times = source.frame_times(sequence) if place.corners is not None and has_step else None
-        if times is None:
-            rest.append(sequence)
-        else:
-            first, _, step = count_positions(source, (times[0], times[-1]))
-            stretches[sequence] = Stretch(place.corners, first, step, place.file)
-    several = len({source.places[sequence].file for sequence in rest}) > 1
-    recordings = _match_values(source, rest) if several else {sequence: (sequence, 0) for sequence in rest}
-    for sequence, (recording, first) in recordings.items():
-        stretches[sequence] = Stretch(("recording", recording), first, 1, source.places[sequence].file)
-    return stretches
-
-
-def _position(stretches: dict[int, Stretch], blocks: Blocks) -> Iterator[tuple[int, int, str, SplitBlock]]:
-    """Iterate over (first position, last position, split, block)."""
-    for name, members in blocks.items():
-        for block in members:
-            stretch = stretches[block.sequence]
-            ends = (stretch.first + frame * stretch.step for frame in (block.begin, block.end - 1))
-            yield (*ends, name, block)  # type: ignore[misc]
-
-
-def _keep_furthest(ends: list[tuple[int, object]]) -> list[tuple[int, object]]:
-    """Keep the furthest end, and the furthest one of another file."""
-    furthest = max(ends, key=lambda pair: pair[0])
-    others = [pair for pair in ends if pair[1] != furthest[1]]
-    return [furthest, max(others, key=lambda pair: pair[0])] if others else [furthest]
-
-
-def _match_values(source: Source, sequences: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Find (recording, number of the first frame in it) of each sequence; those with equal frames share a recording."""
-    height, width = source.spec.height, source.spec.width
-    values = sum(source.lengths[sequence] for sequence in sequences) * source.spec.targets * height * width
-    seen: dict[tuple[bytes, bytes], tuple[int, int]] = {}
-    found: dict[int, tuple[int, int]] = {}
-    for sequence in sequences:
-        pairs = list(_digest_pairs(source, sequence, whole=values <= VALUES))
-        file = source.places[sequence].file
-        twins = [(seen[pair], frame) for frame, pair in pairs if pair in seen]
-        twins = [(twin, frame) for twin, frame in twins if source.places[twin[0]].file != file]
-        if twins:
-            (other, at), frame = twins[0]
-            recording, first = found[other]
-            found[sequence] = recording, first + at - frame
-        else:
-            found[sequence] = sequence, 0
-        for frame, pair in pairs:
-            seen.setdefault(pair, (sequence, frame))
-    return found
-
-
-def _digest_pairs(source: Source, sequence: int, *, whole: bool) -> Iterator[tuple[int, tuple[bytes, bytes]]]:
-    """Iterate over (number, digests) of two frames in a row that differ, neither of them of one value only."""
-    length = source.lengths[sequence]
-    parts = [(0, length)] if whole or length <= 4 else [(0, 2), (length - 2, length)]
-    for begin, end in parts:
-        before = None
-        for at in range(begin, end, PIECE):
-            frames = source.read(sequence, at, min(at + PIECE, end)).frames[:, : source.spec.targets]
-            for number, frame in enumerate(frames, at):
-                digest = _digest(frame)
-                if before is not None and digest is not None and before != digest:
-                    yield number - 1, (before, digest)
-                before = digest
-
-
-def _digest(frame: NDArray[np.float32]) -> bytes | None:
-    """Compute 16 bytes that tell a frame from others; None of a frame of one value, of which there are many."""
-    values = frame[np.isfinite(frame)]
-    if not values.size or values.min() == values.max():
-        return None
-    return hashlib.blake2b(np.nan_to_num(frame, nan=np.inf).tobytes(), digest_size=16).digest()
-
-
-def _overlap_at_unknown_places(source: Source, used: Sequence[int], stretches: dict[int, Stretch]) -> bool:
-    """Whether sequences of different files without coordinates overlap in time, but not in their values."""
+def _tell_unknown_places(
+    source: Source,
+    used: Sequence[int],
+    clocks: dict[int, SharedAxes],
+    recordings: dict[int, SharedAxes],
+    unknown: set[frozenset[Footprint]],
+) -> tuple[str, ...]:
+    """Say that sequences of different files overlap in time, where nobody knows whether they show one place."""
+    if len(clocks) == len(used) and not unknown:
+        return ()
     spans = []
     for sequence in used:
-        times = source.frame_times(sequence) if source.places[sequence].corners is None else None
+        times = source.frame_times(sequence)
         if times is not None:
-            spans.append((times[0], times[-1], stretches[sequence]))
-    spans.sort(key=lambda span: (span[0], span[1]))
-    latest: tuple[np.datetime64, Stretch] | None = None
-    for first, last, stretch in spans:
-        if (
-            latest is not None
-            and first <= latest[0]
-            and stretch.axis != latest[1].axis
-            and stretch.file != latest[1].file
-        ):
-            return True
-        latest = max(latest or (last, stretch), (last, stretch), key=lambda pair: pair[0])
-    return False
+            spans.append((times[0], times[-1], sequence))
+    latest: tuple[Any, int] | None = None
+    for first, last, sequence in sorted(spans):
+        place = source.places[sequence]
+        if latest is not None and first <= latest[0]:
+            other = source.places[latest[1]]
+            areas = frozenset(area for area in (place.area, other.area) if area is not None)
+            is_unknown = place.area is None or other.area is None or areas in unknown
+            is_copy = sequence in recordings and recordings[sequence].axes == recordings[latest[1]].axes
+            if is_unknown and not is_copy and place.file != other.file:
+                lack = "they have no coordinates" if None in (place.area, other.area) else "their projections differ"
+                return (f"files overlap in time, at different places as it seems: {lack}",)
+        latest = max(latest or (last, sequence), (last, sequence))
+    return ()

@@ -126,7 +126,7 @@ def split_windows(
     how += f", splits {gap} frames apart" if gap else ""
     how += " within each sequence, as times are not known" if gap and is_within_recordings(source, blocks) else ""
     how += f"; {apart.lost} frames are left out, as other files hold them in other splits" if apart.lost else ""
-    how += "; files overlap in time, at different places as it seems: they have no coordinates" * apart.is_unknown
+    how += "".join(f"; {note}" for note in apart.notes)
     how += f"; {short} of {len(source.lengths)} sequences are too short and left out" if short else ""
     content = json.dumps([source.fingerprint(), frames, windows], sort_keys=True)
     return Split(windows, how, hashlib.sha256(content.encode()).hexdigest()[:DIGITS], blocks, gap, strides["train"])

@@ -93,7 +93,11 @@ class FrameWindows:
 
     def training_frames(self) -> Iterator[NDArray[np.float32]]:
         """Iterate over the frames of the blocks of the split train, at most `PIECE` at a time."""
-        source, blocks = self._source, self._split.blocks["train"]
+        return self.iterate_frames("train", FITTED)
+
+    def iterate_frames(self, split: str, limit: int) -> Iterator[NDArray[np.float32]]:
+        """Iterate over the frames of the blocks of a split, in pieces of at most `PIECE`; an even sample of `limit`."""
+        source, blocks = self._source, self._split.blocks[split]
         channels = source.spec.channels + len(source.spec.covariates)
         at_once = [max(1, min(PIECE, VALUES // (channels * height * width))) for height, width in source.sizes]
         pieces = [
@@ -101,7 +105,7 @@ class FrameWindows:
             for b in blocks
             for begin in range(b.begin, b.end, at_once[b.sequence])
         ]
-        stride = math.ceil(sum(block.end - block.begin for block in blocks) / FITTED)
+        stride = math.ceil(sum(block.end - block.begin for block in blocks) / limit)
         return (source.read(*piece).frames for piece in pieces[:: max(1, stride)])
 
 
@@ -165,6 +169,10 @@ class CropWindows:
     def training_frames(self) -> Iterator[NDArray[np.float32]]:
         """Iterate over whole frames of the split train, as `FrameWindows` does: a fit is to all pixels."""
         return self._whole.training_frames()
+
+    def iterate_frames(self, split: str, limit: int) -> Iterator[NDArray[np.float32]]:
+        """Iterate over whole frames of the blocks of a split, as `FrameWindows` does."""
+        return self._whole.iterate_frames(split, limit)
 
     def _find_window(self, split: str, index: int) -> int:
         """Find the index of the window of whole frames that a crop is cut from."""
