@@ -47,6 +47,22 @@ UTC = [  # a name, and the time in it, UTC, by hand
     ("20240501_0100-0003.png", "2024-05-01T01:00"),  # a counter
     ("20240501_0100_FIN.png", "2024-05-01T01:00"),
     ("20240501_0100Zurich.png", "2024-05-01T01:00"),
+    ("20240501T0100-05:00.png", "2024-05-01T06:00"),
+    ("2024-05-01T01-00-05:00.png", "2024-05-01T06:00"),
+    ("2024-05-01t01-00z.png", "2024-05-01T01:00"),
+    ("20240501t010000-0500.png", "2024-05-01T06:00"),
+    ("20240501_0100_UTC+0200.png", "2024-04-30T23:00"),
+    ("20240501_0100 (UTC+02:00).png", "2024-04-30T23:00"),
+    ("20240501_0100_GMT-5.png", "2024-05-01T06:00"),
+    ("20240501_0100_utc.png", "2024-05-01T01:00"),
+    ("20240501_0100_cest.png", "2024-04-30T23:00"),
+    ("20240501_0100_CET_DST.png", "2024-04-30T23:00"),
+    ("20240501T0100\N{MINUS SIGN}05:00.png", "2024-05-01T06:00"),
+    ("2024-05-01T01:00:00.1234567+02:00", "2024-04-30T23:00:00.123"),
+    ("gfs.20240501.t12z.nc", "2024-05-01T12:00"),
+    ("20240501T01+0200.png", "2024-04-30T23:00"),
+    ("20240501_13UTC.png", "2024-05-01T13:00"),
+    ("20240501_0100-UTC-0001.png", "2024-05-01T01:00"),  # a counter
 ]
 
 
@@ -68,6 +84,30 @@ def test_what_is_heeded_and_what_is_left_is_said() -> None:
     assert "CST in the names may be a zone and is not heeded" in notes("20240501_0100_CST.png")
     assert "CEST in the names may be a zone" in notes("CEST_20240501_0100.png")
     assert notes("20240501_0100_UTC.png", "20240501_0200_UTC.png") == ""
+    for left in (
+        "_LT",
+        "LT",
+        "_local",
+        "_est",
+        "_ist",
+        "-0500",
+        "-0130",
+        "_UTC_DST",
+        "_LST",
+        "+1",
+        "_UTC2",
+        "_Europe-Berlin",
+        "_MET",
+        "Z+2",
+        "[CEST",
+    ):
+        said = notes(f"20240501_0100{left}.png", f"20240501_0200{left}.png")
+        assert (
+            f"{left.lstrip('_').removeprefix('UTC_').lstrip('Z[')} in the names may be a zone and is not heeded" in said
+        )
+    for left in ("T2400", "_18", "_1260"):  # days, and clocks that there are none of, or that may be counters
+        assert "behind the date is not heeded" in notes(f"20240501{left}.png", f"20240502{left}.png")
+    assert notes("20240501_v2.png", "20240502_v2.png") == ""
 
 
 def test_the_time_of_a_recording_is_not_that_of_its_frames() -> None:
@@ -97,12 +137,28 @@ def test_patterns_with_zones() -> None:
     assert "30 behind %Y%m%d%H%M is not heeded" in found.notes[0]
     assert "+0200 behind" in times_from_pattern(["x_202405011200+0200.png"], "%Y%m%d%H%M").notes[0]
     assert times_from_pattern(["x_202405011200Z.png"], "%Y%m%d%H%M").notes == ()
+    for left in ("-0500", "_utc+2", "_cest", "_LT", "T2400", "UTC-5"):
+        assert f"{left} behind" in times_from_pattern([f"x_202405011200{left}.png"], "%Y%m%d%H%M").notes[0]
 
 
 def test_a_text_that_is_a_time_is_one_as_a_whole() -> None:
-    for text in ("201609281445", " 2016-09-28T16:45:00+02:00 ", "20160928144500Z", "2016-09-28 16:45 CEST"):
+    for text in (
+        "201609281445",
+        " 2016-09-28T16:45:00+02:00 ",
+        "20160928144500Z",
+        "2016-09-28 16:45 CEST",
+        "201609281645 UTC+02",
+    ):
         assert parse_stamp(text, "a.pgm: obstime") == np.datetime64("2016-09-28T14:45")
-    for text in ("201609281445 local", "x201609281445", "201602301445", "2016092814453", ""):
+    for text in (
+        "201609281445 local",
+        "x201609281445",
+        "201602301445",
+        "2016092814453",
+        "",
+        "201609281445 LT",
+        "201609281445-0500",
+    ):
         with pytest.raises(InputError, match=r"a\.pgm: obstime: got"):
             parse_stamp(text, "a.pgm: obstime")
 

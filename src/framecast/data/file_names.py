@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.timestamps import SPELLINGS, ZONES, Timestamp, find_stamps, find_unused_zone, replace_zone
+from framecast.data.timestamps import (
+    SPELLINGS,
+    ZONES,
+    Timestamp,
+    find_rest,
+    find_rest_of_date,
+    find_stamps,
+    find_unused_zone,
+    replace_zone,
+)
 from framecast.errors import InputError, UsageError
 
 _DIRECTIVES = {  # of strptime, with the texts that they match
@@ -68,7 +77,7 @@ def times_from_pattern(names: Sequence[str], pattern: str) -> NameTimes:
         if moment is None or match is None:
             raise InputError(name, got="no time in the name", expected=f"the pattern {pattern}", fix="change --times")
         times.append(np.datetime64(moment, "ms"))
-        left = left or _find_rest(name[match.end(1) :])
+        left = left or find_rest(name[match.end(1) :])
     note = f"times: {left} behind {pattern} is not heeded; %S is seconds, %f a fraction, %z a zone as in +0200"
     return NameTimes(np.array(times, "datetime64[ms]"), (note,) if left else ())
 
@@ -143,7 +152,7 @@ def _find_zoned_stamps(names: Sequence[str], spelling: re.Pattern[str]) -> list[
     stamps = [find_stamps(name, spelling) for name in names]
     if not all(stamps):
         return None
-    minutes = {stamp.minutes for row in stamps for stamp in row if stamp.zone[:1] in ("+", "-")}
+    minutes = {stamp.minutes for row in stamps for stamp in row if re.search("[-+]", stamp.zone)}
     clocks = {row[0].clock for row in stamps}
     if minutes and (max(minutes) - min(minutes) > 60 or len(clocks) == 1 < len(minutes)):
         return [find_stamps(name, spelling, offsets=False) for name in names]
@@ -164,11 +173,14 @@ def _describe_stamps(names: Sequence[str], stamps: Sequence[Timestamp]) -> tuple
     if local:
         rest = "; names without a zone are taken as UTC" if "" in zones else ""
         notes = (f"times: {', '.join(dict.fromkeys(local))} turned into UTC{rest}",)
-    pairs = zip(names, stamps, strict=True)
+    pairs = list(zip(names, stamps, strict=True))
     unused = next(filter(None, (find_unused_zone(name, stamp) for name, stamp in pairs)), "")
     if unused:
         fix = "give --times with %z or %Z where it stands behind the clock"
         notes = (*notes, f"times: {unused} in the names may be a zone and is not heeded, times are taken as UTC; {fix}")
+    left = next(filter(None, (find_rest_of_date(name, stamp) for name, stamp in pairs)), "")
+    if left:
+        notes = (*notes, f"times: {left} behind the date is not heeded; give --times with %H where it is a clock")
     return notes
 
 
@@ -188,12 +200,6 @@ def _follows_digit(name: str, match: re.Match[str]) -> int:
     """Number of sides on which a digit touches a match."""
     around = (name[match.start() - 1 : match.start()] if match.start() else "", name[match.end(1) : match.end(1) + 1])
     return sum(character.isdecimal() for character in around)
-
-
-def _find_rest(text: str) -> str:
-    """Find what belongs to a time by its looks, at the beginning of what stands behind it."""
-    match = re.match(rf"\d+|[_ ]?\+\d{{2}}:?\d{{2}}(?!\d)|[-_. ]?(?:{'|'.join(ZONES)})(?![A-Za-z0-9])", text)
-    return match[0] if match and match[0] not in ("Z", "UTC", "GMT") else ""
 
 
 def _compile_pattern(pattern: str) -> re.Pattern[str]:
