@@ -106,6 +106,10 @@ def found(*names: str, standard: tuple[str, ...] = (), units: str = "", **said: 
         ("UGRD_10maboveground", "VGRD_10maboveground"), ("x_wind_10m", "y_wind_10m"), ("eastward_wind", "northward_wind"),
         ("10m_u_component_of_wind", "10m_v_component_of_wind"), ("u-component_of_wind", "v-component_of_wind"),
         ("water_u", "water_v"), ("flow_x", "flow_y"), ("zonal_wind", "meridional_wind"), ("vx", "vy"),
+        ("siu", "siv"), ("ug", "vg"), ("ugosa", "vgosa"), ("tauuo", "tauvo"), ("hu", "hv"), ("ust", "vst"),
+        ("ewss", "nsss"),        ("UFLX_surface", "VFLX_surface"), ("ivte", "ivtn"), ("viwve", "viwvn"),
+        ("dx", "dy"), ("uice", "vice"),
+        ("u_eastward", "v_northward"), ("sustr", "svstr"), ("avg_iews", "avg_inss"), ("VSDX", "VSDY"), ("umo", "vmo"),
         ("sea_water_x_velocity", "sea_water_y_velocity"), ("downward_eastward_stress", "downward_northward_stress"),
     ],
 )  # fmt: skip
@@ -134,8 +138,22 @@ def test_what_is_no_vector() -> None:
     assert (plain.pairs, plain.unknown) == ((), ())
     assert found("wind_direction", "vorticity", "mwd").unknown == ("wind_direction", "vorticity", "mwd")
     assert found("a", standard=("wind_from_direction",)).unknown == ("a",)
+    angles = ("FF", "DD", "dd_10m", "wd", "mwd1", "dirpw", "heading", "azimuth", "relv", "streamfunction", "gradient_x")
+    assert found(*angles).unknown == angles[1:]
+    plain = found("ws", "added", "wdvi", "visible", "cloud", "direct_radiation", "hurs", "sic", "qv", "dd_sum", "diry")
+    assert plain.unknown == ("dd_sum",)
     assert found("w", "omega", "t", units="Pa s-1").odd_in_time == (0, 1)
     assert found("a", "w", standard=("upward_air_velocity", "")).odd_in_time == (0,)
+
+
+def test_velocity_along_the_beam_turns_with_its_radar_and_changes_sign_in_time() -> None:
+    for name in ("VRAD", "VRADH", "VRADV", "VRADDH", "doppler_velocity", "radial_velocity"):
+        beam = found("DBZH", name)
+        assert (beam.pairs, beam.unknown, beam.odd_in_time) == ((), (), (1,))
+    known = found("V", standard=("radial_velocity_of_scatterers_away_from_instrument",))
+    assert (known.unknown, known.odd_in_time) == ((), (0,))
+    assert found("V", units="m/s").unknown == ("V",)  # of a radar, or half a wind
+    assert found("wa", "wo").odd_in_time == (0, 1)
 
 
 def test_pairs_that_the_user_names() -> None:

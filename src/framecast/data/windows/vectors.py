@@ -11,6 +11,13 @@ from framecast.data.sources.base import ChannelName
 from framecast.errors import InputError, UsageError
 from framecast.types import Grid
 
+_SHORT_NAMES = """
+siu/siv uice/vice umo/vmo tauuo/tauvo hfx/hfy sistrxdtop/sistrydtop sistrxubot/sistryubot sidmasstranx/sidmasstrany
+ug/vg ugosa/vgosa ust/vst vsdx/vsdy utide/vtide utotal/vtotal ubar/vbar sustr/svstr bustr/bvstr
+ewss/nsss iews/inss metss/mntss lgws/mgws viwve/viwvn vige/vign vithee/vithen vikee/viken vitoee/vitoen
+uflx/vflx ustm/vstm vucsh/vvcsh ugwd/vgwd uogrd/vogrd ivte/ivtn ivtu/ivtv uq/vq uwspd/vwspd umom/vmom
+"""
+"""Names of components by models, seas and waves, as x/y."""
 _COMPONENTS = (
     ("eastward", "northward"),
     ("u", "v"),
@@ -28,6 +35,9 @@ _COMPONENTS = (
     ("velx", "vely"),
     ("taux", "tauy"),
     ("tauu", "tauv"),
+    ("dx", "dy"),
+    ("hu", "hv"),
+    *(tuple(pair.split("/")) for pair in _SHORT_NAMES.split()),
 )
 """Words for the components along x and y in names: CF, GRIB, CMIP, NCEP, Copernicus."""
 _WEAK = (("x", "y"), ("zonal", "meridional"), ("east", "north"))
@@ -45,10 +55,16 @@ _MOTION = {
     "transport",
     "flux",
 }
-_TURNING = re.compile(r"vorticity|direction|(?<![a-z])(?:w?dir|mwd|vort)(?![a-z])")
-"""Quantities that a flip or turn changes, but not as components: angles, vorticity."""
+_TURNING = re.compile(
+    r"vorticity|direction|stream_?function|helicity|azimuth|(?<![a-z])[xy]_(?:derivative|gradient|slope)"
+    r"|(?:derivative|gradient|slope)_[xy](?![a-z])"
+    r"|(?<![a-z])(?:w?dir|dd|wd|mwd|dirpw|dirsw|wvdir|swdir|mdww|mdts|dwi|heading|aspect|vort?|relv|absv|hlcy)(?![a-z])"
+)
+"""Quantities that a flip or turn changes, but not as components: angles, vorticity, slopes."""
+_RADIAL = re.compile(r"radial_velocity|doppler|(?<![a-z])vradd?[hv]?(?![a-z])")
+"""Velocities along the beam of a radar, which turn with the map and change their sign when time runs backward."""
 _ODD_IN_TIME = re.compile(
-    r"(?:up|down|vertical)\w*velocity|lagrangian_tendency|divergence|tendency_of|(?<![a-z])(?:omega|wap|vvel|dzdt)(?![a-z])"
+    r"(?:up|down|vertical)\w*velocity|lagrangian_tendency|divergence|tendency_of|(?<![a-z])(?:omega|wap|wa|wo|vvel|dzdt)(?![a-z])"
 )
 """Scalars that change their sign when time runs backward."""
 _VERTICAL_UNITS = {"m/s", "m s-1", "m s**-1", "m s^-1", "pa/s", "pa s-1", "pa s**-1", "pa s^-1"}
@@ -155,6 +171,7 @@ def _pair_by_names(channels: Sequence[ChannelName]) -> tuple[list[tuple[int, int
         channel.name
         for number, channel in enumerate(channels)
         if number not in used
+        and not any(_RADIAL.search(text) for text in (names[number], standards[number]))
         and any(_name_partner(text) or _TURNING.search(text) for text in (names[number], standards[number]))
     ]
     return sorted(pairs), alone
@@ -164,15 +181,19 @@ def _name_partner(text: str) -> tuple[bool, str] | None:
     """Name the other component: (whether `text` is that along x, the other's name); None where it is no component."""
     words = re.split(r"([^a-z]+)", text)
     kinds = (*_COMPONENTS, *(_WEAK if _MOTION & set(words) else ()))
-    for place, word in enumerate(words):
-        for pair in kinds:
-            if word in pair:
-                is_x = word == pair[0]
-                return is_x, "".join([*words[:place], pair[is_x], *words[place + 1 :]])
-    return None
+    found = [(place, pair) for place, word in enumerate(words) for pair in kinds if word in pair]
+    if not found:
+        return None
+    place, first = found[0]
+    is_x = words[place] == first[0]
+    for place, pair in found:  # several, as in u_eastward
+        if words[place] == pair[not is_x]:
+            words[place] = pair[is_x]
+    return is_x, "".join(words)
 
 
 def _is_odd_in_time(channel: ChannelName) -> bool:
     if channel.name.lower() == "w" and channel.units.lower() in _VERTICAL_UNITS:
         return True
-    return any(_ODD_IN_TIME.search(text.lower()) for text in (channel.name, channel.standard_name))
+    texts = channel.name.lower(), channel.standard_name.lower()
+    return any(pattern.search(text) for pattern in (_ODD_IN_TIME, _RADIAL) for text in texts)
