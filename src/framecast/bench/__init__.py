@@ -13,3 +13,5 @@ tables, figures   results as text and pictures, with the targets
 markdown_page     tables of docs/performance.md
 run               all measurements, within a time budget
 """
+
+import framecast.plotting  # noqa: F401, before any module here imports matplotlib

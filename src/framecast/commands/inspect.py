@@ -18,10 +18,11 @@ from framecast.data.sources.survey import Survey, survey_source
 from framecast.data.windows.crops import WET
 from framecast.data.windows.splits import describe_split, split_windows
 from framecast.errors import InputError
+from framecast.forecasting.context import UNIT
 from framecast.json_files import json_safe
 from framecast.plotting.view import choose_view
 from framecast.recipe.recipe import Recipe
-from framecast.types import FrameSpec
+from framecast.types import FrameSpec, Grid
 
 BARS = 30
 """Width of the histogram, characters."""
@@ -40,7 +41,7 @@ class Inspection(NamedTuple):
     frame_seconds: float
     """Time to read one frame."""
     proposal: Proposal | None
-    """None where no sequence has the two frames that a training takes at least."""
+    """None where all values are equal, or no sequence has the two frames that a training takes at least."""
     command: str | None
     """Line of `framecast train` with the proposed settings."""
 
@@ -55,6 +56,7 @@ class Inspection(NamedTuple):
                 "spec": source.spec.model_dump(),
                 "grid": {
                     **source.grid.model_dump(exclude={"y", "x", "mapping"}),
+                    "missing": _describe_missing(source, survey),
                     "y": _list_ends(source.grid.y),
                     "x": _list_ends(source.grid.x),
                 },
@@ -122,7 +124,9 @@ class Inspection(NamedTuple):
         if grid.y:
             extent = f"{grid.y_name} {grid.y[0]:g} to {grid.y[-1]:g}, {grid.x_name} {grid.x[0]:g} to {grid.x[-1]:g}"
             facts.append(("place", f"{extent} {grid.axis_units}; {(grid.crs or 'no CRS')[:60]}"))
-        facts.append(("missing", f"{100 * survey.missing.mean():.3g} % of pixels{part}; {grid.missing}"))
+        facts.append(
+            ("missing", f"{100 * survey.missing.mean():.3g} % of pixels{part}; {_describe_missing(source, survey)}")
+        )
         if timeline is not None:
             gaps = f"{len(timeline.gaps)} gaps of {timeline.missing} frames, {timeline.duplicates} duplicates"
             gaps += f", {timeline.disorder} out of order"
@@ -157,7 +161,7 @@ def inspect(config: DataConfig, options: dict[str, Any], recipe: Recipe | None =
         InputError: data that cannot be used, and why.
         UsageError: a library for their format is not installed.
     """
-    source = FileSource(config)
+    source = FileSource(config, constant=UNIT)
     recipe = _convert_lengths(recipe or Recipe(), source.spec)
     begin = time.perf_counter()
     survey = survey_source(source)
@@ -170,7 +174,10 @@ def inspect(config: DataConfig, options: dict[str, Any], recipe: Recipe | None =
     except InputError as error:
         windows, note = None, str(error)
     offer = command = None
-    if max(source.lengths) > 1:
+    is_constant = survey.low == survey.high and survey.whole
+    if is_constant or any(note.startswith("range: all values are") for note in source.notes):
+        windows, note = None, f"none: all values are {survey.low:g}, from which nothing can be learnt"
+    elif max(source.lengths) > 1:
         offer = propose_training(source, recipe, enough=windows is not None)
         command = write_command(config, options, offer, rain=source.spec.units in WET)
     else:
@@ -218,6 +225,13 @@ def _format_time(source: FileSource, sequence: int, at: int) -> str | None:
     """Format date and time of a frame in the calendar of the data; None where unknown."""
     time = source.read(sequence, at, at + 1).time
     return None if time is None else str(format_times(to_calendar(np.array([time]), source.grid))[0])
+
+
+def _describe_missing(source: FileSource, survey: Survey) -> str:
+    """Describe what is missing by the file, else by what the scan of its values met."""
+    found = [note.removeprefix("missing: ") for note in source.notes if note.startswith("missing: ")]
+    is_silent = source.grid.missing == Grid().missing
+    return "; ".join(found) if is_silent and found and survey.missing.any() else source.grid.missing
 
 
 def _list_ends(axis: tuple[float, ...]) -> list[float]:

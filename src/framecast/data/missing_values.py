@@ -63,11 +63,22 @@ class MissingValues(NamedTuple):
 
     def __str__(self) -> str:
         """Name the marks: code -1 or outside 0 to 950."""
+        return " or ".join(filter(None, self._name_parts()))
+
+    def describe(self, *, several: bool) -> str:
+        """Describe what marked values do, behind their number or behind no value: hold the code -1 or are below 0."""
+        codes, ends = self._name_parts()
+        codes = codes.replace("codes", "one of the codes") if len(self.codes) > 1 else codes and f"the {codes}"
+        verbs = ("hold", "are") if several else ("holds", "is")
+        return " or ".join(f"{verb} {part}" for verb, part in zip(verbs, (codes, ends), strict=True) if part)
+
+    def _name_parts(self) -> tuple[str, str]:
+        """Name the codes, and the ends of the range; empty where there are none."""
         codes = ", ".join(f"{code:.8g}" for code in self.codes)
-        parts = [f"{'code' if len(self.codes) == 1 else 'codes'} {codes}"] if codes else []
         ends = [f"{end:.8g}" for end in (self.low, self.high) if end is not None]
         outside = "outside" if len(ends) == 2 else "below" if self.low is not None else "above"
-        return " or ".join([*parts, f"{outside} {' to '.join(ends)}"] if ends else parts)
+        named = f"{'code' if len(self.codes) == 1 else 'codes'} {codes}" if codes else ""
+        return named, f"{outside} {' to '.join(ends)}" if ends else ""
 
 
 def replace_codes(marks: MissingValues | None, code: float | None) -> MissingValues | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import framecast.plotting  # noqa: F401, before any module here imports matplotlib
 from framecast import files
 from framecast.data.sources.base import Source
 from framecast.errors import CheckpointError, InputError

@@ -141,7 +141,7 @@ def _read_missing(file: Any, path: Path, band: int) -> NDArray[np.bool_] | None:
 
     A mask, in a file beside or in the file itself, takes precedence over nodata, and nodata over alpha.
     """
-    beside = _find_mask_file(path)
+    beside = find_mask_file(path)
     if beside is not None:
         with open_dataset(beside, str(beside), "GTiff") as mask:
             if mask.shape != file.shape:
@@ -154,9 +154,10 @@ def _read_missing(file: Any, path: Path, band: int) -> NDArray[np.bool_] | None:
     return file.read_masks(band) == 0
 
 
-def _find_mask_file(path: Path) -> Path | None:
+def find_mask_file(path: Path) -> Path | None:
+    """Find the mask beside a TIFF, which GDAL names after it; None where there is none."""
     beside = path.with_name(f"{path.name}.msk")
-    return beside if beside.is_file() else None
+    return beside if path.suffix.lower() in SUFFIXES and beside.is_file() else None
 
 
 class _Tags(NamedTuple):
@@ -189,7 +190,7 @@ def is_geotiff(path: Path) -> bool:
     """
     if path.suffix.lower() not in SUFFIXES:
         return False
-    if _find_mask_file(path) is not None:
+    if find_mask_file(path) is not None:
         return True
     with as_input_error(str(path), _WORDS):
         for number, tags in enumerate(_list_tags(path)):
@@ -288,7 +289,7 @@ def _read_grid(file: Any, bands: Sequence[int], items: dict[str, tuple[str, str]
     # feet and kilometres become metres
     metres = file.crs.linear_units_factor[1] if file.crs and file.crs.is_projected else 1.0
     flags = {flag.name for flag in file.mask_flag_enums[bands[0] - 1]}
-    if _find_mask_file(path) is not None or flags == {"per_dataset"}:
+    if find_mask_file(path) is not None or flags == {"per_dataset"}:
         policy = "mask"
     elif "alpha" in flags:
         policy = "alpha 0"

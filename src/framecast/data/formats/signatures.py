@@ -24,7 +24,7 @@ class Signature(NamedTuple):
 
 
 _HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".nc", ".nc4", ".cdf", ".netcdf")
-_PICTURES = (".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".bmp")
+_PICTURES = (".apng", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp", ".bmp")
 _KINDS = (
     Signature("HDF5", b"\x89HDF\r\n\x1a\n", _HDF5),
     Signature("HDF4", b"\x0e\x03\x13\x01", (), "turn it into HDF5 with h4toh5, or into NetCDF"),

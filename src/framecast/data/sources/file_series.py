@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from framecast.data.file_names import counters_from_names, times_from_names, times_from_pattern
 from framecast.data.fingerprint import DIGITS, digest_file, list_contents
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
+from framecast.data.formats.geotiff import find_mask_file
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.missing_values import MissingValues
 from framecast.data.sources.footprint import are_one_grid, describe_corners
@@ -194,6 +195,9 @@ def fingerprint_files(files: Sequence[Path], root: Path) -> str:
         for part in [path] if path.is_file() else list_contents(path):
             inner = part.relative_to(path).as_posix().encode("utf-8", "surrogateescape")
             total.update(len(name).to_bytes(8, "little") + name + inner + digest_file(part))
+        mask = find_mask_file(path)
+        if mask is not None:
+            total.update(b"mask" + digest_file(mask))
     return total.hexdigest()[:DIGITS]
 
 

@@ -14,7 +14,7 @@ from framecast.data.formats.zarr.reader import has_named_axes, is_zarr, open_zar
 from framecast.data.sources.array_files import ArrayFilesReader
 from framecast.data.sources.file_series import open_series
 from framecast.data.sources.folder import find_kind, list_groups
-from framecast.errors import InputError
+from framecast.errors import InputError, UsageError
 
 
 def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT) -> StoredArray:
@@ -58,13 +58,19 @@ def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT) -> Stor
 
 
 def _note_unused_options(stored: StoredArray, reader: Reader | None, config: DataConfig) -> StoredArray:
-    """Add a note for each option that has no effect on such a file."""
+    """Add a note for each option that has no effect on such a file.
+
+    Raises:
+        UsageError: axes by name, which are given for one file only, and it has none.
+    """
+    if config.axes and not isinstance(reader, cf.CFReader):
+        got = ", ".join(f"{name}={what}" for name, what in config.axes.items())
+        fix = "name the axes of an array with --dims" if reader is None or config.dims else "leave it out"
+        raise UsageError("--axis", got=got, expected="NetCDF or Zarr, whose axes have names", fix=fix)
     # no errors: colour is taken over from training to whatever a model is used on
     notes = []
     if reader is None and config.times is not None:
         notes.append(f"times: {config.times} has no say, as the times of arrays are not in the names of files")
-    if config.axes and not isinstance(reader, cf.CFReader):
-        notes.append("axis: has no say, as the axes of such files have no names; --dims is for arrays")
     if config.colour != "auto" and not isinstance(reader, images.ImageReader | video.VideoReader):
         notes.append(f"colour: {config.colour} has no say, as these are neither pictures nor videos")
     return stored._replace(notes=[*stored.notes, *notes])

@@ -68,11 +68,13 @@ class ValueScan(NamedTuple):
             marks: of missing pixels among stored values; None where there are none.
         """
         part, shares = self.part and f" {self.part}", []
-        for count, words in ((self.not_finite, "are NaN or infinite"), (self.coded, f"hold the {marks}")):
+        coded = "" if marks is None else marks.describe(several=True)
+        for count, words in ((self.not_finite, "are NaN or infinite"), (self.coded, coded)):
             if count:
                 shares.append(f"missing: {count} values ({100 * count / self.scanned:.3g} %) {words}{part}")
-        is_unused = self.whole and not self.coded and marks is not None
-        return [*shares, f"missing: no value holds the {marks}"] if is_unused else shares
+        if marks is None or self.coded or not self.whole:
+            return shares
+        return [*shares, f"missing: no value {marks.describe(several=False)}"]
 
     def describe_unusual(self, channels: Sequence[tuple[str, str]]) -> list[str]:
         """Describe how many values are far outside the usual range of their units, one note for each channel.

@@ -49,7 +49,8 @@ class ImageReader:
                 fix = "convert them to one, or put each kind into a folder of its own"
                 raise InputError(str(files[0].parent), got=got, expected="one", fix=fix)
         stored = {layout.channels for layout in self._layouts.values()}
-        self._channels = RGB if stored == {GREY, RGB} else next(iter(stored))
+        self._is_mixed = stored == {GREY, RGB}
+        self._channels = RGB if self._is_mixed else next(iter(stored))
         byte = all(layout.dtype == np.uint8 for layout in self._layouts.values())
         if options.colour == "rgb" and not byte and self._channels != RGB:
             fix = "leave colour out"
@@ -66,6 +67,10 @@ class ImageReader:
                 ", turned into red, green and blue without a profile" if layout.colours == "CMYK" else ", as stored"
             )
             notes.append(f"colour: values of {layout.colours}{turned}")
+        if layout.channels == GREY and self._channels == RGB and self._is_mixed:
+            notes.append("colour: grey; its level is taken for red, green and blue, as other pictures are coloured")
+        if _is_jpeg(path) and not all(map(_is_jpeg, self._layouts)):
+            notes.append("format: JPEG among others; its values are not those that were there before it was packed")
         if layout.seconds is not None:
             notes += describe_pace(layout.seconds)
         step = find_step(layout.seconds)
@@ -102,6 +107,10 @@ class ImageReader:
                     values = np.asarray(picture.convert("L" if self._channels == GREY else "RGB"))
                 frames.append(values[None] if values.ndim == 2 else values.transpose(2, 0, 1))
         return frames
+
+
+def _is_jpeg(path: Path) -> bool:
+    return path.suffix.lower() in (".jpg", ".jpeg")
 
 
 def _to_channels(values: NDArray[Any], channels: tuple[str, ...]) -> NDArray[Any]:

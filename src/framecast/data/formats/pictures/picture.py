@@ -94,11 +94,16 @@ def read_layout(path: Path) -> PictureLayout:
         with as_input_error(str(path), WORDS, Image.DecompressionBombError), Image.open(path, formats=FORMATS) as known:
             reduced = deep.is_reduced(known, path)
             orientation, colours = _read_orientation(known), _read_colours(known)
+            frames = getattr(known, "n_frames", 1) if reduced else 1
     except InputError as error:
         if not isinstance(error.__cause__, UnidentifiedImageError) or path.suffix.lower() not in deep.SUFFIXES:
             raise
-        reduced, orientation, colours = True, UPRIGHT, SRGB
+        reduced, orientation, colours, frames = True, UPRIGHT, SRGB, 1
     if reduced:
+        if frames > 1 and path.suffix.lower() not in deep.SUFFIXES:
+            got = f"an animation of {frames} frames with 16 bits of colour"
+            fix = "write its frames as PNG files, or 16 bits of grey"
+            raise InputError(str(path), got=got, expected="8 bits of colour in a PNG that moves", fix=fix)
         found = deep.read_deep_layout(path)
         orientation = found.orientation or orientation
         sides = found.sides[::-1] if swaps_sides(orientation) else found.sides
