@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,6 +97,7 @@ def _is_rotated(area: Footprint) -> bool:
     return area.crs.startswith("{")
 
 
+@lru_cache(maxsize=4096)
 def _to_degrees(area: Footprint) -> Footprint | None:
     """Convert a rectangle to longitudes and latitudes around it; None where its CRS is not known, or without pyproj."""
     if area.units.startswith("degree") and (not area.crs or area.crs == "EPSG:4326"):

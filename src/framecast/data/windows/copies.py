@@ -60,7 +60,7 @@ def list_digests(pieces: Iterable[NDArray[Any]], targets: int) -> list[str]:
     return sorted(digest.hex() for digest in digests if digest is not None)[:LISTED]
 
 
-def find_recordings(source: Source, sequences: Sequence[int], values: int | None = None) -> Recordings:
+def find_recordings(source: Source, sequences: Sequence[int]) -> Recordings:
     """Find which sequences have equal frames: copies of the whole, of a part, of every other frame, in any order.
 
     A frame that a sequence shows more than once, as a picture that stands still, tells nothing.
@@ -68,9 +68,8 @@ def find_recordings(source: Source, sequences: Sequence[int], values: int | None
     Args:
         source: the frames.
         sequences: numbers of the sequences to compare.
-        values: number of values up to which all frames are compared; None for VALUES.
     """
-    digests, is_whole = _digest_sequences(source, sequences, VALUES if values is None else values)
+    digests, is_whole = _digest_sequences(source, sequences)
     repeated = _find_repeated(source, digests)
     first_of: dict[bytes, tuple[int, int]] = {}
     found: dict[int, tuple[int, NDArray[np.float64]]] = {}
@@ -102,11 +101,9 @@ def _find_middle(height: int) -> slice:
     return slice(top, top + min(height, ROWS))
 
 
-def _digest_sequences(
-    source: Source, sequences: Sequence[int], values: int
-) -> tuple[dict[int, list[tuple[int, bytes]]], bool]:
+def _digest_sequences(source: Source, sequences: Sequence[int]) -> tuple[dict[int, list[tuple[int, bytes]]], bool]:
     """Compute (number, digest) of the frames of each sequence, and whether that was done for all frames."""
-    digests, is_whole = {}, True
+    digests, is_whole, values = {}, True, VALUES
 
     def count_values(sequence: int) -> int:
         height, width = source.sizes[sequence]

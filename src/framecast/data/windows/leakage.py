@@ -16,8 +16,8 @@ from framecast.data.times import TOLERANCE
 from framecast.data.windows import copies
 from framecast.data.windows.split_blocks import Blocks, SplitBlock
 
-ONE_FILE = 8
-"""Part of the values that are compared where all sequences are of one file, which are told of only."""
+ONE_FILE = 1 << 25
+"""Number of values that are looked at where all sequences are of one file: those that share frames are told of only."""
 
 
 class SharedAxes(NamedTuple):
@@ -62,8 +62,7 @@ def separate_files(source: Source, blocks: Blocks) -> Overlap:
     trimmed, lost = _trim(blocks, clocks, files, slack)
     if len(clocks) == len(used):
         return Overlap(trimmed, lost, _tell_unknown_places(source, used, clocks, {}, unknown))
-    values = copies.VALUES if several else copies.VALUES // ONE_FILE
-    recordings = copies.find_recordings(source, used, values)
+    recordings = copies.find_recordings(source, used if several else _choose_first(source, used))
     paths = {number: SharedAxes((key,), positions) for number, (key, positions) in recordings.positions.items()}
     trimmed, more = _trim(trimmed, paths, files)
     _, shared = _trim(trimmed, paths, parents)
@@ -74,6 +73,12 @@ def separate_files(source: Source, blocks: Blocks) -> Overlap:
     if several and not recordings.is_whole:
         notes = (*notes, "copies of parts of files were looked for in the first and last frames of large ones only")
     return Overlap(trimmed, lost + more, notes)
+
+
+def _choose_first(source: Source, used: Sequence[int]) -> Sequence[int]:
+    """Choose the first sequences, of at most `ONE_FILE` values, but two: neighbours are cut from one recording."""
+    values = [source.lengths[n] * source.spec.targets * source.sizes[n][0] * source.sizes[n][1] for n in used]
+    return used[: max(2, int(np.searchsorted(np.cumsum(values), ONE_FILE, side="right")))]
 
 
 def _locate_by_time(source: Source, used: Sequence[int]) -> tuple[dict[int, SharedAxes], set[frozenset[Footprint]]]:
@@ -174,7 +179,8 @@ def _tell_unknown_places(
             other = source.places[latest[1]]
             areas = frozenset(area for area in (place.area, other.area) if area is not None)
             is_unknown = place.area is None or other.area is None or areas in unknown
-            is_copy = sequence in recordings and recordings[sequence].axes == recordings[latest[1]].axes
+            paths = recordings.get(sequence), recordings.get(latest[1])
+            is_copy = paths[0] is not None and paths[1] is not None and paths[0].axes == paths[1].axes
             if is_unknown and not is_copy and place.file != other.file:
                 lack = "they have no coordinates" if None in (place.area, other.area) else "their projections differ"
                 return (f"files overlap in time, at different places as it seems: {lack}",)
