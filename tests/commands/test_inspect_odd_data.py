@@ -20,7 +20,7 @@ def test_a_constant_field_is_told_and_opened(tmp_path: Path, value: float) -> No
     fields = found.as_dict()
     assert (fields["low"], fields["high"], fields["constant_frames"], fields["command"]) == (value, value, 30, None)
     assert found.windows_note == f"none: all values are {value:g}, from which nothing can be learnt"
-    assert any(f"all values are {value:g}" in note for note in found.source.notes)
+    assert any(f"all values are {value:g}; 0 to {max(value, 1):g} K" in note for note in found.source.notes)
 
 
 def test_missing_pixels_are_described_by_what_was_met(tmp_path: Path) -> None:

@@ -247,12 +247,12 @@ class FileSource:
             self.notes.append("range: 0 to 255, as values are unsigned 8-bit")
             return BYTE_RANGE
         if low >= high and constant is not None:
-            self.notes.append(f"range: all values are {low:g}; {constant[0]:g} to {constant[1]:g} {units} is used")
-            return min(low, constant[0]), max(high, constant[1])
+            ends = min(low, constant[0]), max(high, constant[1])
+            self.notes.append(f"range: all values are {low:g}; {ends[0]:g} to {ends[1]:g} {units} is used")
+            return ends
         if low >= high:
             raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="give a range")
-        part = "" if self._scan is None else self._scan.part
-        self.is_range_found = True
+        part, self.is_range_found = "" if self._scan is None else self._scan.part, True
         self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}")
         return low, high
 
