@@ -17,6 +17,7 @@ from framecast.data.fingerprint import DIGITS, digest_file, list_contents
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.missing_values import MissingValues
+from framecast.data.sources.forecast_runs import separate_runs
 from framecast.data.times import ALIKE, Timeline, order_frames
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
@@ -86,19 +87,22 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
         _check_compatible(files[0], first, path, header)
     if sum(header.frames for header in headers) > SERIES_LIMIT:
         raise InputError(str(root), got="too many frames", expected=f"at most {SERIES_LIMIT}")
-    timeline, time_notes = _order_by_time(groups, headers, pattern, step, root)
+    runs = separate_runs(groups, headers)
+    timeline, time_notes = _order_by_time(runs.groups, runs.headers, pattern, step, root)
     grain = max(1, min(first.grain, len(timeline.order), TOGETHER // math.prod(first.shape)))
     if grain < min(first.grain, len(timeline.order)):
         slow = f"chunks: {first.grain} frames are packed together; each reading unpacks all of them, which is slow"
         notes.append(f"{slow}: rechunk to fewer")
-    indices = np.array([(f, i) for f, header in enumerate(headers) for i in range(header.frames)], np.int64)
+    numbers = {path: number for number, path in enumerate(files)}
+    parts = zip((path for group in runs.groups for path in group), runs.entries, strict=True)
+    indices = np.array([(numbers[path], index) for path, entries in parts for index in entries], np.int64)
     frames = FrameStack(reader, files, indices, first)
     names = [f"{files[file].name}{_number(headers[file], index)}" for file, index in indices.tolist()]
     copy_notes = _check_copies(frames, timeline, names, root)
     # a run is one part along t; the second part of a clip is empty
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
-    notes = [summary, *notes, *_gather_notes(files, headers), *time_notes, *timeline.notes, *copy_notes]
+    notes = [summary, *notes, *_gather_notes(files, headers), *runs.notes, *time_notes, *timeline.notes, *copy_notes]
     attributes = first.stored
     if attributes is None:
         attributes = FileAttributes(missing=None if first.missing is None else MissingValues((first.missing,)))
