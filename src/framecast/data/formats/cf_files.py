@@ -118,6 +118,7 @@ def open_dataset(path: Path, unpack_limit: int | None) -> CFDataset:
         fills = read_fill_values(group)
         _check_axes(group, path)
         notes = {key: [*fills[key].notes, *describe_storage(array)] for key, array in group.arrays()}
+        store.hides_fills = True
         options |= {"consolidated": False, "use_zarr_fill_value_as_mask": True}
         stored = xarray.open_dataset(store, engine="zarr", **options)
         for key, variable in stored.variables.items():

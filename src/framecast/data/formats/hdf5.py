@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
 from framecast.data.formats.guards import FRAME_LIMIT, as_input_error
 from framecast.data.formats.unpacking import DEFLATE_RATIO, SMALL, check_packed, check_unpacked
+from framecast.data.missing_values import CODE_KEYS, describe_fill, translate_attributes
 from framecast.errors import InputError
 from framecast.formatting import shorten
 from framecast.optional_imports import require
@@ -278,8 +279,10 @@ def open_hdf5(path: Path, variable: str | None, unpack_limit: int | None = None,
             fix = "name one with --var" if candidates else None
             raise InputError(f"{name}: variable", got=got, expected=expected, fix=fix)
         array = check_array(node, name, unpack_limit)
-        raw = {key: value for key, value in read_attributes(array).items() if key in KEYS}
-        notes = [f"read as: HDF5, array {key.strip('/')}", *_describe_storage(array)]
+        raw, translated = translate_attributes(read_attributes(array), KEYS)
+        notes = [f"read as: HDF5, array {key.strip('/')}", *translated, *_describe_storage(array)]
+        if not set(CODE_KEYS) & set(raw):
+            notes += describe_fill(array.fillvalue)
         grain = tuple(array.chunks or (1,) * array.ndim)
         stored = HDF5Array(path, key.strip("/"), tuple(array.shape), array.dtype, unpack_limit)
     grid = Grid(variables=(key.rsplit("/", 1)[-1],))
