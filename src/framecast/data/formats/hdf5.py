@@ -204,6 +204,17 @@ def read_number(attributes: Mapping[str, Any], key: str, default: float | None, 
     return float(value)
 
 
+def read_code(attributes: Mapping[str, Any], key: str, name: str) -> float | None:
+    """Read an attribute that marks stored values: a number, NaN and infinity among them.
+
+    Raises:
+        InputError: it is something else.
+    """
+    value = attributes.get(key)
+    is_open = isinstance(value, float) and not math.isfinite(value)
+    return float(value) if is_open else read_number(attributes, key, None, name)  # type: ignore[arg-type]
+
+
 def list_arrays(file: Any, name: str, least_axes: int = 3) -> list[str]:
     """List the paths of all arrays of numbers with three axes or more, or as many as are asked for, sorted.
 
