@@ -10,6 +10,7 @@ import xarray
 from framecast.calendars import to_calendar
 from framecast.data import DataConfig, FileSource
 from framecast.errors import InputError
+from framecast.forecast import count_times
 
 VALUES = np.random.default_rng(0).integers(0, 9, (24, 4, 5)).astype(np.float32)
 
@@ -71,6 +72,14 @@ def test_months_as_days_since(tmp_path: Path, calendar: str):
     found = source(tmp_path / "a.nc", days, "days since 2000-01-01", calendar=calendar)
     assert (found.lengths, found.spec.step_months) == ([24], 1)
     assert texts(found) == [str(date)[:10] for date in dates]
+
+
+def test_dekads_are_parts_of_months(tmp_path: Path):
+    dates = [cftime.datetime(2003, n // 3 + 1, 10 * (n % 3) + 1) for n in range(24)]
+    found = source(tmp_path / "a.nc", cftime.date2num(dates, "days since 2000-01-01"), "days since 2000-01-01")
+    assert found.lengths == [24]
+    ahead = count_times(found.frame_times(0)[None], 3, found.spec, found.grid)[0]
+    assert [str(time)[:10] for time in ahead] == ["2003-09-01", "2003-09-11", "2003-09-21"]
 
 
 def test_a_month_that_is_missing_is_a_gap(tmp_path: Path):
