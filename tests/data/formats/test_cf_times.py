@@ -148,3 +148,17 @@ def test_sums_of_several_lengths_are_refused(tmp_path: Path):
 def test_sums_without_bounds_are_said(tmp_path: Path):
     found = source(tmp_path / "a.nc", DAYS, "days since 2020-01-01", field={"cell_methods": "time: sum"})
     assert any("has no bounds, so when each sum begins is not known" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("units", "got"), [(None, "no units"), ("1", "no units"), ("hours", "units 'hours' without a")]
+)
+def test_a_time_without_a_date_is_named(tmp_path: Path, units: str | None, got: str):
+    for dim in ("time", "record"):
+        time = (dim, np.arange(6.0), {"standard_name": "time"} | ({} if units is None else {"units": units}))
+        xarray.Dataset({"rain": ((dim, "y", "x"), VALUES[:6])}, {"time": time}).to_netcdf(
+            tmp_path / f"{dim}.nc", engine="h5netcdf"
+        )
+        found = FileSource(DataConfig(source=str(tmp_path / f"{dim}.nc"), range=(0, 9)))
+        assert any(f"times: time has {got}" in note and "--step-minutes" in note for note in found.notes)
+        assert (found.lengths, found.frame_times(0)) == ([6], None)

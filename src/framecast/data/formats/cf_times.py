@@ -118,19 +118,28 @@ def _explain_absence(data: Any, dim: str | None, count: int) -> AxisTimes:
     """Say why frames have no times, where the file has something that looks like them."""
     other = next((key for key in ("time", "valid_time") if _is_dated(data.variables.get(key))), None)
     own = data.variables.get(dim)
+    units = "" if own is None else read_units(own)
     if other is not None:
         size = data.variables[other].size
         return AxisTimes(None, notes=(f"times: {other} has {size} for {count} frames, and is not used",))
-    if own is None or own.dtype.kind not in "fium":
-        return AxisTimes(None)
-    units = read_units(own)
     if units.lower() not in ("", "1", *MILLISECONDS):
         return _leave_out(str(dim), units)
-    if count == 1 or not (_is_time(own) or NAMES.get(str(dim).lower()) == "t"):
+    return _describe_undated(data, dim) if count > 1 else AxisTimes(None)
+
+
+def _describe_undated(data: Any, dim: str | None) -> AxisTimes:
+    """Name the coordinate that would be the time of frames if its units had a date."""
+    along = {str(key): array for key, array in data.variables.items() if array.dims == (dim,)}
+    along = {key: array for key, array in along.items() if array.dtype.kind in "fiu"}
+    keys = [key for key, array in along.items() if _is_time(array) or NAMES.get(key.lower()) == "t"]
+    if not keys:
         return AxisTimes(None)
+    units = read_units(along[keys[0]])
     got = "no units" if units in ("", "1") else f"units {units!r} without a date"
     fix = "they are not used; say how far frames are apart with --step-minutes"
-    return AxisTimes(None, notes=(f"times: {dim} has {got}, where hours since 2024-05-01 or such is expected: {fix}",))
+    return AxisTimes(
+        None, notes=(f"times: {keys[0]} has {got}, where hours since 2024-05-01 or such is expected: {fix}",)
+    )
 
 
 def read_units(array: Any) -> str:

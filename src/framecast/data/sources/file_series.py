@@ -180,6 +180,7 @@ def _check_copies(frames: FrameStack, timeline: Timeline, names: Sequence[str], 
     if len(differing) / len(pairs) * timeline.duplicates > DOUBTFUL * len(names):
         got = f"frames of one time with other values: {part}, as {used} and {left}"
         fix = "put each kind of frames into a folder of its own, and delete what is not wanted"
+        fix = "cut out one of each time first" if root.is_file() else fix
         raise InputError(str(root), got=got, expected="one frame for each time", fix=fix)
     return [f"times: of these duplicates {part} have other values; {used} is used, {left} is not: look which is right"]
 
