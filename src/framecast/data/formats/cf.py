@@ -67,7 +67,7 @@ class CFReader:
         self._unpack_limit = options.unpack_limit
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_datasets": {}}
+        return {**self.__dict__, "_datasets": {}, "_known": {}}
 
     def read_header(self, path: Path) -> FileHeader:
         """Read variables, axes, coordinates and times; which intervals there are decides all files together."""

@@ -23,6 +23,7 @@ from framecast.data.formats.intervals import (
     choose_tiles,
     describe_lengths,
     describe_tiles,
+    measure_lengths,
 )
 from framecast.data.timestamps import normalize_epoch
 from framecast.errors import InputError
@@ -138,9 +139,10 @@ class IntervalFrames:
         if not self._has_extent:
             return
         labels = forecasts_from_names([file.path.name for file in files]) or [""] * len(files)
-        by_name = dict(zip((file.path for file in files), labels, strict=True))
+        by_file = {file.path: f"{file.path.parent}/{label}" for file, label in zip(files, labels, strict=True)}
+        folders = {file.path: str(file.path.parent) for file in files}
         groups: list[Hashable] = [
-            (file.path.parent, by_name[file.path] if file.times.runs is None else str(file.times.runs[index]))
+            by_file[file.path] if file.times.runs is None else (folders[file.path], file.times.runs[index])
             for file, index in entries
         ]
         counts = Counter(zip(groups, (interval.start for interval in intervals), strict=True))
@@ -249,5 +251,5 @@ def _describe(tiles: Sequence[TimeTile], windows: Sequence[str]) -> list[str]:
 
 def _are_months(tiles: Sequence[TimeTile]) -> bool:
     """Whether the lengths are those of months, whatever the calendar."""
-    days = [tile.interval.milliseconds / 86_400_000 for tile in tiles]
-    return _MONTH_DAYS[0] <= min(days) and max(days) <= _MONTH_DAYS[1]
+    days = measure_lengths([tile.interval for tile in tiles]) / 86_400_000
+    return bool(_MONTH_DAYS[0] <= days.min() and days.max() <= _MONTH_DAYS[1])

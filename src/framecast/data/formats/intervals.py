@@ -7,9 +7,10 @@ these are different quantities, and a sequence holds one of them.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
-from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,16 +50,11 @@ class Interval(NamedTuple):
         months = int((last - first).astype(np.int64))
         if months > 0 and self.start - first == self.end - last:
             return f"{months}mon"
-        milliseconds = self.milliseconds
+        milliseconds = int((self.end - self.start).astype("timedelta64[ms]").astype(np.int64))
         for unit, name in ((_HOUR, "h"), (_MINUTE, "min"), (_SECOND, "s")):
             if milliseconds % unit == 0:
                 return f"{milliseconds // unit}{name}"
         return f"{milliseconds}ms"
-
-    @property
-    def milliseconds(self) -> int:
-        """Length in milliseconds."""
-        return int((self.end - self.start).astype("timedelta64[ms]").astype(np.int64))
 
 
 class TimeTile(NamedTuple):
@@ -148,21 +144,24 @@ def tile_intervals(
     for index, interval in enumerate(intervals):
         found.setdefault((groups[index], interval.start), {}).setdefault(interval.end, index)
     used = [index for index, interval in enumerate(intervals) if interval.start < interval.end]
-    differences = [
-        _list_differences(each, index, found[groups[index], each.start]) for index, each in enumerate(intervals)
-    ]
+    stops = {key: sorted(ends) for key, ends in found.items()}
+
+    def list_differences(index: int) -> Iterator[TimeTile]:
+        key = groups[index], intervals[index].start
+        return _list_differences(intervals[index], index, found[key], stops[key])
+
     if length is None:
         _check_ends([intervals[index] for index in used], [groups[index] for index in used], name, fix)
-        tiles = [next(iter(differences[index]), TimeTile(index, None, intervals[index])) for index in used]
+        tiles = [next(list_differences(index), TimeTile(index, None, intervals[index])) for index in used]
         if not _are_alike([tile.interval for tile in tiles]):
-            lengths = list(dict.fromkeys(tile.interval.length for tile in tiles))
+            lengths = list(_count_lengths([tile.interval for tile in tiles]))
             raise _refuse_mixture(tiles[0].interval.kind, lengths, "in turn", name, fix)
         return tiles
     tiles = []
     for index in used:
         whole = TimeTile(index, None, intervals[index])
-        options = [whole] if whole.interval.length == length else differences[index]
-        tiles += [tile for tile in options if tile.interval.length == length][:1]
+        options = iter([whole]) if whole.interval.length == length else list_differences(index)
+        tiles += itertools.islice((tile for tile in options if tile.interval.length == length), 1)
     whole_ends = {(groups[tile.entry], tile.interval.end) for tile in tiles if tile.earlier is None}
     tiles = [
         tile for tile in tiles if tile.earlier is None or (groups[tile.entry], tile.interval.end) not in whole_ends
@@ -187,30 +186,42 @@ def describe_tiles(tiles: Sequence[TimeTile]) -> list[str]:
 
 def describe_lengths(intervals: Sequence[Interval]) -> str:
     """Describe the lengths of intervals: 6h, or 192h to 264h of dekads."""
-    ends = [function(intervals, key=lambda each: each.milliseconds) for function in (min, max)]
-    return " to ".join(dict.fromkeys(each.length for each in ends))
+    lengths = measure_lengths(intervals)
+    return " to ".join(dict.fromkeys(intervals[int(at)].length for at in (lengths.argmin(), lengths.argmax())))
 
 
 def _name_windows(intervals: Sequence[Interval], is_since_start: Sequence[bool]) -> list[str]:
     """Name the lengths of intervals, and those since the start of the forecast, as a variable may ask for them."""
-    extended = [each for each in intervals if each.start < each.end]
-    counts = Counter(interval.length for interval in extended)
+    counts = _count_lengths([each for each in intervals if each.start < each.end])
     often = [length for length, count in counts.items() if count > 1] or list(counts)
-    since = {
-        interval.length
-        for interval, is_since in zip(intervals, is_since_start, strict=True)
-        if is_since and interval.kind in (SUM, MEAN)
-    }
+    pairs = zip(intervals, is_since_start, strict=True)
+    since = _count_lengths([interval for interval, is_since in pairs if is_since and interval.kind in (SUM, MEAN)])
     return [*often[:SHOWN], *([RUN] if len(since) > 1 else [])]
+
+
+def _count_lengths(intervals: Sequence[Interval]) -> dict[str, int]:
+    """Count intervals by their length, in the order in which these come first."""
+    counts: dict[str, int] = {}
+    _, firsts, numbers = np.unique(measure_lengths(intervals), return_index=True, return_counts=True)
+    for first, number in sorted(zip(firsts.tolist(), numbers.tolist(), strict=True)):
+        length = intervals[first].length
+        counts[length] = counts.get(length, 0) + number
+    return counts
+
+
+def measure_lengths(intervals: Sequence[Interval]) -> NDArray[np.int64]:
+    """Measure the lengths of intervals in milliseconds."""
+    edges = np.array([(each.start, each.end) for each in intervals], "datetime64[ms]").astype(np.int64).reshape(-1, 2)
+    return edges[:, 1] - edges[:, 0]
 
 
 def _are_alike(intervals: Sequence[Interval]) -> bool:
     """Whether lengths are one, but for what clocks and the calendar make of it."""
-    if len({interval.length for interval in intervals}) <= 1:
+    if len(_count_lengths(intervals)) <= 1:
         return True
-    lengths = [interval.milliseconds for interval in intervals]
-    ratio = max(lengths) / min(lengths)
-    return ratio <= _NEAR or (ratio < _FAR and all(length % _DAY == 0 for length in lengths))
+    lengths = measure_lengths(intervals)
+    ratio = lengths.max() / lengths.min()
+    return bool(ratio <= _NEAR or (ratio < _FAR and (lengths % _DAY == 0).all()))
 
 
 def _check_ends(intervals: Sequence[Interval], groups: Sequence[Hashable], name: str, fix: str) -> None:
@@ -219,7 +230,7 @@ def _check_ends(intervals: Sequence[Interval], groups: Sequence[Hashable], name:
     for interval, group in zip(intervals, groups, strict=True):
         other = by_end.setdefault((group, interval.end), interval)
         if other.start != interval.start:
-            lengths = list(dict.fromkeys(each.length for each in intervals))
+            lengths = list(_count_lengths(intervals))
             raise _refuse_mixture(interval.kind, lengths, f"that end together, as at {interval.end}", name, fix)
 
 
@@ -229,13 +240,23 @@ def _refuse_mixture(kind: str, lengths: Sequence[str], how: str, name: str, fix:
     return InputError(name, got=got, expected=f"{kind}s over one length of time", fix=fix)
 
 
-def _list_differences(interval: Interval, index: int, found: dict[np.datetime64, int]) -> list[TimeTile]:
-    """List the frames that an entry gives less an earlier one since the same start, the shortest first."""
+def _list_differences(
+    interval: Interval, index: int, found: dict[np.datetime64, int], stops: Sequence[np.datetime64]
+) -> Iterator[TimeTile]:
+    """Iterate over the frames that an entry gives less an earlier one since the same start, the shortest first.
+
+    Args:
+        interval: of the entry.
+        index: of the entry.
+        found: entries since that start by their ends.
+        stops: these ends, ascending.
+    """
     start, end, kind = interval
     if kind not in (SUM, MEAN):
-        return []
-    tiles = []
-    for between in sorted((stop for stop in found if start < stop < end), reverse=True):
-        weights = (1.0, 1.0) if kind == SUM else ((end - start) / (end - between), (between - start) / (end - between))
-        tiles.append(TimeTile(index, found[between], Interval(between, end, kind), weights))
-    return tiles
+        return
+    for between in reversed(stops[: bisect.bisect_left(stops, end)]):
+        if between > start:
+            weights = (1.0, 1.0)
+            if kind == MEAN:
+                weights = ((end - start) / (end - between), (between - start) / (end - between))
+            yield TimeTile(index, found[between], Interval(between, end, kind), weights)
