@@ -213,3 +213,54 @@ def test_a_run_by_its_name(tmp_path: Path):
 def test_a_length_where_there_are_no_intervals(tmp_path: Path):
     with pytest.raises(InputError, match=r"interval: got 6h, where the file gives no intervals of time"):
         source(write(tmp_path / "a.nc", hours(0, 6), "time: point"), variable="rain[6h]")
+
+
+@pytest.mark.parametrize("kind", ["bounds of lead times", "bounds of valid times"])
+def test_since_the_start_of_several_runs_in_one_file(tmp_path: Path, kind: str):
+    starts, leads = np.array([0.0, 6.0, 12.0]), np.array([3.0, 6.0, 9.0, 12.0])
+    total = np.array([[HOURLY[int(a) : int(a + lead)].sum(0) for lead in leads] for a in starts])
+    with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
+        for name, size in (("time", 3), ("step", 4), ("nv", 2), ("y", 3), ("x", 4)):
+            file.createDimension(name, size)
+        for name, values, said in (
+            ("time", starts, {"units": SINCE, "standard_name": "forecast_reference_time"}),
+            ("step", leads, {"units": "hours", "standard_name": "forecast_period"}),
+        ):
+            file.createVariable(name, "f8", (name,)).setncatts(said)
+            file[name][:] = values
+        valid = file.createVariable("valid_time", "f8", ("time", "step"))
+        valid.setncatts({"units": SINCE, "standard_name": "time"})
+        valid[:] = starts[:, None] + leads
+        if kind == "bounds of lead times":
+            file["step"].bounds = "bnds"
+            file.createVariable("bnds", "f8", ("step", "nv"))[:] = [(0, lead) for lead in leads]
+        else:
+            valid.bounds = "bnds"
+            file.createVariable("bnds", "f8", ("time", "step", "nv"))[:] = [[(a, a + b) for b in leads] for a in starts]
+        rain = file.createVariable("rain", "f4", ("time", "step", "y", "x"))
+        rain.setncatts({"units": "kg m-2", "cell_methods": "valid_time: sum"})
+        rain[:] = total
+    found = source(tmp_path / "a.nc")
+    assert found.lengths == [4, 4, 4]
+    for run in range(3):
+        np.testing.assert_array_equal(read(found, run), np.diff(total[run], axis=0, prepend=0))
+        np.testing.assert_array_equal(found.read(run, 2, 3).frames[0, 0], total[run, 2] - total[run, 1])
+        assert found.frame_times(run)[0] == np.datetime64("2024-05-01T03", "ms") + np.timedelta64(6 * run, "h")
+
+
+@pytest.mark.parametrize("order", ["rain,t", "t,rain"])
+def test_variables_that_are_combined_in_different_ways(tmp_path: Path, order: str):
+    """An instant is no sum since a start: what differences make of one would be wrong for the other."""
+    for name, edges in (("since.nc", [(0, end) for end in (3, 6, 9)]), ("steps.nc", hours(0, 9, 3))):
+        with netCDF4.Dataset(write(tmp_path / name, edges), "a") as file:
+            file.createVariable("t", "f4", ("time", "y", "x")).cell_methods = "time: point"
+            file["t"].units = "kg m-2"
+            file["t"][:] = HOURLY[:3]
+            file.createVariable("height", "f4", ("y", "x"))[:] = HOURLY[0]
+    with pytest.raises(InputError, match=r"rain: sum.* of which some are since an earlier start"):
+        source(tmp_path / "since.nc", variable=order)
+    with pytest.raises(InputError, match=r"height: the same in all frames, of which some are since"):
+        source(tmp_path / "since.nc", variable="rain,height")
+    found = source(tmp_path / "steps.nc", variable=order)
+    assert any("combined in different ways" in note for note in found.notes)
+    np.testing.assert_array_equal(found.read(0, 0, 3).frames[:, order.split(",").index("t")], HOURLY[:3])

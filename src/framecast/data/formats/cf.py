@@ -97,7 +97,8 @@ class CFReader:
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
             dataset.check(variables)
             data, first = dataset.data, dataset.data[variables[axes.index(lead)]]
-            times = add_intervals(data, first, read_times(data, first, lead, str(path), self._origin), str(path))
+            fields = [data[key] for key in variables]
+            times = add_intervals(data, fields, read_times(data, first, lead, str(path), self._origin), str(path))
             header = _describe(dataset, variables, lead, times, str(path))
         self._origin = times.origin
         file = FileTimes(path, header, times)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from framecast.data.file_names import forecasts_from_names
 from framecast.data.formats.base import AbsentError, FileHeader
-from framecast.data.formats.cell_methods import read_time_method
+from framecast.data.formats.cell_methods import TimeMethod, read_time_method
 from framecast.data.formats.cf_times import AxisTimes, decode_times, read_finite, read_units, to_milliseconds
 from framecast.data.formats.guards import as_input_error
 from framecast.data.formats.intervals import (
@@ -28,15 +28,16 @@ from framecast.data.formats.intervals import (
 from framecast.data.timestamps import normalize_epoch
 from framecast.errors import InputError
 
+_CONSTANT = "the same in all frames"
 _MONTH_DAYS = (28, 31)
 
 
-def add_intervals(data: Any, field: Any, times: AxisTimes, name: str) -> AxisTimes:
+def add_intervals(data: Any, fields: Sequence[Any], times: AxisTimes, name: str) -> AxisTimes:
     """Add what frames stand for: how values are combined in time, and over which intervals, where the file gives them.
 
     Args:
         data: an xarray.Dataset.
-        field: the variable whose frames they are.
+        fields: the variables whose frames they are.
         times: as `read_times` read them.
         name: the file, for errors.
 
@@ -47,7 +48,17 @@ def add_intervals(data: Any, field: Any, times: AxisTimes, name: str) -> AxisTim
     if moments is None:
         return times
     coordinate, key = data.variables[times.key], times.lead or times.key
-    method = read_time_method(field.attrs, [*map(str, coordinate.dims), key])
+    methods = [
+        read_time_method(field.attrs, [*map(str, coordinate.dims), key])
+        if {*coordinate.dims} <= {*field.dims}
+        else TimeMethod(_CONSTANT)
+        for field in fields
+    ]
+    # where one is over intervals, these are the frames of all
+    method = next((each for each in methods if each.kind not in ("", INSTANT, _CONSTANT)), methods[0])
+    if any(each != method for each in methods):
+        named = zip(fields, map(str, methods), strict=True)
+        times = times._replace(mixture="; ".join(f"{field.name}: {each or 'not said'}" for field, each in named))
     if "climatology" in coordinate.attrs:
         note = (
             f"times: {key} is of a climatology: each frame is made of several years, and its time is that of the file"
@@ -57,6 +68,8 @@ def add_intervals(data: Any, field: Any, times: AxisTimes, name: str) -> AxisTim
         return times._replace(method=method)
     times = times._replace(method=method)
     read = _read_edges if times.lead is None else _read_lead_edges
+    own = _find_bounded(data, times)
+    times, read = (times, read) if own is None else (times._replace(key=own), _read_edges)
     with as_input_error(f"{name}: {key}", "bounds of times", fix=None):
         edges = read(data, times, f"{name}: {key}")
     if edges is None:
@@ -73,6 +86,15 @@ def add_intervals(data: Any, field: Any, times: AxisTimes, name: str) -> AxisTim
         stamp = f"times: {key}, {words} the intervals of which frames are the {method.kind}"
     intervals = [Interval(start, end, method.kind) for start, end in edges]
     return times._replace(intervals=intervals, stamp=stamp)
+
+
+def _find_bounded(data: Any, times: AxisTimes) -> str | None:
+    """Find valid times of several forecasts that have bounds of their own: valid_time(time, step)."""
+    if times.lead is None or times.values is None or "bounds" in data.variables[times.lead].attrs:
+        return None
+    dims = (*data.variables[times.key].dims, *data.variables[times.lead].dims)
+    near = [str(key) for key, array in data.variables.items() if array.dims == dims and "bounds" in array.attrs]
+    return next((key for key in near if " since " in read_units(data.variables[key])), None)
 
 
 def _read_edges(data: Any, times: AxisTimes, name: str) -> NDArray[Any] | None:
@@ -159,7 +181,16 @@ class IntervalFrames:
             earlier = None if tile.earlier is None else (entries[tile.earlier][0].path, entries[tile.earlier][1])
             self._frames[file.path].append(EntryFrame(index, earlier, tile))
         self._are_differences = any(tile.earlier is not None for tile in tiles)
+        mixture = next((file.times.mixture for file in files if file.times.mixture), "")
+        if mixture and self._are_differences:
+            got = f"{mixture}, of which some are since an earlier start"
+            fix = "name those of one kind with --var"
+            raise InputError(f"{name}: variable", got=got, expected="variables combined alike in time", fix=fix)
         self._notes = tuple(_describe(tiles, self._windows)) if self._are_differences or windows else ()
+        if mixture:
+            self._notes += (
+                f"times: values are combined in different ways, {mixture}; their times are of the intervals",
+            )
         lengths = describe_lengths([tile.interval for tile in tiles])
         if not self._notes and " to " in lengths and not _are_months(tiles):
             self._notes = (f"times: the intervals are of {lengths}",)

@@ -41,6 +41,8 @@ class AxisTimes(NamedTuple):
     """How the values of a frame are combined in time."""
     intervals: list[Interval] | None = None
     """Interval of each entry along the dimension; None for instants, and where the file does not give them."""
+    mixture: str = ""
+    """Variables and how each is combined in time, where they differ; empty where they do not."""
     stamp: str = ""
     """What the times are, of frames that are entries along the dimension; one line."""
 
