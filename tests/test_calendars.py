@@ -61,6 +61,10 @@ def test_parts_of_months_go_on_at_their_place(days: tuple, place: str):
     half = len(series) // 2
     ahead = count_steps(series[:half], np.arange(1, half + 1), step, None, GREGORIAN)
     assert list(ahead) == list(series[half:])
+    if place == "middle":
+        return
+    every = count_steps(series[:half], np.arange(1, half // 2 + 1), 2 * step, None, GREGORIAN)
+    assert list(every) == list(series[half + 1 :: 2])
 
 
 @pytest.mark.parametrize("step", [5, 8, 10, 15, 16, 30])
@@ -130,6 +134,8 @@ def test_milliseconds_are_shown_where_there_are_some():
         (360.0, None, "6 h"),
         (14400.0, None, "240 h"),
         (365.2425 * 40, None, "1 dekad"),
+        (365.2425 * 40, 1, "1 month"),
+        (365.2425 * 80, None, "2 dekads"),
         (43829.1, 1, "1 month"),
         (43829.1, 24, "2 years"),
     ],

@@ -56,7 +56,7 @@ YEAR = 12
 _DAY = np.timedelta64(86_400_000, "ms")
 _PARTS = {2: (0, 15), 3: (0, 10, 20), 6: (0, 5, 10, 15, 20, 25)}
 """Days of a month, from 0, on which its halves, dekads and pentads begin; the last one takes what is left."""
-_PART_NAMES = {2: "half a month", 3: "1 dekad", 6: "1 pentad"}
+_PART_NAMES = {2: "half-month", 3: "dekad", 6: "pentad"}
 _MONTH_MINUTES = 365.2425 * 1440 / YEAR
 """Mean length of a month."""
 
@@ -114,9 +114,17 @@ def number_parts(times: NDArray[Any], grid: Grid) -> tuple[NDArray[np.int64], fl
     return None
 
 
-def find_parts(step_minutes: float | None) -> int:
-    """Find in how many parts a step divides a month: 3 for dekads, 1 for a step of a fixed time."""
-    return next((k for k in _PARTS if step_minutes and abs(step_minutes * k / _MONTH_MINUTES - 1) < 1e-9), 1)
+def find_parts(step_minutes: float | None) -> tuple[int, int]:
+    """Find in how many parts a step divides a month, and how many of these it is long: (3, 2) for two dekads.
+
+    Returns:
+        (1, 1) for a step of a fixed time.
+    """
+    for parts in _PARTS:
+        long = (step_minutes or 0) * parts / _MONTH_MINUTES
+        if round(long) > 0 and abs(long / round(long) - 1) < 1e-9:
+            return parts, round(long)
+    return 1, 1
 
 
 def month_numbers(times: NDArray[Any], grid: Grid) -> NDArray[np.int64]:
@@ -178,8 +186,9 @@ def count_steps(
     """
     if step_months is not None:
         return count_months(times, counts * step_months, grid)
-    if (parts := find_parts(step_minutes)) > 1:
-        return count_months(times, counts, grid, parts=parts)
+    parts, long = find_parts(step_minutes)
+    if parts > 1:
+        return count_months(times, counts * long, grid, parts=parts)
     # rounded time by time, so that a step that is no whole number of milliseconds does not drift
     passed = np.rint(counts * step_minutes * 60_000).astype("timedelta64[ms]")
     result: NDArray[Any] = times[-1].astype("datetime64[ms]") + passed
@@ -250,8 +259,9 @@ def format_step(step_minutes: float, step_months: int | None = None) -> str:
     if step_months is not None:
         count, unit = (step_months // YEAR, "year") if step_months % YEAR == 0 else (step_months, "month")
         return f"{count} {unit}{'s' * (count > 1)}"
-    if (parts := find_parts(step_minutes)) > 1:
-        return _PART_NAMES[parts]
+    parts, long = find_parts(step_minutes)
+    if parts > 1:
+        return f"{long} {_PART_NAMES[parts]}{'s' * (long > 1)}"
     if step_minutes < 1:
         return f"{60 * step_minutes:.6g} s"
     return f"{step_minutes:g} min" if step_minutes % 60 else f"{step_minutes / 60:g} h"

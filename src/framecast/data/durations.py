@@ -63,10 +63,10 @@ def in_frames(length: int | str, step_minutes: float | None, what: str, step_mon
     if step_minutes is None:
         fix = "say how long a step is with --step-minutes (data.step_minutes), or give frames"
         raise UsageError(what, got=f"{length} of data whose time step is unknown", expected="frames", fix=fix)
-    parts = find_parts(step_minutes) if step_months is None else 1
+    parts, long = find_parts(step_minutes) if step_months is None else (1, 1)
     step = f"{step_minutes:g} min" if step_months is None and parts == 1 else format_step(step_minutes, step_months)
     if parts > 1 and form[2] in MONTHS:
-        step_months = 1
+        step_months = long
     if step_months is None and form[2] in MONTHS:
         raise UsageError(what, got=length, expected=f"a time of fixed length as in 50min, 2h: the step is {step}")
     if step_months is not None and form[2] not in MONTHS:

@@ -145,7 +145,7 @@ def _convert_lead_times(forecast: Forecast) -> tuple[dict[str, str], NDArray[Any
     if step is None:
         return {"long_name": name, "units": "1"}, numbers
     period = {"long_name": name, "standard_name": "forecast_period"}
-    if spec.step_months is not None or find_parts(step) > 1:
+    if spec.step_months is not None or find_parts(step)[0] > 1:
         valid, last = forecast.times, forecast.reference_times
         if valid is None or last is None or len(valid) > 1:  # months from other starts have other lengths
             word = f"steps of {format_step(step)}" if spec.step_months is None else "months"

@@ -63,6 +63,6 @@ def _format_lead(lead: int, spec: FrameSpec) -> str:
     """Format a lead time of so many steps: in months, or parts of months, where steps are of those, else in minutes."""
     if spec.step_months is not None:
         return f"{lead * spec.step_months} months"
-    if find_parts(spec.step_minutes) > 1:
+    if find_parts(spec.step_minutes)[0] > 1:
         return f"{lead} x {format_step(spec.step_minutes or 0)}"
     return f"{lead * (spec.step_minutes or 0):g} minutes"
