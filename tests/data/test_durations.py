@@ -35,3 +35,10 @@ def test_by_hand(text, step, frames):
 def test_what_is_no_number_of_frames(text, step, words):
     with pytest.raises(UsageError, match=words):
         in_frames(text, step, "context")
+
+
+def test_months_of_dekads():
+    assert in_frames("2mon", 365.2425 * 40, "horizon") == 6
+    assert in_frames("2mon", 365.2425 * 80, "horizon") == 3
+    with pytest.raises(UsageError, match="expected a multiple of the step, 1 dekad"):
+        in_frames("30d", 365.2425 * 40, "horizon")

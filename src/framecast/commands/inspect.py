@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from framecast.calendars import format_step, format_times, to_calendar
+from framecast.calendars import find_parts, format_step, format_times, to_calendar
 from framecast.commands.proposal import Proposal, propose_training, write_command
 from framecast.data import DataConfig, FileSource
 from framecast.data.durations import in_frames
@@ -240,7 +240,7 @@ def _list_ends(axis: tuple[float, ...]) -> list[float]:
 
 def _format_step(spec: FrameSpec) -> str:
     assert spec.step_minutes is not None
-    if spec.step_months is not None:
+    if spec.step_months is not None or find_parts(spec.step_minutes)[0] > 1:
         return format_step(spec.step_minutes, spec.step_months)
     return _format_duration(60 * spec.step_minutes)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from framecast.calendars import format_step
+from framecast.calendars import find_parts, format_step
 from framecast.errors import UsageError
 
 MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0, "d": 1440.0}
@@ -63,12 +63,17 @@ def in_frames(length: int | str, step_minutes: float | None, what: str, step_mon
     if step_minutes is None:
         fix = "say how long a step is with --step-minutes (data.step_minutes), or give frames"
         raise UsageError(what, got=f"{length} of data whose time step is unknown", expected="frames", fix=fix)
-    step = f"{step_minutes:g} min" if step_months is None else format_step(step_minutes, step_months)
+    parts, long = find_parts(step_minutes) if step_months is None else (1, 1)
+    step = f"{step_minutes:g} min" if step_months is None and parts == 1 else format_step(step_minutes, step_months)
+    if parts > 1 and form[2] in MONTHS:
+        step_months = long
     if step_months is None and form[2] in MONTHS:
         raise UsageError(what, got=length, expected=f"a time of fixed length as in 50min, 2h: the step is {step}")
     if step_months is not None and form[2] not in MONTHS:
         raise UsageError(what, got=length, expected=f"months or years as in 6mon, 1y: the step is {step}")
-    exact = float(form[1]) * (MINUTES[form[2]] / step_minutes if step_months is None else MONTHS[form[2]] / step_months)
+    exact = float(form[1]) * (
+        MINUTES[form[2]] / step_minutes if step_months is None else MONTHS[form[2]] * parts / step_months
+    )
     frames = round(exact)
     if math.isclose(exact, frames, abs_tol=NEARLY):
         return frames

@@ -43,6 +43,9 @@ _DIRECTIVES = {  # of strptime, with the texts that they match
 _SUFFIXES = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{0,7})*$")
 _DECIMAL = re.compile(r"(.*?)([-+]?)(\d{1,18}(?:\.\d{1,18})?)(\D*)", re.DOTALL)
 _WHOLE = re.compile(r"(.*?)([-+]?)(\d{1,18})(\D*)", re.DOTALL)
+_LEAD = re.compile(r"(?<![A-Za-z0-9])[fF]\d{2,4}(?!\d)|\+\d{2,3}[hH]")
+"""Lead times behind the start of a forecast: fc_2024050100_f000, fc_2024050100+012h."""
+_DATE = re.compile(r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])")
 _EXACT = 1 << 53
 """Whole numbers up to which float64 has each."""
 
@@ -142,6 +145,17 @@ def counters_from_names(names: Sequence[str]) -> NDArray[np.float64] | None:
         base = min(counters) if max(map(abs, counters)) > _EXACT else 0
         return np.array([counter - base for counter in counters], np.float64)
     return None
+
+
+def forecasts_from_names(names: Sequence[str]) -> list[str] | None:
+    """Name the forecast of each file: its name without the lead time; None unless each has a date and a lead time."""
+    forecasts = []
+    for name in names:
+        leads, date = list(_LEAD.finditer(name)), _DATE.search(name)
+        if len(leads) != 1 or date is None or date.end() > leads[0].start():
+            return None
+        forecasts.append(name[: leads[0].start()] + name[leads[0].end() :])
+    return forecasts
 
 
 def _find_zoned_stamps(names: Sequence[str], spelling: re.Pattern[str]) -> list[list[Timestamp]] | None:

@@ -5,21 +5,34 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framecast.errors import InputError
+from framecast.formatting import shorten
 
 Number = int | float
 """Stored value; integers stay integers, so that those of 64 bits are exact."""
 CODE_KEYS = ("missing_code", "_FillValue", "missing_value")
 """Attributes that hold a code, or several: framecast's own, and those of CF 2.5.1."""
+_SAME = {"scale": ("scale_factor",), "offset": ("add_offset",)}
 RANGE_KEYS = ("valid_min", "valid_max", "valid_range")
 """Attributes that hold ends of the valid range (CF 2.5.1)."""
+_FOREIGN_CODES = ("nodata", "nodatavalue", "fillvalue", "missing", "missingvalue", "codemissingvalue", "undef")
+_FOREIGN = {
+    **dict.fromkeys(_FOREIGN_CODES, "missing_value"),
+    **dict.fromkeys(("gain", "scale", "scalefactor"), "scale"),
+    **dict.fromkeys(("offset", "addoffset"), "offset"),
+    "undetect": "",
+}
+"""Attributes that other formats and programs give to arrays, by their letters, and what they are called here."""
+FILL_FIX = "it says what was never written, not what is missing; if it does, say --missing"
+"""Advice on fill values of HDF5 and zarr."""
 SLACK = 1e-3
 """Steps of packed values by which an end in unpacked units may miss a whole step: scales are rounded numbers."""
 
@@ -79,6 +92,53 @@ class MissingValues(NamedTuple):
         outside = "outside" if len(ends) == 2 else "below" if self.low is not None else "above"
         named = f"{'code' if len(self.codes) == 1 else 'codes'} {codes}" if codes else ""
         return named, f"{outside} {' to '.join(ends)}" if ends else ""
+
+
+def is_foreign(key: str, known: Collection[str]) -> bool:
+    """Whether a key is another spelling of one that is known, as NODATA_value or gain."""
+    return key not in known and _reduce_key(key) in _FOREIGN
+
+
+def translate_attributes(raw: Mapping[str, Any], known: Collection[str]) -> tuple[dict[str, Any], list[str]]:
+    """Translate the spellings of other formats and programs: nodata, FillValue, CodeMissingValue, gain.
+
+    Args:
+        raw: values by key, of an array.
+        known: keys that framecast has, which go before others; what is neither is left out.
+
+    Returns:
+        values by keys that are known; notes on what was translated, and what was not.
+    """
+    found = {key: value for key, value in raw.items() if key in known}
+    notes, codes = [], []
+    for key, value in raw.items():
+        name = _FOREIGN.get(_reduce_key(key)) if is_foreign(key, known) else None
+        if name == "":
+            notes.append(f"missing: {key} {value} is a value, not missing; if it is, say --missing {value}")
+        elif name == "missing_value":
+            try:
+                codes += _read_numbers(value, key)
+                notes.append(f"missing: {key} {value}")
+            except InputError:
+                notes.append(f"missing: {key} {shorten(repr(value), 60)} is no number, and is not used")
+        elif name is not None and not {name, *_SAME[name]} & set(found):
+            found[name] = value
+            notes.append(f"values: {key} {value} is taken as the {name}")
+    if codes:
+        earlier = found.get("missing_value", [])
+        found["missing_value"] = [*np.atleast_1d(np.asarray(earlier)).tolist(), *codes]
+    return found, notes
+
+
+def describe_fill(fill: Any) -> list[str]:
+    """Describe a fill value that only says what was never written; nothing for 0 and NaN, which mean nothing else."""
+    if fill is None or np.asarray(fill).dtype.kind not in "fiu" or fill == 0 or np.isnan(fill):
+        return []
+    return [f"missing: fill value {fill} is a value: {FILL_FIX} {fill}"]
+
+
+def _reduce_key(key: str) -> str:
+    return re.sub("[^a-z]", "", key.lower())
 
 
 def replace_codes(marks: MissingValues | None, code: float | None) -> MissingValues | None:

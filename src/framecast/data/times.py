@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.calendars import format_times, number_months
+from framecast.calendars import format_times, number_months, number_parts
 from framecast.errors import InputError
 from framecast.types import Grid
 
@@ -100,9 +100,7 @@ def order_frames(
     Raises:
         InputError: groups of different steps.
     """
-    seconds = None if times is None else (times - times.min()).astype("timedelta64[ms]").astype(np.float64) / 1000
-    months = None if times is None or step is not None else _count_in_months(groups, times, grid or Grid())
-    seconds = seconds if months is None else months  # the distances between firsts of months differ in seconds
+    seconds, months, part = _measure_times(groups, times, step, grid or Grid())
     step_seconds = None if step is None else step * 60
     if seconds is not None and step is None:
         step_seconds = _find_common_step(np.split(seconds, np.cumsum(groups)[:-1]))
@@ -134,7 +132,7 @@ def order_frames(
         times=None if times is None else times[whole].astype("datetime64[ms]"),
         runs=runs,
         latest=latest,
-        step_minutes=step if step or usual is None else _convert_step(usual, times, months) / 60,
+        step_minutes=step if step or usual is None else part or _convert_step(usual, times, months) / 60,
         step_months=None if months is None or usual is None else round(usual),
         copies=np.concatenate(copies),
         disorder=sum(group.disorder for group in sorted_groups),
@@ -156,6 +154,25 @@ def _count_in_months(groups: Sequence[int], times: NDArray[Any], grid: Grid) -> 
     parts = [np.unique(part) for part in np.split(times, np.cumsum(groups)[:-1])]
     months = number_months(moments, grid) if max(map(len, parts)) > 1 else None
     return None if months is None else months[where.ravel()].astype(np.float64)
+
+
+def _measure_times(
+    groups: Sequence[int], times: NDArray[Any] | None, step: float | None, grid: Grid
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None, float | None]:
+    """Measure times by numbers whose steps are equal: seconds, or months or parts of them, which differ in seconds.
+
+    Returns:
+        numbers; the same where they are months, else None; length of a part of a month in minutes, where they are those.
+    """
+    if times is None:
+        return None, None, None
+    seconds = (times - times.min()).astype("timedelta64[ms]").astype(np.float64) / 1000
+    months = None if step is not None else _count_in_months(groups, times, grid)
+    if step is not None or months is not None:
+        return seconds if months is None else months, months, None
+    moments, where = np.unique(times, return_inverse=True)
+    parts = number_parts(moments, grid) if len(groups) == 1 else None
+    return (seconds, None, None) if parts is None else (parts[0][where.ravel()].astype(np.float64), None, parts[1])
 
 
 def _sort_group(clock: NDArray[np.float64], step: float | None, *, strict: bool) -> _Group:

@@ -21,6 +21,7 @@ from zarr import config
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
+from framecast.calendars import find_parts, format_step
 from framecast.forecast import Forecast
 from framecast.optional_imports import require
 from framecast.output_file import open_output
@@ -144,10 +145,12 @@ def _convert_lead_times(forecast: Forecast) -> tuple[dict[str, str], NDArray[Any
     if step is None:
         return {"long_name": name, "units": "1"}, numbers
     period = {"long_name": name, "standard_name": "forecast_period"}
-    if spec.step_months is not None:
+    if spec.step_months is not None or find_parts(step)[0] > 1:
         valid, last = forecast.times, forecast.reference_times
         if valid is None or last is None or len(valid) > 1:  # months from other starts have other lengths
-            return {"long_name": f"months {name.removeprefix('time ')}", "units": "1"}, numbers * spec.step_months
+            word = f"steps of {format_step(step)}" if spec.step_months is None else "months"
+            long_name = f"{word} {name.removeprefix('time ')}"
+            return {"long_name": long_name, "units": "1"}, numbers * (spec.step_months or 1)
         return {**period, "units": "days"}, _to_integers((valid[0] - last[0]) / np.timedelta64(1, "D"))
     unit, length = next(
         ((unit, step / minutes) for unit, minutes in (("hours", 60.0), ("minutes", 1.0)) if step % minutes == 0),

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.calendars import format_times, to_calendar
+from framecast.calendars import find_parts, format_step, format_times, to_calendar
 from framecast.forecast import Forecast
 from framecast.types import FrameSpec
 
@@ -60,7 +60,9 @@ def list_frame_files(folder: Path, forecast: Forecast, suffix: str) -> Iterator[
 
 
 def _format_lead(lead: int, spec: FrameSpec) -> str:
-    """Format a lead time of so many steps: in months where steps are of those, else in minutes."""
+    """Format a lead time of so many steps: in months, or parts of months, where steps are of those, else in minutes."""
     if spec.step_months is not None:
         return f"{lead * spec.step_months} months"
+    if find_parts(spec.step_minutes)[0] > 1:
+        return f"{lead} x {format_step(spec.step_minutes or 0)}"
     return f"{lead * (spec.step_minutes or 0):g} minutes"

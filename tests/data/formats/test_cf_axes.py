@@ -200,12 +200,17 @@ def test_lead_times_are_frames_at_their_valid_times(tmp_path: Path, kind: str):
     assert [source.read(0, k, k + 1).time for k in range(6)] == list(expected)
 
 
-def test_several_runs_are_no_channels(tmp_path: Path):
-    forecast(2).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    with pytest.raises(
-        InputError, match=r"axes time \(2\), step \(6\), latitude \(4\), longitude \(5\), expected time"
-    ):
-        FileSource(DataConfig(source=str(tmp_path / "a.nc")))
+def test_several_runs_are_sequences(tmp_path: Path):
+    forecast(3).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    source = FileSource(DataConfig(source=str(tmp_path / "a.nc")))
+    assert (source.lengths, source.spec.channels, source.spec.step_minutes) == ([6, 6, 6], 1, 60)
+    assert "runs: 3 forecasts, each a sequence of its own" in source.notes
+    with xarray.open_dataset(tmp_path / "a.nc", engine="h5netcdf", decode_timedelta=True) as oracle:
+        for run in range(3):
+            expected = oracle["valid_time"].values[run].astype("datetime64[ms]")
+            assert list(source.frame_times(run)) == list(expected)
+            np.testing.assert_array_equal(source.read(run, 0, 6).frames[:, 0], oracle["t2m"].values[run])
+            np.testing.assert_array_equal(source.read(run, 2, 4).frames[:, 0], oracle["t2m"].values[run, 2:4])
 
 
 SINCE = "hours since 2024-05-01"

@@ -93,8 +93,10 @@ def test_one_run_of_several(tmp_path: Path):
     xarray.Dataset(
         {"t": (("step", "time", "lat", "lon"), VALUES, {"units": "K"})}, {"time": starts, "step": steps}
     ).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
-    with pytest.raises(InputError, match="choose one with --axis, as in --axis step=0"):
-        source(tmp_path / "a.nc")
+    every = source(tmp_path / "a.nc")
+    assert every.lengths == [6, 6, 6]
+    for run in range(3):
+        np.testing.assert_array_equal(every.read(run, 1, 5).frames[:, 0], VALUES[1:5, run])
     found = source(tmp_path / "a.nc", axes={"time": "2024-05-01T12"})
     np.testing.assert_array_equal(found.read(0, 0, 6).frames[:, 0], VALUES[:, 1])
     assert found.frame_times(0)[0] == np.datetime64("2024-05-01T12", "ms")

@@ -10,6 +10,7 @@ import xarray
 from framecast.calendars import to_calendar
 from framecast.data import DataConfig, FileSource
 from framecast.errors import InputError
+from framecast.forecast import count_times
 
 VALUES = np.random.default_rng(0).integers(0, 9, (24, 4, 5)).astype(np.float32)
 
@@ -71,6 +72,14 @@ def test_months_as_days_since(tmp_path: Path, calendar: str):
     found = source(tmp_path / "a.nc", days, "days since 2000-01-01", calendar=calendar)
     assert (found.lengths, found.spec.step_months) == ([24], 1)
     assert texts(found) == [str(date)[:10] for date in dates]
+
+
+def test_dekads_are_parts_of_months(tmp_path: Path):
+    dates = [cftime.datetime(2003, n // 3 + 1, 10 * (n % 3) + 1) for n in range(24)]
+    found = source(tmp_path / "a.nc", cftime.date2num(dates, "days since 2000-01-01"), "days since 2000-01-01")
+    assert found.lengths == [24]
+    ahead = count_times(found.frame_times(0)[None], 3, found.spec, found.grid)[0]
+    assert [str(time)[:10] for time in ahead] == ["2003-09-01", "2003-09-11", "2003-09-21"]
 
 
 def test_a_month_that_is_missing_is_a_gap(tmp_path: Path):
@@ -139,3 +148,17 @@ def test_sums_of_several_lengths_are_refused(tmp_path: Path):
 def test_sums_without_bounds_are_said(tmp_path: Path):
     found = source(tmp_path / "a.nc", DAYS, "days since 2020-01-01", field={"cell_methods": "time: sum"})
     assert any("has no bounds, so when each sum begins is not known" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("units", "got"), [(None, "no units"), ("1", "no units"), ("hours", "units 'hours' without a")]
+)
+def test_a_time_without_a_date_is_named(tmp_path: Path, units: str | None, got: str):
+    for dim in ("time", "record"):
+        time = (dim, np.arange(6.0), {"standard_name": "time"} | ({} if units is None else {"units": units}))
+        xarray.Dataset({"rain": ((dim, "y", "x"), VALUES[:6])}, {"time": time}).to_netcdf(
+            tmp_path / f"{dim}.nc", engine="h5netcdf"
+        )
+        found = FileSource(DataConfig(source=str(tmp_path / f"{dim}.nc"), range=(0, 9)))
+        assert any(f"times: time has {got}" in note and "--step-minutes" in note for note in found.notes)
+        assert (found.lengths, found.frame_times(0)) == ([6], None)

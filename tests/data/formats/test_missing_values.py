@@ -213,6 +213,70 @@ def test_plain_arrays(tmp_path: Path, kind: str, said: dict, bad: list[int]):
     np.testing.assert_allclose(got[~np.isnan(got)], stored[~np.isin(stored, bad)] * said.get("scale_factor", 1))
 
 
+FOREIGN = ("nodata", "NODATA_value", "FillValue", "fill_value", "missing", "CodeMissingValue", "No_Data")
+
+
+@pytest.mark.parametrize("key", FOREIGN)
+@pytest.mark.parametrize("kind", ["h5", "zarr", "npz"])
+def test_other_spellings_of_plain_arrays(tmp_path: Path, kind: str, key: str):
+    """Beside gain and offset, as radars have them; GPM writes its code as a text."""
+    stored, path = codes("i2", 255, 254), tmp_path / f"a.{kind}"
+    said = {key: "255" if key == "CodeMissingValue" else 255, "gain": 0.5, "offset": -32.0, "undetect": 254}
+    if kind == "h5":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("rain", data=stored).attrs.update(said)
+    elif kind == "zarr":
+        zarr.create_array(path, data=stored).attrs.update(said)
+    else:
+        np.savez(path, rain=stored, **said)
+    np.testing.assert_allclose(read(path, dims="thw"), np.where(stored == 255, np.nan, 0.5 * stored - 32))
+    told = notes(path, dims="thw")
+    for words in (f"missing: {key} 255", "values: gain 0.5 is taken as the scale", "missing: undetect 254 is a value"):
+        assert words in told
+
+
+def test_a_code_that_is_no_number_is_told(tmp_path: Path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("rain", data=codes("i2", -1)).attrs["nodata"] = "none"
+    assert "missing: nodata 'none' is no number, and is not used" in notes(tmp_path / "a.h5")
+
+
+def test_other_spellings_in_netcdf_are_told(tmp_path: Path):
+    write(tmp_path / "a.nc", "f4", codes("f4", -999), FillValue=np.float32(-999))
+    assert "attribute: FillValue -999.0 is none of CF's, and is not used" in notes(tmp_path / "a.nc")
+    assert not np.isnan(read(tmp_path / "a.nc")).any()
+
+
+def test_fill_values_of_plain_arrays(tmp_path: Path):
+    """In version 2 they mean what is missing, as xarray and GDAL have it; elsewhere they are told."""
+    stored = codes("f4", -9999)
+    for form in (2, 3):
+        zarr.create_array(tmp_path / f"{form}.zarr", data=stored, fill_value=-9999, zarr_format=form)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("rain", data=stored, fillvalue=-9999)
+    np.testing.assert_array_equal(np.isnan(read(tmp_path / "2.zarr", dims="thw")), stored == -9999)
+    assert "missing: -9999.0, the fill value" in notes(tmp_path / "2.zarr", dims="thw")
+    for name in ("3.zarr", "a.h5"):
+        assert not np.isnan(read(tmp_path / name, dims="thw")).any()
+        assert "say --missing -9999" in notes(tmp_path / name, dims="thw")
+
+
+@pytest.mark.parametrize("form", [2, 3])
+def test_a_fill_value_of_0_says_nothing(tmp_path: Path, form: int):
+    zarr.create_array(tmp_path / "a.zarr", data=codes("u1", 0), fill_value=0, zarr_format=form)
+    assert "missing:" not in notes(tmp_path / "a.zarr", dims="thw")
+
+
+@pytest.mark.parametrize("code", [-9, -9.0, "-9", "NaN", "Infinity"])
+@pytest.mark.parametrize("dtype", ["f4", "i2"])
+def test_codes_of_zarr_in_any_spelling(tmp_path: Path, dtype: str, code: float | str):
+    """xarray knows base64 alone, and calls others damaged."""
+    value = float(code) if dtype == "f4" else -9
+    path = make_zarr(tmp_path / "a.zarr", 3, codes(dtype, value), _FillValue=code)
+    expected = 9 if np.isfinite(float(code)) or dtype == "f4" else 0
+    assert np.isnan(read(path)).sum() == expected
+
+
 def test_chunks_that_were_never_written_are_told(tmp_path: Path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         array = file.create_dataset("rain", SHAPE, "f4", chunks=(1, 6, 8), fillvalue=-5)

@@ -162,3 +162,16 @@ def test_a_time_of_odim_that_is_not_understood_is_refused(tmp_path: Path, time: 
         file["what"].attrs["time"] = np.bytes_(time) if isinstance(time, str) else time
     with pytest.raises(InputError, match="expected YYYYMMDD and HHMMSS"):
         source(path, variable="DBZH[1000]")
+
+
+@pytest.mark.parametrize(("nodata", "undetect"), [(np.nan, 0.0), (np.nan, -np.inf), (255.0, np.nan), (np.nan, np.nan)])
+def test_codes_of_odim_may_be_nan(tmp_path: Path, nodata: float, undetect: float) -> None:
+    stored = np.array([[nodata, undetect], [20, 30]], np.float32)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["Conventions"] = np.bytes_("ODIM_H5/V2_3")
+        file.create_group("what").attrs.update({"object": np.bytes_("COMP"), "date": "20240501", "time": "120000"})
+        file["dataset1/data1/data"] = stored
+        said = {"quantity": np.bytes_("DBZH"), "gain": 1.0, "offset": 0.0, "nodata": nodata, "undetect": undetect}
+        file.create_group("dataset1/data1/what").attrs.update(said)
+    expected = [[np.nan, np.nan if np.isnan(nodata) and np.isnan(undetect) else -32], [20, 30]]
+    np.testing.assert_array_equal(source(tmp_path / "a.h5").read(0, 0, 1).frames[0, 0], expected)

@@ -1,5 +1,6 @@
 """Frames of one time: copies are left out, frames of other values are never left out without a word."""
 
+import itertools
 from pathlib import Path
 
 import netCDF4
@@ -95,3 +96,24 @@ def test_a_sample_of_many_is_compared(tmp_path: Path, monkeypatch: pytest.Monkey
     pictures(tmp_path, [f"{camera}_20240501_1{n:02}0.png" for n in range(5) for camera in "ab"])
     with pytest.raises(InputError, match="3 of 3 that were compared"):
         source(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["one file", "two files", "a file for each frame"])
+def test_one_rule_wherever_frames_lie(tmp_path: Path, place: str) -> None:
+    """Equal ones are left out, a few others are named, many are refused."""
+    for number, (copies, equal) in enumerate([(6, True), (2, False), (5, False)]):
+        hours = [*range(12), *range(copies)]
+        frames = FRAMES[[*range(12), *(range(copies) if equal else range(12, 12 + copies))]]
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        cuts = {"one file": [0, len(hours)], "two files": [0, 12, len(hours)]}.get(place, [*range(len(hours) + 1)])
+        for first, last in itertools.pairwise(cuts):
+            cube(folder / f"{first:02}.nc", hours[first:last], frames[first:last])
+        path = folder / "00.nc" if place == "one file" else folder
+        if copies == 5:
+            with pytest.raises(InputError, match=r"frames of one time with other values: 5 of 5"):
+                source(path)
+            continue
+        text = " ".join(source(path).notes)
+        assert f"{copies} frames of a time that was there already are left out" in text
+        assert ("of these duplicates 2 of 2 have other values" in text) == (not equal)

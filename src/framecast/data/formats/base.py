@@ -51,6 +51,8 @@ class FileHeader(NamedTuple):
     """Assumptions that a user should know of."""
     stored: FileAttributes | None = None
     """How stored values become raw ones, in files of plain arrays; None for formats whose reader does so."""
+    runs: NDArray[Any] | None = None
+    """(frames,) datetime64[ms], UTC: start of the forecast that each frame is of; None where the file does not say."""
 
 
 @runtime_checkable

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,12 @@ from framecast.data.formats.cf_axes import (
     read_coordinate,
 )
 from framecast.data.formats.cf_files import CFDataset, open_dataset
+from framecast.data.formats.cf_intervals import FileTimes, IntervalFrames, add_intervals, check_methods
 from framecast.data.formats.cf_times import AxisTimes, read_times
 from framecast.data.formats.cf_values import describe_missing
 from framecast.data.formats.guards import FRAME_LIMIT, SERIES_LIMIT, as_input_error
-from framecast.data.formats.intervals import TimeTile, read_tiles
+from framecast.data.formats.intervals import is_window
+from framecast.data.formats.variable_names import split_brackets
 from framecast.errors import InputError
 from framecast.formatting import shorten
 from framecast.optional_imports import require
@@ -45,47 +47,72 @@ class CFReader:
 
     Args:
         files: all of the source.
-        options: variable, one name, or several with commas between them, which become channels.
+        options: variable, one name, or several with commas between them, which become channels; in brackets the level or
+            the length of sums, as in t[500], tp[6h], where a file holds several of those.
     """
 
     name = "CF grid"
 
     def __init__(self, files: Sequence[Path], options: ReaderOptions) -> None:
-        self._requested = [] if options.variable is None else [part.strip() for part in options.variable.split(",")]
+        self._files = list(files)
+        words = [] if options.variable is None else [part.strip() for part in options.variable.split(",")]
+        chosen = [_split_window(word) for word in words]
+        self._requested = [text for text, _ in chosen]
+        self._windows = sorted({window for _, windows in chosen for window in windows})
         self._axes = options.axes
         self._datasets: dict[tuple[int, Path], CFDataset] = {}
         self._origin: str | None = None
-        self._tiles: dict[Path, list[TimeTile]] = {}
+        self._known: dict[Path, FileTimes] = {}
+        self._frames: IntervalFrames | None = None
         self._unpack_limit = options.unpack_limit
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_datasets": {}}
+        return {**self.__dict__, "_datasets": {}, "_known": {}}
 
     def read_header(self, path: Path) -> FileHeader:
-        """Read variables, axes, coordinates and times."""
+        """Read variables, axes, coordinates and times; which intervals there are decides all files together."""
+        file = self._read_file(path)
+        if file.times.intervals is not None and self._frames is None:
+            files = [self._read_file(each) for each in self._files]
+            self._frames = IntervalFrames(
+                files, self._windows, self._requested[0] if self._requested else file.header.grid.variables[0]
+            )
+        if self._frames is None and self._windows:
+            got = f"{' '.join(self._windows)}, where the file gives no intervals of time"
+            raise InputError(f"{path}: interval", got=got, expected="none", fix="leave it out of --var")
+        return file.header if self._frames is None else self._frames.complete(file)
+
+    def _read_file(self, path: Path) -> FileTimes:
+        """Read the header of a file, once."""
+        if path in self._known:
+            return self._known[path]
         with self._open(path) as dataset:
             variables = self._choose_variables(dataset, str(path))
             axes = [assign_axes(dataset.data, dataset.axes, key, str(path)) for key in variables]
             # a variable without time has the axes of the others but for it
             lead = next((each for each in axes if each.t is not None), axes[0])
-            differ = any(each not in (lead, lead._replace(t=None)) for each in axes)
+            differ = any(each not in (lead, lead._replace(t=None, step=None)) for each in axes)
             if differ or (len(variables) > 1 and lead.c is not None):
                 got = "; ".join(f"{key} ({', '.join(dataset.data[key].dims)})" for key in variables)
                 raise InputError(f"{path}: variable", got=got, expected="variables of the same axes: time, y, x")
             dataset.check(variables)
             data, first = dataset.data, dataset.data[variables[axes.index(lead)]]
-            times = read_times(data, first, lead.t, str(path), self._origin)
+            fields = [data[key] for key in variables]
+            times = add_intervals(data, fields, read_times(data, first, lead, str(path), self._origin), str(path))
             header = _describe(dataset, variables, lead, times, str(path))
-            self._origin = times.origin
-            if times.tiles is not None:
-                self._tiles[path] = times.tiles
-            return header
+        self._origin = times.origin
+        file = FileTimes(path, header, times)
+        notes = check_methods(next(iter(self._known.values()), file), file)
+        self._known[path] = file._replace(header=header._replace(notes=(*header.notes, *notes)))
+        return self._known[path]
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read frames; missing values are NaN, scale and offset applied."""
-        read = partial(self._read_stored, path)
-        tiles = self._tiles.get(path)
-        return read(indices) if tiles is None else read_tiles([tiles[index] for index in indices], read)
+        return (
+            self._read_stored(path, indices)
+            if self._frames is None
+            else self._frames.read(path, indices, self._read_stored)
+        )
 
     def _read_stored(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Read entries along the axis of time that the file has."""
@@ -133,6 +160,19 @@ class CFReader:
             yield self._datasets[key]
 
 
+def _split_window(text: str) -> tuple[str, list[str]]:
+    """Split the length of sums off the name of a variable: tp[6h], t[850 6h]."""
+    if "[" not in text:
+        return text, []
+    name, words = split_brackets(text)
+    rest = " ".join(sorted(word for word in words if not is_window(word)))
+    return (
+        (text, [])
+        if not any(map(is_window, words))
+        else (f"{name}[{rest}]" if rest else name, [*filter(is_window, words)])
+    )
+
+
 def _is_grid(array: Any, axes: GridAxes) -> bool:
     return array.dtype.kind in NUMBERS and {"y", "x"} <= {axes.letters.get(str(dim)) for dim in array.dims}
 
@@ -140,7 +180,7 @@ def _is_grid(array: Any, axes: GridAxes) -> bool:
 def _describe(dataset: CFDataset, variables: list[str], axes: VariableAxes, times: AxisTimes, name: str) -> FileHeader:
     data = dataset.data
     first = next(data[key] for key in variables if axes.t is None or axes.t in data[key].dims)
-    count = first.sizes[axes.t] if axes.t else 1
+    count = axes.count_frames(first)
     height, width = first.sizes[axes.y], first.sizes[axes.x]
     levels = first.sizes[axes.c] if axes.c else 1
     channels = levels * len(variables)
@@ -157,22 +197,44 @@ def _describe(dataset: CFDataset, variables: list[str], axes: VariableAxes, time
         notes += (f"grid: curvilinear; the positions of its pixels, {', '.join(curvilinear)}, are not taken over",)
     units = grid.units[0] if len(set(grid.units)) == 1 else None
     chunks = first.encoding.get("preferred_chunks", {})
-    grain = int(chunks.get(axes.t, 1)) if axes.t else 1
-    if times.tiles is not None:
-        count, dtype = len(times.tiles), np.result_type(dtype, np.float32)
+    grain = int(chunks.get(axes.step or axes.t, 1)) if axes.t else 1
     return FileHeader(
-        (channels, height, width), dtype, count, times.values, None, None, units or None, None, grid, grain, notes
+        (channels, height, width),
+        dtype,
+        frames=count,
+        times=times.values,
+        units=units or None,
+        grid=grid,
+        grain=grain,
+        notes=notes,
+        runs=times.runs,
     )
 
 
 def _read_frames(dataset: CFDataset, key: str, axes: VariableAxes, indices: Sequence[int]) -> NDArray[Any]:
-    array, begin, end = dataset.data[key], indices[0], indices[-1] + 1
-    dataset.check_chunks(key, axes.t, slice(begin, end))
-    together = list(indices) == list(range(begin, end))
-    picked = array.isel({axes.t: slice(begin, end) if together else list(indices)}) if axes.t else array
-    keep = [dim for dim in (axes.t, axes.c, axes.y, axes.x) if dim is not None]
+    if axes.step is None:
+        return _read_along(dataset, key, axes, {} if axes.t is None else {axes.t: list(indices)})
+    steps = dataset.data[key].sizes[axes.step]
+    places = [divmod(index, steps) for index in indices]
+    parts = [
+        _read_along(dataset, key, axes, {str(axes.t): [run], axes.step: [step for _, step in members]})
+        for run, members in itertools.groupby(places, key=lambda place: place[0])
+    ]
+    return np.concatenate(parts)
+
+
+def _read_along(dataset: CFDataset, key: str, axes: VariableAxes, chosen: dict[str, list[int]]) -> NDArray[Any]:
+    """Read some entries of a variable, (entries, C, H, W): by their numbers along its one or two axes of time."""
+    array = dataset.data[key]
+    parts = {dim: slice(numbers[0], numbers[-1] + 1) for dim, numbers in chosen.items()}
+    dataset.check_chunks(key, parts)
+    together = {dim: numbers == list(range(numbers[0], numbers[-1] + 1)) for dim, numbers in chosen.items()}
+    picked = array.isel({dim: parts[dim] if together[dim] else numbers for dim, numbers in chosen.items()})
+    keep = [dim for dim in (axes.t, axes.step, axes.c, axes.y, axes.x) if dim is not None]
     picked = picked.isel({dim: 0 for dim in picked.dims if dim not in keep}).transpose(*keep)
     values = dataset.packing(key).unpack(np.asarray(picked.values))
+    if axes.step is not None:
+        values = values[0]
     if axes.t is None:
         values = values[None]
     return values if axes.c is not None else values[:, None]

@@ -21,6 +21,16 @@ _KEYS = (("T", "t"), ("Y", "y"), ("X", "x"), ("latitude", "y"), ("longitude", "x
 """cf_xarray's names of axes and coordinates; where a variable is both, the axis counts."""
 REFERENCE, PERIOD = TIMES = ("forecast_reference_time", "forecast_period")
 """Standard names of times that CF does not take for the axis T: frames follow one another along them, too."""
+MILLISECONDS = {
+    **dict.fromkeys(("d", "day", "days"), 86_400_000.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3_600_000.0),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60_000.0),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1000.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1.0),
+    **dict.fromkeys(("microsecond", "microseconds"), 1e-3),
+    **dict.fromkeys(("nanosecond", "nanoseconds"), 1e-6),
+}
+"""Milliseconds of each unit of a duration."""
 _UNITS = {
     **dict.fromkeys(("degrees_north", "degree_north", "degree_n", "degrees_n"), "y"),
     **dict.fromkeys(("degrees_east", "degree_east", "degree_e", "degrees_e"), "x"),
@@ -63,6 +73,8 @@ class GridAxes(NamedTuple):
     """Letter of each dimension whose meaning is known, as in NAMES."""
     positions: frozenset[str]
     """Variables that are latitudes or longitudes of pixels; they are frames only where a user names them."""
+    leads: frozenset[str] = frozenset()
+    """Dimensions of lead times; frames of one forecast follow one another along them."""
 
 
 class VariableAxes(NamedTuple):
@@ -72,6 +84,13 @@ class VariableAxes(NamedTuple):
     c: str | None
     y: str
     x: str
+    step: str | None = None
+    """Lead times of forecasts that start at the times along `t`; None where t alone numbers the frames."""
+
+    def count_frames(self, field: Any) -> int:
+        """Count the frames of a variable."""
+        sizes = [field.sizes[dim] for dim in (self.t, self.step) if dim is not None and dim in field.dims]
+        return int(np.prod(sizes, dtype=np.int64))
 
 
 def find_axes(data: Any) -> GridAxes:
@@ -100,7 +119,16 @@ def find_axes(data: Any) -> GridAxes:
     for rows, columns in _find_curvilinear(data, by_variable, letters):
         letters.setdefault(rows, "y" if letters.get(columns) != "y" else "x")
         letters.setdefault(columns, "x" if letters.get(rows) != "x" else "y")
-    return GridAxes(letters, positions)
+    leads = {dim for dim in map(str, data.dims) if dim in data.variables and is_lead(data.variables[dim])}
+    return GridAxes(letters, positions, frozenset(leads))
+
+
+def is_lead(array: Any) -> bool:
+    """Whether a coordinate holds lead times: by its standard name, or as a duration that has no date."""
+    if array.ndim > 1 or str(array.attrs.get("standard_name", PERIOD)) != PERIOD:
+        return False
+    units = str(array.attrs.get("units", "")).strip().lower()
+    return bool(array.dtype.kind == "m" or (array.dtype.kind in "fiu" and units in MILLISECONDS))
 
 
 def _read_attributes(data: Any) -> dict[str, str]:
@@ -241,8 +269,8 @@ def _is_number(text: str) -> bool:
 def assign_axes(data: Any, axes: GridAxes, key: str, name: str) -> VariableAxes:
     """Assign the dimensions of a variable.
 
-    Of several of a letter those of one entry give way: one run of many steps. Dimensions that nothing explains, of
-    members or of versions are channels only by the user's word.
+    Of several of a letter those of one entry give way: one run of many steps; runs and their lead times stay both.
+    Dimensions that nothing explains, of members or of versions are channels only by the user's word.
 
     Raises:
         InputError: dimensions beyond time, rows, columns and channels.
@@ -254,6 +282,8 @@ def assign_axes(data: Any, axes: GridAxes, key: str, name: str) -> VariableAxes:
         every = [dim for dim in sizes if letters[dim] == letter]
         long = [dim for dim in every if sizes[dim] > 1]
         dims[letter] = long if long or letter == "c" else every[:1]
+    lead = _find_lead(data, axes, dims["t"])
+    dims["t"] = [dim for dim in dims["t"] if dim != lead]
     unclear = [dim for dim in sizes if letters[dim] not in dims and sizes[dim] > 1]
     unclear += [dim for group in dims.values() if len(group) > 1 for dim in group]
     if unclear or any(sizes[dim] > CHANNELS for dim in dims["c"]):
@@ -264,4 +294,11 @@ def assign_axes(data: Any, axes: GridAxes, key: str, name: str) -> VariableAxes:
         fix += f", or say what it is, as in --axis {dim}=channels" if letters[dim] not in (*AXES, "c") else ""
         raise InputError(f"{name}: {key}", got=got, expected=expected, fix=fix)
     t, c = (next(iter(dims[letter]), None) for letter in "tc")
-    return VariableAxes(t, c, dims["y"][0], dims["x"][0])
+    return VariableAxes(t, c, dims["y"][0], dims["x"][0], lead)
+
+
+def _find_lead(data: Any, axes: GridAxes, times: Sequence[str]) -> str | None:
+    """Find which of two dimensions of time has the lead times of forecasts that start along the other."""
+    leads = [dim for dim in times if dim in axes.leads]
+    starts = [dim for dim in times if dim not in leads and " since " in str(data[dim].attrs.get("units", ""))]
+    return leads[0] if len(times) == 2 and len(leads) == len(starts) == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,13 +74,12 @@ class CFDataset(NamedTuple):
                 if array is not None:
                     hdf5.check_array(array, str(self.path), self.unpack_limit)
 
-    def check_chunks(self, key: str, dim: str | None, part: slice) -> None:
+    def check_chunks(self, key: str, parts: Mapping[str, slice]) -> None:
         """Check what chunks unpack to, before they are read: HDF5 sets deflate no bounds.
 
         Args:
             key: the variable.
-            dim: dimension along which a part is read; None for all of the variable.
-            part: of the dimension.
+            parts: part that is read, by dimension; of others all is read.
 
         Raises:
             InputError: a chunk that unpacks to more than its size.
@@ -87,7 +87,7 @@ class CFDataset(NamedTuple):
         if self.path.is_dir() or is_classic(self.path):
             return
         key = self.find_name(key)
-        index = tuple(part if name == dim else slice(None) for name in self.dims[key])
+        index = tuple(parts.get(name, slice(None)) for name in self.dims[key])
         with hdf5.open_file(self.path) as file:
             array = hdf5.find_member(file, key, str(self.path))
             if array is not None:
@@ -118,6 +118,7 @@ def open_dataset(path: Path, unpack_limit: int | None) -> CFDataset:
         fills = read_fill_values(group)
         _check_axes(group, path)
         notes = {key: [*fills[key].notes, *describe_storage(array)] for key, array in group.arrays()}
+        store.hides_fills = True
         options |= {"consolidated": False, "use_zarr_fill_value_as_mask": True}
         stored = xarray.open_dataset(store, engine="zarr", **options)
         for key, variable in stored.variables.items():

@@ -1,39 +1,25 @@
-"""Times of the frames of CF grids: which coordinate dates them, the calendar, and the intervals that bounds give."""
+"""Times of the frames of CF grids: which coordinate dates them, in which calendar, and when forecasts were started."""
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from framecast.calendars import from_calendar
-from framecast.data.formats.cf_axes import NAMES, PERIOD, REFERENCE
+from framecast.data.formats.cell_methods import TimeMethod
+from framecast.data.formats.cf_axes import MILLISECONDS, NAMES, PERIOD, REFERENCE, VariableAxes
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error
-from framecast.data.formats.intervals import SUM, Interval, TimeTile, describe_tiles, tile_intervals
+from framecast.data.formats.intervals import Interval
 from framecast.data.timestamps import normalize_epoch
 from framecast.errors import InputError
 from framecast.optional_imports import require
 
-_MILLISECONDS = {
-    **dict.fromkeys(("d", "day", "days"), 86_400_000.0),
-    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3_600_000.0),
-    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60_000.0),
-    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1000.0),
-    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1.0),
-    **dict.fromkeys(("microsecond", "microseconds"), 1e-3),
-    **dict.fromkeys(("nanosecond", "nanoseconds"), 1e-6),
-}
-"""Milliseconds of each unit of a duration."""
 _MONTHS = {**dict.fromkeys(("month", "months", "mon"), 1), **dict.fromkeys(("year", "years", "yr"), 12)}
 """Months of each unit of time that has no fixed length."""
 _ALIASES = {"360": "360_day", "365": "noleap", "366": "all_leap", "365_day": "noleap", "366_day": "all_leap"}
 """CF's names of calendars by other spellings."""
-_METHOD = re.compile(r"\btime\d*:(?:\s*\w+:)*\s*(\w+)")
-"""How values are combined in time, in an attribute cell_methods."""
-_SPAN = re.compile(r"\btime\d*:\s*sum\s*\(\s*interval:")
-"""A sum whose interval stands with it."""
 
 
 class AxisTimes(NamedTuple):
@@ -45,63 +31,121 @@ class AxisTimes(NamedTuple):
     origin: str | None = None
     """Date on which a calendar that numpy does not have, and numpy's, agree."""
     notes: tuple[str, ...] = ()
-    tiles: list[TimeTile] | None = None
-    """Frames as differences of entries along the dimension, where these are sums since a common start; else None."""
+    runs: NDArray[Any] | None = None
+    """Start of the forecast of each frame; None where the file does not say."""
+    key: str = ""
+    """Coordinate that dates the frames, or their forecasts; empty where there is none."""
+    lead: str | None = None
+    """Coordinate of lead times that are added to it."""
+    method: TimeMethod = TimeMethod()
+    """How the values of a frame are combined in time."""
+    intervals: list[Interval] | None = None
+    """Interval of each entry along the dimension; None for instants, and where the file does not give them."""
+    mixture: str = ""
+    """Variables and how each is combined in time, where they differ; empty where they do not."""
+    stamp: str = ""
+    """What the times are, of frames that are entries along the dimension; one line."""
 
 
-def read_times(data: Any, field: Any, dim: str | None, name: str, origin: str | None = None) -> AxisTimes:
+def read_times(data: Any, field: Any, axes: VariableAxes, name: str, origin: str | None = None) -> AxisTimes:
     """Read the times of frames.
 
     Times for which frames are valid come first, then the start of a forecast plus lead times, then the starts alone.
     Dates of calendars that numpy does not have keep their distances, from the first of the month of the first frame on.
-    A sum over an interval is valid at its end, where the file gives its bounds (CF 7.1, 7.3).
 
     Args:
         data: an xarray.Dataset.
         field: the variable whose frames they are.
-        dim: the dimension; None where frames have none.
+        axes: of the variable.
         name: the file, for errors.
         origin: from where to count such dates instead, so that those of several files agree: `AxisTimes.origin`.
 
     Raises:
         InputError: times that cannot be read.
     """
-    count = field.sizes[dim] if dim else 1
+    count, dim = axes.count_frames(field), axes.t
     if count > SERIES_LIMIT:
         return AxisTimes(None)
+    if axes.step is not None:
+        return _read_forecasts(data, axes, name, origin)
     if _is_unreadable(data.variables.get(dim)):
-        return _leave_out(str(dim), _read_units(data.variables[dim]))
+        return _leave_out(str(dim), read_units(data.variables[dim]))
     fitting = {str(key): array for key, array in data.variables.items() if array.size in (1, count)}
     fitting = {key: array for key, array in fitting.items() if array.dtype.kind in "fium"}
     key, lead = _find_valid_times(fitting, field, dim, count), None
     if key is None:
         key, lead = _find_forecast(fitting, dim, count)
     if key is None:
-        other = next((key for key in ("time", "valid_time") if _is_dated(data.variables.get(key))), None)
-        own = data.variables.get(dim)
-        if other is None and own is not None and _read_units(own).lower() not in ("", "1", *_MILLISECONDS):
-            return _leave_out(str(dim), _read_units(own))
-        size = 0 if other is None else data.variables[other].size
-        return AxisTimes(
-            None, notes=(f"times: {other} has {size} for {count} frames, and is not used",) if size else ()
-        )
+        return _explain_absence(data, dim, count)
     stated, calendar = str(fitting[key].attrs["units"]), str(fitting[key].attrs.get("calendar", "standard")).lower()
     units = normalize_epoch(stated)
     if units is None:
         return _leave_out(key, stated)
     with as_input_error(f"{name}: {key}", f"times in {units}", fix=None):
-        raw = _read_finite(fitting[key], f"{name}: {key}")
+        raw = read_finite(fitting[key], f"{name}: {key}")
         if lead is not None:
             unit, _, start = units.partition(" since ")
-            raw = _to_milliseconds(raw, unit) + _read_lead_times(fitting[lead], f"{name}: {lead}")
+            starts = to_milliseconds(raw, unit)
+            raw = starts + _read_lead_times(fitting[lead], f"{name}: {lead}")
             units = f"milliseconds since {start}"
-        times = _decode_times(raw, units, calendar, origin)
-        if times is None:
+        times = decode_times(raw, units, calendar, origin)
+        if times is None or times.values is None:
             return _leave_out(key, units)
-        return times if lead is not None else _apply_bounds(data, field, dim, times, (key, units, calendar), name)
+        if lead is not None:
+            times = times._replace(runs=times.values - (raw - starts).astype("timedelta64[ms]"))
+        else:
+            times = times._replace(runs=_read_runs(fitting, dim, times, name))
+        return times._replace(key=key, lead=lead)
 
 
-def _read_units(array: Any) -> str:
+def _read_forecasts(data: Any, axes: VariableAxes, name: str, origin: str | None) -> AxisTimes:
+    """Read the times of several forecasts, (starts, lead times), one after another."""
+    key, lead = str(axes.t), str(axes.step)
+    starts, calendar = data.variables[key], str(data.variables[key].attrs.get("calendar", "standard")).lower()
+    units = normalize_epoch(read_units(starts)) or ""
+    unit, _, start = units.partition(" since ")
+    if unit.lower() not in MILLISECONDS:
+        return _leave_out(key, read_units(starts))
+    with as_input_error(f"{name}: {key}", f"times in {units}", fix=None):
+        passed = _read_lead_times(data.variables[lead], f"{name}: {lead}")
+        raw = np.add.outer(to_milliseconds(read_finite(starts, f"{name}: {key}"), unit), passed).ravel()
+        times = decode_times(raw, f"milliseconds since {start}", calendar, origin)
+        assert times is not None
+        assert times.values is not None
+        delays = np.tile(passed, len(raw) // len(passed)).astype("timedelta64[ms]")
+        return times._replace(runs=times.values - delays, key=key, lead=lead)
+
+
+def _explain_absence(data: Any, dim: str | None, count: int) -> AxisTimes:
+    """Say why frames have no times, where the file has something that looks like them."""
+    other = next((key for key in ("time", "valid_time") if _is_dated(data.variables.get(key))), None)
+    own = data.variables.get(dim)
+    units = "" if own is None else read_units(own)
+    if other is not None:
+        size = data.variables[other].size
+        return AxisTimes(None, notes=(f"times: {other} has {size} for {count} frames, and is not used",))
+    if units.lower() not in ("", "1", *MILLISECONDS):
+        return _leave_out(str(dim), units)
+    return _describe_undated(data, dim) if count > 1 else AxisTimes(None)
+
+
+def _describe_undated(data: Any, dim: str | None) -> AxisTimes:
+    """Name the coordinate that would be the time of frames if its units had a date."""
+    along = {str(key): array for key, array in data.variables.items() if array.dims == (dim,)}
+    along = {key: array for key, array in along.items() if array.dtype.kind in "fiu"}
+    keys = [key for key, array in along.items() if _is_time(array) or NAMES.get(key.lower()) == "t"]
+    if not keys:
+        return AxisTimes(None)
+    units = read_units(along[keys[0]])
+    got = "no units" if units in ("", "1") else f"units {units!r} without a date"
+    fix = "they are not used; say how far frames are apart with --step-minutes"
+    return AxisTimes(
+        None, notes=(f"times: {keys[0]} has {got}, where hours since 2024-05-01 or such is expected: {fix}",)
+    )
+
+
+def read_units(array: Any) -> str:
+    """Read the units of a coordinate; empty where it has none."""
     return str(array.attrs.get("units", "")).strip()
 
 
@@ -110,7 +154,7 @@ def _is_named(array: Any, standard_name: str) -> bool:
 
 
 def _is_dated(array: Any) -> bool:
-    return array is not None and " since " in _read_units(array)
+    return array is not None and " since " in read_units(array)
 
 
 def _is_time(array: Any) -> bool:
@@ -122,7 +166,7 @@ def _is_unreadable(array: Any) -> bool:
     """Whether a coordinate is the time in units that are neither dates nor durations, as CDO's `day as %Y%m%d.%f`."""
     if array is None or not _is_time(array) or _is_dated(array):
         return False
-    return _read_units(array).lower() not in ("", "1", *_MILLISECONDS)
+    return read_units(array).lower() not in ("", "1", *MILLISECONDS)
 
 
 def _find_valid_times(fitting: dict[str, Any], field: Any, dim: str | None, count: int) -> str | None:
@@ -153,10 +197,7 @@ def _find_forecast(fitting: dict[str, Any], dim: str | None, count: int) -> tupl
         starts.append("time")
     starts.sort(key=lambda key: key != dim)
     for key in starts if lead is not None else []:
-        if (
-            count in (near[key].size, near[str(lead)].size)
-            and _read_units(near[key]).split()[0].lower() in _MILLISECONDS
-        ):
+        if count in (near[key].size, near[str(lead)].size) and read_units(near[key]).split()[0].lower() in MILLISECONDS:
             return key, lead
     if _is_named(fitting.get(str(dim)), PERIOD):
         return None, None
@@ -164,10 +205,15 @@ def _find_forecast(fitting: dict[str, Any], dim: str | None, count: int) -> tupl
 
 
 def _is_duration(array: Any) -> bool:
-    return array.dtype.kind == "m" or _read_units(array).lower() in _MILLISECONDS
+    return array.dtype.kind == "m" or read_units(array).lower() in MILLISECONDS
 
 
-def _read_finite(array: Any, name: str) -> NDArray[Any]:
+def read_finite(array: Any, name: str) -> NDArray[Any]:
+    """Read the values of a coordinate of times, as they are stored.
+
+    Raises:
+        InputError: some are missing.
+    """
     raw = np.asarray(array.values).reshape(-1)
     if (raw.dtype.kind == "f" and not np.isfinite(raw).all()) or (raw.dtype.kind == "m" and np.isnat(raw).any()):
         raise InputError(name, got="a time that is missing", expected="a time for each frame")
@@ -176,14 +222,15 @@ def _read_finite(array: Any, name: str) -> NDArray[Any]:
 
 def _read_lead_times(array: Any, name: str) -> NDArray[np.int64]:
     """Read lead times in milliseconds."""
-    raw = _read_finite(array, name)
+    raw = read_finite(array, name)
     if raw.dtype.kind == "m":
         return raw.astype("timedelta64[ms]").astype(np.int64)
-    return _to_milliseconds(raw, _read_units(array))
+    return to_milliseconds(raw, read_units(array))
 
 
-def _to_milliseconds(raw: NDArray[Any], unit: str) -> NDArray[np.int64]:
-    return np.round(raw.astype(np.float64) * _MILLISECONDS[unit.strip().lower()]).astype(np.int64)
+def to_milliseconds(raw: NDArray[Any], unit: str) -> NDArray[np.int64]:
+    """Convert durations to milliseconds from a unit of MILLISECONDS."""
+    return np.round(raw.astype(np.float64) * MILLISECONDS[unit.strip().lower()]).astype(np.int64)
 
 
 def _leave_out(key: str, units: str) -> AxisTimes:
@@ -191,13 +238,23 @@ def _leave_out(key: str, units: str) -> AxisTimes:
     return AxisTimes(None, notes=(f"times: {key} is in {units!r}, which is not understood: {fix}",))
 
 
-def _decode_times(raw: NDArray[Any], units: str, calendar: str, origin: str | None) -> AxisTimes | None:
-    """Decode times; None where their units are not understood."""
+def decode_times(raw: NDArray[Any], units: str, calendar: str, origin: str | None) -> AxisTimes | None:
+    """Decode times.
+
+    Args:
+        raw: as they are stored.
+        units: as `normalize_epoch` writes them.
+        calendar: as CF names it.
+        origin: from where to count dates of calendars that numpy does not have; None for the month of the first.
+
+    Returns:
+        UTC; None where the units are not understood.
+    """
     cftime = require("cftime", "grids")
     calendar = _ALIASES.get(calendar, calendar)
     unit, _, start = units.partition(" since ")
     months = _MONTHS.get(unit.strip().lower())
-    if months is None and unit.strip().lower() not in _MILLISECONDS:
+    if months is None and unit.strip().lower() not in MILLISECONDS:
         return None
     standard = calendar in ("standard", "gregorian", "proleptic_gregorian")
     if months is not None:
@@ -236,49 +293,23 @@ def _decode_months(months: NDArray[np.float64], start: str, calendar: str) -> li
     return dates
 
 
-def _apply_bounds(
-    data: Any, field: Any, dim: str | None, times: AxisTimes, source: tuple[str, str, str], name: str
-) -> AxisTimes:
-    """Move the times of sums to the end of their intervals, take differences of sums since a common start; say so.
-
-    Args:
-        data: an xarray.Dataset.
-        field: the variable whose frames they are.
-        dim: its dimension of time.
-        times: as the coordinate has them.
-        source: name of the coordinate, its units and its calendar.
-        name: the file, for errors.
-    """
-    key, units, calendar = source
-    method = _METHOD.search(str(field.attrs.get("cell_methods", "")))
-    kind = method[1].lower() if method else ""
-    if times.values is None or kind in ("", "point"):
-        return times
-    array = data.variables.get(str(data.variables[key].attrs.get("bounds", "")))
-    if array is None or array.shape != (len(times.values), 2):
-        if kind != SUM or _SPAN.search(str(field.attrs.get("cell_methods", ""))):
-            return times
-        note = f"times: {key} has no bounds, so when each sum begins is not known; its times are taken as they are"
-        return times._replace(notes=(*times.notes, note))
-    stored = _read_finite(array, f"{name}: {key} bounds")
-    own = normalize_epoch(str(array.attrs.get("units", units)))
-    bounds = None if own is None else _decode_times(stored, own, calendar, times.origin)
-    if bounds is None or bounds.values is None:
-        return times
-    starts, ends = bounds.values.reshape(-1, 2).T
-    if kind != SUM:
-        places = {"end": ends, "start": starts, "middle": starts + (ends - starts) / 2}
-        place = next((word for word, moments in places.items() if np.array_equal(moments, times.values)), "place")
-        words = f"the {place} of" if place in places else "within"
-        return times._replace(
-            notes=(*times.notes, f"times: {key}, {words} the intervals of which frames are the {kind}")
-        )
-    tiles = None
-    if len(np.unique(starts)) < len(starts) or (starts >= ends).any():
-        intervals = [Interval(start, end, SUM) for start, end in zip(starts, ends, strict=True)]
-        tiles = tile_intervals(intervals, None, name, "cut out the sums of one length first")
-        ends = np.array([tile.interval.end for tile in tiles], "datetime64[ms]")
-        notes = tuple(describe_tiles(tiles))
-    else:
-        notes = (f"times: the end of the interval of each sum, by the bounds of {key}",)
-    return times._replace(values=ends, tiles=tiles, notes=(*times.notes, *notes))
+def _read_runs(fitting: dict[str, Any], dim: str | None, times: AxisTimes, name: str) -> NDArray[Any] | None:
+    """Read when the forecasts were started, for each frame; None where the file does not say."""
+    near = {key: array for key, array in fitting.items() if array.size == 1 or array.dims == (dim,)}
+    keys = [key for key, array in near.items() if _is_dated(array) and _is_named(array, REFERENCE)]
+    own, time = fitting.get(str(dim)), near.get("time")
+    if _is_named(own, PERIOD) and time is not None and _is_dated(time) and not _is_named(time, "time"):
+        keys += ["time"] * (time.dims != (dim,))
+    units = normalize_epoch(read_units(near[keys[0]])) if keys else None
+    if units is None or times.values is None:
+        return None
+    array = near[keys[0]]
+    with as_input_error(f"{name}: {keys[0]}", f"times in {units}", fix=None):
+        raw = np.asarray(array.values).reshape(-1)
+        if not np.isfinite(raw).all():
+            return None
+        calendar = str(array.attrs.get("calendar", times.calendar)).lower()
+        found = decode_times(raw, units, calendar, times.origin)
+    if found is None or found.values is None:
+        return None
+    return np.broadcast_to(found.values, times.values.shape).copy()

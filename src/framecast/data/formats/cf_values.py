@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.missing_values import CODE_KEYS, RANGE_KEYS, MissingValues, Number, read_missing
+from framecast.data.missing_values import CODE_KEYS, RANGE_KEYS, MissingValues, Number, is_foreign, read_missing
 from framecast.errors import InputError
 
 DEFAULT_FILLS: dict[str, Number] = {
@@ -92,6 +92,12 @@ def read_packing(attributes: Mapping[str, Any], dtype: np.dtype[Any], name: str,
                 marks[key] = value
             except InputError as error:
                 notes.append(f"{error}: it is not used")
+    others = [key for key in attributes if is_foreign(key, (*CODE_KEYS, "scale_factor", "add_offset"))]
+    numbers = {key: attributes[key] for key in others if np.asarray(attributes[key]).dtype.kind in "fiu"}
+    notes += [
+        f"attribute: {key} {value} is none of CF's, and is not used; --missing says what is missing"
+        for key, value in numbers.items()
+    ]
     missing = read_missing(marks, stored, *factors, name) or MissingValues()
     default = DEFAULT_FILLS.get(f"{stored.kind}{stored.itemsize}")
     if has_default and default is not None and "_FillValue" not in marks and stored == dtype.newbyteorder("="):

@@ -68,6 +68,8 @@ class GeoTIFFReader:
             times = None if stamp is None else np.array([parse_stamp(stamp[1], f"{path}: Observation time")])
             grid = _read_grid(file, bands, items, path)
             notes = tuple(_describe_bands(file, bands))
+            if (read_tag(path, ORIENTATION) or 1) != 1:
+                notes += ("orientation: rows and columns are as stored, whatever the tag says, as GDAL has them",)
         units = grid.units[0] if len(set(grid.units)) == 1 else None
         return FileHeader(shape, np.dtype(np.float32), times=times, units=units or None, grid=grid, notes=notes)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
 from framecast.data.formats.guards import FRAME_LIMIT, as_input_error
 from framecast.data.formats.unpacking import DEFLATE_RATIO, SMALL, check_packed, check_unpacked
+from framecast.data.missing_values import CODE_KEYS, describe_fill, translate_attributes
 from framecast.errors import InputError
 from framecast.formatting import shorten
 from framecast.optional_imports import require
@@ -203,6 +204,17 @@ def read_number(attributes: Mapping[str, Any], key: str, default: float | None, 
     return float(value)
 
 
+def read_code(attributes: Mapping[str, Any], key: str, name: str) -> float | None:
+    """Read an attribute that marks stored values: a number, NaN and infinity among them.
+
+    Raises:
+        InputError: it is something else.
+    """
+    value = attributes.get(key)
+    is_open = isinstance(value, float) and not math.isfinite(value)
+    return float(value) if is_open else read_number(attributes, key, None, name)  # type: ignore[arg-type]
+
+
 def list_arrays(file: Any, name: str, least_axes: int = 3) -> list[str]:
     """List the paths of all arrays of numbers with three axes or more, or as many as are asked for, sorted.
 
@@ -278,8 +290,10 @@ def open_hdf5(path: Path, variable: str | None, unpack_limit: int | None = None,
             fix = "name one with --var" if candidates else None
             raise InputError(f"{name}: variable", got=got, expected=expected, fix=fix)
         array = check_array(node, name, unpack_limit)
-        raw = {key: value for key, value in read_attributes(array).items() if key in KEYS}
-        notes = [f"read as: HDF5, array {key.strip('/')}", *_describe_storage(array)]
+        raw, translated = translate_attributes(read_attributes(array), KEYS)
+        notes = [f"read as: HDF5, array {key.strip('/')}", *translated, *_describe_storage(array)]
+        if not set(CODE_KEYS) & set(raw):
+            notes += describe_fill(array.fillvalue)
         grain = tuple(array.chunks or (1,) * array.ndim)
         stored = HDF5Array(path, key.strip("/"), tuple(array.shape), array.dtype, unpack_limit)
     grid = Grid(variables=(key.rsplit("/", 1)[-1],))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from framecast.data.formats.base import KEYS, NUMBERS, FileAttributes, StoredArray, read_file_attributes
 from framecast.data.formats.guards import as_input_error
 from framecast.data.formats.unpacking import check_unpacked
+from framecast.data.missing_values import is_foreign, translate_attributes
 from framecast.errors import InputError
 from framecast.formatting import shorten
 
@@ -218,8 +219,11 @@ class _Archive:
         if key == PREDRNN[1] and variable is None:
             clips = self._read_clips(array)
             raw["dims"] = np.array("tchw" if array.ndim == 4 else "thw")
+        others = [name for name in self.members if is_foreign(name, KEYS) and name != key]
+        more = {name: self._read_member(name, SIDE_LIMIT, NUMBERS + "U") for name in others}
+        raw, translated = translate_attributes({**raw, **more}, KEYS)
         attributes = read_file_attributes(raw, array.dtype, self.name)
-        return StoredArray(array, (1,) * array.ndim, attributes, clips, key == FRAMES, notes)
+        return StoredArray(array, (1,) * array.ndim, attributes, clips, key == FRAMES, [*notes, *translated])
 
     def _choose_key(self, variable: str | None) -> tuple[str, list[str]]:
         keys = sorted(self.members)
@@ -232,7 +236,7 @@ class _Archive:
             return FRAMES, [f"variable: {FRAMES}; beside it lie {shorten(', '.join(others))}"] if others else []
         if set(PREDRNN) <= set(keys):
             return PREDRNN[1], ["layout of the PredRNN group: clips of input_raw_data"]
-        others = [key for key in keys if key not in KEYS]
+        others = [key for key in keys if key not in KEYS and not is_foreign(key, KEYS)]
         if len(others) != 1:
             expected = "an array called frames, or one array only"
             got = f"arrays {', '.join(keys)}" if keys else "no arrays"

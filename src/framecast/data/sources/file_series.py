@@ -19,6 +19,7 @@ from framecast.data.formats.geotiff import find_mask_file
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.data.missing_values import MissingValues
 from framecast.data.sources.footprint import are_one_grid, describe_corners
+from framecast.data.sources.forecast_runs import separate_runs
 from framecast.data.times import ALIKE, Timeline, order_frames
 from framecast.data.units import canonical_units
 from framecast.errors import InputError
@@ -88,19 +89,22 @@ def open_series(reader: Reader, groups: Groups, root: Path, pattern: str | None,
         _check_compatible(files[0], first, path, header)
     if sum(header.frames for header in headers) > SERIES_LIMIT:
         raise InputError(str(root), got="too many frames", expected=f"at most {SERIES_LIMIT}")
-    timeline, time_notes = _order_by_time(groups, headers, pattern, step, root)
+    runs = separate_runs(groups, headers)
+    timeline, time_notes = _order_by_time(runs.groups, runs.headers, pattern, step, root)
     grain = max(1, min(first.grain, len(timeline.order), TOGETHER // math.prod(first.shape)))
     if grain < min(first.grain, len(timeline.order)):
         slow = f"chunks: {first.grain} frames are packed together; each reading unpacks all of them, which is slow"
         notes.append(f"{slow}: rechunk to fewer")
-    indices = np.array([(f, i) for f, header in enumerate(headers) for i in range(header.frames)], np.int64)
+    numbers = {path: number for number, path in enumerate(files)}
+    parts = zip((path for group in runs.groups for path in group), runs.entries, strict=True)
+    indices = np.array([(numbers[path], index) for path, entries in parts for index in entries], np.int64)
     frames = FrameStack(reader, files, indices, first)
     names = [f"{files[file].name}{_number(headers[file], index)}" for file, index in indices.tolist()]
     copy_notes = _check_copies(frames, timeline, names, root)
     # a run is one part along t; the second part of a clip is empty
     clips = np.array([[[begin, length], [begin + length, 0]] for begin, length in timeline.runs], np.int64)
     summary = _describe(reader, files, len(timeline.order), len(groups))
-    notes = [summary, *notes, *_gather_notes(files, headers), *time_notes, *timeline.notes, *copy_notes]
+    notes = [summary, *notes, *_gather_notes(files, headers), *runs.notes, *time_notes, *timeline.notes, *copy_notes]
     attributes = first.stored
     if attributes is None:
         attributes = FileAttributes(missing=None if first.missing is None else MissingValues((first.missing,)))
@@ -178,6 +182,7 @@ def _check_copies(frames: FrameStack, timeline: Timeline, names: Sequence[str], 
     if len(differing) / len(pairs) * timeline.duplicates > DOUBTFUL * len(names):
         got = f"frames of one time with other values: {part}, as {used} and {left}"
         fix = "put each kind of frames into a folder of its own, and delete what is not wanted"
+        fix = "cut out one of each time first" if root.is_file() else fix
         raise InputError(str(root), got=got, expected="one frame for each time", fix=fix)
     return [f"times: of these duplicates {part} have other values; {used} is used, {left} is not: look which is right"]
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from framecast.data.formats.grib.messages import MessageSpan, decode_message
 from framecast.data.formats.grib.mrms import is_mrms
 from framecast.data.formats.grib.times import read_interval, read_reference_time
-from framecast.data.formats.intervals import INSTANT, LENGTH, SHOWN, Interval
+from framecast.data.formats.intervals import INSTANT, Interval
 
-RUN = "run"
-"""Word of a variable for the intervals since the start of the forecast."""
 _MRMS_NAME = re.compile(
     r"(?:MRMS_)?(.+?)_\d\d\.\d\d_\d{8}(?:-\d{6})?(?:\.grb2?|\.grib2?)?(?:\.gz|\.bz2|\.xz)?", re.IGNORECASE
 )
@@ -46,31 +45,23 @@ class Message(NamedTuple):
     span: MessageSpan
     field: GRIBField
     interval: Interval
-    is_since_start: bool
-    """Whether the interval begins at the start of the forecast."""
+    run: np.datetime64
+    """Start of the forecast, or time of the analysis, UTC."""
     grid: str
     """Digest of the section of the grid."""
+
+    @property
+    def is_since_start(self) -> bool:
+        """Whether the interval begins at the start of the forecast."""
+        return bool(self.interval.kind != INSTANT and self.interval.start == self.run)
 
 
 def identify_message(content: Any, span: MessageSpan, path: Path) -> Message:
     """Read what a message is of, out of the sections before its values."""
     message, unit = decode_message(content, span)
     interval = read_interval(message, unit)
-    is_since_start = interval.kind != INSTANT and interval.start == read_reference_time(message)
-    return Message(path, span, _identify_field(message, path), interval, is_since_start, str(message["md5GridSection"]))
-
-
-def name_windows(messages: Sequence[Message]) -> list[str]:
-    """Name the lengths of sums, and the sums since the start of the forecast, as a variable may ask for them."""
-    counts = Counter(message.interval.length for message in messages if message.interval.kind != INSTANT)
-    often = [length for length, count in counts.items() if count > 1] or list(counts)
-    since = {message.interval.length for message in messages if message.is_since_start}
-    return [*often[:SHOWN], *([RUN] if len(since) > 1 else [])]
-
-
-def is_window(word: str) -> bool:
-    """Whether a word of a variable names a length of sums: 6h, 15min, 1mon, or run."""
-    return word == RUN or LENGTH.fullmatch(word) is not None
+    run = read_reference_time(message)
+    return Message(path, span, _identify_field(message, path), interval, run, str(message["md5GridSection"]))
 
 
 def _identify_field(message: Any, path: Path) -> GRIBField:

@@ -15,19 +15,11 @@ from numpy.typing import NDArray
 
 from framecast.data.formats.base import AbsentError, FileHeader, ReaderOptions
 from framecast.data.formats.grib import mrms
-from framecast.data.formats.grib.fields import (
-    RUN,
-    GRIBField,
-    Message,
-    identify_message,
-    is_window,
-    name_fields,
-    name_windows,
-)
+from framecast.data.formats.grib.fields import GRIBField, Message, identify_message, name_fields
 from framecast.data.formats.grib.grids import read_grid
 from framecast.data.formats.grib.messages import WORDS, decode_message, find_messages, read_content
 from framecast.data.formats.guards import as_input_error, check_frame
-from framecast.data.formats.intervals import CELL_METHODS, TimeTile, describe_tiles, tile_intervals
+from framecast.data.formats.intervals import CELL_METHODS, TimeTile, choose_tiles, describe_tiles, is_window
 from framecast.data.formats.variable_names import split_brackets
 from framecast.errors import InputError
 from framecast.formatting import shorten
@@ -95,7 +87,8 @@ class GRIBReader:
             if any(each.message.grid != first.grid for each in frames):
                 raise InputError(name, got=f"{chosen.short} on several grids", expected="one")
         times = np.array([frame.tile.interval.end for frame in frames], "datetime64[ms]")
-        return header._replace(frames=len(times), times=times, notes=(*self._notes, *header.notes))
+        runs = np.array([frame.message.run for frame in frames], "datetime64[ms]")
+        return header._replace(frames=len(times), times=times, runs=runs, notes=(*self._notes, *header.notes))
 
     def read(self, path: Path, indices: Sequence[int]) -> NDArray[Any]:
         """Unpack messages; missing pixels are NaN."""
@@ -125,12 +118,14 @@ class GRIBReader:
         for path in self._files:
             with as_input_error(str(path), WORDS):
                 messages += [each for each in self._list_messages(path) if each.field == field]
-        if RUN in self._windows:
-            messages = [message for message in messages if message.is_since_start]
-        length = next((word for word in self._windows if word != RUN), None)
-        examples = ", ".join(f"{field.short}[{word}]" for word in name_windows(messages))
-        fix = f"name one with --var, as in {examples}"
-        tiles = tile_intervals([message.interval for message in messages], length, name, fix)
+        tiles = choose_tiles(
+            [message.interval for message in messages],
+            [message.is_since_start for message in messages],
+            [(message.path.parent, message.run) for message in messages],
+            self._windows,
+            field.short,
+            name,
+        )
         for tile in tiles:
             message = messages[tile.entry]
             earlier = None if tile.earlier is None else messages[tile.earlier]

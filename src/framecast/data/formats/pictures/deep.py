@@ -17,7 +17,7 @@ from framecast.errors import InputError
 
 SUFFIXES = (".tif", ".tiff")
 """Files that Pillow may not know, and GDAL does."""
-_BITS, _SAMPLE_FORMAT = 258, 339
+_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _UNSIGNED, _SIGNED = 1, 2
 _COLOURS = ("red", "green", "blue")
 
@@ -32,6 +32,8 @@ class DeepLayout(NamedTuple):
     frames: tuple[int, ...]
     orientation: int | None
     """As in EXIF; None where the file says nothing, or is a PNG."""
+    photometric: int | None
+    """What values stand for, TIFF's tag 262; None of a PNG."""
     alpha: bool
 
 
@@ -76,6 +78,7 @@ def read_deep_layout(path: Path) -> DeepLayout:
             names,
             tuple(range(count)),
             orientation if orientation in range(1, 9) else None,
+            read_tag(path, _PHOTOMETRIC) if tiff else None,
             alpha=len(bands) < file.count,
         )
 

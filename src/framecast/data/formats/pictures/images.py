@@ -93,6 +93,8 @@ class ImageReader:
             stored = [read_deep(path, number) for number in numbers]
         else:
             stored = self._decode(path, numbers, layout)
+        if layout.white is not None:
+            stored = [layout.white - values for values in stored]
         frames = [turn_upright(_to_channels(values, self._channels), layout.orientation) for values in stored]
         return np.stack(frames).astype(layout.dtype, copy=False)
 

@@ -33,6 +33,8 @@ _DEEP: dict[str, np.dtype[Any]] = {  # by Pillow's mode, of more than 8 bits
 }
 _GREY_MODES = ("1", "L", "LA", "La")
 _ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+_BITS, _PHOTOMETRIC, _MIN_IS_WHITE = 258, 262, 0
+"""Tags of a TIFF: depth; what 0 stands for, and the value for white."""
 _SUBFILE, _OFFSETS, _COUNTS = 254, (273, 324), (279, 325)
 """Tags of a TIFF: kind of a page; where its strips or tiles begin, and how long they are."""
 _REDUCED_OR_MASK = 1 | 4
@@ -62,6 +64,8 @@ class PictureLayout(NamedTuple):
     """Colour space as the file names it."""
     is_deep: bool = False
     """Whether GDAL reads the file, as Pillow would not keep its values."""
+    white: int | None = None
+    """Greatest value of a scale on which 0 is white, where the decoder leaves it so; None for others."""
     notes: tuple[str, ...] = ()
 
 
@@ -78,7 +82,12 @@ def opened(path: Path) -> Iterator[Image.Image]:
     Raises:
         InputError: no such file, damaged, or of a size that cannot be meant.
     """
-    with as_input_error(str(path), WORDS, Image.DecompressionBombError), Image.open(path, formats=FORMATS) as picture:
+    # by its name Pillow maps a TIFF into memory, and mixes up rows and columns of one that lies on its side
+    with (
+        as_input_error(str(path), WORDS, Image.DecompressionBombError),
+        path.open("rb") as file,
+        Image.open(file if path.suffix.lower() in deep.SUFFIXES else path, formats=FORMATS) as picture,
+    ):
         _check_size(picture, path)
         yield picture
 
@@ -108,8 +117,18 @@ def read_layout(path: Path) -> PictureLayout:
         orientation = found.orientation or orientation
         sides = found.sides[::-1] if swaps_sides(orientation) else found.sides
         notes = ("alpha: left out; what is transparent keeps its values",) if found.alpha else ()
+        white, white_notes = _find_white(found.photometric, found.dtype, 8 * found.dtype.itemsize)
         return PictureLayout(
-            *sides, found.dtype, found.channels, found.frames, None, orientation, colours, is_deep=True, notes=notes
+            *sides,
+            found.dtype,
+            found.channels,
+            found.frames,
+            None,
+            orientation,
+            colours,
+            is_deep=True,
+            white=white,
+            notes=(*notes, *white_notes),
         )
     with opened(path) as picture:
         return _read_layout(picture, path)
@@ -125,7 +144,12 @@ def _read_layout(picture: Image.Image, path: Path) -> PictureLayout:
     if orientation != UPRIGHT or (picture.format == "TIFF" and 274 in _tags(picture) and _tags(picture)[274] > UPRIGHT):
         notes.append("orientation: pictures are turned upright, as the files say")
     is_grey = mode in _GREY_MODES or mode in _DEEP or (mode == "P" and not animated and _is_grey_palette(picture))
-    colours = _read_colours(picture)
+    colours, white = _read_colours(picture), None
+    if picture.format == "TIFF" and mode in _DEEP:
+        white, white_notes = _find_white(
+            _tags(picture).get(_PHOTOMETRIC), _DEEP[mode], max(_tags(picture).get(_BITS, (1,)))
+        )
+        notes += white_notes
     pages = _survey_pages(picture, path) if animated else _Pages([0], [], [])
     if not animated and _looks_cut(picture, path):
         picture.load()
@@ -139,8 +163,18 @@ def _read_layout(picture: Image.Image, path: Path) -> PictureLayout:
         _add_up(pages.milliseconds),
         orientation,
         colours,
+        white=white,
         notes=(*notes, *pages.notes),
     )
+
+
+def _find_white(photometric: int | None, dtype: np.dtype[Any], bits: int) -> tuple[int | None, tuple[str, ...]]:
+    """Find the greatest value of a scale on which 0 is white, which a viewer turns; one that has no end is told."""
+    if photometric != _MIN_IS_WHITE:
+        return None, ()
+    if dtype.kind == "u":
+        return (1 << bits) - 1, ()
+    return None, (f"colour: 0 is white, as the file says; values of {dtype} are as stored",)
 
 
 def _check_size(picture: Image.Image, path: Path) -> None:

@@ -158,9 +158,7 @@ def _parse_formula(calibration: Mapping[str, Any], name: str) -> tuple[float, fl
 
 
 def _read_codes(calibration: Mapping[str, Any], name: str) -> set[float]:
-    codes = (
-        hdf5.read_number(calibration, f"calibration_{key}", None, name) for key in ("missing_data", "out_of_image")
-    )
+    codes = (hdf5.read_code(calibration, f"calibration_{key}", name) for key in ("missing_data", "out_of_image"))
     return {code for code in codes if code is not None}
 
 

@@ -6,6 +6,7 @@ missing; `undetect` (looked at, no echo) is 0 rain, or -32 dBZ, which is below a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -115,11 +116,12 @@ class ODIMReader:
         with hdf5.open_file(path) as file:
             quantity = self._find_quantity(file, path)
             stored = hdf5.read_part(hdf5.check_frame_array(file[quantity.array], str(path)), (), str(path))
-        missing = () if quantity.nodata is None else (quantity.nodata,)
-        values = decode_values(stored, quantity.gain, quantity.offset, missing)
-        if quantity.undetect is not None and quantity.undetect != quantity.nodata:
-            values[stored == quantity.undetect] = NO_ECHO if _ECHO.fullmatch(quantity.name) else 0.0
+        values = decode_values(stored, quantity.gain, quantity.offset, ())
         values[~np.isfinite(values)] = np.nan
+        if quantity.undetect is not None:
+            values[_find_code(stored, quantity.undetect)] = NO_ECHO if _ECHO.fullmatch(quantity.name) else 0.0
+        if quantity.nodata is not None:
+            values[_find_code(stored, quantity.nodata)] = np.nan
         return values[None, None]
 
     def _find_quantity(self, file: Any, path: Path) -> _Quantity:
@@ -181,12 +183,17 @@ def _describe(key: str, what: Mapping[str, Any], name: str) -> _Quantity:
         quantity,
         gain,
         hdf5.read_number(what, "offset", 0.0, name) or 0.0,
-        hdf5.read_number(what, "nodata", None, name),
-        hdf5.read_number(what, "undetect", None, name),
+        hdf5.read_code(what, "nodata", name),
+        hdf5.read_code(what, "undetect", name),
         units,
         " ".join(filter(None, (str(what.get("product", "")).strip(), _format_parameter(what.get("prodpar"))))),
         _format_minutes(minutes) if minutes else "",
     )
+
+
+def _find_code(stored: NDArray[Any], code: float) -> NDArray[np.bool_]:
+    """Find the values that are a code, which may be NaN."""
+    return np.isnan(stored) if math.isnan(code) else np.asarray(stored == code)
 
 
 def _format_parameter(value: object) -> str:

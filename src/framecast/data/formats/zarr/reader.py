@@ -10,7 +10,7 @@ import numpy as np
 from framecast.data.config import are_valid_dims
 from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
 from framecast.data.formats.guards import as_input_error
-from framecast.data.missing_values import decode_fill
+from framecast.data.missing_values import CODE_KEYS, FILL_FIX, decode_fill, describe_fill, translate_attributes
 from framecast.errors import InputError
 from framecast.memory_usage import UNLIMITED
 
@@ -100,9 +100,17 @@ def _open_array(node: Any, notes: list[str], name: str) -> StoredArray:
     if not isinstance(dtype, np.dtype) or dtype.kind not in NUMBERS or dtype.itemsize > 8:
         raise InputError(name, got=f"dtype {dtype}", expected="numbers: float, int, unsigned int or bool")
     grain = tuple(node.shards or node.chunks)
-    raw = {key: node.attrs[key] for key in KEYS if key in node.attrs}
+    raw, translated = translate_attributes(dict(node.attrs), KEYS)
+    notes += translated
     if "dims" not in raw:
         notes += _add_dims(node, raw)
+    if not set(CODE_KEYS) & set(raw):
+        # without coordinates nothing but the number tells whether the fill value is zarr's own
+        fill = _read_fill_value(node, is_coordinate=False, is_zero_usual=True)
+        notes += describe_fill(node.fill_value) if fill.code is None else []
+        if fill.code is not None:
+            raw["missing_value"] = fill.code
+            notes.append(f"missing: {fill.code}, the fill value, which means missing in stores of version 2")
     notes += describe_storage(node)
     return StoredArray(ZarrArray(node, name), grain, read_file_attributes(raw, dtype, name), None, False, notes)
 
@@ -141,11 +149,10 @@ def _read_fill_value(array: Any, is_coordinate: bool, is_zero_usual: bool) -> Fi
     fill = array.fill_value
     if fill is None or is_coordinate or getattr(array.dtype, "kind", "") not in "fiu" or np.isnan(fill):
         return FillValue(None)
-    fix = "it says what was never written, not what is missing; if it does, say --missing"
-    if array.metadata.zarr_format == 2 and not (fill == 0 and is_zero_usual):
-        return FillValue(fill)
-    is_default = fill == 0 and array.metadata.zarr_format == 3
-    return FillValue(None, () if is_default else (f"missing: fill value {fill} is a value: {fix} {fill}",))
+    if array.metadata.zarr_format == 2:
+        is_value = fill == 0 and is_zero_usual
+        return FillValue(None, (f"missing: fill value 0 is a value: {FILL_FIX} 0",)) if is_value else FillValue(fill)
+    return FillValue(None, tuple(describe_fill(fill)))
 
 
 def _choose_array(group: Any, variable: str | None, name: str) -> tuple[Any, list[str]]:

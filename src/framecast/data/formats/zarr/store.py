@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import AsyncGenerator, Iterable
@@ -72,20 +73,28 @@ class CheckedStore(WrapperStore[LocalStore]):
     Args:
         store: of the folder.
         rules: by the path of an array in the store; filled by `open_store`.
+        hides_fills: whether the attribute `_FillValue` is left out of metadata of version 3. xarray knows one spelling
+            of it, its own, and refuses numbers and texts such as NaN.
     """
 
-    def __init__(self, store: LocalStore, rules: dict[str, ChunkRule] | None = None) -> None:
+    def __init__(
+        self, store: LocalStore, rules: dict[str, ChunkRule] | None = None, *, hides_fills: bool = False
+    ) -> None:
         super().__init__(store)
         self.rules = {} if rules is None else rules
+        self.hides_fills = hides_fills
 
     def _with_store(self, store: LocalStore) -> CheckedStore:
-        return CheckedStore(store, self.rules)
+        return CheckedStore(store, self.rules, hides_fills=self.hides_fills)
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """Read a file, or a part of it, and check it."""
         buffer = await super().get(key, prototype, byte_range)
         if buffer is not None:
-            self._check(key, buffer.to_bytes(), is_part=byte_range is not None)
+            content = buffer.to_bytes()
+            self._check(key, content, is_part=byte_range is not None)
+            if self.hides_fills and key.rpartition("/")[2] == METADATA[0] and byte_range is None:
+                return prototype.buffer.from_bytes(_hide_fill(content))
         return buffer
 
     async def get_partial_values(
@@ -161,6 +170,14 @@ def _read_codecs(codecs: Iterable[Any], shape: tuple[int, ...], itemsize: int) -
 
 def _name_codec(codec: Any) -> str:
     return str(codec.to_dict()["name"]).removeprefix("numcodecs.")
+
+
+def _hide_fill(content: bytes) -> bytes:
+    """Leave the attribute `_FillValue` out of the metadata of an array or a group."""
+    metadata = json.loads(content)
+    if isinstance(metadata, dict) and isinstance(metadata.get("attributes"), dict):
+        metadata["attributes"].pop("_FillValue", None)
+    return json.dumps(metadata).encode()
 
 
 def _check_metadata(content: bytes, name: str) -> None:
