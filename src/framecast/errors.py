@@ -38,7 +38,7 @@ class FramecastError(Exception):
         parts = [] if got is None else [f"got {abbreviate(got)}"]
         parts += [] if expected is None else [f"expected {abbreviate(expected)}"]
         text = f"{abbreviate(what)}: {', '.join(parts)}" if parts else abbreviate(what)
-        super().__init__(_escape(f"{text}; {abbreviate(fix)}" if fix else text))
+        super().__init__(escape(f"{text}; {abbreviate(fix)}" if fix else text))
 
     @classmethod
     def unknown(
@@ -88,9 +88,21 @@ def _make_brief() -> reprlib.Repr:
 _BRIEF = _make_brief()
 
 
-def _escape(text: str) -> str:
-    """Escape characters that cannot be printed, line ends among them."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+def make_printable(text: str) -> str:
+    """Make a text fit for a terminal: escape what cannot be printed, line ends too, and shorten it as `abbreviate`."""
+    return abbreviate(escape(text[: LONGEST_PART + 1]))
+
+
+def escape(text: str, keep: str = "") -> str:
+    """Escape characters that cannot be printed, line ends among them.
+
+    Args:
+        text: any.
+        keep: characters that stay nevertheless.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in keep else repr(letter)[1:-1] for letter in text)
 
 
 class UsageError(FramecastError, ValueError):

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from framecast import files, json_files
 from framecast.bases.config import NO_BASE, BaseConfig, Head
-from framecast.errors import CheckpointError, FramecastError, UsageError
+from framecast.errors import CheckpointError, FramecastError, UsageError, make_printable
 from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.weight_files import check_safetensors
@@ -27,12 +27,11 @@ from framecast.models import MODELS, BaseAlone, ModelConfig, find_config
 from framecast.trained import find_model
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
-from framecast.types import FrameSpec
+from framecast.types import Count, FrameSpec, Patch
 
 FORMAT = 1
 """Version of model.json."""
 DESCRIPTION = "model.json"
-_Count = Annotated[int, Field(ge=1)]
 _UNFINISHED = re.compile(r"weights-([0-9a-f]{8})\.safetensors|\.(weights-.*|model\.json\..*)part")
 """Names that a first save leaves if it is killed before model.json is there."""
 ORIGIN_KEYS = ("step", "source", "converted_from")
@@ -48,13 +47,13 @@ class _Description(BaseModel):
     model: dict[str, Any]
     spec: dict[str, Any]
     normalizer: dict[str, Any]
-    patch: _Count
+    patch: Patch
     fill: Fill
     mask_channel: bool = False
-    context: _Count | None
+    context: Count | None
     base: BaseConfig = NO_BASE
     head: Head = "change"
-    weights: str
+    weights: Annotated[str, Field(max_length=255)]
     sha256: str
     about: dict[str, Any] = {}
 
@@ -285,7 +284,7 @@ def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] |
 
 def _make_origin(description: dict[str, Any]) -> ModelOrigin:
     about = description.get("about", {})
-    training = {name: str(about[name]) for name in ORIGIN_KEYS if name in about}
+    training = {name: make_printable(str(about[name])) for name in ORIGIN_KEYS if name in about}
     name = str(description["model"].get("name", UNNAMED))
     if name == BaseAlone().name:
         name = str(description["base"]["kind"])

@@ -17,7 +17,6 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from framecast.bases.config import NO_BASE, BaseConfig, CalibratedBase, Head, LinearBase
 from framecast.data import DataConfig, DataSet
-from framecast.data.config import Count
 from framecast.data.durations import Duration, in_frames
 from framecast.data.windows.normalizer_fit import Choice
 from framecast.documents import parse_yaml, read_document
@@ -31,6 +30,7 @@ from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSamplin
 from framecast.recipe.train_config import FREE, RecipeSection, StartConfig, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
+from framecast.types import Patch
 
 _LATER_KEYS = (
     ("train", "compile"),
@@ -81,7 +81,7 @@ class Recipe(RecipeSection):
     """
 
     model: SerializeAsAny[ModelConfig] = PredRNN()
-    patch: Count = 4
+    patch: Patch = 4
     context_: Duration = Field(default=10, alias="context")
     horizon_: Duration = Field(default=10, alias="horizon")
     normalize: Choice | Normalizer = "auto"
