@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from framecast import files, json_files
 from framecast.bases.config import NO_BASE, BaseConfig, Head
-from framecast.errors import CheckpointError, FramecastError, UsageError, make_printable
+from framecast.documents import explain_invalid
+from framecast.errors import CheckpointError, UsageError, make_printable
 from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.weight_files import check_safetensors
@@ -244,17 +245,26 @@ def describe(folder: Path) -> dict[str, Any]:
     try:
         _Description.model_validate(description)
     except ValidationError as error:
-        raise _make_description_error(folder, error) from error
+        raise _make_description_error(folder, explain_invalid(error, description).text) from error
     return description
 
 
-def _make_description_error(folder: Path, error: Exception) -> CheckpointError:
-    """Make the error for a model.json that describes no model, with the first fault."""
-    got = str(error)
-    if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        got = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return CheckpointError(str(folder / DESCRIPTION), got=f"a description that does not hold ({got})")
+def _make_description_error(folder: Path, fault: str) -> CheckpointError:
+    """Make the error for a model.json that describes no model."""
+    return CheckpointError(str(folder / DESCRIPTION), got=f"a description that does not hold ({fault})")
+
+
+def _parse(kind: Any, description: dict[str, Any], key: str, folder: Path) -> Any:
+    """Parse a part of model.json.
+
+    Raises:
+        CheckpointError: it does not hold.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(description[key])
+    except ValidationError as error:
+        fault = explain_invalid(error, description[key]).text
+        raise _make_description_error(folder, f"{key}: {fault}") from error
 
 
 def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] | None) -> Forecaster:
@@ -267,19 +277,19 @@ def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] |
     try:
         with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers as they are
             return Forecaster(
-                kind.model_validate(description["model"]),
-                FrameSpec.model_validate(description["spec"]),
-                TypeAdapter(Normalizer).validate_python(description["normalizer"]),
+                _parse(kind, description, "model", folder),
+                _parse(FrameSpec, description, "spec", folder),
+                _parse(Normalizer, description, "normalizer", folder),
                 int(description["patch"]),
                 fill=description["fill"],
                 mask_channel=bool(description.get("mask_channel", False)),
                 context=description["context"],
-                base=TypeAdapter(BaseConfig).validate_python(description.get("base", "none")),
+                base=_parse(BaseConfig, {"base": "none", **description}, "base", folder),
                 head=description.get("head", "change"),
                 origin=_make_origin(description),
             )
-    except (KeyError, ValidationError, FramecastError) as error:
-        raise _make_description_error(folder, error) from error
+    except UsageError as error:
+        raise _make_description_error(folder, str(error)) from error
 
 
 def _make_origin(description: dict[str, Any]) -> ModelOrigin:
