@@ -226,16 +226,16 @@ def explain_invalid(error: ValidationError, content: Any) -> Fault:
         content: the document that was validated; names of alternatives, which pydantic puts into paths, are not in it.
     """
     errors = [(_find_path(details, content), details) for details in error.errors(include_url=False)]
-    start = errors[0][0]
+    start, details = errors[0]
+    start = start[:-1] if details["type"] == "missing" else start
     near = [(path, details) for path, details in errors if path[: len(start)] == start]
     deepest = max(len(path) for path, _ in near)
     near = [each for each in near if len(each[0]) == deepest]
     # a misspelt key explains a missing one, and what a check says fits better than that other kinds do not
     path, first = min(near, key=lambda each: _KINDS.get(each[1]["type"], len(_KINDS)))
-    alike = [
-        details for other, details in near if other == path and (details["type"] in _KINDS) == (first["type"] in _KINDS)
-    ]
-    words = dict.fromkeys(details["msg"].removeprefix("Value error, ") for details in alike)
+    alike = [details for other, details in near if other == path]
+    explained = [details for details in alike if details["type"] in _KINDS] or alike
+    words = dict.fromkeys(details["msg"].removeprefix("Value error, ") for details in explained)
     said = " or ".join([next(iter(words)), *(word.removeprefix("Input should be ") for word in list(words)[1:])])
     is_said = first["type"] in ("missing", "union_tag_invalid") or " got " in f" {said}"
     got = "" if is_said else f", got {abbreviate(first['input'], quoted=True)}"

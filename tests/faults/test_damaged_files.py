@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -164,6 +166,31 @@ def test_a_log_damaged_at_its_end_goes_back_to_an_earlier_checkpoint(whole: Path
     resume(run)
     assert "skipped checkpoint step-00000006.pt: events.jsonl has" in capsys.readouterr().err
     assert content(run) == content(whole)
+
+
+def test_hints_about_a_damaged_log_name_what_helps(run: Path) -> None:
+    """With one checkpoint there is none to go back to, and the checkpoint is not at fault."""
+    newest = sorted((run / "checkpoints").glob("*.json"))[-1]
+    log = (run / "events.jsonl").read_bytes()
+    (run / "events.jsonl").write_bytes(log[:-20])
+    with pytest.raises(CheckpointError, match=r"events\.jsonl: got .*, or go on from .*: framecast resume"):
+        read_record(run)
+    for path in (run / "checkpoints").iterdir():
+        if path.stem != newest.stem:
+            path.unlink()
+    for act in (read_record, resume):
+        with pytest.raises(CheckpointError) as caught:
+            act(run)
+        told = str(caught.value)
+        assert told.startswith(f"{run / 'events.jsonl'}: got ")
+        assert "resume" not in told
+        assert "restore it from a copy, or begin again with: framecast train " in told
+    again = shlex.split(re.search("with: framecast (.*?);", told)[1])
+    assert read_recipe(again[1]).train.steps == 6
+    framecast.load(run)
+    newest.with_suffix(".pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="no valid checkpoint: got step-"):
+        resume(run)
 
 
 def test_an_edited_recipe_is_refused_and_the_way_on_is_named(run: Path) -> None:
