@@ -16,7 +16,7 @@ from framecast import json_files
 from framecast.devices import Launch
 from framecast.errors import CheckpointError, FramecastError, InputError
 from framecast.forecasting.model_folder import describe
-from framecast.recipe.recipe import TrainConfig, recipe_of_run
+from framecast.recipe.recipe import TrainConfig, read_recipe, recipe_of_run
 from framecast.runs.record import read_record
 
 FLIPS = 25

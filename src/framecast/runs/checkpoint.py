@@ -92,14 +92,11 @@ def load_newest(folder: Path, events: Path | None = None) -> LoadedCheckpoint | 
         skipped.append(f"{path.name}: {fault}")
     if not skipped and len(uncommitted := sorted(folder.glob("step-*.pt"))) > 1:  # one is a save cut short
         skipped = [f"{path.name}: its manifest is missing" for path in uncommitted]
-    if whole is not None and events is not None:
-        raise CheckpointError(
-            str(events), got="; ".join(skipped), expected=_WHOLE_LOG, fix=f"{_COPY}, or {_begin_again(folder)}"
-        )
     if skipped:
-        raise CheckpointError(
-            f"{folder}: no valid checkpoint", got="; ".join(skipped), fix=f"{_COPY}, or {_begin_again(folder)}"
-        )
+        got, fix = "; ".join(skipped), f"{_COPY}, or {_begin_again(folder)}"
+        if whole is not None and events is not None:
+            raise CheckpointError(str(events), got=got, expected=_WHOLE_LOG, fix=fix)
+        raise CheckpointError(f"{folder}: no valid checkpoint", got=got, fix=fix)
     return None
 
 

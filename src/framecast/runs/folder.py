@@ -136,7 +136,7 @@ class RunFolder:
             UsageError: no run is there.
         """
         if not self.recipe.is_file():
-            fix = f"begin one with: framecast train RECIPE --out {self.path}"
+            fix = f"begin one with: {format_command('framecast', 'train', 'RECIPE', '--out', self.path)}"
             raise UsageError(str(self.path), got="no recipe.yaml in it", expected="the folder of a run", fix=fix)
         return self
 

@@ -156,7 +156,7 @@ def read_data(folder: RunFolder) -> dict[str, Any]:
         got = str(error)
     else:
         return data
-    fix = f"framecast resume {folder.path} makes it again"
+    fix = f"{folder.resume_command} makes it again"
     raise InputError(str(folder.data), got=got, expected="what the run wrote", fix=fix)
 
 
