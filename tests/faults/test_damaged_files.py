@@ -14,9 +14,10 @@ from tests.fixtures.tiny import tiny, trained
 import framecast
 from framecast import json_files
 from framecast.devices import Launch
-from framecast.errors import CheckpointError, FramecastError, InputError
+from framecast.errors import CheckpointError, FramecastError, InputError, UsageError
 from framecast.forecasting.model_folder import describe
 from framecast.recipe.recipe import TrainConfig, read_recipe, recipe_of_run
+from framecast.runs.folder import reserve_folder, write_folder
 from framecast.runs.record import read_record
 
 FLIPS = 25
@@ -228,3 +229,35 @@ def test_a_data_record_without_its_fields_is_refused(run: Path) -> None:
     (run / "data.json").write_text(json.dumps({"spec": {}}))
     with pytest.raises(InputError, match=r"data\.json: got a description that does not hold"):
         read_record(run)
+
+
+KINDS = ["recipe.yaml", "data.json", "split.json", "events.jsonl", "timing.jsonl", "lock", "loss.png", "model"]
+
+
+@pytest.mark.parametrize("name", [*KINDS, "model/model.json", "checkpoints"])
+def test_a_folder_in_the_place_of_a_file_is_named(whole: Path, run: Path, name: str) -> None:
+    path = run / name
+    if is_folder := path.is_dir():
+        shutil.rmtree(path)
+        path.write_text("mine")
+    else:
+        path.unlink(missing_ok=True)
+        path.mkdir()
+    said = f"{path}: got {'a file, expected a folder' if is_folder else 'a folder, expected a file'}; move it away"
+    for act in (resume, read_record):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            act(run)
+    if name.startswith("model"):
+        with pytest.raises(CheckpointError, match=re.escape(said)):
+            framecast.load(run)
+    if name == "recipe.yaml":
+        with pytest.raises(UsageError, match=re.escape(said)):
+            recipe_of_run(run)
+
+
+def test_a_file_in_the_place_of_the_parent_of_numbered_folders(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("mine")
+    with pytest.raises(UsageError, match="runs: got a file, expected a folder"):
+        write_folder(lambda path: None, None, tmp_path / "runs", "test")
+    with pytest.raises(UsageError, match="runs: got a file, expected a folder"), reserve_folder(tmp_path / "runs", "x"):
+        pass

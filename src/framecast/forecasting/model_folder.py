@@ -178,7 +178,8 @@ def _find_weights(folder: Path, description: dict[str, Any]) -> Path:
     """
     weights = folder / str(description.get("weights"))
     if weights.parent != folder or not weights.is_file():
-        raise CheckpointError(str(weights), got="no such file", expected="the weights that model.json names")
+        got = "no file" if weights.exists() else "no such file"
+        raise CheckpointError(str(weights), got=got, expected="the weights that model.json names")
     if files.sha256(weights) != description.get("sha256"):
         raise CheckpointError(str(weights), got="another sha256", expected="that of model.json", fix="copy it again")
     return weights
@@ -210,7 +211,7 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
         8
     """
     folder = Path(find_model(str(path)))
-    if (folder / "model" / DESCRIPTION).is_file():
+    if (folder / "model" / DESCRIPTION).exists() or (folder / "model").is_file():
         folder = folder / "model"
     description = describe(folder)
     weights = _find_weights(folder, description)
@@ -228,7 +229,11 @@ def describe(folder: Path) -> dict[str, Any]:
     """
     path = folder / DESCRIPTION
     try:
+        files.check_kind(folder, folder=True)
+        files.check_kind(path)
         description = json_files.read_json(path)
+    except UsageError as error:
+        raise CheckpointError(str(error)) from error
     except OSError as error:
         fix = "train first, resume a run that was stopped before its first model, or give the folder of model.json"
         raise CheckpointError(

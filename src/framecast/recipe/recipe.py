@@ -21,6 +21,7 @@ from framecast.data.durations import Duration, in_frames
 from framecast.data.windows.normalizer_fit import Choice
 from framecast.documents import parse_yaml, read_document
 from framecast.errors import UsageError
+from framecast.files import check_kind
 from framecast.models import MODELS, BaseAlone, ModelConfig, PredRNN, find_config
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.model_section import make_model_config
@@ -280,6 +281,7 @@ def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Re
         CheckpointError: the recipe decides other numbers than the one that the run began with.
     """
     path, name = Path(run) / "recipe.yaml", None if model is None else f"{model.__module__}:{model.__qualname__}"
+    check_kind(path)
     return read_run_recipe(path, model=name) if path.is_file() else Recipe()
 
 

@@ -138,7 +138,7 @@ def _find_fault(path: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return "its manifest is missing or damaged"
     if not path.is_file():
-        return "the file is missing"
+        return "it is no file" if path.exists() else "the file is missing"
     if path.stat().st_size != size:
         return f"got {path.stat().st_size} bytes, expected {size}"
     return None if files.sha256(path) == digest else "its sha256 does not hold"

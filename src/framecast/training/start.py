@@ -204,7 +204,7 @@ def _lock(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
 def _run(trainer: TrainingState, folder: RunFolder, loaded: LoadedCheckpoint | None, quiet: bool) -> TrainingOutcome:
     main, steps = trainer.fabric.is_global_zero, trainer.recipe.train.steps
     progress = show_progress("training", steps, quiet=quiet) if main else Silent()
-    with naming_full_disk(folder.path), progress as show:
+    with naming_full_disk(folder.path, folder.resume_command), progress as show:
         for note in trainer.dataset.notes:
             show.say(note)
         outcome = run_training(trainer, folder, show, loaded)
