@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -155,6 +155,9 @@ class Grid(BaseModel):
     """CF long name of each channel; empty text where there is none."""
     cell_methods: tuple[Text, ...] = ()
     """CF cell methods of each channel, how values in the interval up to a time are combined; empty text for instants."""
+    interval: tuple[Text, Literal["start", "middle", "end"]] | None = None
+    """Length of the intervals of which values are a sum, mean and so on, as in 6h, 1mon, and where in its interval the
+    time of a frame lies; None for instants, and for intervals that are unlike each other."""
     y: tuple[float, ...] = ()
     """Centre of each row, in `axis_units`, in the order of the rows."""
     x: tuple[float, ...] = ()

@@ -126,11 +126,11 @@ def test_what_helps_after_a_full_disk_is_a_resumption_only_in_a_training() -> No
     quota = OSError(122, "Disk quota exceeded")
     plain = DiskFull("a.nc", quota)
     assert str(plain).endswith("free some space, then run the command again")
-    names = naming_full_disk("r", "framecast resume r"), naming_full_disk("a.nc")
+    inside = naming_full_disk("r", "framecast resume r"), naming_full_disk("a.nc")
     with (
         pytest.raises(DiskFull, match=r"^a\.nc: got Disk quota .*, then framecast resume r$") as caught,
-        names[0],
-        names[1],
+        inside[0],
+        inside[1],
     ):
         raise quota
     assert caught.value.errno == 122

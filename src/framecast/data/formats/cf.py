@@ -201,6 +201,7 @@ def _read_grid(data: Any, variables: list[str], axes: VariableAxes, levels: int,
         axis_units="degrees" if degrees else y_units or "1",
         crs=crs or ("EPSG:4326" if degrees and not mapping else None),
         mapping=mapping,
+        interval=times.interval,
         calendar=times.calendar,
         time_origin=times.origin,
     )

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from framecast.calendars import from_calendar
 from framecast.data.formats.cf_axes import NAMES, PERIOD, REFERENCE
 from framecast.data.formats.guards import SERIES_LIMIT, as_input_error
-from framecast.data.formats.intervals import SUM, Interval, TimeTile, describe_tiles, tile_intervals
+from framecast.data.formats.intervals import (
+    SUM,
+    Interval,
+    Place,
+    TimeTile,
+    describe_tiles,
+    find_interval,
+    tile_intervals,
+)
 from framecast.data.timestamps import normalize_epoch
 from framecast.errors import InputError
 from framecast.optional_imports import require
@@ -47,6 +55,8 @@ class AxisTimes(NamedTuple):
     notes: tuple[str, ...] = ()
     tiles: list[TimeTile] | None = None
     """Frames as differences of entries along the dimension, where these are sums since a common start; else None."""
+    interval: tuple[str, Place] | None = None
+    """Length of the intervals of which frames are a sum or mean, and where in them their times lie."""
 
 
 def read_times(data: Any, field: Any, dim: str | None, name: str, origin: str | None = None) -> AxisTimes:
@@ -270,15 +280,15 @@ def _apply_bounds(
         places = {"end": ends, "start": starts, "middle": starts + (ends - starts) / 2}
         place = next((word for word, moments in places.items() if np.array_equal(moments, times.values)), "place")
         words = f"the {place} of" if place in places else "within"
-        return times._replace(
-            notes=(*times.notes, f"times: {key}, {words} the intervals of which frames are the {kind}")
-        )
+        note = f"times: {key}, {words} the intervals of which frames are the {kind}"
+        return times._replace(notes=(*times.notes, note), interval=find_interval(times.values, starts, ends))
     tiles = None
     if len(np.unique(starts)) < len(starts) or (starts >= ends).any():
         intervals = [Interval(start, end, SUM) for start, end in zip(starts, ends, strict=True)]
         tiles = tile_intervals(intervals, None, name, "cut out the sums of one length first")
-        ends = np.array([tile.interval.end for tile in tiles], "datetime64[ms]")
+        starts, ends = np.array([tile.interval[:2] for tile in tiles], "datetime64[ms]").T
         notes = tuple(describe_tiles(tiles))
     else:
         notes = (f"times: the end of the interval of each sum, by the bounds of {key}",)
-    return times._replace(values=ends, tiles=tiles, notes=(*times.notes, *notes))
+    interval = find_interval(ends, starts, ends)
+    return times._replace(values=ends, tiles=tiles, notes=(*times.notes, *notes), interval=interval)
