@@ -35,7 +35,7 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 """Largest value that frames can hold; those beyond it become infinite in the arithmetic of networks."""
 Finite = Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX, allow_inf_nan=False)]
 """Value that a pixel can have."""
-Text = Annotated[str, AfterValidator(make_printable)]
+ForeignText = Annotated[str, AfterValidator(make_printable)]
 """Text of a file, which may hold anything: what cannot be printed is escaped, and what is long is shortened."""
 
 
@@ -49,7 +49,7 @@ class Channel(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: Text
+    name: ForeignText
     """Name in the file, or its number there."""
     low: Finite
     """Lower end of the range, in the channel's units."""
@@ -82,7 +82,7 @@ class FrameSpec(BaseModel):
     """Channels that the network forecasts: the targets, then those of `past`."""
     height: Count
     width: Count
-    units: Text = "1"
+    units: ForeignText = "1"
     low: Finite = 0.0
     """Lower end of the value range, in `units`: scores are computed on values scaled from [low, high] to [0, 1]."""
     high: Finite = 1.0
@@ -93,7 +93,7 @@ class FrameSpec(BaseModel):
     """Minutes between frames, where known; where they lie calendar months apart, the commonest distance."""
     step_months: Count | None = None
     """Calendar months between frames, where they lie whole months apart; None where a step is a fixed time."""
-    names: tuple[Text, ...] = ()
+    names: tuple[ForeignText, ...] = ()
     """Names of the targets, where channels were chosen."""
     past: tuple[Channel, ...] = ()
     """Channels that are known in the past only and are no targets: the network forecasts them for its own use."""
@@ -145,36 +145,36 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    variables: tuple[Text, ...] = ()
+    variables: tuple[ForeignText, ...] = ()
     """Name of each channel in the file (a variable, a quantity, a band)."""
-    units: tuple[Text, ...] = ()
+    units: tuple[ForeignText, ...] = ()
     """Units of each channel, as the file spells them."""
-    standard_names: tuple[Text, ...] = ()
+    standard_names: tuple[ForeignText, ...] = ()
     """CF standard name of each channel; empty text where there is none."""
-    long_names: tuple[Text, ...] = ()
+    long_names: tuple[ForeignText, ...] = ()
     """CF long name of each channel; empty text where there is none."""
-    cell_methods: tuple[Text, ...] = ()
+    cell_methods: tuple[ForeignText, ...] = ()
     """CF cell methods of each channel, how values in the interval up to a time are combined; empty text for instants."""
-    interval: tuple[Text, Literal["start", "middle", "end"]] | None = None
+    interval: tuple[ForeignText, Literal["start", "middle", "end"]] | None = None
     """Length of the intervals of which values are a sum, mean and so on, as in 6h, 1mon, and where in its interval the
     time of a frame lies; None for instants, and for intervals that are unlike each other."""
     y: tuple[float, ...] = ()
     """Centre of each row, in `axis_units`, in the order of the rows."""
     x: tuple[float, ...] = ()
     """Centre of each column, in `axis_units`."""
-    y_name: Text = "y"
-    x_name: Text = "x"
-    axis_units: Text = "1"
+    y_name: ForeignText = "y"
+    x_name: ForeignText = "x"
+    axis_units: ForeignText = "1"
     """m, km or degrees."""
     crs: str | None = None
     """Coordinate reference system, as WKT or a PROJ text."""
     mapping: dict[str, Any] = {}
     """Attributes of the CF grid mapping, where the file has one."""
-    calendar: Text = "standard"
+    calendar: ForeignText = "standard"
     """CF calendar of the times."""
-    time_origin: Text | None = None
+    time_origin: ForeignText | None = None
     """Date from which times are counted in a calendar that numpy lacks, YYYY-MM-DD hh:mm:ss; None where numpy has it."""
-    missing: Text = "no pixel is marked as missing"
+    missing: ForeignText = "no pixel is marked as missing"
     """Description of what was taken as missing."""
 
     def of(self, channels: Sequence[int]) -> Grid:

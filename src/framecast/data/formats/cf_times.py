@@ -14,7 +14,7 @@ from framecast.data.formats.guards import SERIES_LIMIT, as_input_error
 from framecast.data.formats.intervals import (
     SUM,
     Interval,
-    Place,
+    TimePlace,
     TimeTile,
     describe_tiles,
     find_interval,
@@ -55,7 +55,7 @@ class AxisTimes(NamedTuple):
     notes: tuple[str, ...] = ()
     tiles: list[TimeTile] | None = None
     """Frames as differences of entries along the dimension, where these are sums since a common start; else None."""
-    interval: tuple[str, Place] | None = None
+    interval: tuple[str, TimePlace] | None = None
     """Length of the intervals of which frames are a sum or mean, and where in them their times lie."""
 
 

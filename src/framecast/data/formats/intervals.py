@@ -28,8 +28,8 @@ SHOWN = 6
 _SECOND, _MINUTE, _HOUR = 1000, 60_000, 3_600_000
 
 
-Place = Literal["start", "middle", "end"]
-PLACES: tuple[Place, ...] = ("end", "start", "middle")
+TimePlace = Literal["start", "middle", "end"]
+PLACES: tuple[TimePlace, ...] = ("end", "start", "middle")
 """Where in its interval the time of a frame may lie."""
 
 
@@ -172,7 +172,7 @@ def _list_differences(interval: Interval, index: int, found: _Found) -> list[Tim
     return tiles if kind in (SUM, MEAN) else []
 
 
-def find_interval(times: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any]) -> tuple[str, Place] | None:
+def find_interval(times: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any]) -> tuple[str, TimePlace] | None:
     """Find the length of intervals, and where in them the times of frames lie; None where they are unlike each other.
 
     Args:
@@ -189,7 +189,7 @@ def find_interval(times: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any])
     return next(((length, place) for place in found), None)
 
 
-def make_bounds(times: NDArray[Any], length: str, place: Place) -> NDArray[Any]:
+def make_bounds(times: NDArray[Any], length: str, place: TimePlace) -> NDArray[Any]:
     """Make the starts and ends of the intervals of frames.
 
     Args:
