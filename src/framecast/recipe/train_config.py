@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from framecast.recipe.learning_rate import Constant, LearningRate
-from framecast.types import Count
+from framecast.types import MAX_COUNT, Count
 
 FREE = (
     "workers",
@@ -102,7 +102,7 @@ class TrainConfig(RecipeSection):
         keep: number of checkpoints to keep; older ones of this run are removed.
     """
 
-    steps: Annotated[int, Field(ge=0)] = 10_000
+    steps: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 10_000
     batch_size: Count = 8
     accumulate: Count = 1
     lr: Annotated[float, Field(gt=0)] = 3e-4
