@@ -7,11 +7,15 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
 from framecast.errors import abbreviate
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 MAX_BYTES = 16 * 2**20
 """Size of a file, at most."""
@@ -198,3 +202,57 @@ class _YamlCheck:
                 _check_digits(node.value)
             return []
         return list(node.value)
+
+
+_KINDS = {"extra_forbidden": 0, "value_error": 1}
+"""Faults that explain others, first the best."""
+
+
+class Fault(NamedTuple):
+    """First fault of a document that describes something."""
+
+    path: tuple[str, ...]
+    """Keys and numbers that lead to it."""
+    is_unknown_key: bool
+    text: str
+    """The fault in words, with the path and the value got."""
+
+
+def explain_invalid(error: ValidationError, content: Any) -> Fault:
+    """Find the first fault that pydantic found in a document; where it tried alternatives, of the one that fits best.
+
+    Args:
+        error: what pydantic raised.
+        content: the document that was validated; names of alternatives, which pydantic puts into paths, are not in it.
+    """
+    errors = [(_find_path(details, content), details) for details in error.errors(include_url=False)]
+    start, details = errors[0]
+    start = start[:-1] if details["type"] == "missing" else start
+    near = [(path, details) for path, details in errors if path[: len(start)] == start]
+    deepest = max(len(path) for path, _ in near)
+    near = [each for each in near if len(each[0]) == deepest]
+    # a misspelt key explains a missing one, and what a check says fits better than that other kinds do not
+    path, first = min(near, key=lambda each: _KINDS.get(each[1]["type"], len(_KINDS)))
+    alike = [details for other, details in near if other == path]
+    explained = [details for details in alike if details["type"] in _KINDS] or alike
+    words = dict.fromkeys(details["msg"].removeprefix("Value error, ") for details in explained)
+    said = " or ".join([next(iter(words)), *(word.removeprefix("Input should be ") for word in list(words)[1:])])
+    is_said = first["type"] in ("missing", "union_tag_invalid") or " got " in f" {said}"
+    got = "" if is_said else f", got {abbreviate(first['input'], quoted=True)}"
+    where = f"{'.'.join(path)}: " if path else ""
+    return Fault(path, first["type"] == "extra_forbidden", f"{where}{said}{got}")
+
+
+def _find_path(details: ErrorDetails, content: Any) -> tuple[str, ...]:
+    """Find the path of a fault: the parts of pydantic's that are keys of the document, or would be."""
+    path: list[str] = []
+    for number, part in enumerate(details["loc"], 1):
+        is_last = number == len(details["loc"])
+        if isinstance(content, dict) and (part in content or (is_last and details["type"] == "missing")):
+            content = content.get(part)
+        elif isinstance(part, int) and isinstance(content, list | tuple) and part < len(content):
+            content = content[part]
+        else:
+            continue
+        path.append(str(part))
+    return tuple(path)

@@ -38,7 +38,7 @@ class FramecastError(Exception):
         parts = [] if got is None else [f"got {abbreviate(got)}"]
         parts += [] if expected is None else [f"expected {abbreviate(expected)}"]
         text = f"{abbreviate(what)}: {', '.join(parts)}" if parts else abbreviate(what)
-        super().__init__(_escape(f"{text}; {abbreviate(fix)}" if fix else text))
+        super().__init__(escape(f"{text}; {abbreviate(fix)}" if fix else text))
 
     @classmethod
     def unknown(
@@ -88,9 +88,21 @@ def _make_brief() -> reprlib.Repr:
 _BRIEF = _make_brief()
 
 
-def _escape(text: str) -> str:
-    """Escape characters that cannot be printed, line ends among them."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+def make_printable(text: str) -> str:
+    """Make a text fit for a terminal: escape what cannot be printed, line ends too, and shorten it as `abbreviate`."""
+    return abbreviate(escape(text[: LONGEST_PART + 1]))
+
+
+def escape(text: str, keep: str = "") -> str:
+    """Escape characters that cannot be printed, line ends among them.
+
+    Args:
+        text: any.
+        keep: characters that stay nevertheless.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in keep else repr(letter)[1:-1] for letter in text)
 
 
 class UsageError(FramecastError, ValueError):
@@ -117,15 +129,16 @@ class DiskFull(FramecastError, OSError):
     Args:
         path: path that was to be written.
         error: error of the system, or of a library; its `errno` becomes that of this one.
+        then: what to do once there is space; by default the same again.
     """
 
     exit_code = 5
 
-    def __init__(self, path: str, error: BaseException) -> None:
+    def __init__(self, path: str, error: BaseException, then: str = "run the command again") -> None:
         number = error.errno if isinstance(error, OSError) else None
         got = error.strerror if isinstance(error, OSError) and error.strerror else "No space left on device"
-        fix = "free some space, then run the command again, for a run in training framecast resume"
-        super().__init__(path, got=got, expected="room for what is written", fix=fix)
+        super().__init__(path, got=got, expected="room for what is written", fix=f"free some space, then {then}")
+        self.path = path
         self.errno = errno.ENOSPC if number is None else number
 
 
@@ -141,11 +154,12 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def naming_full_disk(path: object) -> Iterator[None]:
+def naming_full_disk(path: object, then: str | None = None) -> Iterator[None]:
     """Turn the error of a full disk into one that names what was to be written; one that has a name keeps it.
 
     Args:
         path: name for the user.
+        then: what to do once there is space; None for what the error says.
 
     Raises:
         DiskFull: there was no space.
@@ -153,9 +167,11 @@ def naming_full_disk(path: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, DiskFull) or not is_disk_full(error):
+        named = error.path if isinstance(error, DiskFull) else None
+        if not is_disk_full(error) or (named is not None and then is None):
             raise
-        raise DiskFull(str(path), error) from error
+        cause = error.__cause__ if named is not None and error.__cause__ is not None else error
+        raise DiskFull(named or str(path), cause, *([] if then is None else [then])) from error
 
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -226,6 +226,17 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_kind(path: Path, *, folder: bool = False) -> None:
+    """Check that what is at a path, if anything, is a file, or a folder.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if path.exists() and not (path.is_dir() if folder else path.is_file()):
+        got = "a folder" if path.is_dir() else "a file" if path.is_file() else "a pipe or a device"
+        raise UsageError(str(path), got=got, expected="a folder" if folder else "a file", fix="move it away")
+
+
 def check_new(path: Path) -> Path:
     """Return `path` if nothing is there yet and its folder can be written to.
 
@@ -284,4 +295,4 @@ def _is_taken(path: Path) -> bool:
 
 
 def _make_no_file_error(path: Path) -> UsageError:
-    return UsageError(str(path), got="something that is no file", expected="a file", fix="choose another name")
+    return UsageError(str(path), got="something that is no file", expected="a file", fix=_MOVE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from pathlib import Path
 from typing import Any
 
 
@@ -50,8 +51,11 @@ def format_options(options: dict[str, Any]) -> str:
 
 
 def format_command(*words: object) -> str:
-    """Format the words of a command as a line for a shell: those with spaces, brackets and the like in quotes."""
-    return shlex.join(str(word) for word in words)
+    """Format the words of a command as a line for a shell: those with spaces, brackets and the like in quotes.
+
+    A `Path` that begins with a dash is written as ./-name, as it would be taken for an option.
+    """
+    return shlex.join(f"./{word}" if isinstance(word, Path) and str(word)[:1] == "-" else str(word) for word in words)
 
 
 def _format_value(value: Any) -> str:

@@ -7,6 +7,8 @@ import time
 from abc import ABC, abstractmethod
 from types import TracebackType
 
+from framecast.errors import escape
+
 PLAIN_SECONDS = 10.0
 """Seconds between plain lines, at least."""
 
@@ -69,7 +71,7 @@ class Lines(Progress):
 
     def say(self, text: str) -> None:
         """Print the line on standard error."""
-        print(text, file=sys.stderr, flush=True)
+        print(escape(text), file=sys.stderr, flush=True)
 
 
 class Bar(Progress):
@@ -101,7 +103,7 @@ class Bar(Progress):
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self.bar.console.print(text, highlight=False, markup=False, emoji=False)
+        self.bar.console.print(escape(text), highlight=False, markup=False, emoji=False)
 
     def close(self) -> None:
         """Stop drawing."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_serializer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_serializer, model_validator
 from torch import Tensor
+
+from framecast.errors import make_printable
 
 FloatArray = NDArray[np.floating[Any]]
 """Numbers of any shape, in single or double precision."""
@@ -24,20 +26,42 @@ Valid = Bool[Tensor, "B T C H W"]
 Known = Bool[Tensor, "B S"]
 """True where step s of a rollout is fed the true frame, False where it is fed the network's own last output."""
 
+MAX_COUNT = 2**31 - 1
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+"""Whole number from 1 on; bounded, as it may come from a stranger."""
+Patch = Annotated[int, Field(ge=1, le=2**12)]
+"""Side of a patch, pixels; all pixels of a patch become channels."""
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+"""Largest value that frames can hold; those beyond it become infinite in the arithmetic of networks."""
+Finite = Annotated[float, Field(ge=-FLOAT32_MAX, le=FLOAT32_MAX, allow_inf_nan=False)]
+"""Value that a pixel can have."""
+ForeignText = Annotated[str, AfterValidator(make_printable)]
+"""Text of a file, which may hold anything: what cannot be printed is escaped, and what is long is shortened."""
+
+
+def _check_range(low: float, high: float) -> None:
+    if not low < high:
+        raise ValueError(f"value range: got low {low:g}, high {high:g}, expected low < high")
+
 
 class Channel(BaseModel):
     """Input channel that is no target; it is scaled by its own range, from [low, high] to [0, 1]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str
+    name: ForeignText
     """Name in the file, or its number there."""
-    low: float
+    low: Finite
     """Lower end of the range, in the channel's units."""
-    high: float
+    high: Finite
     """Upper end of the range, in the channel's units; above `low`."""
     calendar: bool = False
     """Whether the values are computed from the times of the frames (hour, day of the year)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Channel:
+        _check_range(self.low, self.high)
+        return self
 
 
 class FrameSpec(BaseModel):
@@ -54,27 +78,38 @@ class FrameSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    channels: int = Field(ge=1)
+    channels: Count
     """Channels that the network forecasts: the targets, then those of `past`."""
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
-    units: str = "1"
-    low: float = 0.0
+    height: Count
+    width: Count
+    units: ForeignText = "1"
+    low: Finite = 0.0
     """Lower end of the value range, in `units`: scores are computed on values scaled from [low, high] to [0, 1]."""
-    high: float = 1.0
-    """Upper end of the value range, in `units`."""
-    ranges: tuple[tuple[float, float], ...] = ()
+    high: Finite = 1.0
+    """Upper end of the value range, in `units`; above `low`."""
+    ranges: tuple[tuple[Finite, Finite], ...] = ()
     """Value range of each target, where they have different units; empty where all share [low, high]."""
-    step_minutes: float | None = None
+    step_minutes: Annotated[float, Field(gt=0)] | None = None
     """Minutes between frames, where known; where they lie calendar months apart, the commonest distance."""
-    step_months: int | None = Field(default=None, ge=1)
+    step_months: Count | None = None
     """Calendar months between frames, where they lie whole months apart; None where a step is a fixed time."""
-    names: tuple[str, ...] = ()
+    names: tuple[ForeignText, ...] = ()
     """Names of the targets, where channels were chosen."""
     past: tuple[Channel, ...] = ()
     """Channels that are known in the past only and are no targets: the network forecasts them for its own use."""
     covariates: tuple[Channel, ...] = ()
     """Channels that are known of the future too: given to the network, never forecast."""
+
+    @model_validator(mode="after")
+    def _check(self) -> FrameSpec:
+        for low, high in ((self.low, self.high), *self.ranges):
+            _check_range(low, high)
+        if self.targets < 1:
+            raise ValueError(f"past: got {len(self.past)} of {self.channels} channels, expected at least one target")
+        for name, given in (("ranges", self.ranges), ("names", self.names)):
+            if given and len(given) != self.targets:
+                raise ValueError(f"{name}: got {len(given)}, expected one for each target, {self.targets}")
+        return self
 
     @model_serializer(mode="wrap")
     def _leave_out_months(self, serialize: Any) -> dict[str, Any]:
@@ -110,33 +145,36 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    variables: tuple[str, ...] = ()
+    variables: tuple[ForeignText, ...] = ()
     """Name of each channel in the file (a variable, a quantity, a band)."""
-    units: tuple[str, ...] = ()
+    units: tuple[ForeignText, ...] = ()
     """Units of each channel, as the file spells them."""
-    standard_names: tuple[str, ...] = ()
+    standard_names: tuple[ForeignText, ...] = ()
     """CF standard name of each channel; empty text where there is none."""
-    long_names: tuple[str, ...] = ()
+    long_names: tuple[ForeignText, ...] = ()
     """CF long name of each channel; empty text where there is none."""
-    cell_methods: tuple[str, ...] = ()
+    cell_methods: tuple[ForeignText, ...] = ()
     """CF cell methods of each channel, how values in the interval up to a time are combined; empty text for instants."""
+    interval: tuple[ForeignText, Literal["start", "middle", "end"]] | None = None
+    """Length of the intervals of which values are a sum, mean and so on, as in 6h, 1mon, and where in its interval the
+    time of a frame lies; None for instants, and for intervals that are unlike each other."""
     y: tuple[float, ...] = ()
     """Centre of each row, in `axis_units`, in the order of the rows."""
     x: tuple[float, ...] = ()
     """Centre of each column, in `axis_units`."""
-    y_name: str = "y"
-    x_name: str = "x"
-    axis_units: str = "1"
+    y_name: ForeignText = "y"
+    x_name: ForeignText = "x"
+    axis_units: ForeignText = "1"
     """m, km or degrees."""
     crs: str | None = None
     """Coordinate reference system, as WKT or a PROJ text."""
     mapping: dict[str, Any] = {}
     """Attributes of the CF grid mapping, where the file has one."""
-    calendar: str = "standard"
+    calendar: ForeignText = "standard"
     """CF calendar of the times."""
-    time_origin: str | None = None
+    time_origin: ForeignText | None = None
     """Date from which times are counted in a calendar that numpy lacks, YYYY-MM-DD hh:mm:ss; None where numpy has it."""
-    missing: str = "no pixel is marked as missing"
+    missing: ForeignText = "no pixel is marked as missing"
     """Description of what was taken as missing."""
 
     def of(self, channels: Sequence[int]) -> Grid:

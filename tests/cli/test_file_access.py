@@ -52,15 +52,15 @@ def access(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     count(opening, "open_series", lambda *_: "opened")
     count(file_source, "scan_values", lambda *_: "scanned")
     count(file_source, "scan_latest_values", lambda *_: "scanned")
-    count(ImageReader, "read_header", lambda _, path: f"header of {path.name}")
+    count(ImageReader, "read_header", lambda _, path: f"header of {path}")
     count(ImageReader, "read", lambda _, path, indices: f"frame of {path.name}")
     return counts
 
 
-def once(counts: Counter[str]) -> bool:
-    """Whether everything was opened and scanned once."""
+def once(counts: Counter[str], folders: int = 1) -> bool:
+    """Whether everything was opened and scanned once, in each of some folders."""
     headers = [number for key, number in counts.items() if key.startswith("header")]
-    return headers == [1] * FRAMES and counts["opened"] == counts["scanned"] == 1
+    return headers == [1] * FRAMES * folders and counts["opened"] == counts["scanned"] == folders
 
 
 def read(counts: Counter[str]) -> list[str]:
@@ -88,8 +88,14 @@ def test_a_comparison_of_runs_on_the_same_data(run: Path, tmp_path: Path, access
 
 
 def test_evaluation_on_other_data(run: Path, tmp_path: Path, access: Counter[str]) -> None:
-    framecast("evaluate", run, "--data", folder(tmp_path / "a", 500), "--limit", 2, "--out", tmp_path / "scores")
+    other = folder(tmp_path / "a", 500)
+    framecast("evaluate", run, "--data", other, "--limit", 2, "--out", tmp_path / "scores", "--baseline", "mean")
     assert once(access)
+
+
+def test_and_beside_a_baseline_that_is_fitted_to_its_own(run: Path, tmp_path: Path, access: Counter[str]) -> None:
+    framecast("evaluate", run, "--data", folder(tmp_path / "a", 500), "--limit", 2, "--out", tmp_path / "scores")
+    assert once(access, folders=2)
 
 
 def test_inspection(tmp_path: Path, access: Counter[str]) -> None:

@@ -106,3 +106,24 @@ def test_of_an_inspection(place: Path) -> None:
     run_line(
         f"{line} --steps 1 --quiet --set validate.sequences=1 --set model.hidden=[2] --set train.batch_size=1", place
     )
+
+
+def test_paths_that_begin_with_a_dash(place: Path) -> None:
+    file, run = weather(place / "-x.nc"), Path("-run")
+    words = ["--data", "./-x.nc", "--var", "t", *SHORT]
+    done = framecast("train", "convlstm", "--out", "-run", *words, cwd=place)
+    for line in printed_next(done.stdout):
+        run_line(line, place)
+    assert (place / "FUTURE.npy").exists()
+    (place / "FUTURE.npy").unlink()
+    told = framecast("train", "convlstm", "--out", "-run", *words, cwd=place, code=2).stderr
+    run_line(re.search("go on with: (.*?);", told)[1], place)
+    done = framecast("inspect", "--var", "t", "--", file.name, cwd=place)
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("framecast train"))
+    assert "--data ./-x.nc" in line
+    (place / run / "data.json").unlink()
+    told = framecast("report", "./-run", cwd=place, code=3).stderr
+    run_line(re.search("; (framecast resume .*) makes it again", told)[1], place)
+    assert (place / run / "data.json").exists()
+    told = framecast("resume", "./nothing", cwd=place, code=2).stderr
+    assert "framecast train RECIPE --out nothing" in told

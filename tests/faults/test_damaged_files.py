@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -12,9 +14,10 @@ from tests.fixtures.tiny import tiny, trained
 import framecast
 from framecast import json_files
 from framecast.devices import Launch
-from framecast.errors import CheckpointError, FramecastError, InputError
+from framecast.errors import CheckpointError, FramecastError, InputError, UsageError
 from framecast.forecasting.model_folder import describe
-from framecast.recipe.recipe import TrainConfig, recipe_of_run
+from framecast.recipe.recipe import TrainConfig, read_recipe, recipe_of_run
+from framecast.runs.folder import reserve_folder, write_folder
 from framecast.runs.record import read_record
 
 FLIPS = 25
@@ -166,6 +169,31 @@ def test_a_log_damaged_at_its_end_goes_back_to_an_earlier_checkpoint(whole: Path
     assert content(run) == content(whole)
 
 
+def test_hints_about_a_damaged_log_name_what_helps(run: Path) -> None:
+    """With one checkpoint there is none to go back to, and the checkpoint is not at fault."""
+    newest = sorted((run / "checkpoints").glob("*.json"))[-1]
+    log = (run / "events.jsonl").read_bytes()
+    (run / "events.jsonl").write_bytes(log[:-20])
+    with pytest.raises(CheckpointError, match=r"events\.jsonl: got .*, or go on from .*: framecast resume"):
+        read_record(run)
+    for path in (run / "checkpoints").iterdir():
+        if path.stem != newest.stem:
+            path.unlink()
+    for act in (read_record, resume):
+        with pytest.raises(CheckpointError) as caught:
+            act(run)
+        told = str(caught.value)
+        assert told.startswith(f"{run / 'events.jsonl'}: got ")
+        assert "resume" not in told
+        assert "restore it from a copy, or begin again with: framecast train " in told
+    again = shlex.split(re.search("with: framecast (.*?);", told)[1])
+    assert read_recipe(again[1]).train.steps == 6
+    framecast.load(run)
+    newest.with_suffix(".pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="no valid checkpoint: got step-"):
+        resume(run)
+
+
 def test_an_edited_recipe_is_refused_and_the_way_on_is_named(run: Path) -> None:
     text = (run / "recipe.yaml").read_text()
     (run / "recipe.yaml").write_text(text.replace("lr: 0.001", "lr: 0.002"))
@@ -201,3 +229,35 @@ def test_a_data_record_without_its_fields_is_refused(run: Path) -> None:
     (run / "data.json").write_text(json.dumps({"spec": {}}))
     with pytest.raises(InputError, match=r"data\.json: got a description that does not hold"):
         read_record(run)
+
+
+KINDS = ["recipe.yaml", "data.json", "split.json", "events.jsonl", "timing.jsonl", "lock", "loss.png", "model"]
+
+
+@pytest.mark.parametrize("name", [*KINDS, "model/model.json", "checkpoints"])
+def test_a_folder_in_the_place_of_a_file_is_named(whole: Path, run: Path, name: str) -> None:
+    path = run / name
+    if is_folder := path.is_dir():
+        shutil.rmtree(path)
+        path.write_text("mine")
+    else:
+        path.unlink(missing_ok=True)
+        path.mkdir()
+    said = f"{path}: got {'a file, expected a folder' if is_folder else 'a folder, expected a file'}; move it away"
+    for act in (resume, read_record):
+        with pytest.raises(UsageError, match=re.escape(said)):
+            act(run)
+    if name.startswith("model"):
+        with pytest.raises(CheckpointError, match=re.escape(said)):
+            framecast.load(run)
+    if name == "recipe.yaml":
+        with pytest.raises(UsageError, match=re.escape(said)):
+            recipe_of_run(run)
+
+
+def test_a_file_in_the_place_of_the_parent_of_numbered_folders(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("mine")
+    with pytest.raises(UsageError, match="runs: got a file, expected a folder"):
+        write_folder(lambda path: None, None, tmp_path / "runs", "test")
+    with pytest.raises(UsageError, match="runs: got a file, expected a folder"), reserve_folder(tmp_path / "runs", "x"):
+        pass

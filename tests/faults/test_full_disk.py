@@ -12,7 +12,7 @@ from tests.fixtures.full_disk import mount_small_disk, no_file_larger_than, run_
 
 from framecast import writers
 from framecast.cli.failures import describe_failure
-from framecast.errors import UsageError
+from framecast.errors import DiskFull, UsageError, naming_full_disk
 
 PLACE = ["--device", "cpu", "--quiet"]
 TINY = ["--set", "patch=8", "--set", "train.batch_size=2", "--set", "data.moving_mnist={size: 32}"]
@@ -120,6 +120,23 @@ def test_the_words_of_libraries_that_keep_no_number() -> None:
     assert describe_failure(wrapped).text.startswith("x/lock: got Disk quota exceeded")
     assert describe_failure(UsageError("no space left on.nc", got="a path that exists")).code == 2
     assert describe_failure(RuntimeError("a bug")) is None
+
+
+def test_what_helps_after_a_full_disk_is_a_resumption_only_in_a_training() -> None:
+    quota = OSError(122, "Disk quota exceeded")
+    plain = DiskFull("a.nc", quota)
+    assert str(plain).endswith("free some space, then run the command again")
+    inside = naming_full_disk("r", "framecast resume r"), naming_full_disk("a.nc")
+    with (
+        pytest.raises(DiskFull, match=r"^a\.nc: got Disk quota .*, then framecast resume r$") as caught,
+        inside[0],
+        inside[1],
+    ):
+        raise quota
+    assert caught.value.errno == 122
+    outer = naming_full_disk("b", "framecast resume b")
+    with pytest.raises(DiskFull, match=r"^b: got Disk quota .*, then framecast resume b$"), outer:
+        raise quota
 
 
 def test_other_failures_of_the_system() -> None:

@@ -32,7 +32,7 @@ def test_overrides_win_over_the_file(tmp_path) -> None:
     [
         ("trian: {lr: 1}", "did you mean train"),
         ("train: {lrate: 1}", "train.lrate"),
-        ("sampling: {kind: scheduled, alpha: 3}", "sampling.scheduled.alpha"),
+        ("sampling: {kind: scheduled, alpha: 3}", "sampling.alpha"),
         ("model: {name: convlstm, hiden: [3]}", "did you mean hidden"),
         ("model: {name: convlst}", "did you mean convlstm"),
         ("train: {steps: 0}", "train.steps"),
@@ -123,3 +123,31 @@ def test_errors_are_one_line() -> None:
     assert "\n" not in str(error.value)
     with pytest.raises(UsageError, match="one of lstm"):
         make_model_config({"name": "transformer"})
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.source=5", "data.source: Input should be a valid string or a valid tuple, got 5"),
+        ("data.source=[{path: a, nope: 1}]", "data.source.0.nope: unknown key: got 'nope', expected one of frames, "),
+        ("data.source=[]", "data.source: source: got no file, expected at least one"),
+        ("model.hidden=[0]", "model: model convlstm: hidden.0: Input should be greater than or equal to 1, got 0"),
+        ("base={kind: linear, leads: x}", "base.leads: Input should be a valid integer, unable to parse string as an "),
+        (
+            "normalize={kind: range, low: 3, high: 1}",
+            "normalize: value range: got low 3.0, high 1.0, expected low",
+        ),
+        ("data.frames=[5, 3]", "data.frames: frames: got 5 to 3, expected the first before the last"),
+        ("data.crop=[0, 4]", "data.crop.0: Input should be greater than or equal to 1, got 0"),
+        (
+            "loss.terms=[{kind: csi, wid: 1, thresholds: [1]}]",
+            "loss.terms.0.wid: unknown key: got 'wid', expected",
+        ),
+        ("train.lr_schedule.kind=nope", "train.lr_schedule: Input tag 'nope' found using 'kind' does not match"),
+    ],
+)
+def test_messages_name_no_alternative_of_pydantic_and_say_got_once(override: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_recipe("convlstm", [override])
+    assert str(caught.value).startswith(f"convlstm: {said}")
+    assert str(caught.value).count("got ") <= 1

@@ -18,7 +18,7 @@ WIDTHS = (1280, 400)
 @pytest.fixture(scope="module")
 def pages(runs, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    report = write_report(runs["conv"], out=folder / "report.html", quiet=True, device="cpu")
+    report = write_report(runs["conv"], out=folder / "report.html", quiet=True, device="cpu").page
     found = compare_runs([runs["conv"], runs["conv-1"], runs["pred"]], device="cpu", quiet=True)
     return {"report": report, "comparison": write_comparison(found, folder / "compare")}
 

@@ -73,7 +73,7 @@ def compared(runs) -> Comparison:
 
 def test_seeds_of_one_recipe_are_one_entry(compared: Comparison) -> None:
     assert compared.groups == {"convlstm": ["conv", "conv-1"], "predrnn": ["pred"]}
-    assert list(compared.estimates) == ["convlstm", "predrnn", "persistence", "mean", "blank"]
+    assert list(compared.estimates) == ["convlstm", "predrnn", "persistence", "mean", "blank", "linear"]
     assert list(compared.differences) == ["predrnn"]
     said = compared.as_dict()
     single = [said["scores"][run]["sse"]["mean"] for run in ("conv", "conv-1", "pred")]

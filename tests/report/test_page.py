@@ -6,11 +6,13 @@ import base64
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.fixtures.commands import framecast
 from tests.fixtures.outline import Outline
 from tests.fixtures.tiny import tiny, trained
 
@@ -42,7 +44,7 @@ def page(runs, tmp_path_factory) -> str:
     study = runs["conv"] / "study"
     study.mkdir()
     Image.new("RGB", (8, 8), "red").save(study / "saturation.png")
-    return write_report(runs["conv"], quiet=True, device="cpu").read_text()
+    return write_report(runs["conv"], quiet=True, device="cpu").page.read_text()
 
 
 def test_page_is_whole_and_loads_nothing(page: str) -> None:
@@ -78,7 +80,7 @@ def test_page_says_what_was_run_and_measured(page: str, runs) -> None:
 
 
 def test_names_are_escaped(radar: Path) -> None:
-    text = write_report(radar, quiet=True, device="cpu").read_text()
+    text = write_report(radar, quiet=True, device="cpu").page.read_text()
     assert "<title>fmi &lt;1&gt;</title>" in text
     Outline(text)
     for word in (
@@ -94,9 +96,9 @@ def test_names_are_escaped(radar: Path) -> None:
 
 def test_own_page_is_made_anew_and_nothing_else(runs, tmp_path: Path) -> None:
     question = EvaluationOptions(limit=1, baselines=[])
-    path = write_report(runs["pred"], out=tmp_path / "page.html", options=question, quiet=True, device="cpu")
+    path = write_report(runs["pred"], out=tmp_path / "page.html", options=question, quiet=True, device="cpu").page
     before = path.stat().st_ino
-    assert write_report(runs["pred"], out=path, options=question, quiet=True, device="cpu").stat().st_ino != before
+    assert write_report(runs["pred"], out=path, options=question, quiet=True, device="cpu").page.stat().st_ino != before
     for name in ("mine.html", "folder"):
         there = tmp_path / name
         there.mkdir() if name == "folder" else there.write_text("<p>mine")
@@ -126,7 +128,7 @@ def test_without_data_or_model_the_page_says_why(runs, tmp_path: Path) -> None:
     run.mkdir()
     for name in ("recipe.yaml", "data.json", "events.jsonl", "timing.jsonl"):
         (run / name).write_bytes((runs["conv"] / name).read_bytes())
-    text = write_report(run, quiet=True, device="cpu").read_text()
+    text = write_report(run, quiet=True, device="cpu").page.read_text()
     assert "no model in it" in text
     assert "none yet" in text
     assert "Training loss" in text
@@ -225,3 +227,16 @@ def test_what_a_short_training_did_is_known(tmp_path: Path) -> None:
 def test_cost_counts_what_goes_in_beside_the_frames(tmp_path: Path) -> None:
     run = trained(tiny(train={"steps": 1, "batch_size": 1}, mask_channel=True), tmp_path / "run")
     assert read_record(run).cost().parameters == sum(p.numel() for p in load(run).network.parameters())
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_keeps_a_page_from_scores_is_said_in_the_terminal(runs, tmp_path: Path, as_json: bool) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["conv"], run)
+    weights = next((run / "model").glob("weights-*"))
+    weights.write_bytes(weights.read_bytes()[:-1])
+    done = framecast("report", run, "--device", "cpu", *(["--json"] if as_json else []), code=4)
+    assert done.stderr.startswith(f"error: {weights}: got another sha256")
+    assert framecast("evaluate", run, "--device", "cpu", code=4).stderr == done.stderr
+    assert "another sha256" in (run / "report.html").read_text()
+    assert str(run / "report.html") in (json.loads(done.stdout)["page"] if as_json else done.stdout)

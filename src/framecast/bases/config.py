@@ -11,9 +11,8 @@ from framecast.bases.constant import ContextMean, LastFrame
 from framecast.bases.extrapolation import AdvectedFrame
 from framecast.bases.fitted import Fitted
 from framecast.bases.seasonal import Seasonal
-from framecast.data.config import Count
 from framecast.data.durations import Duration, in_frames
-from framecast.types import FrameSpec
+from framecast.types import Count, FrameSpec
 
 Head = Literal["change", "mix"]
 """How a network betters its base: by a change that it adds, or by mixing fields that the base gives."""

@@ -15,6 +15,8 @@ RADII = (1, 3, 7, 15)
 """Radii of the squares over which the base's forecast is averaged, pixels."""
 MEAN_RADIUS = 7
 """Radius of the squares over which the mean of the context is averaged, pixels."""
+CHUNK = 2**16
+"""Pixels whose features are summed at a time, in double precision."""
 RIDGE = 1e-5
 """Penalty of the squared weights, relative to the number of pixels: fields that say the same share a weight."""
 
@@ -98,12 +100,16 @@ class Fitted(Base):
                 state = self.inner.observe(frames[:, t], seen[:, t], state, given)
             ahead = self.inner.look_ahead(state)
             for lead in range(horizon):
-                features = self.list_features(next(ahead)).double()
-                truth, mask = frames[:, context + lead].double(), seen[:, context + lead]
+                features = self.list_features(next(ahead))
+                truth, mask = frames[:, context + lead], seen[:, context + lead]
                 for channel in range(channels):
-                    rows = features[:, channel].movedim(1, -1)[mask[:, channel]]
-                    normal[lead, channel] += rows.T @ rows
-                    target[lead, channel] += rows.T @ truth[:, channel][mask[:, channel]]
+                    known, values = mask[:, channel].flatten(), truth[:, channel].flatten()
+                    columns = features[:, channel].transpose(0, 1).flatten(1)
+                    for first in range(0, len(known), CHUNK):
+                        part = slice(first, first + CHUNK)
+                        chosen = columns[:, part][:, known[part]].double()
+                        normal[lead, channel] += chosen @ chosen.T
+                        target[lead, channel] += chosen @ values[part][known[part]].double()
                 pixels += int(mask.sum())
         scale = max(1.0, pixels / (horizon * channels))
         # towards the other base, not towards zero: a feature that never varies keeps its weight

@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 
 from framecast.cli import bench, evaluate, inspect, predict, report, study, train
 from framecast.cli.failures import describe_failure
-from framecast.errors import FramecastError, is_disk_full
+from framecast.errors import FramecastError, escape, is_disk_full
 
 app = typer.Typer(
     name="framecast",
@@ -126,5 +126,5 @@ def _note_thread(args: threading.ExceptHookArgs) -> None:
 
 
 def _fail(text: str, code: int) -> None:
-    print(f"error: {text}", file=sys.stderr)
+    print(f"error: {escape(text)}", file=sys.stderr)
     sys.exit(code)

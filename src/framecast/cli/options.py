@@ -8,11 +8,11 @@ import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from framecast.errors import UsageError
+from framecast.errors import UsageError, escape
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,6 +102,9 @@ Models = Annotated[
     typer.Option("--model", metavar="package.module:Class", help="The same for several networks; repeatable."),
 ]
 
+_WHOLE = re.compile(r"\d{1,18}")
+"""Whole number; Python converts none of thousands of digits."""
+
 
 def make_data_config(fields: dict[str, Any]) -> DataConfig:
     """Make a DataConfig from its fields.
@@ -168,7 +171,7 @@ def parse_block(text: str) -> int | str:
     """Parse the block of windows that are resampled together for intervals: event, auto, or a number of windows."""
     if text in ("auto", "event"):
         return text
-    if not text.isdecimal() or int(text) < 1:
+    if not _WHOLE.fullmatch(text) or int(text) < 1:
         raise UsageError("--block", got=text, expected="event, auto, or how many windows in a row, for example 12")
     return int(text)
 
@@ -193,7 +196,7 @@ def parse_extent(text: str) -> list[int] | list[str]:
     ends = parse_words(text)
     if len(ends) != 2:
         raise UsageError("--frames", got=text, expected="A,B, for example 0,20")
-    return [int(end) for end in ends] if all(end.isdecimal() for end in ends) else ends
+    return [int(end) for end in ends] if all(_WHOLE.fullmatch(end) for end in ends) else ends
 
 
 def parse_axes(texts: list[str]) -> dict[str, str]:
@@ -210,7 +213,7 @@ def parse_axes(texts: list[str]) -> dict[str, str]:
 
 def parse_length(text: str | None) -> int | str | None:
     """Parse a length: a number of frames, or a time such as 50min, which stays a text."""
-    return int(text) if text is not None and text.isdecimal() else text
+    return int(text) if text is not None and _WHOLE.fullmatch(text) else text
 
 
 def parse_interval(text: str) -> tuple[float, float]:
@@ -224,7 +227,7 @@ def parse_interval(text: str) -> tuple[float, float]:
 def parse_size(text: str) -> tuple[int, int]:
     """Parse HxW, or one number for a square, to (rows, columns)."""
     parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+    if len(parts) > 2 or not all(_WHOLE.fullmatch(part) and int(part) > 0 for part in parts):
         raise UsageError("--size", got=text, expected="HxW, for example 64x64")
     return int(parts[0]), int(parts[-1])
 
@@ -256,12 +259,33 @@ def choose_folder(out: Path | None, name: str, rank: int = 0) -> AbstractContext
 def make_console(*, quiet: bool = False) -> Console:
     """Make a console on standard output, 140 columns wide where that is no terminal, so that tables stay whole.
 
-    Texts are printed as they are: brackets and colons in names of files and runs are no markup.
+    Texts are printed as they are: brackets and colons in names of files and runs are no markup. What cannot be printed
+    is escaped, as a text of a file may hold commands for the terminal.
     """
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+    from rich.segment import Segment
+
+    class Printable(NamedTuple):
+        inner: ConsoleRenderable
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            for segment in console.render(self.inner, options):
+                # the colours of rich itself come later, from the styles of the segments
+                yield segment if segment.control else Segment(escape(segment.text, "\n"), segment.style)
+
+    class Escape(RenderHook):
+        def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+            return [Printable(renderable) for renderable in renderables]
 
     width = None if sys.stdout.isatty() else 140
-    return Console(quiet=quiet, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
+    console = Console(quiet=quiet, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
+    console.push_render_hook(Escape())
+    return console
+
+
+def print_lines(*lines: str) -> None:
+    """Print lines on standard output; what a file has brought into them moves no cursor."""
+    print(*(escape(line, "\n") for line in lines), sep="\n", flush=True)
 
 
 def import_model(name: str | None) -> type[ModelConfig] | None:

@@ -82,8 +82,8 @@ def predict(
     predictor: Predictor = forecaster or BASELINES[run](source.spec)
     _check_sequence(sequence, count := len(source.latest))
     notes = [*source.notes, *notes]
-    for note in () if output.as_json else notes:
-        print(note, flush=True)
+    if notes and not output.as_json:
+        options.print_lines(*notes)
     with show_progress("predicting", count, quiet=output.silent) as show:
         result = forecast_source(predictor, source, horizon or recipe.horizon_, progress=show.update, **keywords)
     result = result.clipped() if clip else result
@@ -154,7 +154,7 @@ def _print_result(result: Forecast, written: dict[str, str], notes: list[str], *
         options.print_json({"out": written, **facts, **result.provenance.as_dict()})
         return
     computation = [result.computation_text] if result.computation_text else []
-    print(*result.notes, *computation, *(f"{path}: {words}" for path, words in written.items()), sep="\n")
+    options.print_lines(*result.notes, *computation, *(f"{path}: {words}" for path, words in written.items()))
 
 
 def convert(

@@ -44,14 +44,16 @@ def report(
     from framecast.report import write_report
 
     evaluation = _parse_evaluation(split, baseline, metrics, thresholds, limit, block)
-    page = write_report(
+    page, fault = write_report(
         run, out=out, pictures=frames, options=evaluation, device=device, model=model, quiet=output.silent
     )
     if output.as_json:
         options.print_json({"page": str(page), "bytes": page.stat().st_size})
-        return
-    print(f"open {page}")
-    if frames is not None:
+    else:
+        print(f"open {page}")
+    if fault is not None:  # as evaluate says it, once the page has the rest
+        raise fault
+    if frames is not None and not output.as_json:
         print(
             f"frames in {frames}: a folder for each sequence of the page, by its number; gt is the truth, pd the forecast"
         )

@@ -147,11 +147,15 @@ def _report(
     from framecast.report import write_report
     from framecast.runs.next_commands import write_next_commands
 
-    page = write_report(run, source=source, device=launch.device, model=foreign_name(recipe), quiet=output.silent)
+    page, fault = write_report(
+        run, source=source, device=launch.device, model=foreign_name(recipe), quiet=output.silent
+    )
     if output.as_json:
         options.print_json({"run": str(run), **outcome._asdict(), "report": str(page)})
         return
     best = "" if outcome.best is None else f", best validation score {outcome.best:.4g}"
     print(f"{run}: step {outcome.step}, {outcome.reason}{best}")
     print(f"open {page}")
+    if fault is not None:
+        options.print_lines(f"without scores: {fault}")
     print(f"next: {'; '.join(write_next_commands(run, recipe))}")

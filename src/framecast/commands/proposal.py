@@ -100,7 +100,7 @@ def write_command(config: DataConfig, options: dict[str, Any], offer: Proposal, 
         rain: whether crops prefer wet areas.
     """
     flags = {"dims": "--dims", "variable": "--var", "times": "--times", "units": "--units", "missing": "--missing"}
-    words = ["framecast", "train", offer.model, "--data", config.path]
+    words: list[object] = ["framecast", "train", offer.model, "--data", Path(config.path)]
     for field, flag in {**flags, "step_minutes": "--step-minutes", "unpack_limit": "--unpack-limit"}.items():
         words += [flag, str(options[field])] if field in options else []
     for name, word in config.axes.items():

@@ -12,14 +12,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from framecast.data.durations import Gap
 from framecast.errors import UsageError
 from framecast.transforms.normalize import ZR
+from framecast.types import MAX_COUNT, Count
 
 MOVING_MNIST = "moving-mnist"
 """Name of the generated source."""
 DIGIT_SIDE = 28
 """Rows and columns of an MNIST digit."""
 
-Count = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[int, Field(ge=0, strict=True)]
+NotNegative = Annotated[int, Field(ge=0, le=MAX_COUNT, strict=True)]
+Sequences = Annotated[int, Field(ge=1, le=10**7)]
+"""Generated sequences: an epoch draws an order of them."""
+Bytes = Annotated[int, Field(ge=1, le=2**62)]
+Side = Annotated[int, Field(ge=1, le=2**16)]
+"""Side of a generated frame, pixels."""
 Weight = Literal["uniform", "wet", "changing"]
 """Kind of areas that random crops prefer."""
 
@@ -52,13 +57,13 @@ class MovingMNISTConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    size: int | tuple[int, int] = 64
+    size: Side | tuple[Side, Side] = 64
     digits: Annotated[int, Field(ge=1, le=3)] = 2
     speed: Literal["fixed", "uniform"] = "fixed"
     digits_file: str | None = None
-    length: Count = 10_000
-    validation: Count = 200
-    test: Count = 1000
+    length: Sequences = 10_000
+    validation: Sequences = 200
+    test: Sequences = 1000
 
     @field_validator("size")
     @classmethod
@@ -190,7 +195,7 @@ class DataConfig(BaseModel):
     calendar: tuple[Cycle, ...] = ()
     max_missing: Annotated[float, Field(ge=0, lt=1)] | None = None
     augment: tuple[Literal["flip", "turn"], ...] = ()
-    unpack_limit: Count | None = None
+    unpack_limit: Bytes | None = None
     vectors: tuple[tuple[str | int, str | int], ...] | None = None
     moving_mnist: MovingMNISTConfig = MovingMNISTConfig()
 

@@ -10,11 +10,13 @@ from pydantic import AfterValidator
 
 from framecast.calendars import find_parts, format_step
 from framecast.errors import UsageError
+from framecast.types import MAX_COUNT
 
 MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0, "d": 1440.0}
 """Minutes of each unit of time."""
 MONTHS = {"mon": 1, "month": 1, "months": 1, "y": 12, "year": 12, "years": 12}
 """Calendar months of each unit of time that has no fixed length."""
+_WHOLE = re.compile(r"\d{1,18}")
 _FORM = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h|d|mon(?:ths?)?|y(?:ears?)?)")
 NEARLY = 1e-6
 """Share of a step by which a time may miss a whole number of frames."""
@@ -22,22 +24,26 @@ FORMS = "90s, 50min, 2h, 1d, 6mon, 1y"
 """Examples of times, for errors."""
 
 
-def _make_validator(least: int) -> AfterValidator:
-    """Make a validator of durations: at least so many frames, or any time."""
+MAX_FRAMES = 10**5
+"""Frames of a context or a horizon, at most: a recipe may come from a stranger."""
+
+
+def _make_validator(least: int, most: int) -> AfterValidator:
+    """Make a validator of durations: at least and at most so many frames, or any time."""
 
     def validate(length: int | str) -> int | str:
-        if isinstance(length, str) and length.isdecimal():
+        if isinstance(length, str) and _WHOLE.fullmatch(length):
             length = int(length)
-        if not (_FORM.fullmatch(length) if isinstance(length, str) else length >= least):
-            raise ValueError(f"expected {least} or more frames, or a time as in {FORMS}")
+        if not (_FORM.fullmatch(length) if isinstance(length, str) else least <= length <= most):
+            raise ValueError(f"expected {least} to {most} frames, or a time as in {FORMS}")
         return length
 
     return AfterValidator(validate)
 
 
-Duration = Annotated[int | str, _make_validator(1)]
+Duration = Annotated[int | str, _make_validator(1, MAX_FRAMES)]
 """At least one frame, or a time."""
-Gap = Annotated[int | str, _make_validator(0)]
+Gap = Annotated[int | str, _make_validator(0, MAX_COUNT)]
 """Any number of frames, or a time."""
 
 
@@ -53,10 +59,8 @@ def in_frames(length: int | str, step_minutes: float | None, what: str, step_mon
     Raises:
         UsageError: neither frames nor a time, a time where the step is unknown, or no whole number of frames.
     """
-    if isinstance(length, int):
-        return length
-    if length.isdecimal():
-        return int(length)
+    if isinstance(length, int) or _WHOLE.fullmatch(length):
+        return _check_frames(int(length), what)
     form = _FORM.fullmatch(length)
     if form is None:
         raise UsageError(what, got=repr(length), expected=f"frames, or a time as in {FORMS}")
@@ -76,6 +80,12 @@ def in_frames(length: int | str, step_minutes: float | None, what: str, step_mon
     )
     frames = round(exact)
     if math.isclose(exact, frames, abs_tol=NEARLY):
-        return frames
+        return _check_frames(frames, what)
     near = f"{math.floor(exact)} or {math.ceil(exact)} frames"
     raise UsageError(what, got=length, expected=f"a multiple of the step, {step}", fix=f"give {near}")
+
+
+def _check_frames(frames: int, what: str) -> int:
+    if frames > MAX_COUNT:
+        raise UsageError(what, got=f"{frames} frames", expected=f"at most {MAX_COUNT}")
+    return frames

@@ -40,10 +40,10 @@ def choose_baselines(requested: Sequence[str] | None, dataset: DataSet, fitted_o
         return list(dict.fromkeys(requested))
     # the coldest day on record is no empty picture
     names = [name for name in USUAL if name != "blank" or _has_empty_frames(dataset)]
-    if not _is_rain(dataset):
-        return [*names, *(["linear"] if fitted_on else [])]
-    moved = ["extrapolation", *(["calibrated"] if fitted_on else [])] if dataset.context > 1 else []
-    return [*names, *moved]
+    # a single frame shows no motion
+    moves = _is_rain(dataset) and dataset.context > 1
+    fitted = ["calibrated" if moves else "linear"] if fitted_on else []
+    return [*names, *(["extrapolation"] if moves else []), *fitted]
 
 
 def _has_empty_frames(dataset: DataSet) -> bool:

@@ -21,6 +21,7 @@ from framecast.evaluation.reflectivity import dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.seen_frames import describe_seen_frames, is_same_source
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
+from framecast.forecasting.base_fit import FITTED_KINDS
 from framecast.forecasting.baselines import BASELINES
 from framecast.forecasting.context import UNIT, is_baseline
 from framecast.forecasting.data_checks import adapt_to_step, check_values
@@ -145,6 +146,8 @@ def _open_fit_data(
     """Find data with a training split for the baselines that are fitted: the scored data, else the run's own."""
     if dataset.count("train"):
         return dataset
+    if options.baselines is not None and not {*options.baselines} & {*FITTED_KINDS}:
+        return None
     if forecaster is None or not RunFolder(run).recipe.is_file():
         return None
     try:

@@ -16,8 +16,8 @@ from framecast.models import BaseAlone
 
 FITTED_WINDOWS = 80
 """Largest number of training windows of a fit; a few dozen numbers for each lead time need no more."""
-FITTED_PIXELS = 4_000_000
-"""Pixels of a lead time after which no further window is read: a few whole composites do, too."""
+FITTED_SIDE = 256
+"""Rows and columns of a window that are used, at most: of larger ones a part, elsewhere in each."""
 BATCH_PIXELS = 100_000
 """Pixels of the windows that are taken together."""
 FITTED_KINDS = {"linear": LinearBase, "calibrated": CalibratedBase}
@@ -95,18 +95,17 @@ def _join(windows: list[tuple[Tensor, Tensor, Tensor | None]]) -> tuple[Tensor, 
 
 
 def _read_windows(forecaster: Forecaster, dataset: DataSet) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    total, channels, pixels = dataset.count("train"), forecaster.spec.channels, 0
-    # spread over all of them in an order that is spread at every beginning, as the pixels may end it
-    order = np.random.default_rng(0).permutation(min(total, FITTED_WINDOWS))
-    for number in order:
-        window = dataset.window("train", 0, int(number) * total // len(order))
+    total, channels, generator = dataset.count("train"), forecaster.spec.channels, np.random.default_rng(0)
+    used = min(total, FITTED_WINDOWS)
+    for number in range(used):
+        window = dataset.window("train", 0, number * total // used)
         if window.pace != 1:
             continue
-        seen = np.isfinite(window.frames[:, :channels])
-        frames = torch.from_numpy(np.where(seen, window.frames[:, :channels], 0)[None])
-        mask = torch.from_numpy(seen[None])
-        motion = None if window.motion is None else torch.from_numpy(window.motion[None])
+        spare = [max(0, size - FITTED_SIDE) for size in window.frames.shape[-2:]]
+        top, left = (int(generator.integers(number + 1)) for number in spare)
+        part = ..., slice(top, top + FITTED_SIDE), slice(left, left + FITTED_SIDE)
+        values = window.frames[:, :channels][part]
+        seen = np.isfinite(values)
+        frames, mask = torch.from_numpy(np.where(seen, values, 0)[None]), torch.from_numpy(seen[None])
+        motion = None if window.motion is None else torch.from_numpy(window.motion[part][None])
         yield forecaster.to_units(frames, mask), mask, motion
-        pixels += frames[0, 0, 0].numel()
-        if pixels >= FITTED_PIXELS:
-            break

@@ -75,6 +75,7 @@ class Forecaster(Stream, TensorPredictor):
         values = config.value_range
         super().__init__(spec, normalizer, patch, fill=fill, mask_channel=mask_channel, value_range=values)
         self.config, self.context = config, context
+        self.ignores_extra = isinstance(config, BaseAlone)
         self.name = base.kind if isinstance(config, BaseAlone) else str(getattr(config, "name", UNNAMED))
         self.origin = origin or ModelOrigin(self.name)
         size = spec.channels * patch**2, -(-spec.height // patch), -(-spec.width // patch)

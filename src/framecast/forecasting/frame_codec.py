@@ -80,6 +80,8 @@ class FrameCodec(nn.Module):
         self.value_range = value_range or UNIT
         self.base: BaseEncoder | None = None
         """Base that the network forecasts against; None without one."""
+        self.ignores_extra = False
+        """Whether covariates and mask have no effect."""
         self.pace = 1.0
         """Time between frames, steps of the training."""
         self.matched = False
@@ -87,7 +89,9 @@ class FrameCodec(nn.Module):
 
     @property
     def extra_channels(self) -> int:
-        """Number of input channels that are not forecast: covariates and the mask."""
+        """Number of input channels that are not forecast: covariates and the mask; a base alone has no use for them."""
+        if self.ignores_extra:
+            return 0
         return len(self.spec.covariates) + self.mask_channel
 
     @property
@@ -175,6 +179,8 @@ class FrameCodec(nn.Module):
         Returns:
             (B, steps, P*P*E, H', W'), network units; None for a network without such channels.
         """
+        if self.ignores_extra:
+            return None
         parts, weight = [], next(self.network.parameters())
         if covariates is not None:
             scaled = to_unit(to_device(covariates, weight.device).to(weight.dtype), self.spec.covariates)

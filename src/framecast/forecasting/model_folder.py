@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from framecast import files, json_files
 from framecast.bases.config import NO_BASE, BaseConfig, Head
-from framecast.errors import CheckpointError, FramecastError, UsageError
+from framecast.documents import explain_invalid
+from framecast.errors import CheckpointError, UsageError, make_printable
 from framecast.forecast import UNNAMED, ModelOrigin
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.weight_files import check_safetensors
@@ -27,12 +28,11 @@ from framecast.models import MODELS, BaseAlone, ModelConfig, find_config
 from framecast.trained import find_model
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
-from framecast.types import FrameSpec
+from framecast.types import Count, FrameSpec, Patch
 
 FORMAT = 1
 """Version of model.json."""
 DESCRIPTION = "model.json"
-_Count = Annotated[int, Field(ge=1)]
 _UNFINISHED = re.compile(r"weights-([0-9a-f]{8})\.safetensors|\.(weights-.*|model\.json\..*)part")
 """Names that a first save leaves if it is killed before model.json is there."""
 ORIGIN_KEYS = ("step", "source", "converted_from")
@@ -48,13 +48,13 @@ class _Description(BaseModel):
     model: dict[str, Any]
     spec: dict[str, Any]
     normalizer: dict[str, Any]
-    patch: _Count
+    patch: Patch
     fill: Fill
     mask_channel: bool = False
-    context: _Count | None
+    context: Count | None
     base: BaseConfig = NO_BASE
     head: Head = "change"
-    weights: str
+    weights: Annotated[str, Field(max_length=255)]
     sha256: str
     about: dict[str, Any] = {}
 
@@ -178,7 +178,8 @@ def _find_weights(folder: Path, description: dict[str, Any]) -> Path:
     """
     weights = folder / str(description.get("weights"))
     if weights.parent != folder or not weights.is_file():
-        raise CheckpointError(str(weights), got="no such file", expected="the weights that model.json names")
+        got = "no file" if weights.exists() else "no such file"
+        raise CheckpointError(str(weights), got=got, expected="the weights that model.json names")
     if files.sha256(weights) != description.get("sha256"):
         raise CheckpointError(str(weights), got="another sha256", expected="that of model.json", fix="copy it again")
     return weights
@@ -210,7 +211,7 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
         8
     """
     folder = Path(find_model(str(path)))
-    if (folder / "model" / DESCRIPTION).is_file():
+    if (folder / "model" / DESCRIPTION).exists() or (folder / "model").is_file():
         folder = folder / "model"
     description = describe(folder)
     weights = _find_weights(folder, description)
@@ -228,7 +229,11 @@ def describe(folder: Path) -> dict[str, Any]:
     """
     path = folder / DESCRIPTION
     try:
+        files.check_kind(folder, folder=True)
+        files.check_kind(path)
         description = json_files.read_json(path)
+    except UsageError as error:
+        raise CheckpointError(str(error)) from error
     except OSError as error:
         fix = "train first, resume a run that was stopped before its first model, or give the folder of model.json"
         raise CheckpointError(
@@ -245,17 +250,26 @@ def describe(folder: Path) -> dict[str, Any]:
     try:
         _Description.model_validate(description)
     except ValidationError as error:
-        raise _make_description_error(folder, error) from error
+        raise _make_description_error(folder, explain_invalid(error, description).text) from error
     return description
 
 
-def _make_description_error(folder: Path, error: Exception) -> CheckpointError:
-    """Make the error for a model.json that describes no model, with the first fault."""
-    got = str(error)
-    if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        got = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return CheckpointError(str(folder / DESCRIPTION), got=f"a description that does not hold ({got})")
+def _make_description_error(folder: Path, fault: str) -> CheckpointError:
+    """Make the error for a model.json that describes no model."""
+    return CheckpointError(str(folder / DESCRIPTION), got=f"a description that does not hold ({fault})")
+
+
+def _parse(kind: Any, description: dict[str, Any], key: str, folder: Path) -> Any:
+    """Parse a part of model.json.
+
+    Raises:
+        CheckpointError: it does not hold.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(description[key])
+    except ValidationError as error:
+        fault = explain_invalid(error, description[key]).text
+        raise _make_description_error(folder, f"{key}: {fault}") from error
 
 
 def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] | None) -> Forecaster:
@@ -268,24 +282,24 @@ def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] |
     try:
         with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers as they are
             return Forecaster(
-                kind.model_validate(description["model"]),
-                FrameSpec.model_validate(description["spec"]),
-                TypeAdapter(Normalizer).validate_python(description["normalizer"]),
+                _parse(kind, description, "model", folder),
+                _parse(FrameSpec, description, "spec", folder),
+                _parse(Normalizer, description, "normalizer", folder),
                 int(description["patch"]),
                 fill=description["fill"],
                 mask_channel=bool(description.get("mask_channel", False)),
                 context=description["context"],
-                base=TypeAdapter(BaseConfig).validate_python(description.get("base", "none")),
+                base=_parse(BaseConfig, {"base": "none", **description}, "base", folder),
                 head=description.get("head", "change"),
                 origin=_make_origin(description),
             )
-    except (KeyError, ValidationError, FramecastError) as error:
-        raise _make_description_error(folder, error) from error
+    except UsageError as error:
+        raise _make_description_error(folder, str(error)) from error
 
 
 def _make_origin(description: dict[str, Any]) -> ModelOrigin:
     about = description.get("about", {})
-    training = {name: str(about[name]) for name in ORIGIN_KEYS if name in about}
+    training = {name: make_printable(str(about[name])) for name in ORIGIN_KEYS if name in about}
     name = str(description["model"].get("name", UNNAMED))
     if name == BaseAlone().name:
         name = str(description["base"]["kind"])

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from framecast.documents import explain_invalid
 from framecast.errors import CheckpointError, UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.weight_files import UNREADABLE, StoredTensor, measure_weights, read_torch_file
@@ -222,10 +223,10 @@ def _infer_config(
         raise UsageError("size", got=f"{size[0]}x{size[1]}", expected=f"{height}x{width}, as the weights say")
     norm: Norm | None = "chw" if f"{prefix}conv_x.norm.weight" in ours else None
     try:
-        config = family.config(hidden=hidden, kernel_size=ours[bottom].shape[-1], layer_norm=norm)
+        fields: dict[str, Any] = {"hidden": hidden, "kernel_size": ours[bottom].shape[-1], "layer_norm": norm}
+        config = family.config(**fields)
     except ValidationError as error:
-        fault = error.errors()[0]
-        got = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+        got = explain_invalid(error, fields).text
         raise CheckpointError(str(path), got=got, expected="a network that framecast has") from error
     return config, FrameSpec(channels=pixels // patch**2, height=height, width=width)
 

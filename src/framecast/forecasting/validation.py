@@ -10,14 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from framecast.errors import InputError, UsageError
-from framecast.types import FrameSpec
+from framecast.types import FLOAT32_MAX, FrameSpec
 
 Values = Tensor | NDArray[Any]
 """Frames, masks or covariates, in torch or in NumPy."""
-
-
-FLOAT32_MAX = float(np.finfo(np.float32).max)
-"""Values beyond it become infinite in the arithmetic of networks, and spoil the whole sequence."""
 
 
 def as_tensor(values: Values, name: str = "frames") -> Tensor:

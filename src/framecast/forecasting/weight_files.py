@@ -12,7 +12,7 @@ import safetensors
 import torch
 from torch import Tensor
 
-from framecast.errors import CheckpointError, FramecastError
+from framecast.errors import CheckpointError, FramecastError, UsageError
 from framecast.forecasting.forecaster import Forecaster
 
 UNREADABLE = (
@@ -126,13 +126,10 @@ def check_safetensors(path: Path, build: Callable[[], Forecaster]) -> torch.dtyp
         raise CheckpointError(str(path), got=got, expected="weights of one floating-point dtype")
     (dtype,) = floats
     expected = measure_weights(build, path)
-    wrong = stored.keys() ^ expected.keys() or {
-        name
-        for name, tensor in expected.items()
-        if stored[name].shape != tensor.shape
-        or (dtype if tensor.dtype is not None and tensor.dtype.is_floating_point else tensor.dtype)
-        != stored[name].dtype
-    }
+    for name, tensor in expected.items():  # the dtype of the file is that which the network gets
+        if tensor.dtype is not None and tensor.dtype.is_floating_point:
+            expected[name] = tensor._replace(dtype=dtype)
+    wrong = find_misfits(stored, expected)
     if wrong:
         raise CheckpointError(
             str(path), got=f"parameters that do not fit: {', '.join(sorted(wrong)[:8])}", expected="those of model.json"
@@ -169,11 +166,35 @@ def measure_weights(build: Callable[[], Forecaster], path: Path) -> dict[str, St
         CheckpointError: sizes that no tensor can have.
     """
     try:
+        return list_weights(build)
+    except UnbuildableError as error:
+        expected = "sizes of a network that fits into memory"
+        raise CheckpointError(str(path), got=f"a network that cannot be built ({error})", expected=expected) from error
+
+
+class UnbuildableError(UsageError):
+    """Network whose sizes no tensor can have."""
+
+
+def list_weights(build: Callable[[], Forecaster]) -> dict[str, StoredTensor]:
+    """List the weights of a network that is built without memory for them.
+
+    Args:
+        build: makes the Forecaster with fresh weights.
+
+    Raises:
+        UnbuildableError: sizes that no tensor can have.
+    """
+    try:
         with torch.device("meta"):
             state = build().network.state_dict()
     except FramecastError:
         raise
     except (RuntimeError, OverflowError, TypeError, ValueError) as error:
-        got = f"a network that cannot be built ({str(error).splitlines()[0]})"
-        raise CheckpointError(str(path), got=got, expected="sizes of a network that fits into memory") from error
+        raise UnbuildableError(f"model: {str(error).splitlines()[0]}") from error
     return {name: StoredTensor(tuple(value.shape), value.dtype) for name, value in state.items()}
+
+
+def find_misfits(stored: Mapping[str, StoredTensor], expected: Mapping[str, StoredTensor]) -> set[str]:
+    """Find the names of tensors that are missing, too many, or of another shape or dtype than expected."""
+    return stored.keys() ^ expected.keys() or {name for name, tensor in expected.items() if stored[name] != tensor}

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
-from framecast.data.config import Count
+from framecast.types import MAX_COUNT, Count
 
 
 class _LearningRate(BaseModel):
@@ -63,7 +63,7 @@ class Cosine(_LearningRate):
     """Cosine decay: linear warm-up over `warmup` iterations, then half a cosine down to `floor` times the base rate."""
 
     kind: Literal["cosine"] = "cosine"
-    warmup: Annotated[int, Field(ge=0)] = 0
+    warmup: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     floor: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     def factor(self, iteration: int, total: int) -> float:

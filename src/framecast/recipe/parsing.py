@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from framecast.errors import FramecastError, UsageError, abbreviate
+from framecast.documents import explain_invalid
+from framecast.errors import FramecastError, UsageError
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -26,18 +27,16 @@ def parse_config(kind: type[Config], fields: Mapping[str, Any], source: str) -> 
     try:
         return kind.model_validate(dict(fields))
     except ValidationError as error:
-        raise _explain(error, kind, source) from error
+        raise _explain(error, kind, dict(fields), source) from error
 
 
-def _explain(error: ValidationError, root: type[BaseModel], source: str) -> FramecastError:
+def _explain(error: ValidationError, root: type[BaseModel], fields: dict[str, Any], source: str) -> FramecastError:
     """Explain the first fault, with the nearest valid key where a key is unknown."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        got = "" if first["type"] == "missing" else f", got {abbreviate(first['input'], quoted=True)}"
-        return UsageError(f"{source}: {where}: {first['msg'].removeprefix('Value error, ')}{got}")
-    keys = _list_keys(root, [str(part) for part in first["loc"][:-1]])
-    return UsageError.unknown(f"{source}: {where}: unknown key", str(first["loc"][-1]), keys)
+    fault = explain_invalid(error, fields)
+    if not fault.is_unknown_key:
+        return UsageError(f"{source}: {fault.text}")
+    *parents, key = fault.path
+    return UsageError.unknown(f"{source}: {'.'.join(fault.path)}: unknown key", key, _list_keys(root, parents))
 
 
 def _list_keys(root: type[BaseModel], path: list[str]) -> list[str]:

@@ -17,11 +17,11 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from framecast.bases.config import NO_BASE, BaseConfig, CalibratedBase, Head, LinearBase
 from framecast.data import DataConfig, DataSet
-from framecast.data.config import Count
 from framecast.data.durations import Duration, in_frames
 from framecast.data.windows.normalizer_fit import Choice
 from framecast.documents import parse_yaml, read_document
 from framecast.errors import UsageError
+from framecast.files import check_kind
 from framecast.models import MODELS, BaseAlone, ModelConfig, PredRNN, find_config
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.model_section import make_model_config
@@ -31,6 +31,7 @@ from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSamplin
 from framecast.recipe.train_config import FREE, RecipeSection, StartConfig, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
+from framecast.types import Patch
 
 _LATER_KEYS = (
     ("train", "compile"),
@@ -81,7 +82,7 @@ class Recipe(RecipeSection):
     """
 
     model: SerializeAsAny[ModelConfig] = PredRNN()
-    patch: Count = 4
+    patch: Patch = 4
     context_: Duration = Field(default=10, alias="context")
     horizon_: Duration = Field(default=10, alias="horizon")
     normalize: Choice | Normalizer = "auto"
@@ -280,6 +281,7 @@ def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Re
         CheckpointError: the recipe decides other numbers than the one that the run began with.
     """
     path, name = Path(run) / "recipe.yaml", None if model is None else f"{model.__module__}:{model.__qualname__}"
+    check_kind(path)
     return read_run_recipe(path, model=name) if path.is_file() else Recipe()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from framecast import json_files
 from framecast.errors import CheckpointError
+from framecast.formatting import format_command
 
 DIGEST_KEY = "recipe_sha256"
 """Key of the digest in data.json and in the identity of a checkpoint."""
@@ -34,5 +35,5 @@ def check_unchanged(path: Path, digest: str) -> None:
 
 def make_changed_error(path: Path) -> CheckpointError:
     """Make the error for a recipe other than the one that the run began with."""
-    fix = f"restore it; to train with what it says now: framecast train {path} --out NEW"
+    fix = f"restore it; to train with what it says now: {format_command('framecast', 'train', path, '--out', 'NEW')}"
     return CheckpointError(f"{path}: the recipe has changed since the run began", fix=fix)

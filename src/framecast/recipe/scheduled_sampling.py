@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from framecast.types import Known
+from framecast.types import MAX_COUNT, Count, Known
 
 _STREAM = 0x5A3D
 """First number of the seeds of these draws; part of the results."""
@@ -87,7 +87,7 @@ class ScheduledSampling(_Schedule):
     floor: Probability = 0.0
     rate: Annotated[float, Field(gt=0)] | None = None
     k: Annotated[float, Field(gt=0)] | None = None
-    stop: Annotated[int, Field(ge=1)] | None = None
+    stop: Count | None = None
 
     @model_validator(mode="after")
     def _check_curve(self) -> ScheduledSampling:
@@ -142,8 +142,8 @@ class ReverseScheduledSampling(_Schedule):
     kind: Literal["reverse"] = "reverse"
     curve: Literal["exponential", "linear", "sigmoid"] = "exponential"
     start: Probability = 0.5
-    step_1: Annotated[int, Field(ge=0)] | None = None
-    step_2: Annotated[int, Field(ge=1)] | None = None
+    step_1: Annotated[int, Field(ge=0, le=MAX_COUNT)] | None = None
+    step_2: Count | None = None
     alpha: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")

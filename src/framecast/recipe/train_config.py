@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from framecast.data.config import Count
 from framecast.recipe.learning_rate import Constant, LearningRate
+from framecast.types import MAX_COUNT, Count
 
 FREE = (
     "workers",
@@ -102,7 +102,7 @@ class TrainConfig(RecipeSection):
         keep: number of checkpoints to keep; older ones of this run are removed.
     """
 
-    steps: Annotated[int, Field(ge=0)] = 10_000
+    steps: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 10_000
     batch_size: Count = 8
     accumulate: Count = 1
     lr: Annotated[float, Field(gt=0)] = 3e-4
@@ -119,11 +119,11 @@ class TrainConfig(RecipeSection):
     precision: Literal["auto", "highest", "high"] = "auto"
     memory: Literal["fast", "low"] = "fast"
     compile: bool = False
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
     log_every: Count = 10
     checkpoint_every: Count = 500
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0
-    keep: Annotated[int, Field(ge=3)] = 3
+    keep: Annotated[Count, Field(ge=3)] = 3
 
     @model_validator(mode="after")
     def _check_growth(self) -> TrainConfig:

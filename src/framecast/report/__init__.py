@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import framecast.plotting  # noqa: F401, before any module here imports matplotlib
 from framecast import files
@@ -29,7 +30,15 @@ from framecast.runs.record import Record, describe_network, read_record
 
 NAME = "report.html"
 
-__all__ = ["NAME", "write_report"]
+__all__ = ["NAME", "Report", "write_report"]
+
+
+class Report(NamedTuple):
+    """The page of a run, as it was written."""
+
+    page: Path
+    fault: InputError | CheckpointError | None
+    """Reason why the page has no scores; None where it has some."""
 
 
 def write_report(
@@ -43,7 +52,7 @@ def write_report(
     device: str = "auto",
     model: str | None = None,
     quiet: bool = False,
-) -> Path:
+) -> Report:
     """Write the page of a run.
 
     Args:
@@ -59,7 +68,7 @@ def write_report(
         quiet: whether to show no progress.
 
     Returns:
-        the page's path. Without a model, or where its data cannot be read any more, it has no scores and says why.
+        the page. Without a whole model, or where its data cannot be read any more, it has no scores and says why.
 
     Raises:
         UsageError: the folder holds no run, a file is in the way of the page or the pictures, or wrong options.
@@ -71,12 +80,13 @@ def write_report(
     if pictures is not None:
         files.check_new(pictures)
     subtitle = f"{describe_network(record)} on {record.source}, {record.iterations} iterations"
+    fault: InputError | CheckpointError | None = None
     try:
         suite, scoreboard = evaluation or _evaluate(record, run, options, source, device, quiet=quiet)
     except (InputError, CheckpointError) as error:
         if pictures is not None:
             raise
-        sections = [Section("scores", "Scores", [Text(f"None: {error}")])]
+        fault, sections = error, [Section("scores", "Scores", [Text(f"None: {error}")])]
     else:
         subtitle += f"; scored on {scoreboard.sequences} sequences of split {scoreboard.split}"
         sections = _make_score_sections(record, suite, scoreboard, pictures)
@@ -84,7 +94,7 @@ def write_report(
     sections.append(make_training_section({record.name: record}, {record.name: 0}))
     sections += [studies] if studies else []
     sections.append(make_about_section(record))
-    return page.write_page(path, Page(record.name, subtitle, sections))
+    return Report(page.write_page(path, Page(record.name, subtitle, sections)), fault)
 
 
 def _evaluate(

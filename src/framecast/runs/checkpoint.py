@@ -16,10 +16,15 @@ import torch
 from framecast import files, json_files
 from framecast.errors import CheckpointError
 from framecast.forecasting.weight_files import UNREADABLE, read_torch_file
+from framecast.formatting import format_command
 from framecast.runs.folder import LogExtent
 
 Content = dict[str, Any]
 """Tensors, numbers, strings, and lists and dictionaries of them."""
+
+
+_WHOLE_LOG = "what it held at a checkpoint"
+_COPY = "restore it from a copy"
 
 
 class LoadedCheckpoint(NamedTuple):
@@ -71,8 +76,11 @@ def load_newest(folder: Path, events: Path | None = None) -> LoadedCheckpoint | 
         CheckpointError: there are checkpoints, and none is valid.
     """
     skipped: list[str] = []
+    whole: Path | None = None
     for path in _list_committed(folder):
-        fault = _find_fault(path) or (None if events is None else _find_log_fault(path, events))
+        fault = _find_fault(path)
+        whole = whole or (path if fault is None else None)
+        fault = fault or (None if events is None else _find_log_fault(path, events))
         if fault is None:
             try:
                 content = read_torch_file(path)
@@ -85,7 +93,10 @@ def load_newest(folder: Path, events: Path | None = None) -> LoadedCheckpoint | 
     if not skipped and len(uncommitted := sorted(folder.glob("step-*.pt"))) > 1:  # one is a save cut short
         skipped = [f"{path.name}: its manifest is missing" for path in uncommitted]
     if skipped:
-        raise CheckpointError(f"{folder}: no valid checkpoint", got="; ".join(skipped), fix="restore one from a copy")
+        got, fix = "; ".join(skipped), f"{_COPY}, or {_begin_again(folder)}"
+        if whole is not None and events is not None:
+            raise CheckpointError(str(events), got=got, expected=_WHOLE_LOG, fix=fix)
+        raise CheckpointError(f"{folder}: no valid checkpoint", got=got, fix=fix)
     return None
 
 
@@ -104,11 +115,19 @@ def check_events(folder: Path, events: Path) -> None:
     Raises:
         CheckpointError: the log was changed, cut or removed.
     """
-    newest = _list_committed(folder)[:1]
-    fault = _find_log_fault(newest[0], events) if newest else None
+    committed = _list_committed(folder)
+    fault = _find_log_fault(committed[0], events) if committed else None
     if fault is not None:
-        fix = f"restore it, or: framecast resume {folder.parent}, which goes on from a checkpoint that it reaches"
-        raise CheckpointError(str(events), got=fault, fix=fix)
+        # only a manifest that says how far the log goes vouches for it, and only a whole checkpoint can be resumed from
+        reached = any(_find_log_fault(path, events) is None and _find_fault(path) is None for path in committed[1:])
+        command = f"go on from an earlier checkpoint, with: {format_command('framecast', 'resume', folder.parent)}"
+        fix = f"{_COPY}, or {command if reached else _begin_again(folder)}"
+        raise CheckpointError(str(events), got=fault, expected=_WHOLE_LOG, fix=fix)
+
+
+def _begin_again(folder: Path) -> str:
+    command = format_command("framecast", "train", folder.parent / "recipe.yaml", "--out", "NEW")
+    return f"begin again with: {command}; forecasts of the best model so far need no checkpoint"
 
 
 def _find_fault(path: Path) -> str | None:
@@ -119,7 +138,7 @@ def _find_fault(path: Path) -> str | None:
     except (OSError, ValueError, KeyError, TypeError):
         return "its manifest is missing or damaged"
     if not path.is_file():
-        return "the file is missing"
+        return "it is no file" if path.exists() else "the file is missing"
     if path.stat().st_size != size:
         return f"got {path.stat().st_size} bytes, expected {size}"
     return None if files.sha256(path) == digest else "its sha256 does not hold"

@@ -33,6 +33,7 @@ _UNFINISHED = re.compile(r"lock|checkpoints|(data|split)\.json|\.(recipe\.yaml|(
 """Names that a creation leaves if it is killed before recipe.yaml is there."""
 _LEFTOVERS = (".*.json.*part", ".recipe.yaml.*part", ".loss.png.*part", "checkpoints/.step-*part", "model/.*part")
 """Temporary files that only who holds the lock writes."""
+_FILES = ("recipe.yaml", "data.json", "split.json", "events.jsonl", "timing.jsonl", "lock", "loss.png")
 
 
 class LogExtent(NamedTuple):
@@ -133,10 +134,14 @@ class RunFolder:
         """Return self if a run is there.
 
         Raises:
-            UsageError: no run is there.
+            UsageError: no run is there, or a file of it is a folder, or the reverse.
         """
+        for path in (*(self.path / name for name in _FILES), self.model / "model.json"):
+            files.check_kind(path)
+        for name in ("checkpoints", "model"):
+            files.check_kind(self.path / name, folder=True)
         if not self.recipe.is_file():
-            fix = f"begin one with: framecast train RECIPE --out {self.path}"
+            fix = f"begin one with: {format_command('framecast', 'train', 'RECIPE', '--out', self.path)}"
             raise UsageError(str(self.path), got="no recipe.yaml in it", expected="the folder of a run", fix=fix)
         return self
 
@@ -229,6 +234,7 @@ def reserve_folder(parent: Path, name: str) -> Iterator[Path]:
 
     Two processes never get the same one, as a folder can be made once only.
     """
+    files.check_kind(parent, folder=True)
     while True:
         path = next_free_folder(parent, name)
         try:
@@ -258,6 +264,7 @@ def write_folder(fill: Callable[[Path], object], path: Path | None, parent: Path
     Raises:
         UsageError: something is at `path`.
     """
+    files.check_kind(parent, folder=True)
     while True:
         final = files.check_new(path) if path is not None else next_free_folder(parent, name)
         try:

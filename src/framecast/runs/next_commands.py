@@ -25,9 +25,10 @@ def write_next_commands(run: str | Path, recipe: Recipe) -> list[str]:
     Raises:
         InputError: data.json is missing or damaged.
     """
+    run = Path(run)
     data, name, source = read_data(RunFolder(run)), foreign_name(recipe), recipe.data.source
     model = [] if name is None else ["--model", name]
-    file = source if isinstance(source, str) and source != MOVING_MNIST else "FILE"
+    file = Path(source) if isinstance(source, str) and source != MOVING_MNIST else "FILE"
     given = any(not channel.calendar for channel in FrameSpec.model_validate(data["spec"]).covariates)
     future = ["--covariates", "COVARIATES"] if given else []
     predict = format_command("framecast", "predict", run, file, *future, *model, "--out", "FUTURE.npy")

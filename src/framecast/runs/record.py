@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from framecast import json_files
+from framecast.documents import explain_invalid
 from framecast.errors import CheckpointError, InputError
 from framecast.forecasting.model_folder import describe
 from framecast.formatting import format_options
@@ -150,12 +151,12 @@ def read_data(folder: RunFolder) -> dict[str, Any]:
         data = json_files.read_json(folder.data)
         _DataRecord.model_validate(data)
     except ValidationError as error:
-        got = f"a description that does not hold ({str(error).splitlines()[1]})"
+        got = f"a description that does not hold ({explain_invalid(error, data).text})"
     except (OSError, ValueError) as error:
         got = str(error)
     else:
         return data
-    fix = f"framecast resume {folder.path} makes it again"
+    fix = f"{folder.resume_command} makes it again"
     raise InputError(str(folder.data), got=got, expected="what the run wrote", fix=fix)
 
 

@@ -18,6 +18,7 @@ from framecast.evaluation.evaluate import EvaluationStopped
 from framecast.progress import Progress
 from framecast.recipe.run_digest import DIGEST_KEY, make_changed_error
 from framecast.runs import checkpoint
+from framecast.runs.checkpoint import LoadedCheckpoint
 from framecast.runs.folder import RunFolder
 from framecast.training.fine_tuning import begin
 from framecast.training.log import TrainLog
@@ -37,18 +38,21 @@ class TrainingOutcome(NamedTuple):
     """"done", or "no better for N validations"."""
 
 
-def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> TrainingOutcome:
-    """Train until the end, from the newest checkpoint of the folder if there is one.
+def run_training(
+    trainer: TrainingState, folder: RunFolder, show: Progress, loaded: LoadedCheckpoint | None = None
+) -> TrainingOutcome:
+    """Train until the end, from a checkpoint of the folder if it has one.
 
     Args:
         trainer: state before the first iteration.
         folder: folder of the run; locked by the caller.
         show: display of the progress.
+        loaded: its newest checkpoint; None to begin.
 
     Raises:
         Stopped: a signal came; everything was saved.
         NonFiniteLoss: the loss or a weight is not finite; nothing of that step was saved.
-        CheckpointError: the data or the recipe are not those of the checkpoint, or none is valid.
+        CheckpointError: the data or the recipe are not those of the checkpoint.
     """
     identity = {
         DIGEST_KEY: trainer.recipe.digest,
@@ -56,7 +60,7 @@ def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> T
         "split": trainer.dataset.split_hash,
         "version": version("framecast"),
     }
-    length, unvalidated = _resume(trainer, folder, identity, show)
+    length, unvalidated = _resume(trainer, folder, loaded, identity, show)
     with ExitStack() as stack:
         request = stack.enter_context(StopRequest())
         main = trainer.fabric.is_global_zero
@@ -67,12 +71,17 @@ def run_training(trainer: TrainingState, folder: RunFolder, show: Progress) -> T
         return _iterate(trainer, folder, log, request, identity, show)
 
 
-def _resume(trainer: TrainingState, folder: RunFolder, identity: dict[str, str], show: Progress) -> tuple[int, bool]:
-    """Restore the newest checkpoint; return the bytes of the event log up to it, and whether to validate first."""
+def _resume(
+    trainer: TrainingState,
+    folder: RunFolder,
+    loaded: LoadedCheckpoint | None,
+    identity: dict[str, str],
+    show: Progress,
+) -> tuple[int, bool]:
+    """Restore a checkpoint; return the bytes of the event log up to it, and whether to validate first."""
     main = trainer.fabric.is_global_zero
     if main:
         folder.remove_leftovers()
-    loaded = checkpoint.load_newest(folder.checkpoints, folder.events)
     if loaded is None:
         _check_identity(_read_identity(folder.data), identity, folder.data, folder.recipe)
         begin(trainer, show)
@@ -85,6 +94,7 @@ def _resume(trainer: TrainingState, folder: RunFolder, identity: dict[str, str],
         trainer.model = loaded.content.get("model")
         show.say(f"resumed after step {trainer.step}")
         length, unvalidated = int(loaded.content["events_length"]), bool(loaded.content["unvalidated"])
+        loaded.content.clear()  # the callers hold it on, and its tensors would take memory all the training long
     if main:
         restore_data(trainer, folder, show)
     restore_model(trainer, folder, show)

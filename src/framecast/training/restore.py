@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from framecast import files, json_files
 from framecast.data import DataSet
+from framecast.errors import CheckpointError
 from framecast.forecasting.model_folder import describe, find_fault, remove_weights, write_description
+from framecast.forecasting.weight_files import StoredTensor, find_misfits
 from framecast.progress import Progress
 from framecast.recipe.recipe import Recipe
 from framecast.recipe.run_digest import DIGEST_KEY
+from framecast.runs.checkpoint import LoadedCheckpoint
 from framecast.runs.folder import RunFolder
 from framecast.training.state import TrainingState
+
+
+def check_network(loaded: LoadedCheckpoint, weights: Mapping[str, StoredTensor]) -> None:
+    """Check that a checkpoint holds the weights of a network, before that is built.
+
+    Args:
+        loaded: a checkpoint.
+        weights: shapes and dtypes that the network has.
+
+    Raises:
+        CheckpointError: it holds others.
+    """
+    try:
+        network = loaded.content["trainer"]["network"].items()
+        stored = {name: StoredTensor(tuple(value.shape), value.dtype) for name, value in network}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise CheckpointError(str(loaded.path), got="no weights in it", expected="the state of a training") from error
+    if wrong := find_misfits(stored, weights):
+        got = f"parameters that do not fit: {', '.join(sorted(wrong)[:8])}"
+        raise CheckpointError(str(loaded.path), got=got, expected="those of the network of recipe.yaml")
 
 
 def describe_data(recipe: Recipe, dataset: DataSet) -> dict[str, Any]:

@@ -20,12 +20,15 @@ from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
 from framecast.errors import InputError, UsageError, naming_full_disk
 from framecast.progress import Silent, show_progress
 from framecast.recipe.recipe import Recipe, read_run_recipe
+from framecast.runs import checkpoint
+from framecast.runs.checkpoint import LoadedCheckpoint
 from framecast.runs.folder import RunFolder, read_events
 from framecast.runs.record import read_data
 from framecast.training.compilation import check_compile
 from framecast.training.fine_tuning import find_spec, name_weights
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
-from framecast.training.restore import describe_data, describe_frames
+from framecast.training.restore import check_network, describe_data, describe_frames
+from framecast.training.room import check_room
 from framecast.training.state import TrainingState
 from framecast.types import FrameSpec
 
@@ -77,10 +80,11 @@ def start(
     if place.rank == 0 and not folder.recipe.exists():
         folder.check_free()
     with _lock(folder, place):
+        check_room(recipe, dataset, fabric)
         trainer = _make_trainer(recipe, dataset, fabric)
         if place.rank == 0:
             folder.create(recipe.yaml(), describe_data(recipe, dataset), describe_frames(dataset))
-        return _run(trainer, folder, quiet)
+        return _run(trainer, folder, None, quiet)
 
 
 def resume(
@@ -123,7 +127,12 @@ def resume(
     with _lock(folder, place):
         # with the ranges that the run began with, whatever would be found in the frames today
         dataset = replace(_open(recipe, source, _read_spec(folder)), is_range_found=False)
-        return _run(_make_trainer(recipe, dataset, new_fabric(recipe, place)), folder, quiet)
+        fabric = new_fabric(recipe, place)
+        weights = check_room(recipe, dataset, fabric)
+        loaded = checkpoint.load_newest(folder.checkpoints, folder.events)
+        if loaded is not None and weights is not None:
+            check_network(loaded, weights)
+        return _run(_make_trainer(recipe, dataset, fabric), folder, loaded, quiet)
 
 
 def measure_pace(recipe: Recipe, place: Launch = SINGLE_PROCESS, seconds: float = 0.0) -> float:
@@ -192,13 +201,13 @@ def _lock(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
     return folder.lock() if place.rank == 0 else nullcontext()
 
 
-def _run(trainer: TrainingState, folder: RunFolder, quiet: bool) -> TrainingOutcome:
+def _run(trainer: TrainingState, folder: RunFolder, loaded: LoadedCheckpoint | None, quiet: bool) -> TrainingOutcome:
     main, steps = trainer.fabric.is_global_zero, trainer.recipe.train.steps
     progress = show_progress("training", steps, quiet=quiet) if main else Silent()
-    with naming_full_disk(folder.path), progress as show:
+    with naming_full_disk(folder.path, folder.resume_command), progress as show:
         for note in trainer.dataset.notes:
             show.say(note)
-        outcome = run_training(trainer, folder, show)
+        outcome = run_training(trainer, folder, show, loaded)
         if main:
             draw_loss(folder, trainer.metrics[0].name)
     return outcome

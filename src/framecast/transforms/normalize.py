@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from framecast.transforms.channels import make_column
+from framecast.types import Finite
 
 Z_R = {
     "marshall-palmer": (200.0, 1.6),
@@ -26,7 +27,6 @@ radars, A. Overeem et al., J. Appl. Meteorol. Climatol. 48 (2009)."""
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ZR = Literal["marshall-palmer", "wsr-88d", "fmi", "knmi"] | tuple[Positive, Positive]
 """Name of a relation in `Z_R`, or its coefficients (a, b)."""
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Normalizer(BaseModel):

@@ -22,6 +22,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
 from framecast.calendars import find_parts, format_step
+from framecast.data.formats.intervals import make_bounds
 from framecast.forecast import Forecast
 from framecast.optional_imports import require
 from framecast.output_file import open_output
@@ -34,6 +35,8 @@ BLOCK = 1024
 """Rows and columns of a chunk, at most."""
 CONCURRENT_CHUNKS = 4
 """Chunks of a Zarr that are compressed at the same time, each held in memory twice; zarr's default is 10."""
+BOUNDS = "time_bnds"
+"""Variable with the start and the end of the interval of each frame."""
 EPOCH = "1970-01-01 00:00:00"
 """Origin of times in a calendar that numpy has."""
 
@@ -74,17 +77,25 @@ def to_dataset(forecast: Forecast) -> Any:
     absent = tuple(axis for axis, present in enumerate(has_many) if not present)
     crs = make_grid_mapping(forecast.grid)
     variables: dict[str, Any] = {}
-    for number, channel in enumerate(list_cf_variables(forecast)):
+    channels = list_cf_variables(forecast)
+    # a method of a variable speaks of the bounds of the times
+    has_bounds = forecast.times is not None and forecast.grid.interval is not None
+    has_bounds = has_bounds and any(channel.cell_method not in ("", "point") for channel in channels)
+    for number, channel in enumerate(channels):
         values = forecast.values[:, :, :, number].squeeze(absent)
         attributes = {"long_name": channel.long_name, "units": channel.units}
         attributes |= {"standard_name": channel.standard_name} if channel.standard_name else {}
         attributes |= {"grid_mapping": "crs"} if crs else {}
+        attributes |= {"cell_methods": f"time: {channel.cell_method}"} if channel.cell_method and has_bounds else {}
         variables[channel.name] = xarray.Variable(axes, values, attributes, {"_FillValue": np.float32(np.nan)})
     if crs:
         # without this encoding xarray gives the grid mapping an attribute `coordinates` too
         variables["crs"] = xarray.Variable((), np.int32(0), crs, {"coordinates": None})
-    data = xarray.Dataset(variables, attrs=_make_global_attributes(forecast.provenance.as_dict()))
     times = _make_time_coordinates(forecast, time_axis)
+    if has_bounds:
+        times["time"].attrs["bounds"] = BOUNDS
+        variables[BOUNDS] = _make_bounds(forecast, times["time"].dims)
+    data = xarray.Dataset(variables, attrs=_make_global_attributes(forecast.provenance.as_dict()))
     return data.assign_coords({**_make_member_coordinate(forecast), **times, **_make_grid_coordinates(forecast)})
 
 
@@ -132,6 +143,16 @@ def _make_time_coordinates(forecast: Forecast, time_axis: str) -> dict[str, Any]
         coordinates["time"] = _make_coordinate(("time",), valid[0], **valid_time, **moment, axis="T")
         coordinates["forecast_reference_time"] = _make_coordinate((), last[0], **reference, **moment)
     return coordinates
+
+
+def _make_bounds(forecast: Forecast, axes: tuple[str, ...]) -> Any:
+    """Make the bounds of the valid times: without units, which are those of the times (CF 7.1)."""
+    times, interval, origin = forecast.times, forecast.grid.interval, forecast.grid.time_origin or EPOCH
+    assert times is not None
+    assert interval is not None
+    bounds = make_bounds(times, *interval).reshape(*(times.shape if len(axes) > 1 else times.shape[1:]), 2)
+    encoding = {"_FillValue": None, "coordinates": None}  # of CF, bounds have no attributes of their own
+    return xarray.Variable((*axes, "bnds"), _to_seconds(bounds, origin), {}, encoding)
 
 
 def _convert_lead_times(forecast: Forecast) -> tuple[dict[str, str], NDArray[Any]]:
@@ -190,7 +211,7 @@ def _make_global_attributes(provenance: Mapping[str, str]) -> dict[str, str]:
 
 def _list_channels(data: Any) -> list[str]:
     """List the variables that hold frames."""
-    return [name for name in data.data_vars if name != "crs"]
+    return [name for name in data.data_vars if name not in ("crs", BOUNDS)]
 
 
 def _choose_chunks(array: Any) -> tuple[int, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from framecast.data.formats.cell_methods import read_time_method
+from framecast.data.formats.intervals import INSTANT
 from framecast.data.units import DBZ_UNITS, RATE_UNITS, canonical_units, target_units
 from framecast.forecast import Forecast
 
@@ -25,6 +27,8 @@ class CFVariable(NamedTuple):
     """Units as udunits spells them where framecast knows them, else in the user's spelling."""
     standard_name: str
     """CF standard name; empty where there is none."""
+    cell_method: str = ""
+    """How values in an interval are combined, as CF names it; empty for instants, and where it is not known."""
 
 
 def list_cf_variables(forecast: Forecast) -> list[CFVariable]:
@@ -52,7 +56,14 @@ def list_cf_variables(forecast: Forecast) -> list[CFVariable]:
         if variable in {channel.name for channel in variables}:
             variable += f"_{number + 1}"
         long_name = name if is_other_quantity else long_names[number] or name
-        variables.append(CFVariable(variable, long_name, "1" if unit == "grey level" else unit, standard_name))
+        methods = grid.cell_methods if len(grid.cell_methods) == count else ("",) * count
+        method = read_time_method({"cell_methods": methods[number]}, ()).kind
+        if to_dbz or method == INSTANT:
+            method = ""
+        elif method == "sum" and factor != 1:  # of a depth; as a rate it is the mean over the interval
+            method = "mean"
+        units = "1" if unit == "grey level" else unit
+        variables.append(CFVariable(variable, long_name, units, standard_name, method))
     return variables
 
 

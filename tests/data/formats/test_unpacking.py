@@ -164,6 +164,44 @@ def test_chunks_of_hdf5(tmp_path: Path):
     assert found.read(0, 0, 1).frames.max() == 8
 
 
+@pytest.mark.parametrize("packing", ["lzf", "szip"])
+def test_other_filters_of_hdf5_are_stopped_at_the_size_of_the_chunk(tmp_path: Path, packing: str):
+    """A chunk is taken from an array with larger ones."""
+    values = np.random.default_rng(0).integers(0, 9, (2, 300, 300)).astype("u1")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        array = file.create_dataset("rain", data=values, chunks=(1, 300, 300), compression=packing)
+        noise = np.random.default_rng(1).integers(0, 256, (1, 300, 300)).astype("u1")  # stored as it is
+        file.create_dataset("noise", data=np.concatenate([values, noise]), chunks=(1, 300, 300), compression=packing)
+        large = file.create_dataset("large", (1, 4096, 1024), "u1", chunks=(1, 4096, 1024), compression=packing)
+        large[:] = 0
+        bomb = large.id.read_direct_chunk((0, 0, 0))[1]
+    for name, frames in (("rain", values), ("noise", np.concatenate([values, noise]))):
+        found = FileSource(DataConfig(source=str(tmp_path / "a.h5"), variable=name))
+        np.testing.assert_array_equal(found.read(0, 0, len(frames)).frames[:, 0], frames)
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        array = file["rain"]
+        array.id.write_direct_chunk((0, 0, 0), bomb)
+    refused(tmp_path / "a.h5", r"rain, chunk \(0, 0, 0\): got a piece that unpacks to 4194304 bytes", variable="rain")
+
+
+@pytest.mark.parametrize(
+    ("packing", "place"), [({"scaleoffset": 0}, 2), ({"scaleoffset": 0}, 4), ({"compression": "lzf"}, 2)]
+)
+def test_what_filters_of_hdf5_claim_is_compared_with_the_chunk(tmp_path: Path, packing: dict, place: int):
+    """The claim stands in the head of the array, as 32 bits: HDF5 takes as much memory as it says."""
+    values = np.arange(2 * 321 * 301, dtype="i2").reshape(2, 321, 301) % 500
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        array = file.create_dataset("rain", data=values, chunks=(1, 321, 301), **packing)
+        stated = np.array(array.id.get_create_plist().get_filter(0)[2], "<u4")
+    np.testing.assert_array_equal(FileSource(DataConfig(source=str(path))).read(0, 0, 2).frames[:, 0], values)
+    content, claimed = path.read_bytes(), stated.copy()
+    claimed[place] = 2**31 - 1
+    assert content.count(stated.tobytes()) == 1
+    path.write_bytes(content.replace(stated.tobytes(), claimed.tobytes()))
+    refused(path, r"rain: got a piece that unpacks to \d{10,} bytes")
+
+
 def test_dry_data_and_flags_that_never_change_are_no_fault(tmp_path: Path):
     """They pack a thousand times."""
     dry = np.zeros((4, 1024, 1024), np.float32)

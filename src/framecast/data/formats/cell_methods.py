@@ -56,19 +56,28 @@ def read_time_method(attributes: Mapping[str, Any], dims: Sequence[str]) -> Time
     return TimeMethod(kind, " ".join(interval[1].split()) if interval and kind == SUM else "")
 
 
-def read_sum_minutes(text: str) -> float | None:
-    """Read the interval of a sum over time, minutes: 5 of "time: sum (interval: 5 min)".
+def _parse_whole(text: str) -> tuple[str, str]:
+    """Parse the last that was done along time, and what stands in parentheses: "sum", "interval: 5 min".
 
-    None unless the whole text is understood and a sum is the last that was done along time.
+    Two empty texts unless the whole text is understood.
     """
     at, last, inside = 0, "", ""
     while at < len(text):
         match = _METHOD.match(text, at)
         if match is None:
-            return None
-        if "time" in re.findall(r"[\w.]+", match[1]):
+            return "", ""
+        if any(re.fullmatch(r"(valid_)?time\d*", name) for name in re.findall(r"[\w.]+", match[1])):
             last, inside = match[2].lower(), match[4] or ""
         at = match.end()
+    return last, inside
+
+
+def read_sum_minutes(text: str) -> float | None:
+    """Read the interval of a sum over time, minutes: 5 of "time: sum (interval: 5 min)".
+
+    None unless the whole text is understood and a sum is the last that was done along time.
+    """
+    last, inside = _parse_whole(text)
     interval = _INTERVAL.fullmatch(inside)
     minutes = _MINUTES.get(interval[2].lower(), 0.0) * float(interval[1]) if interval else 0.0
     return minutes if last == "sum" and minutes > 0 else None

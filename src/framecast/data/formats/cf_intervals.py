@@ -23,6 +23,7 @@ from framecast.data.formats.intervals import (
     choose_tiles,
     describe_lengths,
     describe_tiles,
+    find_interval,
     measure_lengths,
 )
 from framecast.data.timestamps import normalize_epoch
@@ -216,9 +217,13 @@ class IntervalFrames:
         is_moved = self._are_differences or times.method.kind == "sum"
         ends = np.array([frame.tile.interval.end for frame in frames], "datetime64[ms]")
         dtype = np.result_type(file.header.dtype, np.float32) if self._are_differences else file.header.dtype
+        moments = ends if is_moved else times.values[kept]
+        starts = np.array([frame.tile.interval.start for frame in frames], "datetime64[ms]")
+        grid = file.header.grid.model_copy(update={"interval": find_interval(moments, starts, ends)})
         return file.header._replace(
             frames=len(frames),
-            times=ends if is_moved else times.values[kept],
+            grid=grid,
+            times=moments,
             runs=None if times.runs is None else times.runs[kept],
             dtype=dtype,
             notes=(*file.header.notes, *(self._notes if self._are_differences else (*stamp, *self._notes))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from framecast.data.formats.base import KEYS, NUMBERS, StoredArray, read_file_attributes
 from framecast.data.formats.guards import FRAME_LIMIT, as_input_error
-from framecast.data.formats.unpacking import DEFLATE_RATIO, SMALL, check_packed, check_unpacked
+from framecast.data.formats.unpacking import DEFLATE_RATIO, SMALL, check_packed, check_unpacked, refuse_size
 from framecast.data.missing_values import CODE_KEYS, describe_fill, translate_attributes
 from framecast.errors import InputError
 from framecast.formatting import shorten
@@ -25,10 +25,17 @@ from framecast.types import Grid
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 MEMBERS = 10_000
 """Groups and arrays of a file."""
-CODECS = {1: "zlib", 2: "shuffle", 3: "fletcher32", 307: "bz2", 32001: "blosc", 32015: "zstd"}
-"""Codecs by HDF5's number of the filter; those of others unpack to the size of the chunk, or are rare."""
-CHECKSUM = 16
-"""Bytes that a checksum may add to a chunk."""
+CODECS = dict(zip((1, 2, 3, 4), ("zlib", "shuffle", "fletcher32", "szip"), strict=True))
+CODECS |= {307: "bz2", 32000: "lzf", 32001: "blosc", 32015: "zstd"}
+"""Codecs by HDF5's number of the filter; others are in `_CLAIMS`, or rare."""
+_CLAIMS: dict[int, Callable[[Sequence[int]], int]] = {
+    5: lambda values: math.prod(values[2:5:2]),
+    6: lambda values: math.prod(values[2:5:2]),
+    32000: lambda values: sum(values[2:3]),
+}
+"""Bytes that a filter unpacks a chunk to by its own parameters: n-bit and scale-offset (values, bytes of one), lzf."""
+CHECKSUM = 32
+"""Bytes that a checksum, or the head of scale-offset, may add to a chunk."""
 
 _WORDS = "an HDF5 file that can be read"
 
@@ -133,12 +140,18 @@ def check_chunks(array: Any, key: Any, name: str, checked: set[tuple[int, ...]])
     Raises:
         InputError: a chunk that unpacks to more than its size.
     """
-    plist = array.id.get_create_plist()
-    filters = [plist.get_filter(number)[0] for number in range(plist.get_nfilters())]
-    codecs = [CODECS[code] for code in reversed(filters) if code in CODECS]
-    if array.chunks is None or not codecs or DEFLATE_RATIO * array.id.get_storage_size() <= SMALL:
+    if array.chunks is None:
         return
+    plist = array.id.get_create_plist()
+    filters = [plist.get_filter(number) for number in range(plist.get_nfilters())]
     declared = math.prod(array.chunks) * array.dtype.itemsize + CHECKSUM
+    for code, _, values, _ in filters:
+        if code in _CLAIMS and (claimed := _CLAIMS[code](values)) > declared:
+            raise refuse_size(str(claimed), declared, name)
+    codecs = [CODECS.get(code, "") for code, *_ in filters]
+    has_packer = any(codecs) and ("szip" in codecs or DEFLATE_RATIO * array.id.get_storage_size() > SMALL)
+    if not has_packer:
+        return
     for corner in _list_corners(array.shape, array.chunks, key):
         if corner not in checked:
             _check_chunk(array, corner, codecs, declared, name)
@@ -147,10 +160,13 @@ def check_chunks(array: Any, key: Any, name: str, checked: set[tuple[int, ...]])
 
 def _check_chunk(array: Any, corner: tuple[int, ...], codecs: Sequence[str], declared: int, name: str) -> None:
     size = array.id.get_chunk_info_by_coord(corner).size or 0
-    if DEFLATE_RATIO * size > max(SMALL, declared):
+    if size and ("szip" in codecs or DEFLATE_RATIO * size > max(SMALL, declared)):
         if size > 2 * declared + SMALL:
             raise InputError(name, got=f"a chunk of {size} bytes", expected=f"{declared} at most", fix="get it again")
-        check_packed(codecs, array.id.read_direct_chunk(corner)[1], declared, f"{name}, chunk {corner}")
+        skipped, packed = array.id.read_direct_chunk(corner)
+        # what a packer makes larger is stored as it is
+        used = [codec for number, codec in enumerate(codecs) if codec and not skipped >> number & 1]
+        check_packed(used[::-1], packed, declared, f"{name}, chunk {corner}")
 
 
 def _list_corners(shape: tuple[int, ...], chunks: tuple[int, ...], key: Any) -> Iterator[tuple[int, ...]]:

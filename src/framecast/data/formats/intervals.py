@@ -11,7 +11,7 @@ import bisect
 import itertools
 import re
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,11 @@ SHOWN = 6
 _SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
 _NEAR, _FAR = 1.1, 2.0
 """Ratios of lengths that are still one length: of clocks, and of whole days: months, or dekads of 8 to 11 days."""
+
+
+TimePlace = Literal["start", "middle", "end"]
+PLACES: tuple[TimePlace, ...] = ("end", "start", "middle")
+"""Where in its interval the time of a frame may lie."""
 
 
 class Interval(NamedTuple):
@@ -260,3 +265,44 @@ def _list_differences(
             if kind == MEAN:
                 weights = ((end - start) / (end - between), (between - start) / (end - between))
             yield TimeTile(index, found[between], Interval(between, end, kind), weights)
+
+
+def find_interval(times: NDArray[Any], starts: NDArray[Any], ends: NDArray[Any]) -> tuple[str, TimePlace] | None:
+    """Find the length of intervals, and where in them the times of frames lie; None where they are unlike each other.
+
+    Args:
+        times: (T,), datetime64[ms].
+        starts: (T,), of the intervals.
+        ends: (T,), of the intervals.
+    """
+    bounds = np.stack([starts, ends], -1)
+    lengths = {Interval(start, end, "").length for start, end in bounds}
+    if len(lengths) != 1 or not (starts < ends).all():
+        return None
+    (length,) = lengths
+    found = (place for place in PLACES if np.array_equal(make_bounds(times, length, place), bounds))
+    return next(((length, place) for place in found), None)
+
+
+def make_bounds(times: NDArray[Any], length: str, place: TimePlace) -> NDArray[Any]:
+    """Make the starts and ends of the intervals of frames.
+
+    Args:
+        times: datetime64[ms], of any shape.
+        length: length of an interval, as `Interval.length`.
+        place: where in its interval a time lies; in the middle of a month is anywhere within it.
+
+    Returns:
+        (..., 2), datetime64[ms].
+    """
+    if length.endswith("mon"):
+        months = times.astype("datetime64[M]")
+        count, rest = int(length.removesuffix("mon")), times - months
+        first = {"start": months, "middle": months, "end": months - count}[place]
+        edges = [first, first + count]
+        rest = rest * (place != "middle")
+        return np.stack([edge.astype("datetime64[ms]") + rest for edge in edges], -1)
+    number, unit = re.fullmatch(r"(\d+)(h|min|s|ms)", length).groups()  # type: ignore[union-attr]
+    span = np.timedelta64(int(number) * {"h": _HOUR, "min": _MINUTE, "s": _SECOND, "ms": 1}[unit], "ms")
+    start = times - {"start": 0, "middle": 1, "end": 2}[place] * span // 2
+    return np.stack([start, start + span], -1)

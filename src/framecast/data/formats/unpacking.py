@@ -67,7 +67,8 @@ def check_packed(codecs: Sequence[str], packed: bytes, declared: int, name: str)
         _BOUNDED[codec](packed, declared, name)
 
 
-def _refuse(size: str, declared: int, name: str) -> InputError:
+def refuse_size(size: str, declared: int, name: str) -> InputError:
+    """Make the error for a piece that unpacks to more than it declares, bytes."""
     fix = "it is damaged, or made to fill the memory"
     return InputError(name, got=f"a piece that unpacks to {size} bytes", expected=f"at most {declared}", fix=fix)
 
@@ -84,7 +85,7 @@ def _count_inflated(window: int) -> _Check:
         while packed:
             size += len(decoder.decompress(packed, PIECE))
             if size > declared:
-                raise _refuse(f"more than {declared}", declared, name)
+                raise refuse_size(f"more than {declared}", declared, name)
             rest = decoder.unconsumed_tail
             if decoder.eof:
                 rest = decoder.unused_data if window > zlib.MAX_WBITS else b""  # gzip may have several members
@@ -101,7 +102,7 @@ def _count_unpacked(make: Callable[[], Any]) -> _Check:
             size += len(decoder.decompress(packed, PIECE))
             packed = b""
             if size > declared:
-                raise _refuse(f"more than {declared}", declared, name)
+                raise refuse_size(f"more than {declared}", declared, name)
             if decoder.eof and decoder.unused_data:
                 packed, decoder = decoder.unused_data, make()
 
@@ -113,7 +114,7 @@ def _check_header(find: Callable[[bytes], int]) -> _Check:
 
     def check(packed: bytes, declared: int, name: str) -> None:
         if (size := find(packed)) > declared:
-            raise _refuse(str(size), declared, name)
+            raise refuse_size(str(size), declared, name)
 
     return check
 
@@ -143,6 +144,21 @@ def _find_zstd_size(packed: bytes) -> int:
     return size
 
 
+def _find_lzf_size(packed: bytes) -> int:
+    """Find what a piece of LibLZF becomes: runs of letters, and copies of what came before."""
+    size, at = 0, 0
+    while at < len(packed):
+        head = packed[at]
+        if head < 32:
+            size, at = size + head + 1, at + head + 2
+            continue
+        length, at = head >> 5, at + 2
+        if length == 7:
+            length, at = length + int.from_bytes(packed[at - 1 : at]), at + 1
+        size += length + 2
+    return size
+
+
 _PLAIN = frozenset(
     (
         "bytes",
@@ -165,5 +181,7 @@ _BOUNDED: dict[str, _Check] = {
     "lzma": _count_unpacked(lzma.LZMADecompressor),
     "blosc": _check_header(lambda packed: int.from_bytes(packed[4:8], "little")),
     "lz4": _check_header(lambda packed: int.from_bytes(packed[:4], "little")),
+    "szip": _check_header(lambda packed: int.from_bytes(packed[:4], "little")),
+    "lzf": _check_header(_find_lzf_size),
     "zstd": _check_header(_find_zstd_size),
 }

@@ -19,10 +19,15 @@ from framecast.data.windows.augment import augment
 from framecast.data.windows.dataset import DataSet
 from framecast.devices import flush_subnormals
 from framecast.errors import InputError, UsageError
+from framecast.formatting import format_bytes
+from framecast.memory_usage import free_bytes
 from framecast.types import Window
 
 Keys = list[tuple[int, int]]
 """(epoch, index) of each window of a batch."""
+
+COPIES = 3
+"""Times that the values of a batch are held, at least: read, normalised and predicted."""
 
 
 class Batch(NamedTuple):
@@ -102,6 +107,7 @@ def training_batches(
     _check_rank(rank, world_size)
     if dataset.count("train") < 1:
         raise UsageError("training", got="no window in the split train", expected="at least one")
+    check_batch_room(dataset, batch_size * accumulate)
     order = _KeySampler(dataset.count("train"), seed, batch_size, accumulate, rank, world_size, start_step)
     batches = _load_batches(_BatchDataset(dataset, "train", seed), order, workers, pin)
     return _group_batches(batches, accumulate)
@@ -127,8 +133,26 @@ def evaluation_batches(
         raise UsageError("batch_size, limit", got=f"{batch_size}, {limit}", expected="at least 1")
     _check_rank(rank, world_size)
     keys = [(0, index) for index in spread_windows(dataset.count(split), limit)[rank::world_size]]
+    check_batch_room(dataset, min(batch_size, len(keys)))
     batches = _BatchDataset(dataset, split, None)
     return (batches[keys[at : at + batch_size]] for at in range(0, len(keys), batch_size))
+
+
+def check_batch_room(dataset: DataSet, windows: int) -> None:
+    """Check that so many windows fit into the free memory, before any is read: a recipe may come from a stranger.
+
+    Raises:
+        UsageError: they do not.
+    """
+    spec, frames = dataset.spec, dataset.context + dataset.horizon
+    channels = spec.channels + len(spec.covariates)
+    needed = COPIES * windows * frames * channels * spec.height * spec.width * np.dtype(np.float32).itemsize
+    if needed > (free := free_bytes()):
+        got = f"{format_bytes(needed)} for {windows} windows of {frames} frames, {spec.height} x {spec.width} pixels"
+        fix = "take a smaller train.batch_size, horizon, context or data.crop"
+        raise UsageError(
+            "batch", got=got, expected=f"at most the {format_bytes(free)} of memory that are free", fix=fix
+        )
 
 
 def spread_windows(count: int, limit: int | None) -> list[int]:

@@ -19,7 +19,15 @@ from framecast.data.formats.grib.fields import GRIBField, Message, identify_mess
 from framecast.data.formats.grib.grids import read_grid
 from framecast.data.formats.grib.messages import WORDS, decode_message, find_messages, read_content
 from framecast.data.formats.guards import as_input_error, check_frame
-from framecast.data.formats.intervals import CELL_METHODS, TimeTile, choose_tiles, describe_tiles, is_window
+from framecast.data.formats.intervals import (
+    CELL_METHODS,
+    INSTANT,
+    Interval,
+    TimeTile,
+    choose_tiles,
+    describe_tiles,
+    is_window,
+)
 from framecast.data.formats.variable_names import split_brackets
 from framecast.errors import InputError
 from framecast.formatting import shorten
@@ -81,7 +89,7 @@ class GRIBReader:
                 decode_message(content, first.span)[0],
                 self._requested or chosen.short,
                 first.span.size,
-                first.interval.kind,
+                frames[0].tile.interval,
                 name,
             )
             if any(each.message.grid != first.grid for each in frames):
@@ -153,14 +161,14 @@ class GRIBReader:
         return matches[0]
 
 
-def _describe(message: Any, short: str, packed: int, kind: str, name: str) -> FileHeader:
+def _describe(message: Any, short: str, packed: int, interval: Interval, name: str) -> FileHeader:
     """Describe frames by one of their messages.
 
     Args:
         message: decoded.
         short: name of the field, for users.
         packed: bytes of the message.
-        kind: how values are combined in time, as in `Interval.kind`.
+        interval: the time that a frame stands for.
         name: the file, for errors.
     """
     found = read_grid(message, name)
@@ -174,7 +182,8 @@ def _describe(message: Any, short: str, packed: int, kind: str, name: str) -> Fi
         variables=(short,),
         units=(units,),
         standard_names=(_STANDARD_NAMES.get(units, ""),),
-        cell_methods=(CELL_METHODS.get(kind, ""),),
+        cell_methods=(CELL_METHODS.get(interval.kind, ""),),
+        interval=None if interval.kind == INSTANT else (interval.length, "end"),
         y=found.y,
         x=found.x,
         y_name="latitude" if found.is_latlon else "y",
