@@ -44,13 +44,13 @@ def report(
     from framecast.report import write_report
 
     evaluation = _parse_evaluation(split, baseline, metrics, thresholds, limit, block)
-    page, fault = write_report(
+    page, fault, verdict = write_report(
         run, out=out, pictures=frames, options=evaluation, device=device, model=model, quiet=output.silent
     )
     if output.as_json:
-        options.print_json({"page": str(page), "bytes": page.stat().st_size})
+        options.print_json({"page": str(page), "verdict": verdict, "bytes": page.stat().st_size})
     else:
-        print(f"open {page}")
+        options.print_lines(*([verdict] if verdict else []), f"open {page}")
     if fault is not None:  # as evaluate says it, once the page has the rest
         raise fault
     if frames is not None and not output.as_json:

@@ -147,13 +147,15 @@ def _report(
     from framecast.report import write_report
     from framecast.runs.next_commands import write_next_commands
 
-    page, fault = write_report(
+    page, fault, verdict = write_report(
         run, source=source, device=launch.device, model=foreign_name(recipe), quiet=output.silent
     )
     if output.as_json:
-        options.print_json({"run": str(run), **outcome._asdict(), "report": str(page)})
+        options.print_json({"run": str(run), **outcome._asdict(), "verdict": verdict, "report": str(page)})
         return
     best = "" if outcome.best is None else f", best validation score {outcome.best:.4g}"
+    if verdict is not None:
+        options.print_lines(verdict)
     print(f"{run}: step {outcome.step}, {outcome.reason}{best}")
     print(f"open {page}")
     if fault is not None:

@@ -39,6 +39,8 @@ class Report(NamedTuple):
     page: Path
     fault: InputError | CheckpointError | None
     """Reason why the page has no scores; None where it has some."""
+    verdict: str | None = None
+    """Sentence on whether the model beats the best baseline; None where there is nothing to judge."""
 
 
 def write_report(
@@ -81,6 +83,7 @@ def write_report(
         files.check_new(pictures)
     subtitle = f"{describe_network(record)} on {record.source}, {record.iterations} iterations"
     fault: InputError | CheckpointError | None = None
+    verdict: str | None = None
     try:
         suite, scoreboard = evaluation or _evaluate(record, run, options, source, device, quiet=quiet)
     except (InputError, CheckpointError) as error:
@@ -89,12 +92,14 @@ def write_report(
         fault, sections = error, [Section("scores", "Scores", [Text(f"None: {error}")])]
     else:
         subtitle += f"; scored on {scoreboard.sequences} sequences of split {scoreboard.split}"
+        verdict = scoreboard.verdict
         sections = _make_score_sections(record, suite, scoreboard, pictures)
     studies = make_studies_section(record.folder.path)
     sections.append(make_training_section({record.name: record}, {record.name: 0}))
     sections += [studies] if studies else []
     sections.append(make_about_section(record))
-    return Report(page.write_page(path, Page(record.name, subtitle, sections)), fault)
+    written = page.write_page(path, Page(record.name, subtitle, sections, verdict or ""))
+    return Report(written, fault, verdict)
 
 
 def _evaluate(

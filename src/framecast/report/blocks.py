@@ -127,3 +127,5 @@ class Page(NamedTuple):
     title: str
     subtitle: str
     sections: Sequence[Section]
+    lead: str = ""
+    """First sentence: what the page comes to."""
