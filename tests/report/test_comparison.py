@@ -19,7 +19,7 @@ from tests.fixtures.tiny import tiny, trained
 
 from framecast import json_files
 from framecast.commands.race import RaceOptions as Race
-from framecast.commands.race import race, read_budget
+from framecast.commands.race import race
 from framecast.devices import Launch
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.comparison import Comparison, _group_runs, compare_runs
@@ -27,6 +27,7 @@ from framecast.evaluation.prepare import EvaluationOptions
 from framecast.metrics import MSE, Paired, Scores, summarise
 from framecast.report.comparison_page import write_comparison
 from framecast.runs.record import read_record
+from framecast.training.budget import read_budget
 from framecast.training.start import measure_pace
 
 
@@ -238,7 +239,9 @@ def test_a_pace_is_measured_for_as_long_as_asked(monkeypatch) -> None:
 
 def test_time_becomes_iterations(tmp_path: Path, monkeypatch) -> None:
     took = {"convlstm": 0.5, "predrnn": 2.0}
-    monkeypatch.setattr("framecast.commands.race.measure_pace", lambda recipe, place, seconds: took[recipe.model.name])
+    monkeypatch.setattr(
+        "framecast.training.budget.measure_pace", lambda recipe, place, seconds: took[recipe.model.name]
+    )
     asked = Race(("convlstm", "predrnn"), read_budget("8s"), 1, OVERRIDES)
     found, _ = run_race(asked, tmp_path / "race")
     assert {name: one.iterations for name, one in found.records.items()} == {"convlstm-seed0": 16, "predrnn-seed0": 4}

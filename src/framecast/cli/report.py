@@ -109,8 +109,9 @@ def race(
     output: OutputOptions,
 ) -> None:
     """Train networks on the same data with the same budget each, and compare them."""
-    from framecast.commands.race import RaceOptions, read_budget
+    from framecast.commands.race import RaceOptions
     from framecast.commands.race import race as run_race
+    from framecast.training.budget import read_budget
 
     values = tuple((f"data.{key}", value) for key, value in reading.fields(data).items())
     names = tuple(options.parse_words(models))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -57,6 +58,14 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.", min=0)] = None,
     context: options.Context = None,
     horizon: options.Horizon = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            help="Time of the training, 20min say, or 2000steps: iterations for this machine; for the name of a network "
+            "its width, optimiser and schedules too, those that learn most in a short time.",
+        ),
+    ] = None,
     begin_from: Annotated[
         str | None,
         typer.Option(
@@ -90,11 +99,35 @@ def train(
         values |= {} if begin_from is None else {"from": {"model": begin_from}}
         config = read_recipe(recipe, overrides or (), values, model=model)
     launch = options.read_launch(device)
+    if budget is not None:
+        given = frozenset([*_list_keys(overrides), *values])
+        config = _fit_to_budget(config, budget, recipe, launch, given, quiet=output.silent)
     # Opened here, for the training and for the page after it.
     source = _open_files(config)
     with options.choose_folder(out, Path(recipe or str(begin_from)).stem.replace(":", "-"), launch.rank) as path:
         outcome = start(config, path, launch, source=source, quiet=output.silent)
     _report(path, config, outcome, launch, output, source)
+
+
+def _list_keys(overrides: list[str] | None) -> list[str]:
+    return [override.partition("=")[0].strip() for override in overrides or ()]
+
+
+def _fit_to_budget(
+    config: Recipe, budget: str, name: str | None, launch: Launch, given: frozenset[str], *, quiet: bool
+) -> Recipe:
+    """Fit a recipe to a budget, and say what came of it."""
+    from framecast.models import MODELS
+    from framecast.training.budget import fit_to_budget, read_budget
+
+    if "train.steps" in given:
+        raise UsageError("--steps", got="it beside --budget", expected="one of them")
+    fitted = fit_to_budget(config, read_budget(budget), launch.device, given, is_name=name in MODELS)
+    hidden = getattr(fitted.model, "hidden", None)
+    width = "" if hidden is None else f", hidden {list(hidden)}"
+    if not launch.rank and not quiet:
+        print(f"budget: {budget}, {fitted.train.steps} iterations of {fitted.train.batch_size}{width}", file=sys.stderr)
+    return fitted
 
 
 @expand_groups

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from framecast import files, json_files
 from framecast.devices import Launch
@@ -16,24 +15,12 @@ from framecast.evaluation.comparison import Comparison, compare_runs
 from framecast.recipe.foreign import foreign_name
 from framecast.recipe.recipe import Recipe, read_recipe
 from framecast.report.comparison_page import write_comparison
-from framecast.training.start import measure_pace, resume, start
+from framecast.training.budget import Budget, count_steps
+from framecast.training.start import resume, start
 
 RACE_FILE = "race.json"
 VALIDATIONS = 5
 """Number of validations of each training, so that all choose their best model from about as many."""
-PACE_SHARE = 0.01
-"""Share of a budget of time that is spent on measuring how long an iteration takes."""
-_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
-
-
-class Budget(NamedTuple):
-    """Budget of each training."""
-
-    amount: float
-    """Seconds, or iterations."""
-    unit: Literal["seconds", "steps"]
-    text: str
-    """The budget in the user's words."""
 
 
 class RaceOptions(NamedTuple):
@@ -64,21 +51,6 @@ class RaceOptions(NamedTuple):
         values = dict(self.values) | {key: value for key, value in intervals.items() if key not in overridden}
         values |= {"train.steps": steps, "seed": seed}
         return read_recipe(model, self.overrides, values, model=self.trusted)
-
-
-def read_budget(text: str) -> Budget:
-    """Read a budget in words: 90s, 10min, 1.5h, or 2000steps.
-
-    Raises:
-        UsageError: the text is no budget, or the budget is 0.
-    """
-    parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|steps)\s*", text)
-    if parts is None or float(parts[1]) <= 0:
-        raise UsageError("--budget", got=text, expected="a time or a number of iterations: 90s, 10min, 2h, 2000steps")
-    amount, unit = float(parts[1]), parts[2]
-    if unit == "steps":
-        return Budget(float(max(1, round(amount))), "steps", text.strip())
-    return Budget(amount * _SECONDS[unit], "seconds", text.strip())
 
 
 def race(options: RaceOptions, folder: Path, *, device: str = "auto", quiet: bool = False) -> tuple[Comparison, Path]:
@@ -157,7 +129,7 @@ def _find_steps(options: RaceOptions, folder: Path, device: str, *, quiet: bool)
     recipes = {model: options.make_recipe(model, 0, 1000) for model in options.models}  # a wrong one fails at once
     if not _is_unfinished(folder):
         files.check_new(folder)
-    steps = {model: _count_steps(options.budget, recipe, device) for model, recipe in recipes.items()}
+    steps = {model: count_steps(options.budget, recipe, device) for model, recipe in recipes.items()}
     for model, count in steps.items():
         _check_schedule(_name_model(model), options.make_recipe(model, 0, count))
     json_files.write_json(path, {"question": fields, "steps": steps}, indent=2)
@@ -184,14 +156,6 @@ def _read_steps(path: Path, fields: Mapping[str, Any]) -> dict[str, int]:
         got, expected = fields[name], f"{old_fields.get(name)}, as the race in {path.parent} has it"
         raise UsageError(f"race: {name}", got=got, expected=expected, fix="choose another --out")
     return steps
-
-
-def _count_steps(budget: Budget, recipe: Recipe, device: str) -> int:
-    """Number of iterations of a network that the budget allows."""
-    if budget.unit == "steps":
-        return int(budget.amount)
-    pace = measure_pace(recipe, Launch(device), seconds=PACE_SHARE * budget.amount)
-    return max(1, round(budget.amount / pace))
 
 
 def _describe_budget(options: RaceOptions, steps: Mapping[str, int]) -> str:

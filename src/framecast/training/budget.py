@@ -1,0 +1,136 @@
+"""Budgets of trainings: how many iterations they allow here, and the recipe of a small one.
+
+The small recipe is the one that learnt most per second on moving digits (LOG.md): Muon, sequences that grow, one cycle.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, NamedTuple
+
+from framecast.devices import Launch
+from framecast.errors import UsageError
+from framecast.models.config import ConvConfig
+from framecast.recipe.recipe import Recipe
+from framecast.training.start import measure_pace
+
+PACE_SHARE = 0.01
+"""Share of a budget of time that is spent on measuring how long an iteration takes."""
+WIDTHS = (32, 48, 64)
+"""Hidden channels of the two layers of a small network, of which the widest is taken that has `ENOUGH` iterations."""
+ENOUGH = 6000
+"""Iterations after which a wider network learns more than a longer training."""
+MEASURED = 1000
+"""Iterations of the recipe whose pace is measured."""
+SMALL: dict[str, Any] = {
+    "train.batch_size": 4,
+    "train.lr": 3e-3,
+    "train.muon": {"lr": 0.02},
+    "train.lr_schedule": {"kind": "one_cycle"},
+    "train.clip": 1.0,
+}
+"""Keys of the small recipe, for every network."""
+GROWTH = ((0.48, 3), (0.75, 5))
+"""Shares of the iterations until which so many frames go in and come out: a quarter and half of the time."""
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+class Budget(NamedTuple):
+    """Budget of a training."""
+
+    amount: float
+    """Seconds, or iterations."""
+    unit: Literal["seconds", "steps"]
+    text: str
+    """The budget in the user's words."""
+
+
+def read_budget(text: str) -> Budget:
+    """Read a budget in words: 90s, 10min, 1.5h, or 2000steps.
+
+    Raises:
+        UsageError: the text is no budget, or the budget is 0.
+    """
+    parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|steps)\s*", text)
+    if parts is None or float(parts[1]) <= 0:
+        raise UsageError("--budget", got=text, expected="a time or a number of iterations: 90s, 10min, 2h, 2000steps")
+    amount, unit = float(parts[1]), parts[2]
+    if unit == "steps":
+        return Budget(float(max(1, round(amount))), "steps", text.strip())
+    return Budget(amount * _SECONDS[unit], "seconds", text.strip())
+
+
+def count_steps(budget: Budget, recipe: Recipe, device: str) -> int:
+    """Count the iterations of a recipe that a budget allows on this machine."""
+    if budget.unit == "steps":
+        return int(budget.amount)
+    pace = measure_pace(recipe, Launch(device), seconds=PACE_SHARE * budget.amount)
+    return max(1, round(budget.amount / pace))
+
+
+def fit_to_budget(recipe: Recipe, budget: Budget, device: str, given: frozenset[str], *, is_name: bool) -> Recipe:
+    """Fit a recipe to a budget: its iterations, and where only a network was named the small recipe and its width.
+
+    Args:
+        recipe: of the training.
+        budget: of time, or of iterations.
+        device: where to compute.
+        given: keys that the user set, as train.lr; they stay.
+        is_name: whether the user named a network, and no recipe.
+
+    Raises:
+        UsageError: something of the recipe cannot be done here.
+        InputError: the data cannot be used.
+    """
+    if not is_name:
+        return _with_steps(recipe, count_steps(budget, recipe, device))
+    small = _make_small(recipe, given)
+    is_wide = isinstance(recipe.model, ConvConfig) and not {"model", "model.hidden"} & given
+    if not is_wide:
+        return _with_steps(small, count_steps(budget, small, device))
+    chosen, steps = small, 0
+    for width in WIDTHS:
+        wider = small.model_copy(update={"model": _widen(small.model, width, given)})
+        count = count_steps(budget, wider, device)
+        if steps and count < ENOUGH:
+            break
+        chosen, steps = wider, count
+        if count < ENOUGH:
+            break
+    return _with_steps(chosen, steps)
+
+
+def _widen(model: Any, width: int, given: frozenset[str]) -> Any:
+    kernel = {} if "model.kernel_size" in given else {"kernel_size": 3}
+    return type(model).model_validate({**model.model_dump(), "hidden": (width, width), **kernel})
+
+
+def _make_small(recipe: Recipe, given: frozenset[str]) -> Recipe:
+    """Make the small recipe of a network; what the user set stays."""
+    train = recipe.train.model_dump()
+    for key, value in SMALL.items():
+        name = key.removeprefix("train.")
+        if key not in given and "train" not in given:
+            train[name] = value
+    grows = isinstance(recipe.context_, int) and isinstance(recipe.horizon_, int) and recipe.model.feeds_back
+    if grows and "train.growth" not in given:
+        lengths = recipe.context, recipe.horizon
+        stages = [(until, min(frames, lengths[0]), min(frames, lengths[1])) for until, frames in GROWTH]
+        train["growth"] = [
+            {"until": until, "context": context, "horizon": horizon}
+            for until, context, horizon in stages
+            if (context, horizon) != lengths
+        ]
+    content = {**recipe.model_dump(by_alias=True), "train": {**train, "steps": MEASURED}}
+    return Recipe.model_validate({**content, "model": recipe.model})
+
+
+def _with_steps(recipe: Recipe, steps: int) -> Recipe:
+    """Set the iterations; there are a few validations, and few lines of the log in a short training."""
+    train = recipe.train.model_copy(
+        update={"steps": steps, "log_every": min(recipe.train.log_every, max(1, steps // 50))}
+    )
+    validate = recipe.validate_.model_copy(update={"every": min(recipe.validate_.every, max(1, -(-steps // 4)))})
+    return Recipe.model_validate(
+        {**recipe.model_dump(by_alias=True), "model": recipe.model, "train": train, "validate": validate}
+    )
