@@ -19,6 +19,31 @@ if TYPE_CHECKING:
     from framecast.training.loop import TrainingOutcome
 
 
+RecipeOrModel = Annotated[
+    str | None,
+    typer.Argument(
+        help="A recipe (YAML), the name of a network, or linear or calibrated, which are fitted in seconds.",
+        metavar="RECIPE|MODEL",
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        help="Time of the training, 20min say, or 2000steps: iterations for this machine; for the name of a network "
+        "its width, optimiser and schedules too, those that learn most in a short time.",
+    ),
+]
+BeginFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help="Go on with the weights of a run, a model's folder or a trained model of the package, at a tenth of its "
+        "rate for a fifth of its steps; without a recipe all else is as it was trained.",
+    ),
+]
+
+
 @expand_groups
 def demo(
     *,
@@ -40,13 +65,7 @@ def demo(
 
 @expand_groups
 def train(
-    recipe: Annotated[
-        str | None,
-        typer.Argument(
-            help="A recipe (YAML), the name of a network, or linear or calibrated, which are fitted in seconds.",
-            metavar="RECIPE|MODEL",
-        ),
-    ] = None,
+    recipe: RecipeOrModel = None,
     *,
     data: Annotated[
         str | None, typer.Option("--data", help="moving-mnist, a file or a folder; see framecast inspect.")
@@ -58,22 +77,8 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.", min=0)] = None,
     context: options.Context = None,
     horizon: options.Horizon = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            "--budget",
-            help="Time of the training, 20min say, or 2000steps: iterations for this machine; for the name of a network "
-            "its width, optimiser and schedules too, those that learn most in a short time.",
-        ),
-    ] = None,
-    begin_from: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help="Go on with the weights of a run, a model's folder or a trained model of the package, at a tenth of its "
-            "rate for a fifth of its steps; without a recipe all else is as it was trained.",
-        ),
-    ] = None,
+    budget: Budget = None,
+    begin_from: BeginFrom = None,
     overrides: options.Set = None,
     model: options.Model = None,
     reading: DataOptions,
