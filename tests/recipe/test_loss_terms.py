@@ -112,6 +112,13 @@ def test_values_and_gradients_are_those_of_numpy(fields: dict, moment: Moment, m
             assert forecast.grad[0][index] == pytest.approx((ends[0] - ends[1]) / 2e-6, abs=1e-7, rel=1e-5)
 
 
+def test_a_class_begins_with_its_threshold() -> None:
+    truth = torch.tensor([4.9, 5.0, 29.9, 30.0, 70.0]) / 70
+    term = make(WEIGHTS, thresholds=[5, 30], weights=[1, 10, 100])
+    losses = term.compute(torch.zeros(5, 1, 1, 1, 1), truth.view(5, 1, 1, 1, 1), None, Range(low=0, high=70))
+    assert (losses / truth**2).tolist() == pytest.approx([1, 10, 10, 100, 100])
+
+
 @pytest.mark.parametrize(("fields", "moment"), CASES, ids=NAMES)
 def test_channels_and_weights_of_lead_times_are_chosen(fields: dict, moment: Moment) -> None:
     x, y, valid = (torch.from_numpy(part) for part in draw())
