@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import framecast
 from framecast.commands import study
@@ -55,6 +56,12 @@ def test_trainings_that_pages_show_are_recipes(page, monkeypatch):
         words = shlex.split(command, comments=True)
         if words[1] == "train":
             read_recipe(words[2], [words[at + 1] for at, word in enumerate(words) if word == "--set"])
+
+
+def test_losses_that_the_page_shows_are_recipes():
+    blocks = re.findall(r"^```yaml\n(.*?)^```", (DOCS / "losses.md").read_text(encoding="utf-8"), re.M | re.S)
+    shown = [term.kind for block in blocks for term in read_recipe(yaml.safe_load(block)).loss.terms]
+    assert set(shown) == {"csi", "weights", "facl", "gradient"}
 
 
 def test_every_study_of_the_pages_exists_and_is_shown():

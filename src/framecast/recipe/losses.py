@@ -9,18 +9,20 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from framecast.recipe.loss_terms import LossTerm
-from framecast.types import Frames, Valid
+from framecast.transforms.normalize import Normalizer
+from framecast.types import Frames, FrameSpec, Valid
 
 
 class LossConfig(BaseModel):
     """Configuration of the loss.
 
     Args:
-        kind: "mse", mean squared error; "l1l2", mean absolute plus mean squared error (PredRNN 2017).
+        kind: "mse", mean squared error; "l1l2", mean absolute plus mean squared error (PredRNN 2017); "none", the terms
+            alone.
         reduction: "mean" over all pixels; "tensorflow", the form of the official TensorFlow codes:
             half the sum of squares, plus (l1l2) the sum of absolute errors, not divided by anything.
         context: whether predictions of the context's frames count too, where the network makes some.
@@ -30,11 +32,35 @@ class LossConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Literal["mse", "l1l2"] = "mse"
+    kind: Literal["mse", "l1l2", "none"] = "mse"
     reduction: Literal["mean", "tensorflow"] = "mean"
     decoupling: Annotated[float, Field(ge=0)] = 0.0
     context: bool = True
     terms: tuple[LossTerm, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_terms(self) -> LossConfig:
+        if self.kind == "none" and not self.terms:
+            raise ValueError("kind: got none without terms, expected mse, l1l2, or terms")
+        return self
+
+    def check(self, spec: FrameSpec, normalizer: Normalizer) -> None:
+        """Check that the terms fit frames.
+
+        Raises:
+            UsageError: a channel that is not there, or a threshold outside the range.
+        """
+        for term in self.terms:
+            term.check(spec, normalizer)
+
+    def check_horizon(self, horizon: int) -> None:
+        """Check that the terms have as many weights as lead times.
+
+        Raises:
+            UsageError: one has not.
+        """
+        for term in self.terms:
+            term.check_horizon(horizon)
 
 
 def count_observed(truth: Frames, valid: Valid | None) -> int:
@@ -62,6 +88,8 @@ def reconstruction_loss(
     Returns:
         scalar, network units (squared, or mixed for l1l2); the shares of all parts of a batch add up to its loss.
     """
+    if config.kind == "none":
+        return prediction.new_zeros((), dtype=truth.dtype)
     difference = prediction - truth[:, 1:]
     if valid is not None:
         # not times the mask: a missing pixel may be infinite, and 0 x inf is NaN

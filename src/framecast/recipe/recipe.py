@@ -143,7 +143,12 @@ class Recipe(RecipeSection):
         return in_frames(self.horizon_, None, "horizon")
 
     def resolved(self, dataset: DataSet) -> Recipe:
-        """Return a copy with what the data decide: durations in frames, and the numbers of a fitted normalizer."""
+        """Return a copy with what the data decide: durations in frames, and the numbers of a fitted normalizer.
+
+        Raises:
+            UsageError: weights of the loss that are not as many as frames of the horizon.
+        """
+        self.loss.check_horizon(dataset.horizon)
         update: dict[str, Any] = {"context_": dataset.context, "horizon_": dataset.horizon}
         normalizer = dataset.normalizer(self.normalize)
         if getattr(normalizer, "channels", None) is not None:

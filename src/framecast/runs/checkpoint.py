@@ -1,8 +1,10 @@
 """Checkpoints that survive a kill at any moment: written whole, flushed, then committed by a manifest.
 
-checkpoints/step-00000500.pt      state of the training
-checkpoints/step-00000500.json    its sha256, size and step, and how far the event log goes with it; without it the
-                                  checkpoint does not exist
+A checkpoint is two files:
+
+    checkpoints/step-00000500.pt      state of the training
+    checkpoints/step-00000500.json    its sha256, size and step, and how far the event log goes with it; without it the
+                                      checkpoint does not exist
 """
 
 from __future__ import annotations

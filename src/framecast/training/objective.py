@@ -12,6 +12,7 @@ from framecast.forecasting.forecaster import Forecaster
 from framecast.kernels import rollout_scope
 from framecast.nn.base_head import BaseStep
 from framecast.nn.rollout import rollout
+from framecast.recipe.loss_term import BEGINNING, Moment
 from framecast.recipe.losses import LossConfig, reconstruction_loss
 from framecast.transforms.channels import divide_channels
 from framecast.transforms.patches import unpatchify
@@ -29,8 +30,8 @@ class Objective(nn.Module):
         loss: configuration of the loss.
 
     Raises:
-        UsageError: a decoupling weight for a network without a regularizer, or no context for a network that predicts
-            only frames after it.
+        UsageError: a decoupling weight for a network without a regularizer, no context for a network that predicts
+            only frames after it, or a term that does not fit the frames.
     """
 
     def __init__(self, forecaster: Forecaster, loss: LossConfig) -> None:
@@ -38,6 +39,7 @@ class Objective(nn.Module):
         self.forecaster, self.loss = forecaster, loss
         if not forecaster.network.feeds_back and forecaster.context is None:
             raise UsageError("context", got="none", expected="the number of frames after which this network predicts")
+        loss.check(forecaster.spec, forecaster.normalizer)
         regularizer = forecaster.network.regularizer
         if loss.decoupling and regularizer is None:
             fix = "set it to 0 or train predrnn_v2"
@@ -57,6 +59,7 @@ class Objective(nn.Module):
         pace: Tensor | None = None,
         drive: Tensor | None = None,
         context: int | None = None,
+        moment: Moment = BEGINNING,
     ) -> Tensor:
         """Compute the share of these sequences in the loss of the whole batch.
 
@@ -70,6 +73,7 @@ class Objective(nn.Module):
             pace: (B,), frames of the source from one frame to the next; None for 1.
             drive: (B, 1, K, ...), noise of one member; None for a network that takes none.
             context: J of these sequences; that of the forecaster by default.
+            moment: iteration of the training, on which the draws of terms depend.
 
         Returns:
             the loss, a scalar.
@@ -93,9 +97,9 @@ class Objective(nn.Module):
         last = slice(-prediction.shape[1] - 1, None)  # the frame before the first predicted one has no say in the loss
         truth, valid = forecaster.normalize(frames)[:, last], None if valid is None else valid[:, last]
         loss = reconstruction_loss(self.loss, prediction, truth, valid, pixels)
+        horizon, mask = None if context is None else steps + 1 - context, None if valid is None else valid[:, 1:]
         for term in self.loss.terms:
-            mask = None if valid is None else valid[:, 1:]
-            each = term.compute(prediction, truth[:, 1:], mask, forecaster.normalizer)
+            each = term.compute(prediction, truth[:, 1:], mask, forecaster.normalizer, horizon, moment)
             loss = loss + share * term.weight * each.mean()
         if (penalty := network.penalty()) is not None:
             loss = loss + share * penalty

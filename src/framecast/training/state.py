@@ -22,6 +22,7 @@ from framecast.errors import NonFiniteLoss
 from framecast.evaluation.evaluate import evaluate
 from framecast.forecasting.model_folder import write_model
 from framecast.nn.rollout import draw_noise
+from framecast.recipe.loss_term import Moment
 from framecast.recipe.losses import count_observed
 from framecast.recipe.recipe import Recipe
 from framecast.runs.folder import RunFolder
@@ -161,7 +162,8 @@ class TrainingState:
         *batch, motion, pace, noise = inputs
         compiled = explain_compiler() if self.recipe.train.compile else nullcontext()
         with compiled, self.fabric.no_backward_sync(self.objective, enabled=more):
-            loss: Tensor = self.objective(*batch, share, motion, pace, noise, context)
+            moment = Moment(self.step + 1, self.recipe.train.steps, self.recipe.seed)
+            loss: Tensor = self.objective(*batch, share, motion, pace, noise, context, moment)
             # Processes average their gradients; the loss is a sum of shares.
             self.fabric.backward(loss * self.fabric.world_size)
         return loss.detach()
