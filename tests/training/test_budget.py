@@ -24,6 +24,7 @@ def test_a_longer_time_goes_into_width_once_there_are_enough_iterations(time: st
     fitted = fit_to_budget(read_recipe("predrnn"), read_budget(time), "cpu", frozenset(), is_name=True)
     assert (fitted.model.hidden, fitted.train.steps) == ((width, width), steps)  # type: ignore[attr-defined]
     assert fitted.train.muon is not None
+    assert fitted.model.layer_norm == "channel_affine"  # type: ignore[attr-defined]
     assert [(stage.until, stage.context, stage.horizon) for stage in fitted.train.growth] == [
         (0.48, 3, 3),
         (0.75, 5, 5),
@@ -33,8 +34,8 @@ def test_a_longer_time_goes_into_width_once_there_are_enough_iterations(time: st
 
 @pytest.mark.usefixtures("pace")
 def test_what_the_user_set_stays() -> None:
-    overrides = ["train.lr=1e-3", "model.hidden=[8]", "train.muon=null"]
-    given = frozenset(["train.lr", "model.hidden", "train.muon"])
+    overrides = ["train.lr=1e-3", "model.hidden=[8]", "model.layer_norm=null"]
+    given = frozenset(["train.lr", "model.hidden", "model.layer_norm"])
     fitted = fit_to_budget(read_recipe("predrnn", overrides), read_budget("8s"), "cpu", given, is_name=True)
     assert (fitted.train.lr, fitted.train.muon, fitted.train.clip) == (1e-3, None, 1.0)
     assert (fitted.model.hidden, fitted.train.steps) == ((8,), 1000)  # type: ignore[attr-defined]

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 CARD = "CARD.md"
+EXAMPLE = "example.npz"
+"""Frames that the model never saw, where there are some."""
 _FOLDER = Path(__file__).parent
 
 

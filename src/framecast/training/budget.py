@@ -1,6 +1,7 @@
 """Budgets of trainings: how many iterations they allow here, and the recipe of a small one.
 
-The small recipe is the one that learnt most per second on moving digits (LOG.md): Muon, sequences that grow, one cycle.
+The small recipe is the one that learnt most per second on moving digits (LOG.md): Muon, sequences that grow, one cycle,
+and layer norm, without which kernels that Muon trains for thousands of iterations make the recurrence explode.
 """
 
 from __future__ import annotations
@@ -107,10 +108,13 @@ def _widen(model: Any, width: int, given: frozenset[str]) -> Any:
 
 def _make_small(recipe: Recipe, given: frozenset[str]) -> Recipe:
     """Make the small recipe of a network; what the user set stays."""
-    train = recipe.train.model_dump()
+    train, model = recipe.train.model_dump(), recipe.model
+    can_norm = "layer_norm" in type(model).model_fields and not {"model", "model.layer_norm"} & given
+    if can_norm:
+        model = type(model).model_validate({**model.model_dump(), "layer_norm": "channel_affine"})
     for key, value in SMALL.items():
         name = key.removeprefix("train.")
-        if key not in given and "train" not in given:
+        if key not in given and "train" not in given and (name != "muon" or can_norm):
             train[name] = value
     grows = isinstance(recipe.context_, int) and isinstance(recipe.horizon_, int) and recipe.model.feeds_back
     if grows and "train.growth" not in given:
@@ -122,7 +126,7 @@ def _make_small(recipe: Recipe, given: frozenset[str]) -> Recipe:
             if (context, horizon) != lengths
         ]
     content = {**recipe.model_dump(by_alias=True), "train": {**train, "steps": MEASURED}}
-    return Recipe.model_validate({**content, "model": recipe.model})
+    return Recipe.model_validate({**content, "model": model})
 
 
 def _with_steps(recipe: Recipe, steps: int) -> Recipe:
