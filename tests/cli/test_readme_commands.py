@@ -142,31 +142,30 @@ warnings.simplefilter("ignore")
 import matplotlib.figure, torch, xarray, zarr
 from framecast.plotting import frames
 from framecast.cli import app
-commands, spare = json.loads(sys.argv[1]), int(sys.argv[2])
+words, spare = json.loads(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(1)
 used = 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize"))
 resource.setrlimit(resource.RLIMIT_AS, (used + spare, used + spare))
-for words in commands:
-    app(words, standalone_mode=False)
+app(words, standalone_mode=False)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and read as Linux does it")
 def test_a_zarr_store_larger_than_memory(tmp_path: Path):
-    """The three commands, in a process that may take a third of the array's size and no more."""
+    """The three commands, each in a process that may take a third of the array's size and no more."""
     prepared("archive.zarr", tmp_path / "archive.zarr")
     commands = readme("archive.zarr")
     assert [words[0] for words in commands] == ["inspect", "train", "predict"]
-    small = json.dumps([smaller(words, "archive.zarr") for words in commands])
     size = FRAMES * 512 * 512 * 4
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, small, str(size // 3)],
-        cwd=tmp_path,
-        env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # else each thread reserves 64 MB that it does not use
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    for words in commands:
+        done = subprocess.run(
+            [sys.executable, "-c", LIMITED, json.dumps(smaller(words, "archive.zarr")), str(size // 3)],
+            cwd=tmp_path,
+            env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # else each thread reserves 64 MB that it does not use
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
     with xarray.open_dataset(tmp_path / "forecast.zarr", engine="zarr", consolidated=False) as data:
         assert data["precipitation"].sizes == {"time": 10, "y": 512, "x": 512}
         assert data["time"].values[0] == np.datetime64("2020-01-01") + FRAMES * np.timedelta64(5, "m")

@@ -14,7 +14,7 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys) -> None:
     with unchecked():
         run_demo(tmp_path / "run", Console(width=140), steps=3)
     told = capsys.readouterr().out
-    for word in ("persistence", "blank", "strip.png", "report.html", "framecast predict", "that of a blank"):
+    for word in ("persistence", "blank", "strip.png", "report.html", "framecast predict rain", "beats extrapolation"):
         assert word in told
     folder = tmp_path / "run" / "evaluations" / "test-1"
     scores = json.loads((folder / "scores.json").read_text())
@@ -25,6 +25,8 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys) -> None:
         folder / "forecast.gif",
         folder / "scores.png",
         tmp_path / "run" / "loss.png",
+        tmp_path / "run" / "rain.gif",
+        tmp_path / "run" / "digits.png",
     ):
         with Image.open(picture) as opened:
             opened.verify()
@@ -36,8 +38,9 @@ def test_demo_tells_the_whole_story(tmp_path: Path, capsys) -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
-def test_the_whole_demo_is_fifteen_percent_below_blank(tmp_path: Path) -> None:
+def test_the_whole_demo_is_a_fifth_below_blank(tmp_path: Path) -> None:
     scores = run_demo(tmp_path / "run", Console(quiet=True), quiet=True).scores
     sse = {name: found.mean()["sse"] for name, found in scores.items()}
-    assert sse["predrnn"] < 0.85 * sse["blank"]
+    assert sse["predrnn"] < 0.8 * sse["blank"]
+    assert sse["predrnn"] < sse["linear"]
     assert sse["predrnn"] < 0.6 * sse["persistence"]

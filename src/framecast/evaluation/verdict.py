@@ -28,7 +28,9 @@ def judge(
     metrics = _choose_metrics(scores[model].metrics)
     if model in baselines or not others or not metrics:
         return None
-    paired = Paired({name: [scores[name]] for name in (model, *others)}, block=block, seed=seed)
+    # spectra and the like take memory by the thousand draws
+    chosen = {name: [scores[name].select([metric.name for metric in metrics])] for name in (model, *others)}
+    paired = Paired(chosen, block=block, seed=seed)
     estimates = paired.estimate_scores()
     sentences = []
     for metric in metrics:

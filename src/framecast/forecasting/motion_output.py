@@ -47,5 +47,6 @@ def estimate_forecast_motion(forecast: Forecast) -> Forecast:
         context=motion[:, None],
         context_times=None if forecast.context_times is None else forecast.context_times[:, -1:],
         spec=spec.model_copy(update=fields),
+        dims=forecast.dims if "c" in forecast.dims else forecast.dims.replace("h", "ch"),
         grid=grid,
     )

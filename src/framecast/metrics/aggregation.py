@@ -107,6 +107,25 @@ class Scores:
             parts.append(part)
         self._add_rows(torch.cat(parts, dim=-1), positions)
 
+    def select(self, names: Sequence[str]) -> Scores:
+        """Copy the statistics of some metrics only.
+
+        Args:
+            names: of metrics.
+        """
+        chosen = [metric for metric in self.metrics if metric.name in names]
+        selected = Scores(chosen, self.horizon, self._sums.device, keep=self._kept)
+        ends = [2]
+        for metric in self.metrics:
+            ends.append(ends[-1] + metric.size)
+        columns = [0, 1]
+        for metric, first, last in zip(self.metrics, ends, ends[1:], strict=False):
+            columns += list(range(first, last)) if metric in chosen else []
+        selected._sums = self._sums[:, columns]
+        selected.rows = None if self.rows is None else self.rows[..., columns]
+        selected._next = self._next
+        return selected
+
     def merge(self, other: Scores) -> None:
         """Add the sums, or rows, of other Scores of equal metrics and horizon.
 
