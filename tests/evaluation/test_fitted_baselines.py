@@ -165,7 +165,7 @@ def test_a_model_without_a_base_has_nothing_to_match() -> None:
 
     plain = Forecaster(ConvLSTM(hidden=(2,), kernel_size=3), SPEC, Range(low=0, high=1), 1)
     with pytest.raises(UsageError, match="no base to match"):
-        make_model(plain, "matched", "cpu", to_dbz=False)
+        make_model(plain, "convlstm", "matched", "cpu", to_dbz=False)
 
 
 def test_motion_is_given_in_pixels_of_the_next_step() -> None:

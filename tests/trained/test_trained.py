@@ -63,7 +63,8 @@ def test_commands_take_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert np.load("f.npy").shape == (4, 2, 140, 140)
     assert np.load("m.npy").shape[-3:] == (2, 140, 140)
     run("evaluate", "rain", "--data", example, "--limit", 1, "--metrics", "mse", "--baseline", "persistence", "--quiet")
-    assert (tmp_path / "runs" / "rain-all-1" / "scores.json").is_file()
+    scores = json.loads((tmp_path / "runs" / "rain-all-1" / "scores.json").read_text())["scores"]
+    assert list(scores) == ["rain", "rain matched", "persistence"]
 
 
 def test_cards_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,12 +77,13 @@ def make_baselines(names: Sequence[str], dataset: DataSet, fitted_on: DataSet | 
 
 
 def make_model(
-    forecaster: Forecaster, calibrate: Calibration | None, device: str, *, to_dbz: bool
+    forecaster: Forecaster, name: str, calibrate: Calibration | None, device: str, *, to_dbz: bool
 ) -> dict[str, Predictor]:
     """Make the evaluated model, by name: against a base that moves rain raw and matched, the requested one first.
 
     Args:
         forecaster: the model.
+        name: of the model, for tables.
         calibrate: which is first; None for raw.
         device: where to compute.
         to_dbz: whether a network of rain rates is scored in dBZ.
@@ -99,10 +100,9 @@ def make_model(
         kinds += [kind for kind in ("raw", "matched") if kind not in kinds]
     predictors: dict[str, Predictor] = {}
     for kind in kinds:
-        name = model.name if kind == "raw" else f"{model.name} matched"
         matched = model.with_matching(kind == "matched")
         # a network was trained on rain rates and converts; baselines forecast the reflectivity itself
-        predictors[name] = DBZPredictor(matched) if to_dbz else matched
+        predictors[name if kind == "raw" else f"{name} matched"] = DBZPredictor(matched) if to_dbz else matched
     return predictors
 
 

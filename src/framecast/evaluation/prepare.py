@@ -35,7 +35,7 @@ from framecast.recipe.data_as_trained import open_as_trained
 from framecast.recipe.parsing import parse_config
 from framecast.recipe.recipe import Recipe, recipe_of_run
 from framecast.runs.folder import RunFolder, write_folder
-from framecast.trained import find_model, is_trained
+from framecast.trained import find_model, find_name, is_trained
 from framecast.types import FrameSpec
 
 __all__ = ["DEFAULT_OPTIONS", "EvaluationOptions", "EvaluationSuite", "evaluate_run", "prepare_suite"]
@@ -129,7 +129,7 @@ def prepare_suite(
         baselines = make_baselines(list(dict.fromkeys(names)), dataset, fitted_on)
     else:
         forecaster = with_tiles(forecaster, (dataset.spec.height, dataset.spec.width), options.room)
-        predictors = make_model(forecaster, options.calibrate, device, to_dbz=to_dbz)
+        predictors = make_model(forecaster, find_name(run) or forecaster.name, options.calibrate, device, to_dbz=to_dbz)
         names = choose_baselines(options.baselines, dataset, fitted_on)
         baselines = make_baselines([name for name in names if name not in predictors], dataset, fitted_on)
         if options.baselines is None and fitted_on is None:

@@ -42,6 +42,12 @@ def is_trained(name: str) -> bool:
     return not Path(name).exists() and name.isidentifier() and (_FOLDER / name / CARD).is_file()
 
 
+def find_name(run: str) -> str | None:
+    """Find the name of the trained model whose folder it is; None for any other folder."""
+    path = Path(run)
+    return path.name if path.parent == _FOLDER and (path / CARD).is_file() else None
+
+
 def find_model(name: str) -> str:
     """Find the folder of a trained model; any other text, the path of a run or the name of a baseline, stays as it is."""
     return str(_FOLDER / name) if is_trained(name) else name
