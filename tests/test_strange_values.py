@@ -167,6 +167,7 @@ def test_consoles_and_lines_escape(capsys: pytest.CaptureFixture[str]) -> None:
 def test_batches_and_networks_beyond_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = tiny()
     monkeypatch.setattr("framecast.data.windows.loader.free_bytes", lambda: 2**10)
+    monkeypatch.setattr("framecast.data.windows.loader.SMALL_BATCH", 2**8)
     with pytest.raises(UsageError, match=r"batch: got .* expected at most the 1.02 kB of memory"):
         start(recipe, tmp_path / "run", quiet=True)
     monkeypatch.undo()

@@ -26,6 +26,8 @@ from framecast.types import Window
 Keys = list[tuple[int, int]]
 """(epoch, index) of each window of a batch."""
 
+SMALL_BATCH = 2**28
+"""Bytes that a batch may take whatever is free: memory that was used before may be used again."""
 COPIES = 3
 """Times that the values of a batch are held, at least: read, normalised and predicted."""
 
@@ -147,7 +149,7 @@ def check_batch_room(dataset: DataSet, windows: int) -> None:
     spec, frames = dataset.spec, dataset.context + dataset.horizon
     channels = spec.channels + len(spec.covariates)
     needed = COPIES * windows * frames * channels * spec.height * spec.width * np.dtype(np.float32).itemsize
-    if needed > (free := free_bytes()):
+    if needed > max(SMALL_BATCH, free := free_bytes()):
         got = f"{format_bytes(needed)} for {windows} windows of {frames} frames, {spec.height} x {spec.width} pixels"
         fix = "take a smaller train.batch_size, horizon, context or data.crop"
         raise UsageError(
