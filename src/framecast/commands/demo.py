@@ -28,7 +28,7 @@ from framecast.trained import EXAMPLE, find_model
 from framecast.training.budget import GROWTH
 from framecast.training.start import start
 
-STEPS = 600
+STEPS = 900
 TEST_SEQUENCES = 64
 METRICS = ("sse", "mae", "ssim", "psnr")
 RAIN_METRICS = ("mse", "mae", "csi")
@@ -80,10 +80,10 @@ def run_demo(
     say = partial(console.print, highlight=False, markup=False, emoji=False, soft_wrap=True)
     recipe = make_demo_recipe(steps)
     say("1 of 3: the model `digits`, which comes trained, on digits that it never saw.")
-    digits = _forecast("digits", DIGITS, METRICS, "none", "test", device, quiet=quiet)
-    say("2 of 3: the model `rain` on real radar, an hour and a half after what it was trained on.")
+    digits = _forecast("digits", DIGITS, METRICS, (), "test", device, quiet=quiet)
+    say("2 of 3: the model `rain` on real radar, in the hour and a half after the frames that it learnt from.")
     rain_data = {"source": str(Path(find_model("rain")) / EXAMPLE)}
-    rain = _forecast("rain", rain_data, RAIN_METRICS, "persistence,extrapolation", "all", device, quiet=quiet)
+    rain = _forecast("rain", rain_data, RAIN_METRICS, ("persistence", "extrapolation"), "all", device, quiet=quiet)
     say(f"   {rain[1].verdict}")
     say(
         f"3 of 3: a PredRNN of two layers learns from nothing: {recipe.context} frames in, {recipe.horizon} out, {steps} "
@@ -103,12 +103,18 @@ def run_demo(
 
 
 def _forecast(
-    name: str, data: dict[str, Any], metrics: tuple[str, ...], baselines: str, split: str, device: str, *, quiet: bool
+    name: str,
+    data: dict[str, Any],
+    metrics: tuple[str, ...],
+    baselines: tuple[str, ...],
+    split: str,
+    device: str,
+    *,
+    quiet: bool,
 ) -> tuple[Any, Scoreboard]:
     """Score a trained model on a split of some data."""
-    chosen = () if baselines == "none" else tuple(baselines.split(","))
     calibrate: Calibration | None = "matched" if name == "rain" else None
-    options = EvaluationOptions(split, metrics, baselines=chosen, calibrate=calibrate)
+    options = EvaluationOptions(split, metrics, baselines=baselines, calibrate=calibrate)
     suite = prepare_suite(find_model(name), data, options, device=device)
     return suite, suite.score(quiet=quiet)
 
