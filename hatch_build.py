@@ -31,4 +31,4 @@ class NativeKernels(BuildHookInterface):  # type: ignore[type-arg]
             return
         build_data["artifacts"].append(f"/{library.relative_to(self.root)}")
         build_data["pure_python"] = False
-        build_data["tag"] = native.name_wheel_tag()
+        build_data["tag"] = native.name_wheel_tag(library)

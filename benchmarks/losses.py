@@ -1,6 +1,6 @@
 """What each loss buys and costs on rain: `python benchmarks/losses.py --out runs/losses` prints a Markdown table.
 
-Trains recipes/convlstm_rain_radar.yaml with each loss and seed, and scores each on the validation split, raw and with
+Trains the recipe convlstm_rain_radar with each loss and seed, and scores each on the validation split, raw and with
 the values of its base. Each training has a folder of its own; the same command goes on where it was stopped, and more
 losses or seeds may be asked for later. Other steps, data or settings need another --out.
 """
@@ -20,7 +20,7 @@ from framecast.json_files import read_json, write_json
 from framecast.recipe.recipe import Recipe, read_recipe
 from framecast.training.start import resume, start
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "convlstm_rain_radar.yaml"
+RECIPE = "convlstm_rain_radar"
 CSI = {"kind": "csi", "thresholds": [15, 25, 35], "width": 2, "weight": 0.014}
 WEIGHTS = {"kind": "weights", "thresholds": [15, 25, 35], "weights": [1, 2, 5, 10]}
 FACL = {"kind": "facl", "correlation_weight": 0.05}
@@ -28,6 +28,7 @@ GRADIENT = {"kind": "gradient", "weight": 0.1}
 LOSSES: dict[str, dict[str, Any]] = {
     "mse": {},
     "mse + csi": {"terms": [CSI]},
+    "mse + 3 csi": {"terms": [{**CSI, "weight": 0.042}]},
     "weights": {"kind": "none", "terms": [WEIGHTS]},
     "facl": {"kind": "none", "terms": [FACL]},
     "mse + facl": {"terms": [FACL]},
@@ -71,7 +72,7 @@ def make_recipe(asked: argparse.Namespace, loss: str, seed: int) -> Recipe:
         values["data.source"] = [str(Path(file).absolute()) for file in asked.data]
     if asked.steps is not None:
         values["train.steps"] = asked.steps
-    return read_recipe(str(RECIPE), asked.settings, values)
+    return read_recipe(RECIPE, asked.settings, values)
 
 
 def check_question(asked: argparse.Namespace) -> None:

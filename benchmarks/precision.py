@@ -7,7 +7,7 @@ Prints a Markdown table; --json writes every error.
 The run of docs/performance.md:
 
     framecast train predrnn --data moving-mnist --out RUN --steps 3000 --set model.hidden=[32,32] \\
-        --set model.kernel_size=5 --set train.batch_size=4 --set train.lr=1e-3 \\
+        --set model.kernel_size=5 --batch-size 4 --lr 1e-3 \\
         --set 'sampling={kind: scheduled, start: 1.0, rate: 4.0e-4, stop: 2500}'
 """
 

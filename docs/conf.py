@@ -16,11 +16,11 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "extensions.docstrings",
     "extensions.figures",
     "extensions.languages",
     "extensions.mathml",
-    "extensions.readme",
 ]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -48,11 +48,31 @@ html_static_path = ["static"]
 html_css_files = ["pages.css"]
 html_show_sourcelink = False
 html_show_search_summary = False  # which would be fetched, and from disk nothing can be
-html_sidebars = {"*": []}  # pages beside the front one have none below them
-html_context = {"default_mode": "auto"}
+html_sidebars = {"**": ["sidebar-nav-bs"], "index": [], "search": [], "zh/index": []}
+html_context = {
+    "default_mode": "auto",
+    "doors": {  # what stands at the top of every page, in each language
+        "en": [
+            ("guides/index", "Guides"),
+            ("papers/index", "Papers"),
+            ("measured", "Measured"),
+            ("api/index", "Reference"),
+        ],
+        "zh": [
+            ("zh/guides/index", "指南"),
+            ("zh/notes", "从笔记到 framecast"),
+            ("zh/papers/index", "论文导读"),
+            ("api/index", "接口文档（英文）"),
+        ],
+    },
+}
 html_theme_options = {
-    "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 4,
+    "navbar_center": ["doors.html"],
+    "navbar_persistent": ["find.html"],
+    "navbar_end": ["language.html", "theme-switcher"],
+    "article_header_start": [],
+    "collapse_navigation": True,  # the buttons that unfold it have no name for a screen reader
+    "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
     "navigation_with_keys": False,

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import tarfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,8 @@ from hypothesis import HealthCheck, settings
 
 from framecast import kernels
 
+AXE = "4.14.1"
+"""Version of axe-core, which looks for what keeps people from reading a page."""
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
@@ -53,3 +57,23 @@ def browser() -> Iterator[Any]:
     opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield opened
     opened.quit()
+
+
+@pytest.fixture(scope="session")
+def axe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, fetched once through npm into pytest's cache."""
+    kept = getattr(request.config, "cache", None)  # none where pytest runs without
+    cache = tmp_path_factory.mktemp("axe-core") if kept is None else kept.mkdir("axe-core")
+    archive = cache / f"axe-core-{AXE}.tgz"
+    if not archive.is_file():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("no npm on the path, which fetches axe-core")
+        command = [npm, "pack", "--silent", f"axe-core@{AXE}", "--pack-destination", str(cache)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            pytest.skip(f"npm cannot fetch axe-core: {done.stderr.strip()[-200:]}")
+    with tarfile.open(archive) as packed:
+        script = packed.extractfile("package/axe.min.js")
+        assert script is not None
+        return script.read().decode()

@@ -1,8 +1,15 @@
-"""Pages under zh/ are Chinese: they say so, for fonts and screen readers, and a new line in their source is no space."""
+"""Pages under zh/ are Chinese: they say so, for fonts and screen readers, and a new line in their source is no space.
 
+What the theme says on them (search, on this page) is Chinese too, and each page leads to itself in the other language.
+"""
+
+import gettext
 import re
+from pathlib import Path
 from typing import Any
 
+import pydata_sphinx_theme
+import sphinx
 from sphinx.application import Sphinx
 from sphinx.search.zh import SearchChinese
 
@@ -22,9 +29,26 @@ def _join(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] = joined(source[0])
 
 
+def _load_chinese() -> gettext.NullTranslations:
+    """The theme's words first, then Sphinx's own."""
+    theme = gettext.translation("sphinx", Path(pydata_sphinx_theme.__file__).parent / "locale", ["zh"])
+    theme.add_fallback(gettext.translation("sphinx", Path(sphinx.__file__).parent / "locale", ["zh_CN"]))
+    return theme
+
+
+def find_twin(page: str, pages: set[str]) -> str:
+    """The page in the other language, or the home of that language where there is none."""
+    chinese = page.startswith("zh/")
+    twin = page.removeprefix("zh/") if chinese else f"zh/{page}"
+    return twin if twin in pages else ("index" if chinese else "zh/index")
+
+
 def _language(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object) -> None:
-    if pagename.startswith("zh/"):
+    context["chinese"] = pagename.startswith("zh/")
+    context["twin"] = find_twin(pagename, app.env.found_docs)
+    if context["chinese"]:
         context["language"] = "zh-CN"
+        context["_"] = context["gettext"] = _load_chinese().gettext
 
 
 class SearchBoth(SearchChinese):

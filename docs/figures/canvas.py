@@ -54,6 +54,7 @@ class Canvas:
             f'width="{width}" height="{height}" role="img" aria-label="{escape(title)}">'
         )
         self.parts: list[str] = []
+        self.style = STYLE
 
     def box(self, x: float, y: float, width: float, height: float, kind: str = "box", round_: float = 6) -> None:
         """A rectangle by its upper left corner."""
@@ -77,7 +78,7 @@ class Canvas:
 
     def svg(self) -> str:
         """The file."""
-        return "\n".join([self.head, f"<style>\n{STYLE}</style>", *self.parts, "</svg>"]) + "\n"
+        return "\n".join([self.head, f"<style>\n{self.style}</style>", *self.parts, "</svg>"]) + "\n"
 
 
 def _indices(words: str) -> str:

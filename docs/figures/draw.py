@@ -10,7 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from figures import drawings, sampling  # noqa: E402 -- found beside this file only
+from figures import drawings, sampling, zigzag  # noqa: E402 -- found beside this file only
 from figures.words import CHINESE, ENGLISH  # noqa: E402
 
 PAGES = {
@@ -20,6 +20,7 @@ PAGES = {
     "mim": drawings.mim,
     "predrnn_v2": drawings.predrnn_v2,
     "sampling": sampling.sampling,
+    "zigzag": zigzag.zigzag,
 }
 
 

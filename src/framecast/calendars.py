@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.optional_imports import require
 from framecast.types import Grid
 
 
@@ -22,13 +21,11 @@ def to_calendar(times: NDArray[Any], grid: Grid) -> NDArray[Any]:
 
     Returns:
         `times` themselves, or cftime dates of their shape in such a calendar.
-
-    Raises:
-        UsageError: cftime is needed and not installed.
     """
     if grid.time_origin is None:
         return times
-    cftime = require("cftime", "grids")
+    import cftime
+
     passed = times.astype("datetime64[ms]") - np.datetime64(grid.time_origin.replace(" ", "T"), "ms")
     dates = cftime.num2date(passed.astype(np.int64), f"milliseconds since {grid.time_origin}", grid.calendar)
     return np.asarray(dates, dtype=object)
@@ -45,7 +42,8 @@ def from_calendar(dates: Sequence[Any], calendar: str, origin: str) -> NDArray[A
     Returns:
         datetime64[ms], of one axis.
     """
-    cftime = require("cftime", "grids")
+    import cftime
+
     first = cftime.num2date(0, f"days since {origin}", calendar)
     passed = [round((date - first).total_seconds() * 1000) for date in dates]
     return np.datetime64(origin.replace(" ", "T"), "ms") + np.array(passed, "timedelta64[ms]")
@@ -227,7 +225,8 @@ def _find_firsts(numbers: NDArray[np.integer[Any]], grid: Grid, parts: int = 1) 
     if grid.time_origin is None:
         firsts = (months - 1970 * YEAR).astype("datetime64[M]").astype("datetime64[ms]")
     else:
-        cftime = require("cftime", "grids")
+        import cftime
+
         dates = [
             cftime.datetime(number // YEAR, number % YEAR + 1, 1, calendar=grid.calendar)
             for number in months.ravel().tolist()

@@ -7,7 +7,6 @@ import re
 import reprlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 LONGEST_PART = 1000
 """Letters of a name or value in an error, at most: what a damaged or hostile file holds may be of any length."""
@@ -39,6 +38,7 @@ class FramecastError(Exception):
         parts += [] if expected is None else [f"expected {abbreviate(expected)}"]
         text = f"{abbreviate(what)}: {', '.join(parts)}" if parts else abbreviate(what)
         super().__init__(escape(f"{text}; {abbreviate(fix)}" if fix else text))
+        self.what = escape(abbreviate(what))
 
     @classmethod
     def unknown(
@@ -54,9 +54,79 @@ class FramecastError(Exception):
             fix: action where no known name is near.
         """
         names = list(known)
-        near = get_close_matches(got[:LONGEST_PART].lower(), names, 1)
-        fix = f"did you mean {near[0]}?" if near else fix
+        near = find_nearest(got, names)
+        fix = fix if near is None else f"did you mean {near}?"
         return cls(what, got=repr(got), expected=expected or f"one of {', '.join(names)}", fix=fix)
+
+
+SYNONYMS = {
+    "epochs": "steps",
+    "iterations": "steps",
+    "learningrate": "lr",
+    "minibatch": "batch_size",
+    "variable": "var",
+    "channel": "var",
+    "gray": "grey",
+    "greyscale": "grey",
+    "leadtime": "horizon",
+    "gpu": "device",
+    "output": "out",
+    "input": "data",
+    "verbose": "quiet",
+    "opticalflow": "extrapolation",
+    "advection": "extrapolation",
+    "scale": "in_dbz",
+    "climatology": "seasonal",
+}
+"""Words of other programs, in small letters alone, each with the one that framecast has for it."""
+_LONGEST_WORD = 40
+
+
+def find_nearest(got: str, known: Iterable[str]) -> str | None:
+    """Find the known name that a user meant by a misspelt one: another word for it, its beginning, or some slips away.
+
+    Args:
+        got: the misspelt name; small and large letters, hyphens and underscores are alike.
+        known: the names that can be used.
+
+    Returns:
+        the name; None where none is near.
+    """
+    names = {_plain(name): name for name in reversed(list(known))}
+    word = _plain(got[: _LONGEST_WORD + 1])
+    meant = _plain(SYNONYMS.get(word, word))
+    if meant in names:
+        return names[meant]
+    if not word or len(word) > _LONGEST_WORD:
+        return None
+    longer = [name for name in names if len(word) > 2 and name.startswith(word)]
+    shorter = [name for name in names if len(name) > 2 and word.startswith(name)]
+    if longer:
+        return names[min(longer, key=len)]
+    # a misspelt beginning counts one slip more
+    slips = {n: min(_count_slips(word, n), 1 + _count_slips(word, n[: len(word)])) for n in names}
+    near = min(slips, key=lambda name: (slips[name], name[:1] != word[0]), default="")
+    if shorter and slips[near] > 1:
+        return names[max(shorter, key=len)]
+    return names[near] if near and slips[near] <= max(1, len(word) // 3) < len(word) else None
+
+
+def _plain(name: str) -> str:
+    """Write a name without what users mix up: case, hyphens, pluses of a paper's name."""
+    return name.lower().replace("-", "_").replace("+", "p").replace("_", "")
+
+
+def _count_slips(one: str, other: str) -> int:
+    """Count letters that are too many, missing, wrong, or swapped with their neighbour."""
+    rows = [list(range(len(other) + 1))]
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, wanted in enumerate(other, 1):
+            row.append(min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (letter != wanted)))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                row[-1] = min(row[-1], rows[-2][j - 2] + 1)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 def abbreviate(value: object, *, quoted: bool = False) -> str:
@@ -106,13 +176,31 @@ def escape(text: str, keep: str = "") -> str:
 
 
 class UsageError(FramecastError, ValueError):
-    """An option, argument or recipe key that cannot be used."""
+    """An option, argument or recipe key that cannot be used.
+
+    Example:
+        >>> import framecast
+        >>> try:
+        ...     framecast.train("convlstm", stepps=3)
+        ... except framecast.UsageError as error:
+        ...     print(str(error).split("; ")[-1])
+        did you mean steps?
+    """
 
     exit_code = 2
 
 
 class InputError(FramecastError, ValueError):
-    """Data that cannot be used: its shape, range, dtype, missing pixels or the file itself."""
+    """Data that cannot be used: its shape, range, dtype, missing pixels or the file itself.
+
+    Example:
+        >>> import framecast
+        >>> try:
+        ...     framecast.open_frames("nothing.nc")
+        ... except framecast.InputError as error:
+        ...     print(str(error).split(",")[0])
+        nothing.nc: got no such file
+    """
 
     exit_code = 3
 

@@ -15,8 +15,9 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from framecast.calendars import count_steps
+from framecast.calendars import count_steps, format_times, to_calendar
 from framecast.errors import UsageError
+from framecast.formatting import describe_object, make_html
 from framecast.types import FrameSpec, Grid
 
 FINGERPRINT_DIGITS = 16
@@ -36,6 +37,8 @@ class ModelOrigin(NamedTuple):
     """Code base that trained the weights, where they were converted."""
     converted_from: str = ""
     """Checkpoint that was converted."""
+    motion: str = ""
+    """How a baseline that moves frames estimates their motion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +57,14 @@ class Provenance:
 
     def as_dict(self) -> dict[str, str]:
         """Metadata for files: framecast's version, the fields of the model that are not empty, the fingerprint."""
-        name, sha256, step, source, converted_from = self.model
+        name, sha256, step, source, converted_from, motion = self.model
         fields = {
             "model": name,
             "model_sha256": sha256,
             "step": step,
             "source": source,
             "converted_from": converted_from,
+            "motion": motion,
         }
         return {
             "framecast_version": version("framecast"),
@@ -106,6 +110,30 @@ class Forecast:
     """Plan of the computation (tiles, memory) and the rms difference of tiles at their seams, raw units; plain values."""
     computation_text: str = ""
     """`computation` as one sentence."""
+
+    def __repr__(self) -> str:
+        return describe_object("Forecast", self._list_facts())
+
+    def _repr_html_(self) -> str:
+        return make_html("Forecast", self._list_facts())
+
+    def _list_facts(self) -> list[tuple[str, str]]:
+        """List model, sizes, units, times and notes, each with its name."""
+        count, members, horizon, channels, height, width = self.frames.shape
+        spec, (times, last) = self.spec, (self.times, self.reference_times)
+        many = [(name, str(size)) for name, size in (("sequences", count), ("members", members)) if size > 1]
+        known: list[tuple[str, str]] = []
+        if times is not None and last is not None:
+            ends = format_times(to_calendar(np.array([last[0], times[0, -1]]), self.grid)).tolist()
+            known = [("after", ends[0]), ("up to", ends[1])]
+        return [
+            ("model", self.provenance.model.name),
+            *many,
+            ("frames", f"{horizon} of {channels} x {height} x {width}"),
+            *([] if spec.units == "1" else [("units", spec.units)]),
+            ("context", str(self.context.shape[1])),
+            *known,
+        ]
 
     @property
     def members(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import math
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,42 @@ def format_command(*words: object) -> str:
     A `Path` that begins with a dash is written as ./-name, as it would be taken for an option.
     """
     return shlex.join(f"./{word}" if isinstance(word, Path) and str(word)[:1] == "-" else str(word) for word in words)
+
+
+def describe_object(kind: str, facts: Sequence[tuple[str, str]]) -> str:
+    """Describe an object in one line, for its repr.
+
+    Args:
+        kind: its class.
+        facts: name and text of each.
+    """
+    return f"{kind}({', '.join(shorten(f'{name} {text}') for name, text in facts)})"
+
+
+def make_html(title: str, facts: Sequence[tuple[str, str]], table: str = "") -> str:
+    """Make the HTML of an object for a notebook: a title, facts, and a table of its own, if it has one.
+
+    Args:
+        title: what it is.
+        facts: as for `describe_object`; all are escaped.
+        table: HTML that has been escaped.
+    """
+    rows = "".join(
+        f'<tr><th scope="row" style="text-align:left">{html.escape(name)}</th>'
+        f'<td style="text-align:left">{html.escape(shorten(text))}</td></tr>'
+        for name, text in facts
+    )
+    return f"<div><strong>{html.escape(title)}</strong><table>{rows}</table>{table}</div>"
+
+
+def make_html_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Make an HTML table of texts, which are escaped; the first cell of each row is its name."""
+    cells = [[html.escape(cell) for cell in row] for row in rows]
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in heading)
+    body = "".join(
+        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in cells
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _format_value(value: Any) -> str:

@@ -67,7 +67,7 @@ def _read_sizes(path: Path) -> dict[str, int]:
     """Read the sizes in a file of /proc, which are in kB, as bytes by name."""
     if not path.is_file():
         return {}
-    sizes = re.findall(r"^(\w+):\s+(\d+) kB$", path.read_text(), re.MULTILINE)
+    sizes = re.findall(r"^(\w+):\s+(\d+) kB$", path.read_text("ascii"), re.MULTILINE)
     return {name: 1024 * int(size) for name, size in sizes}
 
 
@@ -84,7 +84,7 @@ def _read_machine() -> int:
 
 def _read_control_group() -> int:
     """Read the memory that the control group, of a container for example, still allows, bytes."""
-    group = re.search(r"^0::/(.*)$", GROUPS.read_text(), re.MULTILINE) if GROUPS.is_file() else None
+    group = re.search(r"^0::/(.*)$", GROUPS.read_text("ascii"), re.MULTILINE) if GROUPS.is_file() else None
     # The group itself, the root as a container sees it, then version 1 of control groups.
     folders = [(GROUP_ROOT / group[1], "memory.max", "memory.current")] if group else []
     folders += [(GROUP_ROOT, "memory.max", "memory.current")]
@@ -92,15 +92,15 @@ def _read_control_group() -> int:
     allowed = [UNLIMITED]
     for folder, limit_name, usage_name in folders:
         limit = folder / limit_name
-        if limit.is_file() and limit.read_text().strip().isdigit():  # "max" is no limit
-            usage = int((folder / usage_name).read_text()) - _read_reclaimable(folder / "memory.stat")
-            allowed.append(int(limit.read_text()) - usage)
+        if limit.is_file() and limit.read_text("ascii").strip().isdigit():  # "max" is no limit
+            usage = int((folder / usage_name).read_text("ascii")) - _read_reclaimable(folder / "memory.stat")
+            allowed.append(int(limit.read_text("ascii")) - usage)
     return min(allowed)
 
 
 def _read_reclaimable(stat: Path) -> int:
     """Read the size of cached files, which the system drops when a process needs the memory, bytes."""
-    match = re.search(r"^inactive_file (\d+)$", stat.read_text(), re.MULTILINE) if stat.is_file() else None
+    match = re.search(r"^inactive_file (\d+)$", stat.read_text("ascii"), re.MULTILINE) if stat.is_file() else None
     return int(match[1]) if match else 0
 
 

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+"""Progress of long work: a bar on a terminal, plain lines elsewhere, warnings alone when quiet."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ class Progress(ABC):
     def say(self, text: str) -> None:
         """Print a line without spoiling the display."""
 
+    def warn(self, text: str) -> None:
+        """Print a line that is said when quiet, too: something is wrong, and was mended or left out."""
+        self.say(text)
+
     def close(self) -> None:
         """Leave the terminal as it should be."""
         return
@@ -47,6 +51,14 @@ class Silent(Progress):
 
     def say(self, text: str) -> None:
         """Print nothing."""
+
+
+class Quiet(Silent):
+    """Progress of which warnings alone are printed."""
+
+    def warn(self, text: str) -> None:
+        """Print the line on standard error."""
+        print(escape(text), file=sys.stderr, flush=True)
 
 
 class Lines(Progress):
@@ -111,11 +123,13 @@ class Bar(Progress):
 
 
 def show_progress(what: str, total: int, *, quiet: bool = False) -> Progress:
-    """Show progress as a bar on a terminal, as plain lines elsewhere and when quiet.
+    """Show progress as a bar on a terminal, as plain lines elsewhere; warnings alone when quiet.
 
     Args:
         what: word for the work, such as "training".
         total: units of work.
-        quiet: plain lines on a terminal too.
+        quiet: show warnings alone.
     """
-    return Bar(what, total) if sys.stderr.isatty() and not quiet else Lines(what, total)
+    if quiet:
+        return Quiet()
+    return Bar(what, total) if sys.stderr.isatty() else Lines(what, total)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from framecast.analysis import schedules as module
 from framecast.analysis.schedules import Schedules, tabulate_schedules
+from framecast.plotting.figure import COLOURS
 from framecast.recipe.learning_rate import Constant, OneCycle
 from framecast.recipe.scheduled_sampling import Forced, Free, ReverseScheduledSampling, Sampling, ScheduledSampling
 
@@ -71,4 +72,4 @@ def test_pictures(tmp_path: Path) -> None:
     for name in runs:
         with Image.open(tmp_path / f"{name}-schedules.png") as picture:
             colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 20)}
-        assert {(0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00)} <= colours  # true frames, own predictions
+        assert {ImageColor.getrgb(COLOURS[number]) for number in (0, 4)} <= colours  # true frames, own predictions

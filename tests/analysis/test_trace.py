@@ -6,8 +6,14 @@ import pytest
 import torch
 from tests.fixtures.cells import SMALL, Linear, batch, forecaster, small
 
+from framecast import FrameSpec
 from framecast.analysis.trace import CellVisit, Tally, encode_input, trace
+from framecast.bases import CalibratedBase, Head
+from framecast.data.windows.loader import Batch
+from framecast.forecasting.forecaster import Forecaster
+from framecast.models import ConvLSTM
 from framecast.nn.rollout import rollout
+from framecast.transforms.normalize import Range
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -37,6 +43,25 @@ def test_every_cell_is_seen_at_every_step_as_the_network_steps_by_hand(name: str
             for layer in range(layers):
                 seen = visits[step * layers + layer].output.state
                 assert all(torch.equal(a, b) for a, b in zip(seen, state.cells[layer], strict=True))
+
+
+@pytest.mark.parametrize(("head", "spin_up"), [("mix", None), ("change", None), ("mix", 2)])
+def test_a_network_against_a_base_is_traced_as_it_forecasts(head: Head, spin_up: int | None) -> None:
+    spec = FrameSpec(channels=1, height=32, width=40, units="dBZ", high=60.0)
+    config, scale = ConvLSTM(hidden=(4,), kernel_size=3), Range(low=0.0, high=60.0)
+    base = CalibratedBase(leads=3)
+    model = Forecaster(config, spec, scale, 4, context=4, spin_up=spin_up, base=base, head=head).eval()
+    for parameter in model.network.head.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    frames, motion = 60 * torch.rand(2, 7, 1, 32, 40), torch.full((2, 4, 2, 32, 40), 2.0)
+    visits: list[CellVisit] = []
+    with torch.inference_mode():
+        inputs = encode_input(model, Batch(frames, None, [0, 1], motion=motion), 4)
+        result = trace(model.network, inputs, visits.append)
+        forecast = model.decode(result.frames[:, -3:], (32, 40))
+    assert visits[0].x.shape[1] == model.input_channels
+    assert visits[-1].step == (spin_up or 4) + 2
+    torch.testing.assert_close(forecast, model.predict(frames[:, :4], 3, motion=motion))
 
 
 def test_hooks_are_gone_even_after_an_error() -> None:

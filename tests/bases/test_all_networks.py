@@ -36,7 +36,7 @@ BASES: dict[str, BaseConfig] = {
     "calibrated": CalibratedBase(leads=4),
 }
 BOUNDED = {name for name, config in ALL.items() if config.value_range is not None}
-WITHOUT_HEAD = {"direct"}
+WITHOUT_HEAD = {"direct", "simvp", "simvp/incepu", "tau"}
 WITHOUT_EXTRA = {
     name for name in EXAMPLES if "extra" not in signature(ALL[name].build).parameters and ALL[name].feeds_back
 }

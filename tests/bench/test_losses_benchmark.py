@@ -28,7 +28,7 @@ def test_every_loss_is_one_of_a_recipe(name: str, tmp_path: Path) -> None:
 def test_the_loss_of_the_recipe_is_among_them() -> None:
     from framecast.recipe.recipe import read_recipe
 
-    made = losses.make_recipe(ask(Path(), steps=None), "mse + csi", 0)
+    made = losses.make_recipe(ask(Path(), steps=None), "mse + 3 csi", 0)
     assert made == read_recipe(str(losses.RECIPE))
 
 

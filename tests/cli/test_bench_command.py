@@ -296,7 +296,7 @@ def test_the_page_of_the_repository_has_every_block() -> None:
         (["--setting", "huge"], "kernel3"),
         (["--opponent", "benchmarks.plain:nobody"], "--opponent"),
         (["--opponent", PLAIN, "--opponent", PLAIN], "different names"),
-        (["--batches", "0"], "at least 1"),
+        (["--batch-sizes", "0"], "at least 1"),
     ],
 )
 def test_what_cannot_be_measured_is_said(words: list[str], said: str, tmp_path: Path) -> None:

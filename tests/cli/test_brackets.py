@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from framecast.bench.tables import Sheet
 from framecast.cli import app
 from framecast.cli.options import make_console
-from framecast.commands.models import ModelCatalogue
+from framecast.commands.models import CatalogueRow, ModelCatalogue
 from framecast.commands.study import StudyOutcome
 from framecast.evaluation.comparison import _make_table
 from framecast.evaluation.tables import print_by_lead, print_means, print_skill
@@ -55,9 +55,9 @@ def test_tables_of_studies_benchmarks_and_networks() -> None:
     assert all(name in text for name in (*NAMES, "share[o]", "a[1]b", "[note]"))
     text = printed(Sheet("Speed [s]", ("name", "kind [x]"), [(name, "[cpu]") for name in NAMES], ("[note]",)).print)
     assert all(name in text for name in (*NAMES, "Speed [s]", "kind [x]", "[cpu]", "[note]"))
-    rows = {name: ("title [2017]", Cost(*range(len(Cost._fields)))) for name in NAMES}
+    rows = {name: CatalogueRow("[family]", 2017, "title [2017]", Cost(*range(len(Cost._fields)))) for name in NAMES}
     text = printed(ModelCatalogue(rows, (1, 8, 8)).print)
-    assert all(name in text for name in (*NAMES, "title [2017]"))
+    assert all(name in text for name in (*NAMES, "[family]", "title [2017]"))
 
 
 def test_lines_and_bars(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,9 +75,9 @@ def test_lines_and_bars(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_default() -> None:
     """Those in brackets are part of the help's text."""
     for command in ("inspect", "evaluate", "train", "predict", "report", "compare", "race", "study", "bench", "demo"):
-        text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "250", "TERM": "dumb"}).output
+        text = CliRunner().invoke(app, [command, "--help-all"], env={"COLUMNS": "250", "TERM": "dumb"}).output
         assert "[default: " in text
-    text = CliRunner().invoke(app, ["inspect", "--help"], env={"COLUMNS": "250", "TERM": "dumb"}).output
+    text = CliRunner().invoke(app, ["inspect", "--help-all"], env={"COLUMNS": "250", "TERM": "dumb"}).output
     assert "[default: runs/inspect-NAME-N.png]" in text
     assert "%Y%m%d_%H%M" in text
     text = CliRunner().invoke(app, ["models", "--help"], env={"COLUMNS": "250", "TERM": "dumb"}).output
@@ -87,7 +87,7 @@ def test_help_names_every_default() -> None:
 def test_inspect_of_names_with_brackets(tmp_path: Path) -> None:
     folder = tmp_path / "radar[1] [red]x"
     folder.mkdir()
-    frames = np.random.default_rng(0).integers(0, 255, (3, 16, 16), np.uint8)
+    frames = np.random.default_rng(0).integers(0, 255, (30, 16, 16), np.uint8)
     for number, frame in enumerate(frames):
         Image.fromarray(frame).save(folder / f"{number}.png")
     result = CliRunner().invoke(app, ["inspect", str(folder), "--no-picture"])

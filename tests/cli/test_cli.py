@@ -80,7 +80,10 @@ def test_help_is_quick_and_whole() -> None:
 
 def test_help_and_import_load_nothing_heavy() -> None:
     code = (
-        "import sys, framecast, framecast.cli\n"
+        "import contextlib, io, sys, framecast, framecast.cli\n"
+        "sys.argv = ['framecast', '--help']\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    framecast.cli.main()\n"
         "heavy = {'torch', 'numpy', 'matplotlib', 'xarray', 'lightning', 'lightning_fabric', 'sklearn', 'zarr'}\n"
         "heavy |= {'scipy', 'pysteps', 'cv2'}\n"
         "print(sorted(heavy & set(sys.modules)))"
@@ -106,7 +109,7 @@ def test_models() -> None:
 
 @pytest.mark.parametrize("suffix", ["npy", "npz", "zarr"])
 def test_frozen_digits_have_a_hash(tmp_path: Path, suffix: str) -> None:
-    words = ("data", "moving-mnist", "--count", 3, "--frames", 5, "--seed", 1, "--out")
+    words = ("data", "moving-mnist", "--count", 3, "--length", 5, "--seed", 1, "--out")
     digest = json.loads(framecast(*words, tmp_path / f"digits.{suffix}", "--json").stdout)["sha256"]
     assert digest == json.loads(framecast(*words, tmp_path / "again.npz", "--json").stdout)["sha256"]
     assert "exists" in framecast(*words, tmp_path / f"digits.{suffix}", code=2).stderr
@@ -142,12 +145,12 @@ def test_evaluate_stands_beside_the_baselines(run: Path) -> None:
 
 
 def test_report_compare_and_race(run: Path, tmp_path: Path) -> None:
-    words = ("report", run, "--limit", 2, "--quiet", "--frames", tmp_path / "frames", "--baseline", "none", "--json")
+    words = ("report", run, "--limit", 2, "--quiet", "--pictures", tmp_path / "frames", "--baselines", "none", "--json")
     said = json.loads(framecast(*words).stdout)
     assert said["bytes"] == (run / "report.html").stat().st_size
     assert (tmp_path / "frames" / "1" / "pd4.png").is_file()
     digits = ("--set", "data.moving_mnist={size: 32, digits: 1, test: 4}")
-    raced = ("race", "--models", "convlstm,predrnn", "--budget", "3steps", *TINY, *digits, "--device", "cpu", "--quiet")
+    raced = ("race", "--models", "convlstm,predrnn", "--budget", "3steps", *TINY, *digits, "--device", "cpu")
     done = framecast(*raced, "--out", tmp_path / "race")
     for word in ("Same budget: 3 iterations of ", "Less convlstm-seed0", f"open {tmp_path / 'race' / 'compare.html'}"):
         assert word in done.stdout
@@ -161,7 +164,7 @@ def test_report_compare_and_race(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_other_data_are_scored_whole(run: Path, tmp_path: Path) -> None:
-    framecast("data", "moving-mnist", "--count", 5, "--frames", 11, "--size", "32", "--out", tmp_path / "digits.npz")
+    framecast("data", "moving-mnist", "--count", 5, "--length", 11, "--size", "32", "--out", tmp_path / "digits.npz")
     scores = json.loads(
         framecast("evaluate", run, "--data", tmp_path / "digits.npz", "--json", "--metrics", "sse, mae").stdout
     )
@@ -172,15 +175,13 @@ def test_other_data_are_scored_whole(run: Path, tmp_path: Path) -> None:
 def test_predict_any_horizon_and_size(run: Path, tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (6, 2, 45, 37), dtype=np.uint8)
     np.save(tmp_path / "x.npy", x)
-    for wrong in (("--gif", "y.mp4"), ("--strip", "y.gif"), ("--sequence", 2)):
+    for wrong in (("--strip", "y.gif"), ("--sequence", 2)):
         framecast("predict", run, tmp_path / "x.npy", "--dims", "tnhw", "--out", tmp_path / "y.npy", *wrong, code=2)
         assert not (tmp_path / "y.npy").exists()
     for suffix in ("npy", "npz", "zarr"):
         out = tmp_path / f"future.{suffix}"
-        pictures = ("--gif", tmp_path / f"{suffix}.gif", "--strip", tmp_path / f"{suffix}.png")
-        done = framecast(
-            "predict", run, tmp_path / "x.npy", "--dims", "tnhw", "--horizon", 9, "--out", out, *pictures, "--quiet"
-        )
+        pictures = ("--out", tmp_path / f"{suffix}.gif", "--strip", tmp_path / f"{suffix}.png")
+        done = framecast("predict", run, tmp_path / "x.npy", "--dims", "tnhw", "--horizon", 9, "--out", out, *pictures)
         assert ("sequence 2, lead_time 9" if suffix == "zarr" else "axes tnhw, shape 9x2x45x37") in done.stdout
         assert all(picture.stat().st_size > 500 for picture in pictures[1::2])
     assert np.load(tmp_path / "future.npy").shape == (9, 2, 45, 37)
@@ -191,7 +192,7 @@ def test_predict_any_horizon_and_size(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_radar_is_masked_from_the_file_to_the_score(radar: Path, tmp_path: Path) -> None:
-    done = framecast("evaluate", radar, "--metrics", "mse,csi", "--quiet")
+    done = framecast("evaluate", radar, "--metrics", "mse,csi")
     assert "hold the code 255" in done.stdout
     assert "csi@15" in done.stdout
     out = tmp_path / "future.npz"
@@ -236,10 +237,10 @@ def test_persistence_on_real_radar_scores_what_was_measured(tmp_path: Path) -> N
 def test_the_rows_are_chosen(run: Path, tmp_path: Path) -> None:
     words = ("evaluate", run, "--metrics", "mse", "--limit", 2, "--json")
     for baseline, rows in (("none", []), ("mean, extrapolation", ["mean", "extrapolation"])):
-        scores = json.loads(framecast(*words, "--baseline", baseline).stdout)["scores"]
+        scores = json.loads(framecast(*words, "--baselines", baseline).stdout)["scores"]
         assert list(scores) == ["convlstm", *rows]
-    assert "did you mean persistence?" in framecast(*words, "--baseline", "persistance", code=2).stderr
-    for wrong in (("--scale", "dB"), ("--scales", "4.5"), ("--scale", "dBZ")):
+    assert "did you mean persistence?" in framecast(*words, "--baselines", "persistance", code=2).stderr
+    for wrong in (("--scales", "4.5"), ("--in-dbz",)):
         framecast(*words, *wrong, code=2)
 
 
@@ -266,8 +267,8 @@ def test_convert(tmp_path: Path) -> None:
 WRONG = {
     "no such recipe": (["train", "nothing.yaml"], 2, "no such file"),
     "unknown key": (["train", "predrnn", "--set", "train.lr_shedule=1"], 2, "did you mean lr_schedule"),
-    "unknown section": (["train", "predrnn", "--set", "trian.lr=1"], 2, "did you mean train"),
-    "wrong value": (["train", "predrnn", "--set", "train.lr=fast"], 2, "train.lr"),
+    "unknown section": (["train", "predrnn", "--set", "trian.lr=1"], 2, "did you mean --lr"),
+    "wrong value": (["train", "predrnn", "--set", "train.lr=fast"], 2, "--lr"),
     "wrong set": (["train", "predrnn", "--set", "steps"], 2, "key.key=value"),
     "even kernel": (["train", "predrnn", "--set", "model.kernel_size=4"], 2, "odd"),
     "unequal widths": (["train", "predrnn", "--set", "model.hidden=[4,8]"], 2, "equal numbers"),
@@ -345,7 +346,7 @@ def test_nan_in_the_data_is_missing_and_said(run: Path, tmp_path: Path) -> None:
     values[0, :, :4] = np.nan
     np.save(tmp_path / "holes.npy", values)
     out = tmp_path / "y.npy"
-    done = framecast("predict", run, tmp_path / "holes.npy", "--dims", "nthw", "--out", out, "--horizon", 2, "--quiet")
+    done = framecast("predict", run, tmp_path / "holes.npy", "--dims", "nthw", "--out", out, "--horizon", 2)
     assert "NaN" in done.stdout
     future = np.load(out)
     assert np.isnan(future[0, :, :4]).all()
@@ -377,20 +378,20 @@ def test_a_network_of_ones_own_by_its_import_path(tmp_path: Path) -> None:
         return done.stdout + done.stderr
 
     ours("train", "own:Mine", *TINY, "--data", "x.npy", "--dims", "thw", "--steps", 2, "--out", "run", "--quiet")
-    ours("resume", "run", "--model", "own:Mine", "--quiet")
+    ours("resume", "run", "--class", "own:Mine", "--quiet")
     assert "if you trust it" in ours("resume", "run", "--quiet", code=2)
-    assert "--model package.module:Class" in ours("evaluate", "run", "--quiet", code=4)
-    assert "mine" in ours("evaluate", "run", "--model", "own:Mine", "--quiet")
-    ours("report", "run", "--model", "own:Mine", "--quiet")
+    assert "--class package.module:Class" in ours("evaluate", "run", "--quiet", code=4)
+    assert "mine" in ours("evaluate", "run", "--class", "own:Mine", "--quiet")
+    ours("report", "run", "--class", "own:Mine", "--quiet")
     raced = ("--budget", "1steps", "--data", "x.npy", "--dims", "thw", "--out", "race", "--quiet")
     assert "Mine-seed0" in ours("race", "--models", "own:Mine,convlstm", *TINY, *raced)
     (tmp_path / "mine.yaml").write_text("model: {name: 'own:Mine'}\n")
     again = ("--budget", "1steps", "--data", "x.npy", "--dims", "thw", "--out", "race-2", "--quiet")
     raced = ("race", "--models", "mine.yaml,convlstm", *TINY, *again)
-    assert "say --model own:Mine" in ours(*raced, code=2)  # only the file names it
-    assert "mine-seed0" in ours(*raced, "--model", "own:Mine")
+    assert "say --class own:Mine" in ours(*raced, code=2)  # only the file names it
+    assert "mine-seed0" in ours(*raced, "--class", "own:Mine")
     runs = ("race/Mine-seed0", "race/convlstm-seed0", "--quiet")
     assert "if you trust it" in ours("compare", *runs, code=2)
-    ours("compare", *runs, "--model", "own:Mine")
-    ours("predict", "run", "x.npy", "--dims", "thw", "--model", "own:Mine", "--out", "y.npy", "--quiet")
+    ours("compare", *runs, "--class", "own:Mine")
+    ours("predict", "run", "x.npy", "--dims", "thw", "--class", "own:Mine", "--out", "y.npy", "--quiet")
     assert np.load(tmp_path / "y.npy").shape == (4, 16, 16)  # as trained

@@ -6,8 +6,11 @@ from click.testing import CliRunner
 
 from framecast.cli import app
 
-COMPUTING = {"demo", "train", "resume", "evaluate", "report", "compare", "race", "study", "predict", "bench"}
-OTHERS = {"models", "doctor", "inspect", "data", "convert"}
+COMPUTING = {
+    *("demo", "train", "resume", "evaluate", "protocol", "calibrate", "report", "compare", "race", "study"),
+    *("predict", "watch", "export", "bench", "hindcast", "verify", "serve"),
+}
+OTHERS = {"models", "doctor", "inspect", "data", "convert", "push"}
 
 
 @pytest.fixture

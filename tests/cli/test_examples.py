@@ -4,10 +4,14 @@ import runpy
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from tests.fixtures.commands import framecast, unchecked
+
+from framecast.recipes import PackagedRecipe, list_recipes
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +22,7 @@ def run_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
 
     def run(name: str, *words: str) -> str:
         monkeypatch.setattr(sys, "argv", [name, *words])
+        monkeypatch.syspath_prepend(str(ROOT / "examples"))  # as `python` does with a script's folder
         with unchecked(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
@@ -35,10 +40,33 @@ def test_forecast_and_stream(run_example, tmp_path: Path) -> None:
 def test_own_cell(run_example, tmp_path: Path) -> None:
     printed = run_example("03_own_cell.py", str(tmp_path / "run"), "2")
     assert "step=2" in printed
-    assert "name='convgru'" in printed
+    assert "name='my_network'" in printed
 
 
-SMALL = {"lstm": "[8, 8]", "predrnn_pp": "[6, 4, 4]"}
+def test_an_ensemble_is_blended_in_pysteps(run_example, tmp_path: Path) -> None:
+    printed = run_example("04_pysteps.py", str(tmp_path))
+    assert "(2, 12, 140, 140) members" in printed
+    blended = np.load(tmp_path / "blended.npy")
+    assert np.isfinite(blended).all()
+    assert (blended > 0).mean() > 0.05, "there is rain"
+
+
+NARROW = ["model.hidden=[4, 4]", "model.kernel_size=3", "patch=8"]
+DIRECT = ["model.hidden=2", "model.translator_hidden=4", "model.blocks=2", "patch=8"]
+SWIN = ["model.hidden=4", "model.window=2", "patch=4"]
+SMALL = {
+    "lstm": ["model.hidden=[8, 8]", "patch=8"],
+    "predrnn_pp": ["model.hidden=[6, 4, 4]", *NARROW[1:]],
+    "convgru": ["model.levels=2", "patch=2"],
+    "swinlstm_b": [*SWIN, "model.depths=[2]", "model.heads=[2]"],
+    "swinlstm_d": [*SWIN, "model.depths_down=[1]", "model.depths_up=[1]", "model.heads=[2]"],
+    "phydnet": ["model.hidden=[4]", "patch=8"],
+    "predrnn_v3": [*NARROW, "model.heads=2"],
+    "e3d_lstm": [*NARROW, "model.tau=2"],
+    "simvp": DIRECT,
+    "tau": DIRECT,
+}
+"""Narrow networks; others are `NARROW`."""
 FILES = {
     "radar": ["data.source=tests/fixtures/fmi_140.npz", "data.crop=70", "patch=14"],
     "t2m": ["data.source=tests/fixtures/era5_t2m.nc", "context=6h", "horizon=6h"],
@@ -47,15 +75,33 @@ FILES = {
 """Small data in the place of those that are not ours to ship; others make their own."""
 
 
-@pytest.mark.parametrize("recipe", sorted(ROOT.glob("recipes/*.yaml")), ids=lambda path: path.stem)
-def test_recipes_train(recipe: Path, tmp_path: Path) -> None:
+SLOW = {
+    "action_predrnn",
+    "motionrnn",
+    "mau",
+    "swinlstm_b",
+    "phydnet",
+    "predrnn_v3",
+    "e3d_lstm",
+    "simvp",
+    "convgru_rain",
+}
+"""Networks whose kind another recipe tries, too, as one of ConvGRU, SwinLSTM-D and TAU."""
+
+
+def list_parameters() -> list[Any]:
+    marks = {name: [pytest.mark.slow] if name.startswith(tuple(SLOW)) else [] for name in list_recipes()}
+    return [pytest.param(recipe, id=name, marks=marks[name]) for name, recipe in list_recipes().items()]
+
+
+@pytest.mark.parametrize("recipe", list_parameters())
+def test_recipes_train(recipe: PackagedRecipe, tmp_path: Path) -> None:
     """Some steps of each, narrow and on few sequences of small data; everything else as it stands."""
-    model = yaml.safe_load(recipe.read_text())["model"]["name"]
+    model = yaml.safe_load(recipe.text)["model"]["name"]
     small = [
-        f"model.hidden={SMALL.get(model, '[4, 4]')}",
-        *([] if model == "lstm" else ["model.kernel_size=3"]),
-        "patch=8",
-        *(word for name, words in FILES.items() if name in recipe.stem for word in words),
+        *SMALL.get(model, NARROW),
+        *(word for name, words in FILES.items() if name in recipe.name for word in words),
+        *(["patch=2"] if model == "convgru" else []),  # a level has four times the channels of the one before
         "train.steps=4",
         "train.batch_size=2",
         "train.log_every=1",
@@ -64,7 +110,7 @@ def test_recipes_train(recipe: Path, tmp_path: Path) -> None:
     ]
     words = [word for value in small for word in ("--set", value)]
     out = tmp_path / "run"
-    framecast("train", recipe, *words, "--quiet", "--device", "cpu", "--out", out, cwd=ROOT)
+    framecast("train", recipe.name, *words, "--quiet", "--device", "cpu", "--out", out, cwd=ROOT)
     assert (out / "events.jsonl").read_text().count('"train"') == 4
     assert (out / "model" / "model.json").exists()
     assert (out / "loss.png").exists()

@@ -89,7 +89,7 @@ def test_a_comparison_of_runs_on_the_same_data(run: Path, tmp_path: Path, access
 
 def test_evaluation_on_other_data(run: Path, tmp_path: Path, access: Counter[str]) -> None:
     other = folder(tmp_path / "a", 500)
-    framecast("evaluate", run, "--data", other, "--limit", 2, "--out", tmp_path / "scores", "--baseline", "mean")
+    framecast("evaluate", run, "--data", other, "--limit", 2, "--out", tmp_path / "scores", "--baselines", "mean")
     assert once(access)
 
 

@@ -9,6 +9,7 @@ import pytest
 import xarray
 from tests.fixtures.commands import framecast
 from tests.fixtures.runs import overrides
+from tests.forecasting.test_published_weights import checkpoint
 
 OWN = """
 from typing import Literal
@@ -54,7 +55,7 @@ def printed_next(text: str) -> list[str]:
     return line.removeprefix("next: ").split("; ")
 
 
-SHORT = [*overrides(context=2, horizon=2, patch=4, validate__sequences=1), "--device", "cpu", "--steps", 1, "--quiet"]
+SHORT = [*overrides(context=2, horizon=2, patch=4, validate__sequences=1), "--device", "cpu", "--steps", 1]
 
 
 @pytest.mark.parametrize("model", ["mine_net:Mine", "convlstm"])
@@ -91,10 +92,10 @@ def test_a_run_without_windows_to_score_proposes_no_scores(place: Path) -> None:
 def test_after_a_resumption(place: Path) -> None:
     said = [*SHORT, "--set", "model={name: 'mine_net:Mine'}"]
     framecast("train", "mine_net:Mine", *said, "--out", place / "run", cwd=place)
-    done = framecast("resume", place / "run", "--model", "mine_net:Mine", "--quiet", cwd=place)
+    done = framecast("resume", place / "run", "--class", "mine_net:Mine", cwd=place)
     evaluate, predict = printed_next(done.stdout)
     assert "FILE" in shlex.split(predict)
-    assert shlex.split(predict)[shlex.split(predict).index("--model") + 1] == "mine_net:Mine"
+    assert shlex.split(predict)[shlex.split(predict).index("--class") + 1] == "mine_net:Mine"
     run_line(evaluate, place)
 
 
@@ -127,3 +128,16 @@ def test_paths_that_begin_with_a_dash(place: Path) -> None:
     assert (place / run / "data.json").exists()
     told = framecast("resume", "./nothing", cwd=place, code=2).stderr
     assert "framecast train RECIPE --out nothing" in told
+
+
+def test_after_a_conversion_that_finds_all_by_the_weights(place: Path) -> None:
+    path = checkpoint(place, "official/predrnn_v2/ln0/rss")
+    done = framecast("convert", path, "--out", place / "old [1]", cwd=place)
+    assert "predrnn_v2" in (place / "old [1]" / "model.json").read_text()
+    np.save(place / "FILE", np.random.default_rng(0).random((1, 10, 1, 16, 16), np.float32))
+    (line,) = printed_next(done.stdout)
+    run_line(line.replace("FILE", "FILE.npy --dims ntchw"), place)
+    assert np.load(place / "FUTURE.npy").shape[1] == 10
+    told = framecast("convert", path, "--model", "mim", "--out", place / "m", cwd=place, code=4).stderr
+    assert "by its names it is a predrnn_v2" in told
+    assert len(told.strip().splitlines()) == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from framecast.cli.option_groups import DataOptions, OutputOptions, ReadingOptions, expand_groups
+from framecast.cli.option_groups import DataOptions, OutputOptions, SourceOptions, expand_groups
 from framecast.cli.options import parse_bytes
 from framecast.errors import UsageError
 
@@ -52,8 +52,8 @@ def command() -> tuple[Callable[..., None], list[object]]:
 def test_a_group_becomes_options_in_its_place() -> None:
     run, _ = command()
     names = list(signature(run).parameters)
-    assert names[:3] == ["name", "dims", "variable"]
-    assert names[-4:] == ["frames", "quiet", "as_json", "steps"]
+    assert names[:3] == ["name", "variable", "grey"]
+    assert names[-5:] == ["unpack_limit", "frames", "quiet", "as_json", "steps"]
     assert signature(run).parameters["grey"].default is False
 
 
@@ -75,4 +75,4 @@ def test_a_command_gets_a_group_as_one_value() -> None:
 
 def test_what_was_not_said_is_no_field() -> None:
     assert DataOptions().fields(None) == {}
-    assert ReadingOptions(missing=0.0).fields("a.nc") == {"source": str(Path("a.nc").absolute()), "missing": 0.0}
+    assert SourceOptions(missing=0.0, data="a.nc").given() == {"source": str(Path("a.nc").absolute()), "missing": 0.0}

@@ -81,6 +81,11 @@ def test_a_baseline_in_the_place_of_a_run(tmp_path: Path, capsys) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "m.npy")[0], values[-10:].mean(0), rtol=1e-5)
     assert predict("diurnal", tmp_path / "x.npz", "--out", tmp_path / "d.npy", *said) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "d.npy")[0], values[-24])
+    assert predict("seasonal:7h", tmp_path / "x.npz", "--out", tmp_path / "s.npy", *said) == 0
+    assert '"model": "seasonal:7h"' in capsys.readouterr().out
+    np.testing.assert_array_equal(np.load(tmp_path / "s.npy")[0], values[-7])
+    assert predict("seasonal:90min", tmp_path / "x.npz", "--out", tmp_path / "no.npy", *said) == 2
+    assert "multiple of the step" in capsys.readouterr().err
     assert predict("mean", tmp_path / "x.npz", "--out", tmp_path / "no.npy", "--tile", 4) == 2
     assert "--tile" in capsys.readouterr().err
     assert predict("persistance", tmp_path / "x.npz", "--out", tmp_path / "no.npy") == 4

@@ -50,8 +50,8 @@ def test_no_command_imports_what_a_recipe_names(
     path = change(run, tmp_path / "run", EVIL)
     words = [word.replace("RUN", str(path)) for word in COMMANDS[name]]
     error = framecast(*words, code=2, cwd=run.parent).stderr
-    assert "--model evil_network:Net" in error
-    error = framecast(*words, "--model", "os:path", code=2, cwd=run.parent).stderr
+    assert "--class evil_network:Net" in error
+    error = framecast(*words, "--class", "os:path", code=2, cwd=run.parent).stderr
     assert "evil_network" in error or "derived from framecast.models.ModelConfig" in error
     assert "evil_network" not in sys.modules
 
@@ -77,7 +77,7 @@ def test_a_class_that_the_command_names_is_trained_and_raced(tmp_path: Path) -> 
     (tmp_path / "own.yaml").write_text(
         f"{text}validate: {{sequences: 2}}\ndata: {{moving_mnist: {{size: 32, digits: 1, validation: 2, test: 2}}}}\n"
     )
-    own = ["--model", "own_cells:Net", "--quiet"]
+    own = ["--class", "own_cells:Net", "--quiet"]
     framecast("train", "own.yaml", *own, "--steps", 2, "--out", "run", cwd=tmp_path)
     framecast("resume", "run", *own, cwd=tmp_path)
     digits = "data.moving_mnist={size: 32, digits: 1, validation: 2, test: 2}"

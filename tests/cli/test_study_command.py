@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from framecast.analysis.gradients import GradientReach
 from framecast.cli import app
-from framecast.commands.study import STUDIES, StudyOptions, _name_runs, study_runs
+from framecast.commands.study import _name_runs, study_runs
+from framecast.commands.study_kinds import STUDIES, StudyOptions
 from framecast.data import DataConfig, open_data
 from framecast.errors import InputError, UsageError
 from framecast.forecasting.forecaster import Forecaster
@@ -62,9 +63,9 @@ def said(*words: object, code: int = 0) -> str:
 
 def test_everything_that_suits_is_written_and_nothing_is_overwritten(runs: dict[str, str]) -> None:
     run = Path(runs["convlstm"])
-    words = ("--split", "train", "--sequences", 2, "--device", "cpu", "--json")
+    words = ("--split", "train", "--limit", 2, "--device", "cpu", "--json")
     first = json.loads(said(run, *words))
-    assert set(first["folders"]) == set(STUDIES) - {"decoupling"}
+    assert set(first["folders"]) == set(STUDIES) - {"decoupling", "attention", "motion", "moments"}
     assert any("does not have two memories" in note for note in first["notes"])
     before = {path: path.read_bytes() for path in (run / "study").rglob("*") if path.is_file()}
     assert {"saturation.png", "gradients.png", "schedules.png", "memory.gif", "differences.png", "spectra.png"} <= {
@@ -84,9 +85,9 @@ def test_several_runs_on_one_plot(runs: dict[str, str], tmp_path: Path) -> None:
     words = (
         "--what",
         "gradients,decoupling",
-        "--pictures",
+        "--tsne-steps",
         1,
-        "--sequences",
+        "--limit",
         2,
         "--device",
         "cpu",
@@ -97,7 +98,9 @@ def test_several_runs_on_one_plot(runs: dict[str, str], tmp_path: Path) -> None:
     assert "left out of convlstm: decoupling" in " ".join(text.split())
     written = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     gradients = {f"gradients-1/{name}" for name in ("convlstm.npz", "predrnn.npz", "gradients.png")}
-    assert written == gradients | {f"decoupling-1/{name}" for name in ("predrnn.npz", "decoupling.png", "tsne-0.png")}
+    assert written == gradients | {"study-1.html"} | {
+        f"decoupling-1/{name}" for name in ("predrnn.npz", "decoupling.png", "tsne-0.png")
+    }
 
 
 def test_refusals(runs: dict[str, str], tmp_path: Path) -> None:

@@ -197,12 +197,12 @@ class Unshuffled(nn.Module):
 class Blocks(nn.Module):
     """All frames of a block joined on their channels."""
 
-    def __init__(self, channels: int, frames: int) -> None:
+    def __init__(self, channels: int, frames: int, extra: int = 0) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels * frames, channels * frames, 3, padding=1)
+        self.conv = nn.Conv2d((channels + extra) * frames, channels * frames, 3, padding=1)
 
     def forward(self, block: Tensor) -> Tensor:
-        return torch.tanh(self.conv(block.flatten(1, 2))).unflatten(1, block.shape[1:3])
+        return torch.tanh(self.conv(block.flatten(1, 2))).unflatten(1, (block.shape[1], -1))
 
 
 class Strided(ModelConfig):
@@ -270,9 +270,10 @@ class TwoPhases(ModelConfig):
     def feeds_back(self) -> bool:
         return False
 
-    def build(self, channels: int, height: int, width: int) -> EncoderForecaster:
-        encoder = [Level(PlainCell(n, n), 0.5) for n in (channels, 4 * channels)]
-        forecaster = [Level(PlainCell(n, n), 2) for n in (16 * channels, 4 * channels)]
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> EncoderForecaster:
+        wider = channels + extra
+        encoder = [Level(PlainCell(wider, channels), 0.5), Level(PlainCell(4 * channels, 4 * channels), 0.5)]
+        forecaster = [Level(PlainCell(16 * wider, 16 * channels), 2), Level(PlainCell(4 * channels, 4 * channels), 2)]
         head, drive = nn.Identity(), 16 * channels
         return EncoderForecaster(encoder, forecaster, Unshuffled(), head, drive_channels=drive, noise=self.noise)
 
@@ -287,8 +288,9 @@ class Direct(ModelConfig):
     def feeds_back(self) -> bool:
         return False
 
-    def build(self, channels: int, height: int, width: int) -> DirectNetwork:
-        return DirectNetwork(Blocks(channels, self.frames), self.frames)
+    def build(self, channels: int, height: int, width: int, extra: int = 0) -> DirectNetwork:
+        correction = nn.Conv2d(channels + extra, channels, 1) if extra else None
+        return DirectNetwork(Blocks(channels, self.frames, extra), self.frames, correction=correction)
 
 
 EXAMPLES: dict[str, ModelConfig] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from tests.contract.examples import with_noise
-from tests.contract.networks import ALL, CHANNELS, HEIGHT, VARIANTS, WIDTH, frames, frames_of, network
+from tests.contract.networks import ALL, CHANNELS, VARIANTS, excited, frames, frames_of, listed, network, size_of
 from torch.utils._pytree import tree_flatten, tree_map
 
 from framecast import kernels
@@ -15,14 +15,16 @@ from framecast.kernels.reference import Direct
 from framecast.models import MODELS
 from framecast.models.mim import MIMBlock
 from framecast.nn.cell import Cell
+from framecast.nn.conv import GateConv
 from framecast.nn.direct_network import DirectNetwork
 from framecast.nn.encoder_forecaster import PhaseState
 from framecast.nn.network import Advance, Network, NetworkState, SequenceNetwork
 from framecast.nn.rollout import Rollout, observe, rollout
 
-every = pytest.mark.parametrize("name", ALL)
-step_by_step = pytest.mark.parametrize("name", [name for name in ALL if ALL[name].feeds_back])
-registered = pytest.mark.parametrize("name", VARIANTS)
+STEP_BY_STEP = [name for name in ALL if ALL[name].feeds_back]
+every = pytest.mark.parametrize("name", listed(ALL))
+step_by_step = pytest.mark.parametrize("name", listed(STEP_BY_STEP))
+registered = pytest.mark.parametrize("name", listed(VARIANTS))
 KEYS = Path(__file__).parent / "state_keys.json"
 
 
@@ -105,7 +107,7 @@ def run(net: SequenceNetwork, x: torch.Tensor, steps: int, *, aux: bool = False)
     return rollout(net, x, steps, aux=aux, **with_noise(net, x, steps))
 
 
-@step_by_step
+@pytest.mark.parametrize("name", listed(STEP_BY_STEP, all_slow=True))
 def test_one_step_exports_with_free_sizes(name: str) -> None:
     net, x = network(name), frames_of(name)[:, 0]
     assert isinstance(net, Network)
@@ -137,9 +139,9 @@ def exported_with_free_sizes(net: torch.nn.Module, inputs: tuple, stride: int, *
     return torch.export.export(net, inputs, dynamic_shapes=tree_map(free, inputs)).module()
 
 
-@pytest.mark.parametrize("noise", [False, True])
-def test_two_phases_export_as_two_graphs(noise: bool) -> None:
-    net, x = network("two_phases/noise" if noise else "two_phases"), frames_of("two_phases")[:, 0]
+@pytest.mark.parametrize("name", listed(["two_phases", "two_phases/noise", "convgru"], all_slow=True))
+def test_two_phases_export_as_two_graphs(name: str) -> None:
+    net, x = network(name), frames_of(name)[:, 0]
     other = frames(batch=5, **larger(net.stride))[:, 0]
 
     class Emit(torch.nn.Module):
@@ -170,11 +172,12 @@ def test_two_phases_export_as_two_graphs(noise: bool) -> None:
     torch.testing.assert_close(emitted(drive, ahead), net.emit(None, ahead, drive))
 
 
-def test_a_direct_network_exports_as_one_pass() -> None:
-    net, x = network("direct"), frames_of("direct")[:, :3]
+@pytest.mark.parametrize("name", listed(["direct", "simvp", "simvp/incepu", "tau"], all_slow=True))
+def test_a_direct_network_exports_as_one_pass(name: str) -> None:
+    net, x = network(name), frames_of(name, time=3)
     assert isinstance(net, DirectNetwork)
-    other = frames(batch=5, time=3, **larger(1))
-    torch.testing.assert_close(exported_with_free_sizes(net.body, (x,), 1)(other), net.body(other))
+    other = frames(batch=5, time=3, **larger(net.stride))
+    torch.testing.assert_close(exported_with_free_sizes(net.body, (x,), net.stride)(other), net.body(other))
 
 
 @step_by_step
@@ -218,17 +221,18 @@ def test_weights_are_prepared_once_per_rollout(name: str) -> None:
             self.prepared.append(id(weight))
             return weight.clone()
 
-    net, x, counting = network(name), frames(), Counting()
+    net, x, counting = network(name), frames_of(name), Counting()
     expected = rollout(net, x, 5).frames
     kernels.set_backend(counting)
     try:
         got = rollout(net, x, 5).frames
         once = len(counting.prepared)
-        rollout(net, x, 2)
+        rollout(net, x[:, :1], 2)
     finally:
         kernels.set_backend(None)
     assert torch.equal(got, expected)
-    assert once == len(set(counting.prepared[:once])) > 0
+    assert once == len(set(counting.prepared[:once]))
+    assert once > 0 or not any(isinstance(part, GateConv) for part in net.modules())
     assert len(counting.prepared) == 2 * once
 
 
@@ -242,17 +246,16 @@ def test_a_cell_never_calls_torch_convolutions_itself(name: str) -> None:
     assert "nn.Conv" not in source
 
 
-@registered
+@pytest.mark.parametrize("name", listed(name for name in VARIANTS if VARIANTS[name].feeds_back))
 def test_channels_that_are_given_go_in_and_do_not_come_out(name: str) -> None:
     torch.manual_seed(0)
-    net = VARIANTS[name].build(CHANNELS, HEIGHT, WIDTH, 2).double()
-    x, extra = frames(), torch.rand(3, 6, 2, HEIGHT, WIDTH, dtype=torch.float64)
+    net = excited(VARIANTS[name].build(CHANNELS, *size_of(name), 2)).double()
+    x, extra = frames_of(name), torch.rand(3, 6, 2, *size_of(name), dtype=torch.float64)
     whole = rollout(net, x, 6, extra=extra)
-    assert whole.frames.shape == (3, 6, CHANNELS, HEIGHT, WIDTH)
+    assert whole.frames.shape == (3, 6, CHANNELS, *size_of(name))
     whole.frames.square().sum().backward()
-    first = next(iter(net.cells.parameters()))
-    assert first.grad is not None
-    assert first.grad.abs().max() > 0
+    named = [(key, value.grad) for key, value in net.named_parameters() if not key.startswith("regularizer.")]
+    assert not [key for key, gradient in named if gradient is None or not gradient.any()]
     for t in range(6):
         other = extra.clone()
         other[:, t] += 1
@@ -264,7 +267,50 @@ def test_channels_that_are_given_go_in_and_do_not_come_out(name: str) -> None:
         state = step.state
         outputs.append(step.frames[:, 0])
     assert torch.equal(torch.stack(outputs, 1), whole.frames[:, :4])
+    check_what_grows(name, net)
+
+
+@pytest.mark.parametrize("name", listed(name for name in ALL if not ALL[name].feeds_back))
+def test_what_is_known_of_a_frame_changes_it_and_none_before_it(name: str) -> None:
+    torch.manual_seed(0)
+    net = excited(ALL[name].build(CHANNELS, *size_of(name), 2)).double().eval()
+    x, extra = frames_of(name), torch.rand(3, 8, 2, *size_of(name), dtype=torch.float64)
+    noise = with_noise(net, x, 8, members=1)
+
+    def forecast(beside: torch.Tensor) -> torch.Tensor:
+        return rollout(net, x, 8, extra=beside, **noise).frames.reshape(3, 5, CHANNELS, *size_of(name))
+
+    whole = forecast(extra)
+    for t in range(8):
+        other = extra.clone()
+        other[:, t] += 1
+        changed = (forecast(other) != whole).flatten(2).any(2).any(0).tolist()
+        lead = max(t - 3, 0)
+        assert not any(changed[:lead]), "what is known later is not used before"
+        assert changed[lead] == (t > 0 or not isinstance(net, DirectNetwork)), (
+            "blocks here are of the three newest frames"
+        )
+    state = None
+    for t in range(4):
+        state = observe(net, x[:, t], state, extra=extra[:, t])
+    for lead in range(5):
+        drive = {key: value[:, :, lead : lead + 1] for key, value in noise.items()}
+        step = rollout(net, x[:, :0], 1, state=state, extra=extra[:, 3 + lead : 4 + lead], **drive)
+        state = step.state
+        assert torch.equal(step.frames.reshape(whole[:, 0].shape), whole[:, lead])
+    forecast(extra).square().sum().backward()
+    named = [(key, value.grad) for key, value in net.named_parameters()]
+    assert not [key for key, gradient in named if gradient is None or not gradient.any()]
+    if name in VARIANTS:
+        check_what_grows(name, net)
+
+
+def check_what_grows(name: str, net: SequenceNetwork) -> None:
+    """Only what takes the frame, and what takes what is known of the next one, differs from the plain network."""
     sizes = {key: value.shape for key, value in net.state_dict().items()}
     plain = {key: value.shape for key, value in network(name).state_dict().items()}
-    assert sizes.keys() == plain.keys()
-    assert sum(sizes[key] != plain[key] for key in sizes) <= 2, "only what takes the frame grows"
+    own = sizes.keys() - plain.keys()
+    assert plain.keys() <= sizes.keys()
+    assert not own or name.startswith(("action_predrnn", "simvp", "tau")), "only these have convolutions of their own"
+    at_both_ends = 4 if name.startswith("convgru") else 2
+    assert sum(sizes[key] != plain[key] for key in plain) <= at_both_ends, "only what takes the frame grows"

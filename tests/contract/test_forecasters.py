@@ -1,5 +1,7 @@
 """What a Forecaster promises, whatever kind of network it holds."""
 
+from typing import Literal
+
 import pytest
 import torch
 from tests.contract.examples import EXAMPLES, Direct, Strided, TwoPhases
@@ -10,8 +12,9 @@ from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import FrameMemory, MemoryLimits, plan_memory
 from framecast.forecasting.stream import StreamState
 from framecast.models import ConvLSTM, ModelConfig
+from framecast.nn.network import Network
 from framecast.transforms.normalize import DBZ, Identity, Range, Standard
-from framecast.types import FrameSpec
+from framecast.types import Channel, FrameSpec
 
 SPEC = FrameSpec(channels=1, height=13, width=10, low=0, high=255)
 KINDS: dict[str, ModelConfig] = {**EXAMPLES, "convlstm": ConvLSTM(hidden=(3, 3), kernel_size=3)}
@@ -43,6 +46,29 @@ def test_streams_branches_and_single_frames_give_the_same_forecast(name: str) ->
     assert torch.equal(model.branch(x[:, 3], state, 5), expected), "a branch must leave the state as it was"
     one_by_one = [ahead.frame for ahead in model.ahead([(x[:, t], None) for t in range(4)], 5)]
     assert torch.equal(torch.stack(one_by_one, 1), expected)
+
+
+@pytest.mark.parametrize("name", ["two_phases", NOISY, "direct", "convlstm"])
+def test_covariates_and_a_mask_in_streams_branches_and_single_frames(name: str) -> None:
+    spec = SPEC.model_copy(update={"covariates": (Channel(name="height", low=0.0, high=1.0),)})
+    torch.manual_seed(0)
+    model = Forecaster(KINDS[name], spec, Range(low=0, high=255), 2, mask_channel=True, fill="last").double().eval()
+    x, known = frames(), torch.rand(2, 9, 1, 13, 10, dtype=torch.float64)
+    valid = torch.rand(x.shape) > 0.3
+    expected = model.predict(x, 5, valid, known)
+    state: StreamState | None = None
+    for t in range(3):
+        _, state = model.step(x[:, t], state, valid[:, t], known[:, t + 1])
+    assert torch.equal(model.branch(x[:, 3], state, 5, valid[:, 3], known[:, 4:]), expected)
+    past = [(x[:, t], valid[:, t]) for t in range(4)]
+    one_by_one = [ahead.frame for ahead in model.ahead(past, 5, known.unbind(1))]
+    assert torch.equal(torch.stack(one_by_one, 1), expected)
+    other, hidden = known.clone(), valid.clone()
+    other[:, 6] += 1
+    assert torch.equal(model.predict(x, 5, valid, other)[:, :2], expected[:, :2])
+    assert not torch.equal(model.predict(x, 5, valid, other)[:, 2], expected[:, 2])
+    hidden[:, 3, :, 0, 0] = ~hidden[:, 3, :, 0, 0]
+    assert not torch.equal(model.predict(x, 5, hidden, known), expected)
 
 
 @every
@@ -113,9 +139,18 @@ def test_a_normalizer_without_a_range_is_refused(normalizer) -> None:
     assert forecaster(KINDS["convlstm"], normalizer=normalizer)
 
 
+class FramesAlone(ModelConfig):
+    """A network from outside whose `build` has no argument for what is known beside the frames."""
+
+    name: Literal["frames_alone"] = "frames_alone"
+
+    def build(self, channels: int, height: int, width: int) -> Network:  # type: ignore[override]
+        return Strided().build(channels, height, width)
+
+
 def test_what_a_network_is_not_made_for_is_refused() -> None:
     with pytest.raises(UsageError, match=r"covariates or a mask, expected a network that takes some"):
-        forecaster(TwoPhases(), mask_channel=True)
+        forecaster(FramesAlone(), mask_channel=True)
     room, none = MemoryLimits(tile=8), FrameMemory(0, 0)
     for name in ("strided", "levels", "two_phases", "direct"):
         model = forecaster(KINDS[name])

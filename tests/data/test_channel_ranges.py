@@ -51,7 +51,7 @@ def test_baselines_fill_with_the_low_end_of_the_channel(weather: str, name: str)
     dataset = opened(weather)
     assert dataset.spec.target_ranges == tuple(zip(LOWS, HIGHS, strict=True))
     batch = next(iter(evaluation_batches(dataset, "test", 1)))
-    context = 24 if name == "diurnal" else 4
+    context = 24 if name in ("diurnal", "seasonal") else 4
     frames = batch.frames[:, :4].repeat(1, 6, 1, 1, 1)[:, :context]
     valid = batch.valid[:, :4].repeat(1, 6, 1, 1, 1)[:, :context]
     ahead = BASELINES[name](dataset.spec).predict(frames, 2, valid)

@@ -9,10 +9,10 @@ import pytest
 import xarray
 from tests.fixtures.forecasts import forecast_of
 
+from framecast.cf.names import list_cf_variables
 from framecast.data import DataConfig, FileSource, FutureCovariates
 from framecast.data.sources.channels import resolve_units
 from framecast.errors import InputError
-from framecast.writers.cf_names import list_cf_variables
 
 START = np.datetime64("2020-03-01T00:00", "ns")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -44,7 +44,7 @@ def test_each_channel_has_its_own_factor(tmp_path: Path):
     assert found.spec.units == "1"
     assert (found.spec.low, found.spec.high) == (0, 12 * depth.max())
     forecast = forecast_of(frames[None], frames[None], found.spec, found.grid)
-    assert [channel.units for channel in list_cf_variables(forecast)] == ["mm/h", "mm/h", "K"]
+    assert [channel.units for channel in list_cf_variables(forecast.spec, forecast.grid)] == ["mm/h", "mm/h", "K"]
     notes = " ".join(found.notes)
     assert "units: mm per 5 min turned into mm/h, values times 12" in notes
     assert "units: mm/h, K by channel" in notes

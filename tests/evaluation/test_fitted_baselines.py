@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from framecast.bases import LinearBase
 from framecast.data import DataConfig, open_data
 from framecast.devices import Launch
 from framecast.errors import InputError, UsageError
+from framecast.evaluation.predictors import choose_baselines, find_own, make_baselines
 from framecast.evaluation.prepare import DEFAULT_OPTIONS, evaluate_run
-from framecast.evaluation.verdict import judge
+from framecast.evaluation.verdict import judge, judge_entries
 from framecast.forecasting.base_fit import make_base_alone
 from framecast.forecasting.baselines import Extrapolation, Persistence
 from framecast.forecasting.data_checks import adapt_to_step
@@ -23,6 +26,7 @@ from framecast.forecasting.predictor import PastFrames
 from framecast.metrics import Scores, select_metrics
 from framecast.models import BaseAlone, ConvLSTM
 from framecast.recipe.recipe import Recipe, read_recipe
+from framecast.training.build import new_forecaster
 from framecast.training.start import resume, start
 from framecast.transforms.normalize import Range
 from framecast.types import FrameSpec
@@ -49,6 +53,84 @@ def test_least_squares_find_what_persistence_cannot(tmp_path: Path) -> None:
     persistence = Persistence(dataset.spec).predict(frames[:, :3], 3)
     error, reference = ((forecast - frames[:, 3:]).abs().max() for forecast in (linear, persistence))
     assert error < 0.05 * reference
+
+
+def hourly(folder: Path, units: str, step_minutes: float = 60) -> Path:
+    """A month whose days have a course of their own that grows, and a noise."""
+    rng, hours = np.random.default_rng(0), np.arange(744)
+    course = np.sin(2 * np.pi * hours / 24)[:, None, None] * (1 + rng.random((9, 11)))
+    frames = 280 + course + 0.02 * hours[:, None, None] + 0.01 * rng.standard_normal((744, 9, 11))
+    path = folder / "hourly.npz"
+    np.savez(path, frames=frames.astype(np.float32), dims="thw", units=units, step_minutes=step_minutes)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("units", "step", "context", "expected"),
+    [
+        ("K", 60, 24, ["persistence", "mean", "seasonal", "linear", "linear:24h"]),
+        ("K", 60, 23, ["persistence", "mean", "linear"]),
+        ("K", 300, 24, ["persistence", "mean", "linear"]),
+        ("K", 1440, 24, ["persistence", "mean", "linear"]),
+        ("K", 360, 6, ["persistence", "mean", "seasonal", "linear", "linear:24h"]),
+        ("mm/h", 60, 24, ["persistence", "mean", "blank", "extrapolation", "calibrated"]),
+    ],
+)
+def test_a_season_stands_beside_every_score_where_there_is_one(
+    tmp_path: Path, units: str, step: float, context: int, expected: list[str]
+) -> None:
+    config = DataConfig(source=str(hourly(tmp_path, units, step)), range=(0, 300))
+    dataset = open_data(config, context=context, horizon=3, seed=0)
+    assert choose_baselines(None, dataset, dataset) == expected
+    copied = [name for name in expected if name not in ("linear", "linear:24h", "calibrated")]
+    assert choose_baselines(None, dataset, None) == copied
+
+
+@pytest.mark.parametrize(
+    ("base", "own"),
+    [
+        ({"kind": "calibrated"}, ["calibrated"]),
+        ({"kind": "linear", "period": "12h"}, ["linear:12h"]),
+        ({"kind": "seasonal", "period": 6}, ["seasonal:6"]),
+        ({"kind": "seasonal"}, []),
+        ({"kind": "persistence"}, []),
+        ({"kind": "none"}, []),
+    ],
+)
+def test_a_model_stands_beside_its_own_base(tmp_path: Path, base: dict[str, object], own: list[str]) -> None:
+    dataset = open_data(DataConfig(source=str(hourly(tmp_path, "K"))), context=24, horizon=3, seed=0)
+    recipe = Recipe.model_validate({"model": {"name": "convlstm", "hidden": [2]}, "context": 24, "base": base})
+    name = find_own(new_forecaster(recipe, dataset))
+    usual = choose_baselines(None, dataset, dataset)
+    assert choose_baselines(None, dataset, dataset, name) == [*usual, *own]
+    unfitted = [each for each in own if each.startswith("seasonal")]
+    assert choose_baselines(None, dataset, None, name) == [*choose_baselines(None, dataset, None), *unfitted]
+    assert choose_baselines(["mean"], dataset, dataset, name) == ["mean"]
+
+
+@pytest.mark.parametrize("context", [24, 25])
+def test_a_season_is_fitted_and_found(tmp_path: Path, context: int) -> None:
+    """Days that repeat and grow: neither the day before nor persistence knows, least squares on both do."""
+    dataset = open_data(DataConfig(source=str(hourly(tmp_path, "K"))), context=context, horizon=6, seed=0)
+    frames = torch.from_numpy(dataset.window("test", 0, 0).frames)[None]
+    names = ["persistence", "seasonal", "linear", "linear:24h"]
+    made = make_baselines(names, dataset, dataset)
+    errors = {
+        name: float((predictor.predict(frames[:, :context], 6) - frames[:, context:]).square().mean())
+        for name, predictor in made.items()
+    }
+    assert errors["linear:24h"] < 0.1 * min(errors[name] for name in names[:-1])
+    with pytest.raises(InputError, match=r"linear:26: got .* frames of context, expected 26 or more, one period"):
+        make_base_alone("linear:26", dataset)
+    with pytest.raises(UsageError, match="baseline: got 'calibrated:24h'"):
+        choose_baselines(["calibrated:24h"], dataset, dataset)
+
+
+def test_a_fitted_season_is_a_model_like_any_other(tmp_path: Path) -> None:
+    recipe = read_recipe("linear:24h", [], {"data.source": str(hourly(tmp_path, "K")), "context": 24, "horizon": 2})
+    assert recipe.base == LinearBase(period="24h")
+    start(recipe, tmp_path / "run", Launch("cpu"), quiet=True)
+    assert load(tmp_path / "run").name == "linear:24h"
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +199,7 @@ def scores(*errors: float) -> Scores:
     ("ours", "theirs", "words"),
     [
         ((0.1, 0.1), (0.2, 0.2), "model beats mean, the best baseline: mse is 75 % below it (95 %: 75 % to 75 %)"),
-        ((0.2, 0.2), (0.1, 0.1), "model loses to mean, the best baseline: mse is 3e+02 % above it"),
+        ((0.2, 0.2), (0.1, 0.1), "model loses to mean, the best baseline: mse is 300 % above it"),
         ((0.1, 0.3), (0.2, 0.2), "model is behind mean, the best baseline, but not for certain: mse is 25 % above it"),
         ((0.1,), (0.2,), "not for certain: mse is 75 % below it (no interval"),
     ],
@@ -131,6 +213,27 @@ def test_the_verdict_says_who_wins_by_how_much_and_whether_that_is_certain(
     assert words in sentence
     assert judge(board, ()) is None
     assert judge({"mean": board["mean"], "blank": board["blank"]}, ("mean", "blank")) is None
+
+
+def test_a_comparison_is_judged_among_entries_and_beside_baselines() -> None:
+    """0.1 off is 75 % less squared error than 0.2 off, 0.15 off 44 % less."""
+    board = {
+        "two": [scores(0.2, 0.2)],
+        "one": [scores(0.05, 0.05), scores(0.15, 0.15)],
+        "mean": [scores(0.3, 0.3)],
+        "linear": [scores(0.01, 0.01)],
+    }
+    said = judge_entries(board, ("mean", "linear"))
+    assert said is not None
+    first, second = said.split("). ")
+    assert (
+        first == "one beats two, the next best: mse is 69 % below it (95 %: 69 % to 69 %"
+    )  # (0.0025 + 0.0225) / 2 of 0.04
+    assert second.startswith("one loses to linear, the best baseline: mse is 12400 % above it")
+    assert judge_entries({name: board[name] for name in ("two", "mean")}, ("mean",)).startswith(
+        "two beats mean, the best"
+    )
+    assert judge_entries({"two": [scores(math.nan)]}, ()) is None
 
 
 def calibrated() -> Forecaster:

@@ -23,7 +23,7 @@ from framecast.forecasting.predictor import PastFrames, TensorPredictor
 from framecast.formatting import format_count, format_number
 from framecast.metrics import Scores, select_metrics, summarise
 from framecast.plotting.chart import Chart, ChartLine
-from framecast.plotting.scores import Spectra, draw_by_lead, draw_spectra
+from framecast.plotting.scores import Spectra, draw_charts, draw_spectra
 from framecast.types import FrameSpec
 
 DATA = Path(__file__).parents[1] / "fixtures"
@@ -122,8 +122,8 @@ def test_pictures_are_drawn(scored: tuple[Scoreboard, Path]) -> None:
 def test_charts_take_gaps_and_few_panels(tmp_path: Path) -> None:
     line = ChartLine("a", [5.0, 10.0], [1.0, math.nan], [0.5, math.nan], [1.5, math.nan])
     charts = [Chart(name, "minutes", "", [line, line._replace(name="b", style=1)], level=1.0) for name in ("x", "y")]
-    draw_by_lead(tmp_path / "few.png", charts[:1])
-    draw_by_lead(tmp_path / "two.png", charts, "a note")
+    draw_charts(tmp_path / "few.png", charts[:1])
+    draw_charts(tmp_path / "two.png", charts, "a note")
     blank = Spectra("now", [3.0, 1.0, 0.0], {"blank": [0.0, 0.0, 0.0]})
     draw_spectra(tmp_path / "spectra.png", [8.0, 4.0, 2.0], [blank], "range²")
     assert all(path.stat().st_size > 3000 for path in tmp_path.iterdir())
@@ -171,7 +171,7 @@ def test_rain_rates_become_reflectivity() -> None:
     assert np.isnan(seen.frames[~raw.valid]).all()
     assert any("200 R^1.6" in note for note in dbz.notes)
     assert dataset_in_dbz(dbz) is dbz
-    with pytest.raises(UsageError, match="scale dBZ: got data in grey level"):
+    with pytest.raises(UsageError, match="in_dbz: got data in grey level"):
         dataset_in_dbz(open_data(DataConfig(), context=2, horizon=2, seed=0))
 
 

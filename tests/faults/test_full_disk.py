@@ -24,8 +24,8 @@ PREDICT = ["predict", "persistence", "x.npy", "--dims", "thw", "--horizon", "3"]
 COMMANDS = {
     "evaluate": ["evaluate", "run", "--limit", "1", "--out", "OUT"],
     "report": ["report", "run", "--limit", "1", "--out", "OUT.html"],
-    "report --frames": ["report", "run", "--limit", "1", "--out", "OUT.html", "--frames", "OUT"],
-    "study": ["study", "run", "--sequences", "1", "--what", "memory", "--out", "OUT"],
+    "report --pictures": ["report", "run", "--limit", "1", "--out", "OUT.html", "--pictures", "OUT"],
+    "study": ["study", "run", "--limit", "1", "--what", "memory", "--out", "OUT"],
     "compare": ["compare", "run", "other", "--limit", "1", "--out", "OUT"],
     "inspect": ["inspect", "x.npy", "--dims", "thw", "--picture", "OUT.png"],
     "data .npy": ["data", "moving-mnist", "--count", "2", "--out", "OUT.npy"],
@@ -39,7 +39,7 @@ LIMITS = {
     "bench": 300,
     "race": 40,
     "report": 50_000,
-    "report --frames": 300,
+    "report --pictures": 300,
     "data .zarr": 1000,
     "compare": 1000,
     "predict --strip": 16_600,
@@ -145,5 +145,8 @@ def test_other_failures_of_the_system() -> None:
         "x.nc: got No such file or directory; look at its name, and whether it may be read or written",
         2,
     )
-    assert describe_failure(MemoryError()) == ("out of memory; use smaller batches, or train.accumulate", 6)
+    assert describe_failure(MemoryError()) == (
+        "out of memory; use a smaller --batch-size, or --set train.accumulate=2",
+        6,
+    )
     assert describe_failure(RuntimeError("CUDA out of memory. Tried\n2 GiB")).text.startswith("out of memory: CUDA out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,15 @@ import torch
 from torch import Tensor
 
 from framecast.errors import InputError, UsageError
-from framecast.forecasting.baselines import BASELINES, Diurnal, Extrapolation, Mean, Persistence
+from framecast.forecasting.baselines import (
+    BASELINES,
+    Diurnal,
+    Extrapolation,
+    Mean,
+    Persistence,
+    Seasonal,
+    make_baseline,
+)
 from framecast.motion import estimate
 from framecast.types import FrameSpec
 
@@ -145,6 +154,51 @@ def test_diurnal_needs_a_day_and_a_step_that_divides_it() -> None:
     spec = FrameSpec(channels=1, height=1, width=1, step_minutes=360)
     with pytest.raises(InputError, match="got 3 frames, expected 4 or more"):
         Diurnal(spec).predict(torch.zeros(1, 3, 1, 1, 1), 2)
-    for step in (None, 7 * 60.0):
-        with pytest.raises(UsageError, match="expected one that divides a day"):
+    for step, message in ((None, "whose time step is unknown"), (7 * 60.0, "expected a multiple of the step, 420 min")):
+        with pytest.raises(UsageError, match=rf"baseline diurnal: got 1d.*{message}"):
             Diurnal(spec.model_copy(update={"step_minutes": step}))
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "period"),
+    [
+        ("seasonal", {"step_minutes": 60.0}, 24),
+        ("seasonal", {"step_minutes": 30.5 * 1440, "step_months": 1}, 12),
+        ("seasonal:7d", {"step_minutes": 1440.0}, 7),
+        ("seasonal:1y", {"step_minutes": 91.5 * 1440, "step_months": 3}, 4),
+        ("seasonal:5", {}, 5),
+        ("diurnal", {"step_minutes": 120.0}, 12),
+    ],
+)
+def test_any_period_comes_again(name: str, step: dict, period: int) -> None:
+    """Oracle: a sequence that repeats is forecast without error, from one period, and from more."""
+    spec = FrameSpec(channels=1, height=2, width=3, high=1.0, **step)
+    season = np.random.default_rng(0).random((1, period, 1, 2, 3))
+    future = np.tile(season, (1, 3, 1, 1, 1))
+    baseline = make_baseline(name, spec)
+    assert (baseline.context, baseline.origin.name) == (max(10, period), name)
+    np.testing.assert_array_equal(baseline.predict(season, 2 * period + 1), future[:, : 2 * period + 1])
+    np.testing.assert_array_equal(baseline.predict(future[:, : period + 1], period), future[:, 1 : period + 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("seasonal:0", "baseline seasonal: got 0, expected one frame or more"),
+        ("seasonal:0h", "baseline seasonal: got 0h, expected one frame or more"),
+        ("seasonal:", "baseline seasonal: got ''"),
+        ("seasonal:7min", "expected a multiple of the step, 5 min"),
+        ("mean:3", "baseline: got 'mean:3', expected one of"),
+        ("diurnal:3", "baseline: got 'diurnal:3', expected one of"),
+        ("seasonl", "did you mean seasonal?"),
+    ],
+)
+def test_periods_that_are_none_are_refused(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        make_baseline(name, SPEC)
+
+
+def test_a_day_is_a_period() -> None:
+    spec = FrameSpec(channels=1, height=2, width=2, high=1.0, step_minutes=180.0)
+    frames = np.random.default_rng(1).random((2, 9, 1, 2, 2))
+    np.testing.assert_array_equal(Diurnal(spec).predict(frames, 11), Seasonal(spec, "24h").predict(frames, 11))

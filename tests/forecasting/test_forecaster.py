@@ -102,7 +102,7 @@ def test_known_frames_equal_the_rollout_by_hand() -> None:
 @pytest.mark.parametrize(
     ("x", "valid", "message"),
     [
-        (frames()[0], None, r"batch, time, channel, height, width"),
+        (frames()[0, 0, 0], None, r"batch, time, channel, height, width"),
         (frames()[:, :0], None, "no frame"),
         (frames(channels=2), None, "2 channels, expected 1"),
         (frames().masked_fill(torch.rand(2, 5, 1, 13, 10) > 0.5, float("nan")), None, "NaN or infinite"),

@@ -71,7 +71,7 @@ def test_scores_are_those_of_tiles(folder: Path, capsys: pytest.CaptureFixture) 
     found = {}
     for name, words in {"default": (), "tiled": ("--tile", "16"), "whole": ("--tile", "0")}.items():
         said = ["evaluate", str(folder / "norm"), "--data", str(folder / "domain.npy"), "--out", str(folder / name)]
-        said += ["--split", "all", "--horizon", "2", "--baseline", "none", "--metrics", "mse", "--json"]
+        said += ["--split", "all", "--horizon", "2", "--baselines", "none", "--metrics", "mse", "--json"]
         assert _code([*said, *words]) == 0
         found[name] = json.loads(capsys.readouterr().out)["scores"]["convlstm"]["mse"]["mean"]
     assert found["default"] == found["tiled"] != found["whole"]

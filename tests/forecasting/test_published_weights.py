@@ -71,8 +71,8 @@ def test_names_of_the_code_bases_and_of_the_papers(case: str, names: list[str], 
     expected = load_published(path, source=source, model=model, patch=2).config
     for name in names:
         assert load_published(path, source=source, model=name, patch=2).config == expected
-    with pytest.raises(UsageError, match=r"model: got 'e3dlstm', expected one of"):
-        load_published(path, source=source, model="e3dlstm", patch=2)
+    with pytest.raises(UsageError, match=r"model: got 'prednet', expected one of"):
+        load_published(path, source=source, model="prednet", patch=2)
 
 
 def test_value_range_of_the_users_frames(tmp_path: Path) -> None:
@@ -121,3 +121,36 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=name):
             load_published(tmp_path / name, source="predrnn-pytorch", model="predrnn", patch=2)
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_code_base_network_and_patch_are_found_by_the_weights(name: str, tmp_path: Path) -> None:
+    path, (source, model) = checkpoint(tmp_path, name), CASES[name]
+    found = load_published(path)
+    said = load_published(path, source=source, model=model, patch=2)
+    assert (found.config, found.spec, found.patch) == (said.config, said.spec, said.patch)
+
+
+def test_another_network_is_told_by_its_weights(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, "openstl/predrnnpp/ln0/ss")
+    with pytest.raises(CheckpointError, match="by its names it is a predrnn_pp of openstl"):
+        load_published(path, source="openstl", model="predrnn", patch=2)
+    with pytest.raises(CheckpointError, match="by its names it is a predrnn_pp of openstl"):
+        load_published(path, model="mim")
+    half = checkpoint(tmp_path, "openstl/mim/ln0/ss", lambda weights: {**weights, "decoder.weight": torch.zeros(2, 2)})
+    with pytest.raises(CheckpointError, match=r"its names are those of mim of openstl"):
+        load_published(half)
+    torch.save({"encoder.0.weight": torch.zeros(2, 2)}, tmp_path / "other.ckpt")
+    with pytest.raises(CheckpointError, match=r"got encoder.0.weight, expected weights of convlstm"):
+        load_published(tmp_path / "other.ckpt")
+
+
+@pytest.mark.parametrize("part", ["ct_weight", "oc_weight", "conv_x", "conv_h", "conv_last"])
+def test_wrong_widths_are_one_line(part: str, tmp_path: Path) -> None:
+    def change(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        key = next(key for key in weights if part in key)
+        return {**weights, key: weights[key][..., :-1] if part.endswith("_weight") else weights[key][:-1]}
+
+    with pytest.raises((CheckpointError, UsageError)) as told:
+        load_published(checkpoint(tmp_path, "openstl/mim/ln1/ss", change), patch=2)
+    assert "\n" not in str(told.value)

@@ -1,4 +1,4 @@
-"""How the official TensorFlow graphs of PredRNN++ and MIM name and order what our networks hold."""
+"""How the official TensorFlow graphs of PredRNN++, MIM and E3D-LSTM name and order what our networks hold."""
 
 import re
 
@@ -88,3 +88,22 @@ def module(ours: dict[str, Tensor], owner: str, rest: str, value: Tensor) -> Non
         return
     stem, kind = split_kind(rest, MIM_MODULE)
     ours[f"{owner}.{MIM_MODULE[stem]}.{kind}"] = permuted(value, IGFO)
+
+
+E3D = {"conv3d": "conv_h", "conv3d_1": "conv_x", "conv3d_2": "conv_m", "conv3d_3": "conv_c", "conv3d_4": "conv_n"}
+E3D_NORMS = {"hidden": "conv_h.norm", "inputs": "conv_x.norm", "global_memory": "conv_m.norm", "self_attn": "norm_c"}
+
+
+def e3d_lstm(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Kernels of two frames become kernels of both frames' channels."""
+    ours = {}
+    for name, value in theirs.items():
+        *owner, part, kind = name.removeprefix("generator/e3d-lstm/").split("/")
+        ending = {"kernel": "weight", "gamma": "weight"}.get(kind, "bias")
+        value = value.flatten(1, 2) if value.ndim == 5 else value
+        if not owner:
+            ours[f"head.{ending}"] = value
+        else:
+            place = "fusion" if part == "conv3d_5" else f"{E3D[part]}.conv" if part in E3D else E3D_NORMS[part]
+            ours[f"cells.{owner[0].removeprefix('e3d')}.{place}.{ending}"] = value
+    return ours

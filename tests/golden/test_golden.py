@@ -6,7 +6,8 @@ from tests.golden import tensorflow_names as tf_names
 from tests.golden.fixtures import GOLDEN, fixture, frames, known, parameters
 from torch.func import functional_call
 
-from framecast.forecasting.published_weights import FAMILIES, _translate
+from framecast.forecasting.published.families import FAMILIES
+from framecast.forecasting.published_weights import convert_names
 from framecast.models import MIM, ConvLSTM, MemoryFlow, PredRNN, PredRNNPP, PredRNNV2
 from framecast.models.memory_flow import MemoryFlowCell
 from framecast.nn.rollout import rollout
@@ -59,7 +60,7 @@ def test_published_pytorch(name: str) -> None:
     config = config.model_copy(update={"layer_norm": "chw" if norm else None})
     height = 6 if "rect6x8" in name else 8
     theirs = parameters(case)
-    ours, unknown = _translate(theirs, FAMILIES[source][model])
+    ours, unknown = convert_names(theirs, FAMILIES[source][model])
     assert not unknown
     network = config.build(4, height, 8).double()
     assert ours.keys() == network.state_dict().keys()

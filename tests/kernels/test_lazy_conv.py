@@ -111,7 +111,10 @@ def test_any_shape(batch: int, channels: int, hidden: int, height: int, width: i
         return [out.detach(), delta.detach(), *(t.grad for t in leaves if t.grad is not None)]
 
     for got, expected in zip(update("high", torch.float32), update("highest", torch.float64), strict=True):
-        torch.testing.assert_close(got.double(), expected, rtol=3e-4, atol=3e-4)
+        # Gradients of weights are sums over all pixels, as wrong as their largest element asks for: 2.3e-5 of it at
+        # most in 150 shapes (direct kernels in float32: 2e-6), while an element near zero may stand beside one of 30.
+        atol = max(3e-4, 4e-5 * expected.abs().max().item())
+        torch.testing.assert_close(got.double(), expected, rtol=3e-4, atol=atol)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-6, -1e-4, 0.3, -5.0, 20.0, -200.0, 3e38, float("inf"), float("-inf")])

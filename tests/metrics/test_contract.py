@@ -135,7 +135,7 @@ PERFECT = {
     **dict.fromkeys(["mse", "mse_unclipped", "sse", "sse_unclipped", "mae", "fmae", "rmse", "far@15", "far@40"], 0.0),
     **dict.fromkeys(["psnr", "psnr_uint8", "sharpness_diff"], 100.0),
     **dict.fromkeys(["ssim", "ssim_uint8", "ssim_range2", "ssim_gaussian"], 1.0),
-    **dict.fromkeys(["mae_raw", "rmse_raw", "rapsd"], 0.0),
+    **dict.fromkeys(["mse_raw", "mae_raw", "rmse_raw", "rapsd"], 0.0),
     **dict.fromkeys([f"fss@{threshold}/{scale}px" for threshold in (15, 40) for scale in (1, 4, 5)], 1.0),
     **dict.fromkeys(["bias@15", "bias@40", "csi@15", "csi@40", "pod@15", "pod@40", "hss@15", "hss@40"], 1.0),
 }

@@ -71,8 +71,8 @@ def test_what_a_rollout_refuses() -> None:
         InputError, match=r"known: got some, expected none: EncoderForecaster is fed observed frames alone"
     ):
         rollout(net, x, 4, torch.ones(3, 4, dtype=torch.bool))
-    with pytest.raises(InputError, match=r"extra: got some, expected none"):
-        rollout(net, x, 4, extra=torch.zeros(3, 4, 1, 8, 12, dtype=torch.float64))
+    with pytest.raises(InputError, match=r"extra: got \(3, 3\), expected \(3, 4\)"):
+        rollout(net, x, 4, extra=torch.zeros(3, 3, 1, 8, 12, dtype=torch.float64))
     with pytest.raises(InputError, match=r"4 frames, 3 steps, expected steps for all frames"):
         rollout(net, x, 3)
     with pytest.raises(InputError, match=r"0 frames, 3 steps"):

@@ -3,7 +3,7 @@ import torch
 from tests.contract import networks
 from torch.utils._pytree import tree_leaves
 
-from framecast.errors import InputError
+from framecast.errors import InputError, UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import measure_step_memory
 from framecast.models import LSTM, MODELS, ConvLSTM, PredRNN
@@ -12,6 +12,9 @@ from framecast.transforms.normalize import Range
 from framecast.types import Channel, FrameSpec
 
 SPEC = FrameSpec(channels=1, height=12, width=12, low=0, high=255)
+WHOLE = {name for name in networks.VARIANTS if name.split("/")[0] not in networks.STACKS | {"e3d_lstm"}}
+"""Networks that make the map smaller, or see all of it at once: their forecasts have no tiles."""
+TILED = [name for name in networks.VARIANTS if name not in WHOLE]
 TINY = ConvLSTM(hidden=(3, 3), kernel_size=3)
 
 
@@ -41,7 +44,7 @@ def test_reach_by_hand(name: str, cells: int | None) -> None:
     assert measure_reach(networks.network(name), networks.CHANNELS) == cells
 
 
-@pytest.mark.parametrize("name", networks.VARIANTS)
+@pytest.mark.parametrize("name", TILED)
 def test_one_tile_is_the_network(name: str) -> None:
     network, x = networks.network(name), networks.frames(2)
     tiled = TiledNetwork(network, TileLayout((networks.HEIGHT, networks.WIDTH), 2, None), torch.clone)
@@ -55,7 +58,7 @@ def test_one_tile_is_the_network(name: str) -> None:
         assert torch.equal(a, b if a.shape == b.shape else b[..., 0])
 
 
-@pytest.mark.parametrize("name", [name for name, config in networks.VARIANTS.items() if not config.fixed_size])
+@pytest.mark.parametrize("name", [name for name in TILED if not networks.VARIANTS[name].fixed_size])
 def test_tiles_that_overlap_by_twice_the_reach_are_exact(name: str) -> None:
     network, x = networks.network(name), networks.frames(2, height=33, width=26)
     far = measure_reach(network, networks.CHANNELS)
@@ -78,8 +81,15 @@ def test_tiles_that_overlap_by_twice_the_reach_are_exact(name: str) -> None:
     assert (aux[SEAM][0] / aux[SEAM][1]).sqrt() > 1e-6, "the seams must tell"
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_every_model_predicts_a_domain_in_tiles(name: str) -> None:
+@pytest.mark.parametrize("name", sorted({*MODELS} & WHOLE))
+def test_the_others_are_refused_in_words(name: str) -> None:
+    model = Forecaster(networks.VARIANTS[name], SPEC, Range(low=0, high=255), 2, context=3)
+    with pytest.raises(UsageError, match="a network whose maps all have the size of the frame; compute the whole"):
+        model.tiled(TileLayout((6, 6), 2, None))
+
+
+@pytest.mark.parametrize("name", sorted({*MODELS} - WHOLE))
+def test_every_other_model_predicts_a_domain_in_tiles(name: str) -> None:
     config = networks.VARIANTS[name]
     model = forecaster(config)
     x, valid = frames(17, 23), torch.rand(2, 3, 1, 17, 23, generator=torch.Generator().manual_seed(2)) > 0.3

@@ -1,5 +1,6 @@
 """Figures are made of arrays, at the right size, with missing pixels shown."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,19 @@ from framecast.forecast import Forecast
 from framecast.plotting import animation
 from framecast.plotting.chart import Chart, ChartLine
 from framecast.plotting.colours import RAIN_CLASSES
-from framecast.plotting.frames import MISSING, Figure, draw_loss_curve, draw_strip, draw_survey, to_colours
-from framecast.plotting.scores import draw_by_lead
-from framecast.types import FrameSpec
+from framecast.plotting.frames import (
+    MISSING,
+    Figure,
+    draw_loss_curve,
+    draw_strip,
+    draw_survey,
+    find_error_limit,
+    to_colours,
+    to_diverging_colours,
+    to_error_colours,
+)
+from framecast.plotting.scores import draw_charts
+from framecast.types import FrameSpec, Grid
 
 GREY = FrameSpec(channels=1, height=8, width=12, low=0.0, high=255.0, units="grey level")
 RNG = np.random.default_rng(0)
@@ -114,7 +125,7 @@ def test_a_picture_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch) -> 
     with pytest.raises(OSError, match="No space"):
         draw_strip(tmp_path / "strip.png", drawn(3, 5))
     with pytest.raises(OSError, match="No space"):
-        draw_by_lead(tmp_path / "scores.png", [Chart("t", "x", "y", [ChartLine("a", [0], [0.0], [0.0], [0.0])])])
+        draw_charts(tmp_path / "scores.png", [Chart("t", "x", "y", [ChartLine("a", [0], [0.0], [0.0], [0.0])])])
     assert not list(tmp_path.iterdir())
 
 
@@ -142,3 +153,34 @@ def test_curves(tmp_path: Path) -> None:
     draw_loss_curve(tmp_path / "loss.png", [1, 2, 3], [3.0, 2.0, 1.0], {2: 5.0, 3: 4.0}, "sse")
     draw_loss_curve(tmp_path / "bare.png", [1, 2, 3], [3.0, 2.0, 1.0], {}, "sse")
     assert all((tmp_path / name).stat().st_size > 3000 for name in ("loss.png", "bare.png"))
+
+
+@pytest.mark.parametrize("rows", [tuple(range(60, 48, -1)), tuple(range(49, 61))])
+def test_coasts_are_drawn_over_frames_of_known_place(tmp_path: Path, rows: tuple[int, ...]) -> None:
+    """Land's End is west of 5.5 W at 50 N, in either order of rows; without coordinates nothing is drawn."""
+    spec = FrameSpec(channels=1, height=12, width=20, units="mm/h", high=30.0)
+    grid = Grid(y=rows, x=tuple(range(-10, 10)), axis_units="degrees")
+    nothing = np.zeros((1, 2, 1, 12, 20), np.float32)
+    forecast = forecast_of(nothing, nothing, spec)
+    plain, placed = (
+        next(animation.draw_pictures(dataclasses.replace(forecast, grid=place))) for place in (Grid(), grid)
+    )
+    different = (plain != placed).any(-1)
+    assert 100 < different.sum() < 0.2 * different.size
+    top, side = 20, 13  # the height of the label, pixels of a panel for each of the frame
+    land_end = different[top + 9 * side : top + 12 * side, 3 * side : 6 * side]
+    ocean = different[top : top + 3 * side, :side]
+    assert land_end.any()
+    assert not ocean.any()
+
+
+def test_errors_have_a_round_scale_of_their_own() -> None:
+    spec = FrameSpec(channels=1, height=10, width=10, units="mm/h", high=50.0)
+    truth = np.zeros((1, 1, 10, 10))
+    for error, limit in ((0.7, 1.0), (1.0, 1.0), (1.1, 2.0), (3.0, 5.0), (30.0, 50.0), (0.0, 50.0)):
+        assert find_error_limit([(truth + error, truth)], spec) == pytest.approx(limit)
+    truth[0, 0, 0] = np.nan
+    assert find_error_limit([(np.full_like(truth, 0.7), truth)], spec) == 1.0
+    assert find_error_limit([], spec) == 50.0
+    picture = to_error_colours(np.full((1, 10, 10), 1.0), np.zeros((1, 10, 10)), spec, 2.0)
+    np.testing.assert_array_equal(picture[0, 0], to_diverging_colours(np.full((1, 1, 1), 0.5))[0, 0])

@@ -87,7 +87,7 @@ def test_a_recipe_from_a_stranger_imports_nothing(text: str, tmp_path, monkeypat
         lambda: read_recipe(str(path), model=["evil:Other", "other:Net"]),
     ]
     for read in reads:
-        with pytest.raises((UsageError, ValidationError), match=r"if you trust it, say --model .*evil:Net"):
+        with pytest.raises((UsageError, ValidationError), match=r"if you trust it, say model=.*evil:Net"):
             read()
     assert read_recipe(str(path), ["model=convlstm"]).model.name == "convlstm"  # what it names is not used
 

@@ -25,11 +25,11 @@ from framecast.plotting.view import PlotView
 from framecast.recipe.recipe import Recipe
 from framecast.recipe.scheduled_sampling import sampling_end
 from framecast.report import write_report
+from framecast.report.colour_bars import encode_image
 from framecast.report.frames import (
     BYTES,
     ChosenSequences,
     ShownSequence,
-    _encode_image,
     choose_sequences,
     make_frames_section,
     score_by_sequence,
@@ -88,7 +88,7 @@ def test_names_are_escaped(radar: Path) -> None:
         "lead time, minutes",
         'data-step="5.0" data-unit="minutes"',
         "value, dBZ",
-        "Charts of csi, pod, far",
+        "other scores: rmse_raw, rapsd, pod, far, hss, bias, fss",
     ):
         assert word in text
     assert "No validation was made" not in text
@@ -161,7 +161,7 @@ def test_films_keep_every_colour(colours: int) -> None:
     rng = np.random.default_rng(0)
     palette = rng.integers(0, 256, (colours, 3), dtype=np.uint8)
     pixels = palette[rng.integers(0, colours, (40, 70))]
-    uri = _encode_image(Image.fromarray(pixels))
+    uri = encode_image(Image.fromarray(pixels))
     with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as picture:
         assert picture.mode == ("P" if colours <= 256 else "RGB")
         np.testing.assert_array_equal(np.asarray(picture.convert("RGB")), pixels)

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framecast.evaluation.charts import choose_time_unit
-from framecast.plotting.chart import Chart, ChartLine
+from framecast.plotting.chart import Chart, ChartLine, choose_time_unit
 from framecast.report.svg_charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw_chart
 from framecast.report.training import POINTS, _thin_line
 

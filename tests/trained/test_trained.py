@@ -8,6 +8,7 @@ import pytest
 from tests.fixtures.commands import framecast as run
 
 import framecast
+from framecast.data.durations import in_frames
 from framecast.errors import UsageError
 from framecast.recipe.recipe import recipe_of_run
 from framecast.trained import TrainedModel, find_model, is_trained, list_trained
@@ -27,7 +28,11 @@ def test_the_two_are_there_and_small() -> None:
 def test_each_is_whole_and_described(model: TrainedModel) -> None:
     forecaster = framecast.load(model.name)
     recipe = recipe_of_run(model.folder)
-    assert (forecaster.config, forecaster.patch, forecaster.context) == (recipe.model, recipe.patch, forecaster.context)
+    assert (forecaster.config, forecaster.patch) == (recipe.model, recipe.patch)
+    assert (forecaster.base_config.kind, forecaster.head) == (recipe.base.kind, recipe.head)
+    step = forecaster.spec.step_minutes
+    assert forecaster.context == in_frames(recipe.context_, step, "context")
+    assert forecaster.spin_up == (recipe.spin_up_ and in_frames(recipe.spin_up_, step, "spin_up"))
     assert len(model.summary) < 300
     for heading in ("Good for", "Not good for", "Scores", "Training", "Data and licence"):
         assert f"\n## {heading}\n" in model.card
@@ -62,7 +67,9 @@ def test_commands_take_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run("predict", "rain", example, "--horizon", 2, "--out", "f.npy", "--motion", "m.npy", "--calibrate", "matched")
     assert np.load("f.npy").shape == (4, 2, 140, 140)
     assert np.load("m.npy").shape[-3:] == (2, 140, 140)
-    run("evaluate", "rain", "--data", example, "--limit", 1, "--metrics", "mse", "--baseline", "persistence", "--quiet")
+    run(
+        "evaluate", "rain", "--data", example, "--limit", 1, "--metrics", "mse", "--baselines", "persistence", "--quiet"
+    )
     scores = json.loads((tmp_path / "runs" / "rain-all-1" / "scores.json").read_text())["scores"]
     assert list(scores) == ["rain", "rain matched", "persistence"]
 

@@ -31,6 +31,11 @@ def turn_maps(conv: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return turned
 
 
+def lie(values: Tensor) -> list[int]:
+    """Strides along the axes that have more than one entry: those along the others say nothing."""
+    return [stride for stride, size in zip(values.stride(), values.shape, strict=True) if size > 1]
+
+
 @pytest.mark.usefixtures("precision")
 @pytest.mark.parametrize("half", [False, True], ids=["fp32", "bf16"])
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "lstm"])
@@ -42,7 +47,7 @@ def test_fused_steps_are_plain_steps(name: str, half: bool, monkeypatch: pytest.
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         trained(*frames, 1.0).backward()
     reached = [parameter for parameter in parameters if parameter.grad is not None]
-    assert all(p.grad.stride() == p.stride() and p.grad.dtype == p.dtype for p in reached)
+    assert all(lie(p.grad) == lie(p) and p.grad.dtype == p.dtype for p in reached)
     before = [p.detach().clone() for p in reached]
     torch.optim.Adam(reached, fused=True).step()
     fused = [p.detach().clone() for p in reached]

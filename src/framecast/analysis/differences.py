@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, count_frame_channels, encode_input, trace
+from framecast.analysis.trace import CellVisit, Counts, Floats, Names, Tally, cut_frame, encode_input, trace
 from framecast.data.windows.loader import Batch
 from framecast.devices import to_float64
-from framecast.errors import InputError
+from framecast.errors import InputError, UsageError
 from framecast.forecasting.forecaster import Forecaster
+from framecast.nn.network import Network
 from framecast.plotting import panels
 
 LAGS = 8
@@ -57,7 +58,7 @@ def measure_differences(forecaster: Forecaster, batches: Iterable[Batch], contex
     tally = Tally()
     with torch.inference_mode():
         for batch in batches:
-            steps = batch.frames.shape[1] - 1
+            steps = batch.frames.shape[1] - 1 - (context - forecaster.count_run_in(context))
             if steps < 4:
                 raise InputError("differences", got=f"{steps + 1} frames", expected="at least 5", fix="raise --horizon")
             for (layer, name), values in _collect_series(forecaster, batch, context).items():
@@ -74,15 +75,17 @@ def measure_differences(forecaster: Forecaster, batches: Iterable[Batch], contex
 
 def _collect_series(forecaster: Forecaster, batch: Batch, context: int) -> dict[tuple[int, str], list[Tensor]]:
     """{(layer, name): a tensor (B, C, H', W') for each step} of one forecast."""
+    if not isinstance(forecaster.network, Network):
+        got, expected = type(forecaster.network).__name__, "a network whose cells take every step"
+        raise UsageError("differences", got=got, expected=expected)
     series: dict[tuple[int, str], list[Tensor]] = {}
-    channels = count_frame_channels(forecaster)
 
     def add_visit(visit: CellVisit) -> None:
         if visit.layer == 1:
-            series.setdefault((0, "x"), []).append(visit.x[:, :channels])
+            series.setdefault((0, "x"), []).append(cut_frame(forecaster, visit.x))
         series.setdefault((visit.layer, "h"), []).append(visit.output.out)
         difference = visit.output.state._asdict().get("d")
-        if difference is not None and visit.step > 1:  # at the first frame there is none
+        if isinstance(difference, Tensor) and visit.step > 1:  # at the first frame there is none
             series.setdefault((visit.layer, "d"), []).append(difference)
 
     trace(forecaster.network, encode_input(forecaster, batch, context), add_visit)

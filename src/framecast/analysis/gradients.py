@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from framecast import kernels
-from framecast.analysis.trace import CellVisit, Counts, Floats, Names, count_frame_channels, encode_input, trace
+from framecast.analysis.trace import CellVisit, Counts, Floats, Names, cut_frame, encode_input, trace
 from framecast.data.windows.loader import Batch
 from framecast.devices import to_float64
 from framecast.forecasting.forecaster import Forecaster
@@ -59,7 +59,9 @@ def measure_gradients(forecaster: Forecaster, batches: Iterable[Batch], context:
         for batch in batches:
             norms = _compute_norms(forecaster, batch, context)
             keys = list(norms)
-            parts.append(np.stack([np.stack(list(steps.values()), 1) for steps in norms.values()]))
+            steps = sorted({step for series in norms.values() for step in series})
+            nothing = np.full(len(batch.frames), np.nan)
+            parts.append(np.stack([np.stack([series.get(n, nothing) for n in steps], 1) for series in norms.values()]))
     finally:
         kernels.set_memory(memory)
     return GradientReach(
@@ -87,10 +89,9 @@ def _compute_norms(forecaster: Forecaster, batch: Batch, context: int) -> dict[t
         error = _sum_last_error(forecaster, batch, result.frames[:, -1:])
         gradients = torch.autograd.grad(error, list(tensors.values()), allow_unused=True)
     norms: dict[tuple[int, str], dict[int, Floats]] = {}
-    channels = count_frame_channels(forecaster)
     for (layer, symbol, step), gradient in zip(tensors, gradients, strict=True):
         if gradient is not None and symbol == "x":
-            gradient = gradient[:, :channels]
+            gradient = cut_frame(forecaster, gradient)
         norm = torch.zeros(len(batch.frames)) if gradient is None else to_float64(gradient).flatten(1).norm(dim=1)
         norms.setdefault((layer, symbol), {})[step] = to_float64(norm.detach()).cpu().numpy()
     return norms
@@ -112,7 +113,7 @@ def combine_layers(reach: GradientReach, symbol: str) -> Floats:
         reach: norms of each layer.
         symbol: "x", or a paper's letter.
     """
-    return np.sqrt(np.square(reach.norm[reach.symbol == symbol]).sum(0)).mean(0)
+    return np.sqrt(np.nansum(np.square(reach.norm[reach.symbol == symbol]), 0)).mean(0)
 
 
 def summarise(reach: GradientReach) -> dict[str, float]:

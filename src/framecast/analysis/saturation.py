@@ -65,7 +65,7 @@ def measure_saturation(
     """Count how many forget gates are shut or open for good, in forecasts.
 
     Args:
-        forecaster: the model; a gate is a forget gate if its symbol begins with f.
+        forecaster: the model; a gate is a forget gate if its symbol begins with f, or is 1 - z of a GRU.
         batches: windows, raw units.
         context: J, frames that a forecast is given.
         low: values below are saturated.
@@ -80,10 +80,9 @@ def measure_saturation(
 
     def add_visit(visit: CellVisit) -> None:
         values = visit.compute_gates()
-        for symbol, value in values.items():
-            if symbol.startswith("f"):
-                gates.add(visit.layer, symbol, visit.step, _count_values(value, low, high))
-        if "tau" in values and "d" in values:
+        for symbol, value in _find_forget_gates(values).items():
+            gates.add(visit.layer, symbol, visit.step, _count_values(value, low, high))
+        if "tau" in values and "d" in values and hasattr(visit.state, "c"):
             size = to_float64(values["d"].abs())
             differences.add(visit.layer, "d", visit.step, torch.stack([size.sum(), size.new_tensor(size.numel())]))
             # The first step's T is that of memories that are still 0.
@@ -97,6 +96,12 @@ def measure_saturation(
             "saturation", got="a network without forget gates", expected="gates whose symbol begins with f"
         )
     return _divide_sums(gates, differences, transitions, low, high)
+
+
+def _find_forget_gates(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Find the gates that say how much of a memory is kept: symbols with f, and of a GRU 1 - z."""
+    kept = {"1 - z": 1 - values["z"]} if values.keys() >= {"z", "r", "n"} else {}
+    return kept | {symbol: value for symbol, value in values.items() if symbol.startswith("f")}
 
 
 def _count_values(gate: Tensor, low: float, high: float) -> Tensor:
@@ -119,12 +124,13 @@ def _count_pairs(old_c: Tensor, new_t: Tensor) -> Tensor:
 def _divide_sums(gates: Tally, differences: Tally, transitions: Tally, low: float, high: float) -> Saturation:
     sums = gates.stack()
     size = differences.stack() if len(differences) else np.zeros((0, sums.shape[1], 2))
+    values = np.where(sums[..., 0] > 0, sums[..., 0], np.nan)  # a layer may have no such step
     pairs = transitions.stack()[:, 0] if len(transitions) else np.zeros((0, _PAIR_BINS**2))
     return Saturation(
         gates.symbols,
         gates.layers,
-        sums[..., 1] / sums[..., 0],
-        sums[..., 2] / sums[..., 0],
+        sums[..., 1] / values,
+        sums[..., 2] / values,
         sums[..., 3:].astype(np.int64),
         np.linspace(0, 1, BINS + 1),
         np.array(low),
@@ -154,7 +160,7 @@ def compute_shares(saturation: Saturation, symbol: str) -> tuple[float, float]:
     """
     rows = saturation.symbol == symbol
     values = saturation.counts[rows].sum(-1)
-    below, above = ((share[rows] * values).sum() / values.sum() for share in (saturation.below, saturation.above))
+    below, above = (np.nansum(share[rows] * values) / values.sum() for share in (saturation.below, saturation.above))
     return float(below), float(above)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.analysis.trace import Counts, Floats, Names
+from framecast.errors import UsageError
 from framecast.plotting import panels
 from framecast.recipe.learning_rate import LearningRate
 from framecast.recipe.scheduled_sampling import ReverseScheduledSampling, Sampling, ScheduledSampling, sampling_end
@@ -72,7 +73,14 @@ def tabulate_schedules(
         batch_size: sequences of an iteration, over all processes.
         context: J.
         frames: T, frames of a sequence.
+
+    Raises:
+        UsageError: a training without iterations.
     """
+    if steps < 1:
+        raise UsageError(
+            "schedules", got="no iteration", expected="a run that trains: a base without a network is fitted"
+        )
     iterations = np.unique(np.linspace(1, steps, min(POINTS, steps)).round().astype(np.int64))
     probabilities = _tabulate_probabilities(sampling, iterations, steps)
     kinds = _list_curves(sampling)

@@ -12,6 +12,7 @@ from framecast.bases.config import (
     NoBase,
     PersistenceBase,
     SeasonalBase,
+    name_base,
 )
 from framecast.bases.encoding import BaseEncoder, BaseRun, build_against_base, make_encoder
 from framecast.bases.fitted import Fitted
@@ -36,4 +37,5 @@ __all__ = [
     "build_against_base",
     "make_encoder",
     "match_values",
+    "name_base",
 ]

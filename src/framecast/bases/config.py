@@ -10,8 +10,8 @@ from framecast.bases.base import Base
 from framecast.bases.constant import ContextMean, LastFrame
 from framecast.bases.extrapolation import AdvectedFrame
 from framecast.bases.fitted import Fitted
-from framecast.bases.seasonal import Seasonal
-from framecast.data.durations import Duration, in_frames
+from framecast.bases.seasonal import LastPeriod
+from framecast.data.durations import Duration, count_period
 from framecast.types import Count, FrameSpec
 
 Head = Literal["change", "mix"]
@@ -81,7 +81,7 @@ class SeasonalBase(_Config):
         Raises:
             UsageError: a period that is no whole number of steps.
         """
-        return Seasonal(in_frames(self.period, spec.step_minutes, "base.period"))
+        return LastPeriod(count_period(self.period, spec, "base.period"))
 
 
 class ExtrapolationBase(_Config):
@@ -122,7 +122,7 @@ class LinearBase(_FittedConfig):
         """
         inner: Base = LastFrame()
         if self.period is not None:
-            inner = Seasonal(in_frames(self.period, spec.step_minutes, "base.period"))
+            inner = LastPeriod(count_period(self.period, spec, "base.period"))
         return Fitted(inner, spec.channels, self.fitted_leads, floor)
 
 
@@ -138,6 +138,12 @@ class CalibratedBase(_FittedConfig):
     def make(self, spec: FrameSpec, floor: float | None = None) -> Base:
         """Make the base, not fitted yet."""
         return Fitted(AdvectedFrame(spec.targets), spec.channels, self.fitted_leads, floor)
+
+
+def name_base(config: BaseConfig) -> str:
+    """Name a base as in tables: by its kind, and by its period unless that is the usual one, as in linear:24h."""
+    period = getattr(config, "period", None)
+    return config.kind if period is None or config == SeasonalBase() else f"{config.kind}:{period}"
 
 
 def _name_kind(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,6 +19,8 @@ class History(NamedTuple):
 
     frames: tuple[Tensor, ...]
     """The last frames, up to `HISTORY` + 1, the newest last, (B, C, H, W) each."""
+    seen: tuple[Tensor, ...]
+    """Their masks, False where missing."""
     mean: RunningMean
 
 
@@ -29,14 +31,14 @@ class LastFrame(Base):
 
     def observe(self, frame: Tensor, seen: Tensor, state: History | None, motion: Tensor | None = None) -> History:
         """Keep the frame."""
-        if state is None:
-            return History((frame,), RunningMean.update(None, frame))
-        return History((*state.frames, frame)[-HISTORY - 1 :], RunningMean.update(state.mean, frame))
+        frames = ((frame,) if state is None else (*state.frames, frame))[-HISTORY - 1 :]
+        masks = ((seen,) if state is None else (*state.seen, seen))[-HISTORY - 1 :]
+        return History(frames, masks, RunningMean.update(None if state is None else state.mean, frame, seen))
 
     def look_ahead(self, state: History, pace: Tensor | None = None) -> Iterator[BaseFields]:
         """Repeat the last frame."""
         last, known, mean = state.frames[-1], all_known(state.frames[-1]), state.mean.mean
-        rates = smooth_trends([last - earlier for earlier in state.frames[-2::-1]], last)
+        rates = smooth_trends(list_differences(state.frames, state.seen), last)
         lead = 0
         while lead := lead + 1:
             yield BaseFields(last, known, mean, rates * lead, last)
@@ -54,6 +56,12 @@ class ContextMean(LastFrame):
             yield fields._replace(
                 forecast=fields.mean, values=fields.mean, changes=torch.cat([away[:, None], fields.changes], 1)
             )
+
+
+def list_differences(frames: Sequence[Tensor], seen: Sequence[Tensor]) -> list[Tensor]:
+    """List the newest frame less those 1, 2, ... steps before it, (B, C, H, W) each; 0 where one of both is missing."""
+    pairs = zip(frames[-2::-1], seen[-2::-1], strict=True)
+    return [torch.where(seen[-1] & mask, frames[-1] - earlier, 0) for earlier, mask in pairs]
 
 
 def smooth_trends(differences: list[Tensor], like: Tensor) -> Tensor:

@@ -95,15 +95,15 @@ class BaseEncoder:
         fields = 1 + isinstance(self.base, Fitted) + len(RADII) + 2 + (self.floor is not None)
         return MixHead(self.base, self.patch, self.channels, fields=fields, changes=self.base.changes, floor=self.floor)
 
-    def encode(self, fields: BaseFields, lead: int, pace: Tensor) -> BaseStep:
+    def encode(self, fields: BaseFields, lead: int | Tensor, pace: Tensor) -> BaseStep:
         """Encode the fields of one lead time.
 
         Args:
             fields: of the base.
-            lead: lead time, frames.
+            lead: lead time, frames; of each sequence (B,), or one of all.
             pace: (B,), time between frames, steps of the training.
         """
-        batch = len(fields.forecast)
+        batch = fields.forecast.shape[0]
         mask = fields.known.to(fields.mean.dtype)
         parts = fields.forecast, fields.values, fields.mean, mask, fields.changes.flatten(1, 2)
         forecast, values, mean, known, changes = (self._pad(part) for part in parts)
@@ -136,7 +136,7 @@ class BaseEncoder:
         motion: Tensor | None = None,
         state: Any = None,
         *,
-        of_context: bool = True,
+        within: int | None = None,
     ) -> BaseRun:
         """Let the base observe true frames, and encode what it says of those that follow each.
 
@@ -146,12 +146,15 @@ class BaseEncoder:
             pace: (B,), time between frames, steps of the training.
             motion: (B, N, 2, H, W), at the newest N frames, pixels per frame; None to estimate it.
             state: of the base, after the frames before.
-            of_context: whether forecasts within the context are wanted; False for those from the newest frame only.
+            within: number of the newest frames whose forecasts of the next one are wanted; None for all, 1 for those
+                from the newest frame only.
         """
         context: list[BaseStep] = []
-        for t in range(frames.shape[1]):
-            state = self.base.observe(frames[:, t], seen[:, t], state, find_motion(motion, t - frames.shape[1]))
-            if of_context and t + 1 < frames.shape[1]:
+        count = frames.shape[1]
+        first = 0 if within is None else count - within
+        for t in range(count):
+            state = self.base.observe(frames[:, t], seen[:, t], state, find_motion(motion, t - count))
+            if first <= t < count - 1:
                 context.append(next(self._look_ahead(state, pace)))
         return BaseRun(context, self._look_ahead(state, pace), state)
 

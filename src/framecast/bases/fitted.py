@@ -15,6 +15,8 @@ RADII = (1, 3, 7, 15)
 """Radii of the squares over which the base's forecast is averaged, pixels."""
 MEAN_RADIUS = 7
 """Radius of the squares over which the mean of the context is averaged, pixels."""
+OUTSIDE = (0, len(RADII) + 1, len(RADII) + 2, *range(2, len(RADII) + 1), len(RADII) + 3)
+"""Numbers of the maps that count where the base does not know: its forecast, the means of the context, broad means, 1."""
 CHUNK = 2**16
 """Pixels whose features are summed at a time, in double precision."""
 RIDGE = 1e-5
@@ -54,12 +56,32 @@ class Fitted(Base):
 
     def look_ahead(self, state: Any, pace: Tensor | None = None) -> Iterator[BaseFields]:
         """Correct the forecasts of the other base."""
+        broad: tuple[Tensor, Tensor] | None = None
         for lead, fields in zip(count(1), self.inner.look_ahead(state), strict=False):
+            if broad is None or broad[0] is not fields.mean:  # once for all lead times
+                broad = fields.mean, smooth(fields.mean, MEAN_RADIUS)
             like = fields.forecast
             time = torch.full((len(like),), float(lead), device=like.device) if pace is None else lead * pace
-            weights = self._interpolate(time.to(like.dtype))
-            frame = (self.list_features(fields) * weights[..., None, None]).sum(2)
-            yield fields._replace(forecast=frame if self.floor is None else frame.clamp_min(self.floor))
+            yield self.correct(fields, time, broad[1])
+
+    def correct(self, fields: BaseFields, time: Tensor, broad: Tensor | None = None) -> BaseFields:
+        """Correct the forecast of the other base.
+
+        Args:
+            fields: of the other base.
+            time: (B,), lead time, steps of the training.
+            broad: (B, C, H, W), means of the mean of the context, where they have been computed already.
+        """
+        broad = smooth(fields.mean, MEAN_RADIUS) if broad is None else broad
+        frame = self._add_features(fields, broad, self._interpolate(time.to(fields.mean.dtype))[..., None, None])
+        return fields._replace(forecast=frame if self.floor is None else frame.clamp_min(self.floor))
+
+    def _add_features(self, fields: BaseFields, broad: Tensor, weights: Tensor) -> Tensor:
+        """Add up the features of one lead time, (B, C, H, W), each by its weight, (B, C, F, 1, 1)."""
+        maps = _list_maps(fields, broad)
+        inside, outside, changes = weights.split((len(maps), len(OUTSIDE), self.changes), 2)
+        known = _add_up([*maps, *fields.changes.unbind(1)], torch.cat([inside, changes], 2))
+        return torch.where(fields.known, known, _add_up([maps[number] for number in OUTSIDE], outside))
 
     def _interpolate(self, time: Tensor) -> Tensor:
         """Interpolate the weights at lead times, steps of the training: (B, C, F)."""
@@ -71,12 +93,8 @@ class Fitted(Base):
     def list_features(self, fields: BaseFields) -> Tensor:
         """List the features of one lead time, (B, C, F, H, W)."""
         known = fields.known.to(fields.forecast.dtype)
-        blurred = [smooth(fields.forecast, radius) for radius in RADII]
-        mean, broad = fields.mean, smooth(fields.mean, MEAN_RADIUS)
-        one = torch.ones_like(fields.mean)
-        inside = [fields.forecast, *blurred, mean, broad, one]
-        outside = [fields.forecast, mean, broad, *blurred[1:], one]
-        parts = [part * known for part in inside] + [part * (1 - known) for part in outside]
+        maps = _list_maps(fields, smooth(fields.mean, MEAN_RADIUS))
+        parts = [part * known for part in maps] + [maps[number] * (1 - known) for number in OUTSIDE]
         changes = (fields.changes * known[:, None]).unbind(1)
         return torch.stack([*parts, *changes], 2)
 
@@ -118,3 +136,22 @@ class Fitted(Base):
         right = target - (normal @ start[..., None])[..., 0]
         change = torch.linalg.solve(normal + ridge, right[..., None])[..., 0]
         self.weights[1:] = (start + change).to(self.weights)
+
+
+def _list_maps(fields: BaseFields, broad: Tensor) -> list[Tensor]:
+    """List what is added up where the other base knows, (B, C, H, W) each; of these `OUTSIDE` elsewhere.
+
+    Args:
+        fields: of the other base.
+        broad: (B, C, H, W), means of the mean of the context.
+    """
+    one = fields.mean.new_ones(()).expand_as(fields.mean)
+    return [fields.forecast, *(smooth(fields.forecast, radius) for radius in RADII), fields.mean, broad, one]
+
+
+def _add_up(maps: list[Tensor], weights: Tensor) -> Tensor:
+    """Add up maps (B, C, H, W) by their weights (B, C, N, 1, 1), in place of a product that holds them all."""
+    total = torch.zeros_like(maps[0])
+    for values, weight in zip(maps, weights.unbind(2), strict=True):
+        total.addcmul_(values, weight)
+    return total

@@ -110,7 +110,7 @@ def _check(options: BenchOptions) -> None:
     shorten_names(options.contenders)
     for model in options.models:
         options.setting.make_config(model)
-    numbers = {"--threads": [options.threads], "--pairs": [options.pairs], "--batches": options.batches or ()}
+    numbers = {"--threads": [options.threads], "--pairs": [options.pairs], "--batch-sizes": options.batches or ()}
     for flag, values in numbers.items():
         if any(value < 1 for value in values):
             raise UsageError(flag, got=min(values), expected="at least 1")

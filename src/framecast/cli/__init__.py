@@ -8,13 +8,26 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
 
 import typer
-from typer.core import TyperCommand
 
-from framecast.cli import bench, evaluate, inspect, predict, report, study, train
+from framecast.cli import (
+    archive,
+    bench,
+    calibrate,
+    evaluate,
+    export,
+    inspect,
+    predict,
+    protocol,
+    report,
+    serve,
+    study,
+    train,
+    watch,
+)
 from framecast.cli.failures import describe_failure
+from framecast.cli.help.command import Command, Computation
 from framecast.errors import FramecastError, escape, is_disk_full
 
 app = typer.Typer(
@@ -29,32 +42,29 @@ app = typer.Typer(
 )
 
 
-class _Computation(TyperCommand):
-    """Command that computes with networks."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command, with subnormal numbers flushed to zero: threads inherit that only when they start."""
-        from framecast.devices import flush_subnormals
-
-        flush_subnormals()
-        return super().invoke(ctx)
-
-
-app.command(cls=_Computation)(train.demo)
-app.command()(inspect.models)
-app.command()(inspect.doctor)
-app.command()(inspect.inspect)
+app.command(cls=Computation)(train.demo)
+app.command(cls=Command)(inspect.models)
+app.command(cls=Command)(inspect.doctor)
+app.command(cls=Command)(inspect.inspect)
 app.add_typer(inspect.data_app, name="data")
-app.command("train", cls=_Computation)(train.train)
-app.command(cls=_Computation)(train.resume)
-app.command(cls=_Computation)(evaluate.evaluate)
-app.command(cls=_Computation)(report.report)
-app.command(cls=_Computation)(report.compare)
-app.command(cls=_Computation)(report.race)
-app.command(cls=_Computation)(study.study)
-app.command(cls=_Computation)(predict.predict)
-app.command()(predict.convert)
-app.command(cls=_Computation)(bench.bench)
+app.command("train", cls=Computation)(train.train)
+app.command(cls=Computation)(train.resume)
+app.command(cls=Computation)(evaluate.evaluate)
+app.command(cls=Computation)(protocol.protocol)
+app.command(cls=Computation)(calibrate.calibrate)
+app.command(cls=Computation)(report.report)
+app.command(cls=Computation)(report.compare)
+app.command(cls=Computation)(report.race)
+app.command(cls=Computation)(study.study)
+app.command(cls=Computation)(predict.predict)
+app.command(cls=Computation)(watch.watch)
+app.command(cls=Computation)(serve.serve)
+app.command(cls=Computation)(archive.hindcast)
+app.command(cls=Computation)(archive.verify)
+app.command(cls=Command)(predict.convert)
+app.command(cls=Computation)(bench.bench)
+app.command(cls=Computation)(export.export)
+app.command(cls=Command)(export.push)
 
 
 @app.callback(invoke_without_command=True)

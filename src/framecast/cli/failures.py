@@ -2,10 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from framecast.errors import DiskFull, FramecastError, is_disk_full
 
+OPTIONS = {
+    "variable": "--var",
+    "dims": "--dims",
+    "times": "--times",
+    "range": "--range",
+    "missing": "--missing",
+    "units": "--units",
+    "shrink": "--shrink",
+    "step_minutes": "--step-minutes",
+    "unpack_limit": "--unpack-limit",
+    "frames": "--frames",
+    "axes": "--axis",
+    "context": "--context",
+    "horizon": "--horizon",
+    "seed": "--seed",
+    "lr": "--lr",
+    "steps": "--steps",
+    "batch_size": "--batch-size",
+    "baseline": "--baselines",
+    "scales": "--scales",
+    "in_dbz": "--in-dbz",
+    "source": "--source",
+    "model": "--model",
+    "patch": "--patch",
+    "size": "--size",
+}
+"""{key of a recipe or keyword in Python: option of the command line}."""
+_PYTHON = (
+    (r"\bmodel=Class\b", "--class package.module:Class"),
+    (r"\bmodel='([^']+)'", r"--class \1"),
+    (r"\bcheck patch and size\b", "check --patch and --size"),
+    (r"\bhow large patches were: patch\b", "how large patches were: --patch"),
+    (r"(?<!-)\bset ((?:train|data|validate|loss)\.\w+=\S+)", r"say --set \1"),
+)
+"""Words of Python in errors, each with those of the command line."""
 OUT_OF_MEMORY = 6
 """Exit code; the others are those of `framecast.errors`."""
 
@@ -26,16 +62,33 @@ def describe_failure(error: BaseException) -> Failure | None:
     if is_disk_full(error) and not isinstance(error, DiskFull):
         error = DiskFull(_find_path(error), _find_system_error(error))
     if isinstance(error, FramecastError):
-        return Failure(str(error), error.exit_code)
+        return Failure(name_options(error), error.exit_code)
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _is_out_of_memory(str(error))):
         words = [str(error).partition("\n")[0]] if str(error) else []
         return Failure(
-            f"{': '.join(['out of memory', *words])}; use smaller batches, or train.accumulate", OUT_OF_MEMORY
+            f"{': '.join(['out of memory', *words])}; use a smaller --batch-size, or --set train.accumulate=2",
+            OUT_OF_MEMORY,
         )
     if isinstance(error, OSError) and error.strerror:
         fix = "look at its name, and whether it may be read or written"
         return Failure(str(FramecastError(str(error.filename or "file"), got=error.strerror, fix=fix)), 2)
     return Failure(str(error), 2) if isinstance(error, OSError) else None
+
+
+def name_options(error: FramecastError) -> str:
+    """Write an error with the options of the command line in place of keys of recipes and keywords of Python."""
+    text, what = str(error), error.what
+    place, _, key = what.rpartition(": ")
+    if text.startswith(f"{what}:") and (option := OPTIONS.get(key.removeprefix("data.").removeprefix("train."))):
+        text = f"{place}: {option}{text[len(what) :]}" if place else f"{option}{text[len(what) :]}"
+    text = re.sub(r"(?<![\w.])(?<!--set )\b(?:data|train)\.(\w+)\b(?!=)", _name_option, text)
+    for python, words in _PYTHON:
+        text = re.sub(python, words, text)
+    return text
+
+
+def _name_option(key: re.Match[str]) -> str:
+    return OPTIONS.get(key[1], key[0])
 
 
 def _is_out_of_memory(text: str) -> bool:

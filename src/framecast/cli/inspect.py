@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from framecast.cli import options
+from framecast.cli.help.command import Command
 from framecast.cli.option_groups import DataOptions, expand_groups
 
 data_app = typer.Typer(help="Make data.", no_args_is_help=True)
@@ -17,30 +18,38 @@ data_app = typer.Typer(help="Make data.", no_args_is_help=True)
 
 def models(
     name: Annotated[str | None, typer.Argument(help="A network; all of them if left out.")] = None,
-    size: Annotated[str, typer.Option(help="HxW of a frame.")] = "64x64",
-    channels: Annotated[int, typer.Option(help="Channels of a frame.", min=1)] = 1,
-    patch: Annotated[int, typer.Option(help="Patch size.", min=1)] = 4,
-    frames: Annotated[int, typer.Option(help="Frames of a sequence, context and horizon.", min=2)] = 20,
+    size: options.Size = "64x64",
+    channels: Annotated[int, typer.Option("--channels", metavar="C", help="Channels of a frame.", min=1)] = 1,
+    patch: options.Patch = 4,
+    length: Annotated[
+        int, typer.Option("--length", metavar="N", help="Frames of a sequence, context and horizon.", min=2)
+    ] = 20,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="e.g. hidden=[128,128]")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="e.g. model.hidden=[128,128]")
     ] = None,
     trained: Annotated[
         bool, typer.Option("--trained", help="The trained models of the package; with a name, its card.")
     ] = False,
+    recipes: Annotated[
+        bool, typer.Option("--recipes", help="The recipes of the package; with a name, its YAML, to copy and change.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """List the networks; with a name, show its equations, options and cost at a size. Or the trained models."""
+    """List the networks; with a name, show its equations, options and cost at a size. Or trained models, or recipes."""
     from framecast.commands.models import describe_model, list_models
 
     if trained:
         _print_trained(name, as_json=as_json)
         return
-    shape = (channels, *options.parse_size(size))
+    if recipes:
+        _print_recipes(name, as_json=as_json)
+        return
+    shape = (channels, *options.parse_size(size or "64x64"))
     if name is None:
-        rows = list_models(shape, patch, frames)
+        rows = list_models(shape, patch, length)
         options.print_json(rows.as_dict()) if as_json else rows.print(options.make_console())
         return
-    page = describe_model(name, overrides or [], shape, patch, frames)
+    page = describe_model(name, overrides or [], shape, patch, length)
     options.print_json(page.as_dict()) if as_json else page.print(options.make_console())
 
 
@@ -60,6 +69,24 @@ def _print_trained(name: str | None, *, as_json: bool) -> None:
         for key, model in models.items():
             print(f"{key:{width}}  {model.summary}")
         print("framecast models --trained NAME shows the card of one: scores, limits, data and their licence.")
+
+
+def _print_recipes(name: str | None, *, as_json: bool) -> None:
+    from framecast.errors import UsageError
+    from framecast.recipes import list_recipes
+
+    recipes = list_recipes()
+    if name is not None and name not in recipes:
+        raise UsageError.unknown("recipe", name, recipes)
+    if as_json:
+        options.print_json({key: recipe.summary for key, recipe in recipes.items() if name in (None, key)})
+    elif name is not None:
+        print(recipes[name].text, end="")
+    else:
+        width = max(map(len, recipes))
+        for key, recipe in recipes.items():
+            print(f"{key:{width}}  {recipe.summary}")
+        print("framecast train NAME trains one; framecast models --recipes NAME > mine.yaml copies it, to change it.")
 
 
 def doctor(as_json: options.Json = False) -> None:
@@ -84,10 +111,8 @@ def inspect(
     ] = None,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw nothing.")] = False,
     reading: DataOptions,
-    context: Annotated[
-        str, typer.Option(help="Frames in, or time, e.g. 50min, of the windows that are counted.")
-    ] = "10",
-    horizon: Annotated[str, typer.Option(help="Frames out, or time.")] = "10",
+    context: options.Context = None,
+    horizon: options.Horizon = None,
     as_json: options.Json = False,
 ) -> None:
     """Look at data: what it is, gaps, missing pixels, values, windows, cost, and how to train on it."""
@@ -100,9 +125,9 @@ def inspect(
     if picture is not None:
         files.check_new(picture)
     fields = {**reading.fields(path), "source": path}
-    recipe = parse_config(
-        Recipe, {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}, "inspect"
-    )
+    lengths = {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}
+    given = {key: value for key, value in lengths.items() if value is not None}
+    recipe = parse_config(Recipe, given, "inspect") if given else None
     inspection = inspect_data(options.make_data_config(fields), fields, recipe)
     if not no_picture:
         picture = picture or _find_free_path(Path(path).name.split(".")[0])
@@ -127,19 +152,25 @@ def _data() -> None:
     """Make data."""
 
 
-@data_app.command("moving-mnist")
+@data_app.command("moving-mnist", cls=Command)
 def moving_mnist(
     out: Annotated[Path, typer.Option("--out", help="New .npz, .npy (axes tnhw, as published) or .zarr.")],
-    split: Annotated[str, typer.Option(help="train, val or test; their digits differ.")] = "test",
-    count: Annotated[int, typer.Option(help="Sequences.", min=1)] = 200,
-    frames: Annotated[int, typer.Option(help="Frames of each.", min=1)] = 20,
-    seed: Annotated[int, typer.Option(help="Of the generator.", min=0)] = 1,
-    size: Annotated[str, typer.Option(help="HxW of the canvas.")] = "64x64",
-    number: Annotated[int, typer.Option(help="Digits in each sequence, 1 to 3.", min=1, max=3)] = 2,
-    speed: Annotated[str, typer.Option(help="fixed or uniform.")] = "fixed",
+    split: Annotated[
+        str, typer.Option("--split", metavar="NAME", help="train, val or test; their digits differ.")
+    ] = "test",
+    count: Annotated[int, typer.Option("--count", metavar="N", help="Sequences.", min=1)] = 200,
+    length: Annotated[int, typer.Option("--length", metavar="N", help="Frames of each sequence.", min=1)] = 20,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the generator.", min=0)] = 1,
+    size: options.Size = "64x64",
+    number: Annotated[
+        int, typer.Option("--number", metavar="N", help="Digits in each sequence, 1 to 3.", min=1, max=3)
+    ] = 2,
+    speed: Annotated[str, typer.Option("--speed", metavar="NAME", help="fixed or uniform.")] = "fixed",
     digits: Annotated[
         Path | None,
-        typer.Option(help="idx file of digits, e.g. MNIST's or Fashion-MNIST's train-images-idx3-ubyte.gz."),
+        typer.Option(
+            "--digits-file", metavar="PATH", help="idx file of digits, e.g. MNIST's train-images-idx3-ubyte.gz."
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -148,14 +179,14 @@ def moving_mnist(
     from framecast.recipe.parsing import parse_config
 
     fields = {
-        "size": options.parse_size(size),
+        "size": options.parse_size(size or "64x64"),
         "digits": number,
         "speed": speed,
         "digits_file": None if digits is None else str(digits),
     }
-    digest = freeze(out, split, count, frames, seed, parse_config(MovingMNISTConfig, fields, "moving-mnist"))
+    digest = freeze(out, split, count, length, seed, parse_config(MovingMNISTConfig, fields, "moving-mnist"))
     if as_json:
         options.print_json({"out": str(out), "sha256": digest})
         return
-    print(f"{out}: {count} sequences of {frames} frames, split {split}, seed {seed}")
+    print(f"{out}: {count} sequences of {length} frames, split {split}, seed {seed}")
     print(f"sha256 of the pixels {digest}")

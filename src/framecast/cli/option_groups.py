@@ -14,6 +14,7 @@ import typer
 from framecast.cli import options
 
 if TYPE_CHECKING:
+    from framecast.evaluation.suite import EvaluationOptions
     from framecast.models import ModelConfig
 
 
@@ -50,17 +51,31 @@ def list_options(group: Any) -> list[Parameter]:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """Options to read the frames of a file; an option that is left out comes from the file."""
+    """Options to read the frames of a file; one that is left out comes from the file."""
 
-    dims: Annotated[
-        str | None,
-        typer.Option("--dims", help="The array's axes in order: n sequences, t time, c channels, h, w. E.g. tnhw."),
-    ] = None
     variable: Annotated[
         str | None,
-        typer.Option(
-            "--var", help="Array, variable, quantity or field inside the file; u,v make two channels of a CF grid."
-        ),
+        typer.Option("--var", metavar="NAME", help="Array in the file; u,v make two channels."),
+    ] = None
+    grey: Annotated[bool, typer.Option("--grey", help="Pictures and videos in one channel, not three.")] = False
+    shrink: Annotated[
+        int | None, typer.Option("--shrink", metavar="N", help="Average blocks of N x N pixels.", min=1)
+    ] = None
+    value_range: options.Range = None
+    units: options.Units = None
+    dims: Annotated[
+        str | None,
+        typer.Option("--dims", metavar="thw", help="Axes of an array; n: sequences, c: channels."),
+    ] = None
+    times: Annotated[
+        str | None, typer.Option("--times", metavar="PATTERN", help="Times in the names of files, e.g. %Y%m%d_%H%M.")
+    ] = None
+    step_minutes: Annotated[
+        float | None,
+        typer.Option("--step-minutes", metavar="N", help="Minutes between frames; over what the file says."),
+    ] = None
+    missing: Annotated[
+        float | None, typer.Option("--missing", metavar="N", help="Stored value that stands for a missing pixel.")
     ] = None
     axis: Annotated[
         list[str] | None,
@@ -70,23 +85,6 @@ class ReadingOptions:
             help="What an axis of a CF grid is: time, channels, rows, columns; or the entry that is meant, by its value, "
             "e.g. number=3.",
         ),
-    ] = None
-    value_range: options.Range = None
-    missing: Annotated[
-        float | None, typer.Option("--missing", help="Stored value that stands for a missing pixel.")
-    ] = None
-    units: options.Units = None
-    times: Annotated[
-        str | None, typer.Option("--times", metavar="PATTERN", help="Times in the names of files, e.g. %Y%m%d_%H%M.")
-    ] = None
-    step_minutes: Annotated[
-        float | None, typer.Option("--step-minutes", help="Minutes between frames; over what the file says.")
-    ] = None
-    grey: Annotated[bool, typer.Option("--grey", help="Pictures and videos in grey: one channel instead of three.")] = (
-        False
-    )
-    shrink: Annotated[
-        int | None, typer.Option("--shrink", help="Average blocks of so many pixels in each direction.", min=1)
     ] = None
     unpack_limit: Annotated[
         str | None,
@@ -124,9 +122,7 @@ class DataOptions(ReadingOptions):
 
     frames: Annotated[
         str | None,
-        typer.Option(
-            "--frames", metavar="A,B", help="Frames A to B-1 only: numbers from 0, or times 2016-09-28T14:45,..."
-        ),
+        typer.Option("--frames", metavar="A,B", help="Frames A to B-1 only, or times A to B."),
     ] = None
 
     def fields(self, source: str | None) -> dict[str, Any]:
@@ -136,32 +132,125 @@ class DataOptions(ReadingOptions):
 
 
 @dataclass(frozen=True)
+class SourceOptions(DataOptions):
+    """Source of the frames, and the options to read them."""
+
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="PATH", help="File, folder, moving-mnist; else as trained."),
+    ] = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields of a DataConfig whose options were given."""
+        return self.fields(self.data)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Options of a training, each short for a key of a recipe."""
+
+    context: options.Context = None
+    horizon: options.Horizon = None
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", metavar="N", help="Sequences of an iteration.", min=1)
+    ] = None
+    lr: Annotated[float | None, typer.Option("--lr", metavar="RATE", help="Learning rate, at its highest.")] = None
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another key of a recipe: patch=2; repeatable."),
+    ] = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the keys of a recipe whose options were given."""
+        values = {
+            "context": options.parse_length(self.context),
+            "horizon": options.parse_length(self.horizon),
+            "train.batch_size": self.batch_size,
+            "train.lr": self.lr,
+        }
+        return {key: value for key, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """Options of scores: which windows, baselines and metrics."""
+
+    split: options.Split = None
+    baselines: Annotated[
+        str | None,
+        typer.Option(
+            "--baselines",
+            metavar="A,B",
+            help="persistence, mean, blank, seasonal[:7d], extrapolation, linear[:24h], calibrated; ensembles steps, "
+            "lagged, dressed:extrapolation; none.",
+        ),
+    ] = None
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            metavar="A,B",
+            help="mse,ssim,csi,...; or framecast, grid, ensemble, openstl, ...",
+        ),
+    ] = None
+    thresholds: Annotated[
+        str | None, typer.Option("--thresholds", metavar="A,B", help="Of csi, fss, ..., raw units, e.g. 15,25,35.")
+    ] = None
+    limit: options.Limit = None
+    block: options.Block = "auto"
+
+    def evaluation(self, **others: Any) -> EvaluationOptions:
+        """Return the options of an evaluation.
+
+        Args:
+            others: its other fields.
+
+        Raises:
+            UsageError: a list that is none, or a wrong block.
+        """
+        from framecast.evaluation.suite import EvaluationOptions
+
+        names = self.baselines
+        return EvaluationOptions(
+            self.split,
+            options.parse_words(self.metrics) if self.metrics else None,
+            options.parse_numbers(self.thresholds, "--thresholds") if self.thresholds else None,
+            limit=self.limit,
+            baselines=None if names is None else [] if names == "none" else options.parse_words(names),
+            block=options.parse_block(self.block),
+            **others,
+        )
+
+
+@dataclass(frozen=True)
 class ModelOptions:
     """Options of a trained model: class of its network, device, precision."""
 
-    model: options.Model = None
+    class_name: options.Class = None
     device: options.Device = "auto"
     precision: Annotated[
         str | None,
         typer.Option(
-            "--precision", help="auto, highest or high: which kernels compute. [default: as trained, else auto]"
+            "--precision",
+            metavar="NAME",
+            help="auto, highest or high: which kernels compute. [default: as trained, else auto]",
         ),
     ] = None
 
     @property
     def kind(self) -> type[ModelConfig] | None:
         """The class of a network outside framecast; None for framecast's own."""
-        return options.import_model(self.model)
+        return options.import_model(self.class_name)
 
 
 @dataclass(frozen=True)
 class OutputOptions:
     """Options of the output: progress and text, or one JSON object."""
 
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines instead of a progress bar.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors alone.")] = False
     as_json: options.Json = False
 
     @property
     def silent(self) -> bool:
-        """Whether no progress bar is drawn."""
+        """Whether nothing but results is printed on standard output."""
         return self.quiet or self.as_json

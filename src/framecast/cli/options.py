@@ -22,32 +22,64 @@ if TYPE_CHECKING:
     from framecast.forecasting.memory_plan import MemoryLimits
     from framecast.models import ModelConfig
 
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or mps.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's value; repeatable.")
-]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="New folder. [default: runs/NAME-N]")]
 Block = Annotated[
     str,
     typer.Option(
+        "--block",
+        metavar="N|event|auto",
         help="Windows that are drawn together for intervals, as they are alike: so many in a row; event, those of a "
-        "sequence (with split_by=event of several near each other); auto, by event where there are 8 or more."
+        "sequence (with split_by=event of several near each other); auto, by event where there are 8 or more.",
     ),
 ]
 Context = Annotated[
     str | None,
-    typer.Option("--context", help="Frames in, or time, e.g. 50min, 2h, 1d. [default: as trained; 10 for a new model]"),
+    typer.Option("--context", metavar="N|TIME", help="Frames in: 10, 50min. Else as trained, or 10."),
 ]
 Horizon = Annotated[
     str | None,
-    typer.Option("--horizon", help="Frames out, any number, or time, e.g. 90min. [default: as trained; else 10]"),
+    typer.Option("--horizon", metavar="N|TIME", help="Frames out: 12, 1h. Else as trained, or 10."),
 ]
-Range = Annotated[str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units.")]
-Units = Annotated[str | None, typer.Option("--units", help="Units of what is forecast; over what the file says.")]
+BatchSize = Annotated[
+    int, typer.Option("--batch-size", metavar="N", help="Sequences at a time.", min=1, show_default=False)
+]
+Size = Annotated[str | None, typer.Option("--size", metavar="HxW", help="Rows and columns of a frame.")]
+Patch = Annotated[int, typer.Option("--patch", metavar="P", help="Side of the patches that become channels.", min=1)]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many windows.", min=1)]
+Split = Annotated[
+    str | None,
+    typer.Option("--split", metavar="NAME", help="train, val, test, all. [default: test, else val]"),
+]
+Range = Annotated[
+    str | None, typer.Option("--range", metavar="LOW,HIGH", help="Value range in raw units; over the file's.")
+]
+Units = Annotated[str | None, typer.Option("--units", metavar="TEXT", help="Units of the values; over the file's.")]
 MaxMemory = Annotated[
     str | None,
     typer.Option(
         "--max-memory", metavar="SIZE", help="The most the process may hold, e.g. 2GB. [default: most of what is free]"
+    ),
+]
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        "--tile",
+        metavar="N",
+        help="Edge of a tile, pixels; 0: the frame as a whole. [default: tiles only where the network needs them, or "
+        "the limit of memory that predict keeps]",
+        min=0,
+    ),
+]
+Overlap = Annotated[
+    int | None,
+    typer.Option(
+        "--overlap",
+        metavar="N",
+        help="Pixels that tiles share, where there are tiles. [default: so many that tiles do not show, if the network "
+        "allows]",
+        min=0,
     ),
 ]
 Calibrate = Annotated[
@@ -57,49 +89,23 @@ Calibrate = Annotated[
         "base, by rank, for rain of the right strength. [default: raw]"
     ),
 ]
-Tile = Annotated[
-    int | None,
-    typer.Option(
-        help="Edge of a tile, pixels; 0: the frame as a whole. [default: tiles only where the network needs them, or "
-        "the limit of memory that predict keeps]",
-        min=0,
-    ),
+Sequence = Annotated[
+    int, typer.Option("--sequence", metavar="N", help="Which sequence films, strips and maps show, from 0.", min=0)
 ]
-Overlap = Annotated[
-    int | None,
-    typer.Option(
-        help="Pixels that tiles share, where there are tiles. [default: so many that tiles do not show, if the network "
-        "allows]",
-        min=0,
-    ),
-]
-
-Outs = Annotated[
-    list[Path],
-    typer.Option(
-        "--out",
-        help="New path; repeatable. CF: .nc, .zarr; arrays: .npy, .npz; a file for each frame in a folder: .tif, .png; "
-        "films: .gif, .mp4.",
-    ),
-]
-GIF = Annotated[Path | None, typer.Option("--gif", help="The same as --out of a .gif.")]
-Strip = Annotated[Path | None, typer.Option("--strip", help="Picture of one sequence, PNG.")]
-Sequence = Annotated[int, typer.Option("--sequence", help="Which sequence films and strips show.", min=0)]
-Covariates = Annotated[
-    Path | None, typer.Option("--covariates", help="Covariates of the frames to be predicted, if the model needs them.")
-]
-
-Model = Annotated[
+Class = Annotated[
     str | None,
     typer.Option(
-        "--model",
-        metavar="package.module:Class",
-        help="Class of a network that is not framecast's own; without it none is imported that a file names.",
+        "--class",
+        metavar="CLASS",
+        help="package.module:Class of a network that is not framecast's own; without it none is imported that a file "
+        "names.",
     ),
 ]
-Models = Annotated[
+Classes = Annotated[
     list[str] | None,
-    typer.Option("--model", metavar="package.module:Class", help="The same for several networks; repeatable."),
+    typer.Option(
+        "--class", metavar="CLASS", help="package.module:Class of a network of one's own; repeatable for several."
+    ),
 ]
 
 _WHOLE = re.compile(r"\d{1,18}")
@@ -184,13 +190,6 @@ def parse_integers(text: str, option: str) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers)
 
 
-def is_dbz(scale: str | None) -> bool:
-    """Whether the option --scale requests scores in dBZ."""
-    if scale is not None and scale.lower() != "dbz":
-        raise UsageError("--scale", got=scale, expected="dBZ", fix="leave it out for the units of the data")
-    return scale is not None
-
-
 def parse_extent(text: str) -> list[int] | list[str]:
     """Parse an extent: two numbers of frames, or two times."""
     ends = parse_words(text)
@@ -214,6 +213,16 @@ def parse_axes(texts: list[str]) -> dict[str, str]:
 def parse_length(text: str | None) -> int | str | None:
     """Parse a length: a number of frames, or a time such as 50min, which stays a text."""
     return int(text) if text is not None and _WHOLE.fullmatch(text) else text
+
+
+def parse_seconds(text: str, option: str) -> float:
+    """Parse a time as in 5s, 2min to seconds; a number is seconds."""
+    from framecast.data.durations import in_frames
+
+    try:
+        return float(text)
+    except ValueError:
+        return in_frames(text, 1 / 60_000, option) / 1000
 
 
 def parse_interval(text: str) -> tuple[float, float]:

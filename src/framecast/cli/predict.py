@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from framecast.cli import options
+from framecast.cli.calibrate import EnsembleOptions
 from framecast.cli.option_groups import DataOptions, ModelOptions, OutputOptions, expand_groups
 from framecast.errors import UsageError
 from framecast.formatting import format_command
@@ -16,81 +17,145 @@ if TYPE_CHECKING:
     from framecast.data import DataConfig, FileSource
     from framecast.data.formats.base import StoredArray
     from framecast.forecast import Forecast
-    from framecast.forecasting.baselines import Baseline
+    from framecast.forecasting.filling.context_source import ContextSource
     from framecast.forecasting.forecaster import Forecaster
+    from framecast.forecasting.memory_plan import MemoryLimits
     from framecast.forecasting.predictor import Predictor
     from framecast.recipe.recipe import Recipe
 
-Run = Annotated[
-    str,
+Runs = Annotated[
+    list[str],
     typer.Argument(
-        help="A run, a model's folder, a trained model of the package (framecast models --trained), or a baseline: "
-        "persistence, mean, blank, diurnal (the day before), extrapolation of the motion. A baseline is given 10 frames, "
-        "diurnal a day, unless --context says how many."
+        metavar="RUN...",
+        help="A run, a model (framecast models --trained), or persistence, mean, seasonal, extrapolation.",
     ),
 ]
 Clip = Annotated[
     bool, typer.Option("--clip", help="Cut what is predicted to the model's value range (of --range, units or data).")
 ]
+Outs = Annotated[
+    list[Path],
+    typer.Option(
+        "--out",
+        metavar="PATH",
+        help="New .nc, .zarr, .npy, .npz, .gif, .mp4; a folder for .tif, .png; repeatable.",
+    ),
+]
+Strip = Annotated[Path | None, typer.Option("--strip", metavar="PATH", help="Picture of one sequence, PNG.")]
+Covariates = Annotated[
+    Path | None,
+    typer.Option("--covariates", metavar="PATH", help="Covariates of the frames to be predicted, if it needs them."),
+]
+Motion = Annotated[
+    Path | None,
+    typer.Option(
+        "--motion",
+        metavar="PATH",
+        help="Write the motion of the newest frames, too: .nc, .npy ..., pixels per step; .png, arrows.",
+    ),
+]
+
+
+MaxFilled = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Absent frames of the context that are filled by the model's own forecast, at most; what lies before more "
+        "of them is left out. [default: 3]",
+    ),
+]
 
 
 @expand_groups
 def predict(
-    run: Run,
-    file: Annotated[Path, typer.Argument(help="Frames up to now, in any form that train takes.")],
-    out: options.Outs,
+    runs: Runs,
+    file: Annotated[Path, typer.Argument(help="Frames up to now: a file or a folder.")],
+    out: Outs,
     *,
     horizon: options.Horizon = None,
     context: options.Context = None,
     clip: Clip = False,
-    gif: options.GIF = None,
-    strip: options.Strip = None,
+    strip: Strip = None,
     sequence: options.Sequence = 0,
-    batch_size: Annotated[int, typer.Option(help="Sequences at a time.", min=1)] = 8,
+    batch_size: options.BatchSize = 8,
     max_memory: options.MaxMemory = None,
     tile: options.Tile = None,
     overlap: options.Overlap = None,
-    covariates: options.Covariates = None,
+    covariates: Covariates = None,
     calibrate: options.Calibrate = None,
-    motion: Annotated[
-        Path | None,
-        typer.Option("--motion", help="Write the motion of the newest frames, too, pixels per step: .nc, .npy ..."),
-    ] = None,
+    max_filled: MaxFilled = None,
+    motion: Motion = None,
+    ensemble: EnsembleOptions,
     reading: DataOptions,
     network: ModelOptions,
     output: OutputOptions,
 ) -> None:
     """Predict what follows the last frame of each sequence of a file. No frame of the future is needed."""
     from framecast import writers
+
+    writers.check(out, None, strip, motion, ensemble.plume)
+    calibration = ensemble.check(runs, calibrate)
+    room = options.make_memory_limits(max_memory, tile, overlap)
+    asked = _Asked(
+        file, out, horizon, context, covariates, calibration, max_filled, batch_size, room, sequence, ensemble.place
+    )
+    made, notes = [], []
+    for run in runs:
+        predictor, result, about = _forecast(run, asked, reading, network, output)
+        made.append(ensemble.dress(run, predictor, result.clipped() if clip else result))
+        notes += [note for note in about if note not in notes]
+    result = ensemble.join(made)
+    written = writers.write_all(out, result, strip=strip, sequence=sequence)
+    written |= _write_motion(motion, result, sequence) | ensemble.draw_plume(result, sequence)
+    _print_result(result, written, notes, output)
+
+
+class _Asked(NamedTuple):
+    """Options of a forecast, the same for all runs."""
+
+    file: Path
+    out: list[Path]
+    horizon: int | str | None
+    context: int | str | None
+    covariates: Path | None
+    calibration: str | None
+    max_filled: int | None
+    batch_size: int
+    room: MemoryLimits
+    sequence: int
+    place: tuple[int, int] | None
+
+
+def _forecast(
+    run: str, asked: _Asked, reading: DataOptions, network: ModelOptions, output: OutputOptions
+) -> tuple[Predictor, Forecast, list[str]]:
+    """Forecast a file by one run: what forecast, the forecast, and notes on how the file was read."""
     from framecast.devices import resolve_device
-    from framecast.forecasting.baselines import BASELINES
-    from framecast.forecasting.motion_output import estimate_forecast_motion
+    from framecast.forecasting.baselines import make_baseline
     from framecast.forecasting.predict import forecast_source
+    from framecast.plotting.plume import check_place
     from framecast.progress import show_progress
     from framecast.recipe.data_as_trained import open_as_trained
 
-    writers.check([*out, *([] if motion is None else [motion])], gif, strip)
     device = resolve_device(network.device)
     forecaster, recipe = _load(run, network)
     trained = None if forecaster is None else forecaster.spec
-    config, stored = open_as_trained(recipe, reading.fields(str(file)), trained)
-    future = None if covariates is None else config.model_copy(update={"source": str(covariates)})
-    keywords: dict[str, Any] = {"context": context, "batch_size": batch_size, "device": device, "covariates": future}
-    keywords["room"] = options.make_memory_limits(max_memory, tile, overlap)
-    source = _open_context(forecaster or BASELINES[run], config, stored, context, out)
-    forecaster, notes = _adapt(forecaster, source, config, options.parse_calibration(calibrate))
-    predictor: Predictor = forecaster or BASELINES[run](source.spec)
-    _check_sequence(sequence, count := len(source.latest))
-    notes = [*source.notes, *notes]
-    if notes and not output.as_json:
+    config, stored = open_as_trained(recipe, reading.fields(str(asked.file)), trained)
+    future = None if asked.covariates is None else config.model_copy(update={"source": str(asked.covariates)})
+    keywords: dict[str, Any] = {"batch_size": asked.batch_size, "device": device, "room": asked.room}
+    source = _open_context(forecaster or run, config, stored, asked.context, asked.out)
+    forecaster, notes = _adapt(forecaster, source, config, asked.calibration)
+    predictor: Predictor = forecaster or make_baseline(run, source.spec)
+    _check_sequence(asked.sequence, count := len(source.latest))
+    check_place(asked.place, source.spec)
+    filled, used, gaps = _fill(predictor, source, asked.context, asked.max_filled, keywords)
+    keywords |= {"covariates": future, "context": used}
+    notes = [*source.notes, *notes, *gaps]
+    if notes and not output.silent:
         options.print_lines(*notes)
-    with show_progress("predicting", count, quiet=output.silent) as show:
-        result = forecast_source(predictor, source, horizon or recipe.horizon_, progress=show.update, **keywords)
-    result = result.clipped() if clip else result
-    written = writers.write_all(out, result, gif=gif, strip=strip, sequence=sequence)
-    if motion is not None:
-        written |= writers.write_all([motion], estimate_forecast_motion(result))
-    _print_result(result, written, notes, as_json=output.as_json)
+    with show_progress("predicting", count, quiet=output.quiet) as show:
+        result = forecast_source(predictor, filled, asked.horizon or recipe.horizon_, progress=show.update, **keywords)
+    return predictor, result, notes
 
 
 def _load(run: str, network: ModelOptions) -> tuple[Forecaster | None, Recipe]:
@@ -108,7 +173,7 @@ def _load(run: str, network: ModelOptions) -> tuple[Forecaster | None, Recipe]:
 
 
 def _open_context(
-    model: Forecaster | type[Baseline],
+    model: Forecaster | str,
     config: DataConfig,
     stored: StoredArray | None,
     context: int | str | None,
@@ -118,12 +183,28 @@ def _open_context(
     from framecast import writers
     from framecast.forecasting.context import open_baseline_context, open_context
 
-    if isinstance(model, type):
+    if isinstance(model, str):
         source = open_baseline_context(model, config, stored, context=context)
     else:
         source = open_context(model, config, stored, context=context)
     writers.check_grid(out, source.grid)
     return source
+
+
+def _fill(
+    predictor: Predictor,
+    source: FileSource,
+    context: int | str | None,
+    max_filled: int | None,
+    keywords: dict[str, Any],
+) -> tuple[ContextSource, int | str | None, tuple[str, ...]]:
+    """Fill the gaps of the context; return the frames, how many of them to use, and notes on what was filled."""
+    from framecast.forecasting.filling.fill import MAX_FILLED, fill_absent
+
+    limit = MAX_FILLED if max_filled is None else max_filled
+    whole = fill_absent(predictor, source, max_filled=limit, context=context, **keywords)
+    is_cut = whole.source is not source and context is not None
+    return whole.source, min(whole.source.lengths) if is_cut else context, whole.notes
 
 
 def _adapt(
@@ -143,8 +224,18 @@ def _adapt(
     return forecaster.with_matching(calibrate == "matched"), notes
 
 
-def _print_result(result: Forecast, written: dict[str, str], notes: list[str], *, as_json: bool) -> None:
-    if as_json:
+def _write_motion(path: Path | None, result: Forecast, sequence: int) -> dict[str, str]:
+    """Write the motion behind a forecast where a path is given; describe what was written."""
+    from framecast import writers
+    from framecast.forecasting.motion_output import estimate_forecast_motion
+
+    if path is None:
+        return {}
+    return {str(path): writers.write_motion(path, estimate_forecast_motion(result), result, sequence=sequence)}
+
+
+def _print_result(result: Forecast, written: dict[str, str], notes: list[str], output: OutputOptions) -> None:
+    if output.as_json:
         facts = {
             "context": result.context.shape[1],
             "shape": result.frames.shape if result.members > 1 else result.frames[:, 0].shape,
@@ -153,18 +244,29 @@ def _print_result(result: Forecast, written: dict[str, str], notes: list[str], *
         }
         options.print_json({"out": written, **facts, **result.provenance.as_dict()})
         return
+    if output.quiet:
+        options.print_lines(*written)
+        return
     computation = [result.computation_text] if result.computation_text else []
     options.print_lines(*result.notes, *computation, *(f"{path}: {words}" for path, words in written.items()))
 
 
 def convert(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of the published code.")],
-    source: Annotated[str, typer.Option(help="predrnn-pytorch or openstl.")],
-    model: Annotated[str, typer.Option(help="The network's name here, see framecast models.")],
-    patch: Annotated[int, typer.Option(help="Patch size of the training; the weights do not tell.", min=1)],
-    out: Annotated[Path, typer.Option("--out", help="New folder.")],
-    size: Annotated[str | None, typer.Option(help="HxW of a frame, where the weights do not tell.")] = None,
-    context: Annotated[int | None, typer.Option(help="Frames that it was trained to see.", min=1)] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder.")],
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="predrnn-pytorch or openstl; else by the weights.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="Name of the network; else found by the weights.")
+    ] = None,
+    patch: Annotated[
+        int | None, typer.Option("--patch", metavar="P", help="Side of patches; else by the channels.", min=1)
+    ] = None,
+    size: options.Size = None,
+    context: Annotated[
+        int | None, typer.Option("--context", metavar="N", help="Frames that it was trained to see.", min=1)
+    ] = None,
     value_range: options.Range = None,
     units: options.Units = None,
     as_json: options.Json = False,
@@ -190,12 +292,14 @@ def convert(
         units=units,
     )
     with files.staged(out, folder=True) as temporary:
-        save_forecaster(temporary, forecaster, {"converted_from": checkpoint.name, "source": source})
+        save_forecaster(
+            temporary, forecaster, {"converted_from": checkpoint.name, "source": source or "by its weights"}
+        )
     about = {"out": str(out), "model": forecaster.config.model_dump(mode="json"), "spec": forecaster.spec.model_dump()}
     if as_json:
         options.print_json(about)
         return
-    print(f"{out}: {forecaster.config}")
+    print(f"{out}: {forecaster.config}, patch {forecaster.patch}, {forecaster.spec.channels} channel(s)")
     print("next:", format_command("framecast", "predict", out, "FILE", "--horizon", 10, "--out", "FUTURE.npy"))
 
 

@@ -9,53 +9,55 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framecast.cli import options
-from framecast.cli.option_groups import OutputOptions, ReadingOptions, expand_groups
+from framecast.cli.calibrate import Members, ScoredEnsembleOptions, Seed
+from framecast.cli.option_groups import OutputOptions, ScoreOptions, SourceOptions, TrainingOptions, expand_groups
 
 if TYPE_CHECKING:
     from framecast.evaluation.comparison import Comparison
-    from framecast.evaluation.suite import EvaluationOptions
-
-Split = Annotated[str | None, typer.Option(help="train, val or test. [default: test, else val]")]
-Baseline = Annotated[str | None, typer.Option(help="What stands beside, as for evaluate; or none.")]
-Metrics = Annotated[str | None, typer.Option(help="Metrics or a protocol, as for evaluate.")]
-Thresholds = Annotated[str | None, typer.Option(help="Of events (csi, fss, ...), raw units, e.g. 15,25,35.")]
-Limit = Annotated[int | None, typer.Option(help="Windows to score. [default: as many as a validation]", min=1)]
 
 
 @expand_groups
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run.")],
     *,
-    out: Annotated[Path | None, typer.Option("--out", help="The page. [default: RUN/report.html, made anew]")] = None,
-    frames: Annotated[
-        Path | None, typer.Option(help="New folder for the page's frames at full size: N/gt1.png, N/pd11.png, ...")
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PATH", help="The page. [default: RUN/report.html, made anew]")
     ] = None,
-    split: Split = None,
-    baseline: Baseline = None,
-    metrics: Metrics = None,
-    thresholds: Thresholds = None,
-    limit: Limit = None,
-    block: options.Block = "auto",
-    model: options.Model = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures", metavar="DIR", help="New folder for the frames at full size: N/gt1.png, N/pd11.png."
+        ),
+    ] = None,
+    scores: ScoreOptions,
+    ensemble: ScoredEnsembleOptions,
+    class_name: options.Class = None,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:
     """One page of a run, to open in a browser: recipe, curves, scores by lead time, frames, studies."""
     from framecast.report import write_report
 
-    evaluation = _parse_evaluation(split, baseline, metrics, thresholds, limit, block)
     page, fault, verdict = write_report(
-        run, out=out, pictures=frames, options=evaluation, device=device, model=model, quiet=output.silent
+        run,
+        out=out,
+        pictures=pictures,
+        options=scores.evaluation(**ensemble.given()),
+        device=device,
+        model=class_name,
+        quiet=output.quiet,
     )
     if output.as_json:
         options.print_json({"page": str(page), "verdict": verdict, "bytes": page.stat().st_size})
+    elif output.quiet:
+        print(page)
     else:
         options.print_lines(*([verdict] if verdict else []), f"open {page}")
     if fault is not None:  # as evaluate says it, once the page has the rest
         raise fault
-    if frames is not None and not output.as_json:
+    if pictures is not None and not output.silent:
         print(
-            f"frames in {frames}: a folder for each sequence of the page, by its number; gt is the truth, pd the forecast"
+            f"frames in {pictures}: a folder for each sequence of the page, by its number; gt the truth, pd the forecast"
         )
 
 
@@ -64,15 +66,12 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the others are compared with the first.")],
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", help="New folder for page and numbers. [default: runs/compare-N]")
+        Path | None, typer.Option("--out", metavar="DIR", help="New folder. [default: runs/compare-N]")
     ] = None,
-    split: Split = None,
-    baseline: Baseline = None,
-    metrics: Metrics = None,
-    thresholds: Thresholds = None,
-    limit: Annotated[int | None, typer.Option(help="Windows to score. [default: all]", min=1)] = None,
-    block: options.Block = "auto",
-    model: options.Models = None,
+    scores: ScoreOptions,
+    members: Members = None,
+    seed: Seed = 0,
+    class_name: options.Classes = None,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:
@@ -84,27 +83,27 @@ def compare(
 
     if out is not None:  # before the scores, so that a folder that exists is refused at once
         files.check_new(out)
-    evaluation = _parse_evaluation(split, baseline, metrics, thresholds, limit, block)
-    comparison = compare_runs(runs, evaluation, device=device, models=model or (), quiet=output.silent)
+    evaluation = scores.evaluation(members=members, seed=seed)
+    comparison = compare_runs(runs, evaluation, device=device, models=class_name or (), quiet=output.quiet)
     folder = write_folder(partial(write_comparison, comparison), out, Path("runs"), "compare")
-    _print_comparison(comparison, folder / PAGE, as_json=output.as_json)
+    _print_comparison(comparison, folder / PAGE, output)
 
 
 @expand_groups
 def race(
-    models: Annotated[str, typer.Option(help="Networks or recipes, with commas: convlstm,predrnn,mim.")],
+    models: Annotated[str, typer.Option("--models", metavar="A,B", help="Networks or recipes: convlstm,predrnn,mim.")],
     *,
     budget: Annotated[
-        str, typer.Option(help="Of each training: 90s, 10min, 2h of iterations, or 2000steps.")
+        str, typer.Option("--budget", metavar="TIME", help="Of each training: 90s, 10min, or 2000steps.")
     ] = "10min",
-    seeds: Annotated[int, typer.Option(help="Trainings of each network.", min=1)] = 1,
-    data: Annotated[str | None, typer.Option("--data", help="As for train.")] = None,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Trainings of each, seeds 0 to N-1.", min=1)] = 1,
     out: Annotated[
-        Path | None, typer.Option("--out", help="New folder, or that of this race, to go on. [default: runs/race-N]")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="New folder, or that of this race, to go on. [default: runs/race-N]"),
     ] = None,
-    overrides: options.Set = None,
-    model: options.Models = None,
-    reading: ReadingOptions,
+    training: TrainingOptions,
+    class_name: options.Classes = None,
+    source: SourceOptions,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:
@@ -113,37 +112,19 @@ def race(
     from framecast.commands.race import race as run_race
     from framecast.training.budget import read_budget
 
-    values = tuple((f"data.{key}", value) for key, value in reading.fields(data).items())
-    names = tuple(options.parse_words(models))
-    race_options = RaceOptions(names, read_budget(budget), seeds, tuple(overrides or ()), values, tuple(model or ()))
-    with options.choose_folder(out, "race") as folder:
-        comparison, page = run_race(race_options, folder, device=device, quiet=output.silent)
-    _print_comparison(comparison, page, as_json=output.as_json)
-
-
-def _parse_evaluation(
-    split: str | None,
-    baseline: str | None,
-    metrics: str | None,
-    thresholds: str | None,
-    limit: int | None,
-    block: str,
-) -> EvaluationOptions:
-    from framecast.evaluation.suite import EvaluationOptions
-
-    return EvaluationOptions(
-        split,
-        options.parse_words(metrics) if metrics else None,
-        options.parse_numbers(thresholds, "--thresholds") if thresholds else None,
-        limit=limit,
-        baselines=None if baseline is None else [] if baseline == "none" else options.parse_words(baseline),
-        block=options.parse_block(block),
+    values = training.values() | {f"data.{key}": value for key, value in source.given().items()}
+    names, own = tuple(options.parse_words(models)), tuple(class_name or ())
+    race_options = RaceOptions(
+        names, read_budget(budget), seeds, tuple(training.overrides or ()), tuple(values.items()), own
     )
+    with options.choose_folder(out, "race") as folder:
+        comparison, page = run_race(race_options, folder, device=device, quiet=output.quiet)
+    _print_comparison(comparison, page, output)
 
 
-def _print_comparison(comparison: Comparison, page: Path, *, as_json: bool) -> None:
-    if as_json:
+def _print_comparison(comparison: Comparison, page: Path, output: OutputOptions) -> None:
+    if output.as_json:
         options.print_json({"page": str(page), **comparison.as_dict()})
         return
     comparison.print(options.make_console())
-    print(f"open {page}")
+    print(page if output.quiet else f"open {page}")

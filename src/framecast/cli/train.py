@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from framecast.cli import options
-from framecast.cli.option_groups import DataOptions, OutputOptions, expand_groups
+from framecast.cli.option_groups import OutputOptions, SourceOptions, TrainingOptions, expand_groups
 from framecast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 RecipeOrModel = Annotated[
     str | None,
     typer.Argument(
-        help="A recipe (YAML), the name of a network, or linear or calibrated, which are fitted in seconds.",
+        help="A network or a recipe (YAML); or linear, linear:24h, calibrated: fitted in seconds.",
         metavar="RECIPE|MODEL",
     ),
 ]
@@ -30,16 +30,16 @@ Budget = Annotated[
     str | None,
     typer.Option(
         "--budget",
-        help="Time of the training, 20min say, or 2000steps: iterations for this machine; for the name of a network "
-        "its width, optimiser and schedules too, those that learn most in a short time.",
+        metavar="TIME",
+        help="20min, 2000steps; width and schedules to suit.",
     ),
 ]
 BeginFrom = Annotated[
     str | None,
     typer.Option(
         "--from",
-        help="Go on with the weights of a run, a model's folder or a trained model of the package, at a tenth of its "
-        "rate for a fifth of its steps; without a recipe all else is as it was trained.",
+        metavar="MODEL",
+        help="Go on with the weights of a run or a model.",
     ),
 ]
 
@@ -47,8 +47,8 @@ BeginFrom = Annotated[
 @expand_groups
 def demo(
     *,
-    out: Annotated[Path | None, typer.Option("--out", help="New run folder. [default: runs/demo-N]")] = None,
-    steps: Annotated[int, typer.Option(help="Training steps; more is better.", min=1)] = 900,
+    out: options.Out = None,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Iterations; more is better.", min=1)] = 1200,
     device: options.Device = "cpu",
     output: OutputOptions,
 ) -> None:
@@ -58,30 +58,25 @@ def demo(
 
     console = options.make_console(quiet=output.silent)
     with options.choose_folder(out, "demo") as path:
-        board = run_demo(path, console, steps=steps, device=resolve_device(device), quiet=output.silent)
+        board = run_demo(path, console, steps=steps, device=resolve_device(device), quiet=output.quiet)
     if output.as_json:
         options.print_json({"run": str(path), **board.as_dict()})
+    elif output.quiet:
+        print(path)
 
 
 @expand_groups
 def train(
     recipe: RecipeOrModel = None,
     *,
-    data: Annotated[
-        str | None, typer.Option("--data", help="moving-mnist, a file or a folder; see framecast inspect.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="New run folder. [default: runs/NAME-N]")] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Training iterations; short for --set train.steps=N.", min=1)
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.", min=0)] = None,
-    context: options.Context = None,
-    horizon: options.Horizon = None,
+    out: options.Out = None,
+    steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Iterations.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Of weights and order.", min=0)] = None,
     budget: Budget = None,
     begin_from: BeginFrom = None,
-    overrides: options.Set = None,
-    model: options.Model = None,
-    reading: DataOptions,
+    training: TrainingOptions,
+    class_name: options.Class = None,
+    source: SourceOptions,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:
@@ -91,31 +86,27 @@ def train(
     from framecast.training.start import start
 
     values: dict[str, Any] = {"train.steps": steps, "seed": seed}
-    values |= {f"data.{key}": value for key, value in reading.fields(data).items()}
-    values |= {"context": options.parse_length(context), "horizon": options.parse_length(horizon)}
-    values = {key: value for key, value in values.items() if value is not None}
+    values = {key: value for key, value in values.items() if value is not None} | training.values()
+    values |= {f"data.{key}": value for key, value in source.given().items()}
+    overrides = training.overrides or []
     if recipe is None and begin_from is None:
         raise UsageError(
             "RECIPE|MODEL", got="nothing", expected="a recipe, the name of a network, or --from with a model"
         )
     if recipe is None:
-        config = read_fine_tuning(str(begin_from), overrides or (), values, trusted=model)
+        config = read_fine_tuning(str(begin_from), overrides, values, trusted=class_name)
     else:
         values |= {} if begin_from is None else {"from": {"model": begin_from}}
-        config = read_recipe(recipe, overrides or (), values, model=model)
+        config = read_recipe(recipe, overrides, values, model=class_name)
     launch = options.read_launch(device)
     if budget is not None:
-        given = frozenset([*_list_keys(overrides), *values])
-        config = _fit_to_budget(config, budget, recipe, launch, given, quiet=output.silent)
+        given = frozenset([*(override.partition("=")[0].strip() for override in overrides), *values])
+        config = _fit_to_budget(config, budget, recipe, launch, given, quiet=output.quiet)
     # Opened here, for the training and for the page after it.
-    source = _open_files(config)
+    opened = _open_files(config)
     with options.choose_folder(out, Path(recipe or str(begin_from)).stem.replace(":", "-"), launch.rank) as path:
-        outcome = start(config, path, launch, source=source, quiet=output.silent)
-    _report(path, config, outcome, launch, output, source)
-
-
-def _list_keys(overrides: list[str] | None) -> list[str]:
-    return [override.partition("=")[0].strip() for override in overrides or ()]
+        outcome = start(config, path, launch, source=opened, quiet=output.quiet)
+    _report(path, config, outcome, launch, output, opened)
 
 
 def _fit_to_budget(
@@ -145,7 +136,7 @@ def resume(
             "--set", metavar="KEY=VALUE", help="What decides no number, e.g. train.workers=2; data.source=PATH."
         ),
     ] = None,
-    model: options.Model = None,
+    class_name: options.Class = None,
     device: options.Device = "auto",
     output: OutputOptions,
 ) -> None:
@@ -156,9 +147,9 @@ def resume(
 
     launch = options.read_launch(device)
     # Opened here, for the training and for the page after it.
-    config = read_run_recipe(RunFolder(run).opened().recipe, overrides or (), model)
+    config = read_run_recipe(RunFolder(run).opened().recipe, overrides or (), class_name)
     source = _open_files(config)
-    outcome = resume_run(run, launch, overrides=overrides or (), model=model, source=source, quiet=output.silent)
+    outcome = resume_run(run, launch, overrides=overrides or (), model=class_name, source=source, quiet=output.quiet)
     _report(run, config, outcome, launch, output, source)
 
 
@@ -186,10 +177,16 @@ def _report(
     from framecast.runs.next_commands import write_next_commands
 
     page, fault, verdict = write_report(
-        run, source=source, device=launch.device, model=foreign_name(recipe), quiet=output.silent
+        run, source=source, device=launch.device, model=foreign_name(recipe), quiet=output.quiet
     )
+    _log_outcome(run, recipe, outcome, verdict, page)
     if output.as_json:
         options.print_json({"run": str(run), **outcome._asdict(), "verdict": verdict, "report": str(page)})
+        return
+    if output.quiet:
+        if fault is not None:
+            print(f"without scores: {fault}", file=sys.stderr)
+        print(run)
         return
     best = "" if outcome.best is None else f", best validation score {outcome.best:.4g}"
     if verdict is not None:
@@ -199,3 +196,13 @@ def _report(
     if fault is not None:
         options.print_lines(f"without scores: {fault}")
     print(f"next: {'; '.join(write_next_commands(run, recipe))}")
+
+
+def _log_outcome(run: Path, recipe: Recipe, outcome: TrainingOutcome, verdict: str | None, page: Path) -> None:
+    """Tell the loggers of the recipe how the training ended."""
+    from framecast.progress import Lines
+    from framecast.runs.folder import RunFolder
+    from framecast.training.log import log_outcome
+
+    say = Lines("logging", 1).say
+    log_outcome(RunFolder(run), recipe, outcome.step, verdict, page, say)

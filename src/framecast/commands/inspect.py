@@ -11,7 +11,8 @@ import numpy as np
 from rich.console import Console
 
 from framecast.calendars import find_parts, format_step, format_times, to_calendar
-from framecast.commands.proposal import Proposal, propose_training, write_command
+from framecast.commands.proposal import Proposal, name_base, propose_forecast, propose_training, write_command
+from framecast.commands.window_plan import ENOUGH, plan_windows
 from framecast.data import DataConfig, FileSource
 from framecast.data.durations import in_frames
 from framecast.data.sources.survey import Survey, survey_source
@@ -19,6 +20,7 @@ from framecast.data.windows.crops import WET
 from framecast.data.windows.splits import describe_split, split_windows
 from framecast.errors import InputError
 from framecast.forecasting.context import UNIT
+from framecast.formatting import describe_object, make_html
 from framecast.json_files import json_safe
 from framecast.plotting.view import choose_view
 from framecast.recipe.recipe import Recipe
@@ -41,9 +43,11 @@ class Inspection(NamedTuple):
     frame_seconds: float
     """Time to read one frame."""
     proposal: Proposal | None
-    """None where all values are equal, or no sequence has the two frames that a training takes at least."""
+    """None where all values are equal, or no context and horizon leave windows enough for a training."""
     command: str | None
     """Line of `framecast train` with the proposed settings."""
+    forecast: str
+    """Line of `framecast predict` with a baseline, which needs no training."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the inspection as plain values, for JSON."""
@@ -81,9 +85,16 @@ class Inspection(NamedTuple):
                 "seconds_per_frame": self.frame_seconds,
                 "proposal": None if self.proposal is None else self.proposal._asdict(),
                 "command": self.command,
+                "forecast": self.forecast,
                 "notes": source.notes,
             }
         )
+
+    def __repr__(self) -> str:
+        return describe_object("Inspection", [("of", self.path), *self._list_facts()[:5]])
+
+    def _repr_html_(self) -> str:
+        return make_html(f"Inspection: {Path(self.path).name}", [*self._list_facts(), *self._list_commands()])
 
     def print(self, console: Console) -> None:
         """Print facts, histogram, notes and the command: about thirty lines."""
@@ -99,9 +110,14 @@ class Inspection(NamedTuple):
         console.print("           (bars are logarithmic)", style="dim")
         for note in self.source.notes:
             console.print(note, style="dim", markup=False, emoji=False)
-        if self.command is not None:
-            console.print("\ntrain on it", style="bold")
-            console.print(self.command, markup=False, emoji=False, soft_wrap=True)
+        for title, command in self._list_commands():
+            console.print(f"\n{title}", style="bold")
+            console.print(command, markup=False, emoji=False, soft_wrap=True)
+
+    def _list_commands(self) -> list[tuple[str, str]]:
+        """List (title, line) of what may be done next."""
+        train = [] if self.command is None else [("train on it", self.command)]
+        return [("forecast now, without a training", self.forecast), *train]
 
     def _list_facts(self) -> list[tuple[str, str]]:
         """List (name, text) of each line."""
@@ -110,12 +126,13 @@ class Inspection(NamedTuple):
         timeline = source.timeline
         part = "" if survey.whole else f" (of {len(survey.positions)} frames that were looked at)"
         names = f" ({', '.join(grid.variables[:6])})" if grid.variables else ""
+        units = "not named" if spec.units == "1" else spec.units
         facts = [
             ("kind", source.about),
             ("size", f"{spec.height} x {spec.width} pixels, {spec.channels} channel(s){names}"),
             (
                 "units",
-                f"{spec.units}, from {survey.low:g} to {survey.high:g}{part}; range {spec.low:g} to {spec.high:g}",
+                f"{units}, from {survey.low:g} to {survey.high:g}{part}; range {spec.low:g} to {spec.high:g}",
             ),
             ("frames", f"{survey.total} in {len(source.lengths)} sequence(s)"),
         ]
@@ -138,6 +155,9 @@ class Inspection(NamedTuple):
         offer = self.proposal
         if offer is None:
             return [*facts, ("expect", f"{self.frame_seconds * 1e3:.3g} ms to read a frame")]
+        split = "" if offer.fractions is None else f", split {offer.fractions}"
+        lengths = f"{offer.context} frames in, {offer.horizon} out{split}: {offer.windows} training windows"
+        facts += [("propose", lengths), ("", f"{offer.model} on {name_base(offer.base)}: {offer.reason}")]
         cost_text = f"{offer.seconds_per_step:.2g} s an iteration, {offer.memory_bytes / 2**30:.2g} GiB (estimates)"
         total = _format_duration(offer.steps * offer.seconds_per_step)
         facts.append(
@@ -155,13 +175,13 @@ def inspect(config: DataConfig, options: dict[str, Any], recipe: Recipe | None =
     Args:
         config: the data.
         options: fields of `config` that the user gave, which the command repeats.
-        recipe: its context, horizon and patch are used; None for the defaults.
+        recipe: its context, horizon and patch are used; None for the defaults, or a day of context where that is usual.
 
     Raises:
         InputError: data that cannot be used, and why.
         UsageError: a library for their format is not installed.
     """
-    source = FileSource(config, constant=UNIT)
+    source, is_free = FileSource(config, constant=UNIT), recipe is None
     recipe = _convert_lengths(recipe or Recipe(), source.spec)
     begin = time.perf_counter()
     survey = survey_source(source)
@@ -177,12 +197,15 @@ def inspect(config: DataConfig, options: dict[str, Any], recipe: Recipe | None =
     is_constant = survey.low == survey.high and survey.whole
     if is_constant or any(note.startswith("range: all values are") for note in source.notes):
         windows, note = None, f"none: all values are {survey.low:g}, from which nothing can be learnt"
-    elif max(source.lengths) > 1:
-        offer = propose_training(source, recipe, enough=windows is not None)
+    elif max(source.lengths) == 1:
+        windows, note = None, "none: no sequence has two frames, one to begin with and one to predict"
+    elif plan := plan_windows(source, config, recipe.context, recipe.horizon, free=is_free):
+        offer = propose_training(source, recipe, plan)
         command = write_command(config, options, offer, rain=source.spec.units in WET)
     else:
-        windows, note = None, "none: no sequence has two frames, one to begin with and one to predict"
-    return Inspection(config.path, source, survey, windows, note, frame_seconds, offer, command)
+        note += f"; no context and horizon leave {ENOUGH} windows: no training makes sense, give more frames"
+    forecast = propose_forecast(source, config, options)
+    return Inspection(config.path, source, survey, windows, note, frame_seconds, offer, command, forecast)
 
 
 def _convert_lengths(recipe: Recipe, spec: FrameSpec) -> Recipe:

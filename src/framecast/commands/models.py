@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from framecast.models import MODELS, ModelConfig
+from framecast.models.config import Family
 from framecast.models.cost import Cost, count_cost
 from framecast.recipe.recipe import read_recipe
 
@@ -19,27 +21,42 @@ Shape = tuple[int, int, int]
 """(C, H, W) of a frame."""
 
 
+class CatalogueRow(NamedTuple):
+    """A network with its default options."""
+
+    family: str
+    year: int | None
+    """Year of the paper; None where it is not known."""
+    title: str
+    cost: Cost
+    """Cost of one sequence."""
+
+
 class ModelCatalogue(NamedTuple):
     """All networks with their default options."""
 
-    rows: dict[str, tuple[str, Cost]]
-    """{name: (title, cost of one sequence)}."""
+    rows: dict[str, CatalogueRow]
+    """{name: row}, by family and year."""
     shape: Shape
 
     def as_dict(self) -> dict[str, Any]:
         """Convert to values that JSON can hold."""
-        return {name: {"title": title, **cost._asdict()} for name, (title, cost) in self.rows.items()}
+        return {
+            name: {"family": row.family, "year": row.year, "title": row.title, **row.cost._asdict()}
+            for name, row in self.rows.items()
+        }
 
     def print(self, console: Console) -> None:
         """Print a table, one row for each network."""
         channels, height, width = self.shape
         table = Table(title=f"Networks, with default options, for frames of {channels}x{height}x{width}", box=None)
-        for column in ("name", "what it is", "parameters", "multiply-adds per sequence"):
-            table.add_column(column, justify="left" if column in ("name", "what it is") else "right")
-        for name, (title, cost) in self.rows.items():
-            table.add_row(
-                Text(name), Text(title), f"{cost.parameters / 1e6:.1f} M", f"{cost.multiply_adds / 1e9:.1f} G"
-            )
+        for column in ("name", "year", "what it is", "parameters", "multiply-adds per sequence"):
+            table.add_column(column, justify="right" if column.startswith(("param", "multiply")) else "left")
+        for family, members in itertools.groupby(self.rows.items(), lambda item: item[1].family):
+            table.add_row(Text(family, style="bold"))
+            for name, (_, year, title, cost) in members:
+                costs = f"{cost.parameters / 1e6:.1f} M", f"{cost.multiply_adds / 1e9:.1f} G"
+                table.add_row(Text(f"  {name}"), str(year or ""), Text(title), *costs)
         console.print(table)
         console.print("framecast models NAME shows one of them whole.", style="dim")
 
@@ -67,7 +84,7 @@ class ModelCard(NamedTuple):
         console.print(f"{self.name}\n", style="bold", markup=False)
         console.print(self.equations, markup=False)
         console.print("\nOptions", style="bold", end="")
-        console.print(" (under model in a recipe; train --set model.KEY=VALUE)\n")
+        console.print(" (under model in a recipe; --set model.KEY=VALUE)\n")
         console.print(f"{self.help}\n", markup=False)
         for option, value in self.options.items():
             console.print(f"    {option}: {value}", markup=False)
@@ -85,17 +102,19 @@ class ModelCard(NamedTuple):
 
 
 def list_models(shape: Shape, patch: int, frames: int) -> ModelCatalogue:
-    """List all registered networks with their cost.
+    """List all registered networks with their cost, by family and year; those without a year last.
 
     Args:
         shape: (C, H, W) of a frame.
         patch: P.
         frames: T, frames of a sequence.
     """
-    rows = {
-        name: (_read_equations(config).split("\n")[0], count_cost(config(), *shape, patch=patch, frames=frames))
-        for name, config in MODELS.items()
-    }
+    families = get_args(Family)
+    ordered = sorted(MODELS.items(), key=lambda item: (families.index(item[1].family), item[1].year or sys.maxsize))
+    rows = {}
+    for name, config in ordered:
+        title, cost = _read_equations(config).split("\n")[0], count_cost(config(), *shape, patch=patch, frames=frames)
+        rows[name] = CatalogueRow(str(config.family), config.year, title, cost)
     return ModelCatalogue(rows, shape)
 
 
@@ -104,7 +123,7 @@ def describe_model(name: str, overrides: Sequence[str], shape: Shape, patch: int
 
     Args:
         name: name of a registered network, or package.module:Class.
-        overrides: `key=value` for its options.
+        overrides: `key=value` for its options, with or without `model.` before the key.
         shape: (C, H, W) of a frame.
         patch: P.
         frames: T, frames of a sequence.
@@ -112,7 +131,9 @@ def describe_model(name: str, overrides: Sequence[str], shape: Shape, patch: int
     Raises:
         UsageError: unknown name or option.
     """
-    config = read_recipe(name, [f"model.{override}" for override in overrides], must_be_model=True).model
+    config = read_recipe(
+        name, [f"model.{override.removeprefix('model.')}" for override in overrides], must_be_model=True
+    ).model
     cost = count_cost(config, *shape, patch=patch, frames=frames)
     channels, height, width = shape
     setting = f"frames of {channels}x{height}x{width}, patch {patch}, {frames} frames a sequence, float32"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from pathlib import Path
@@ -9,21 +10,25 @@ from typing import Any, NamedTuple
 
 import torch
 
+from framecast.commands.window_plan import WindowPlan, count_day
 from framecast.data import DataConfig, FileSource
 from framecast.data.units import PICTURE_UNITS
+from framecast.data.windows.crops import WET
 from framecast.formatting import format_command
 from framecast.memory_usage import free_bytes
-from framecast.models import MODELS
-from framecast.models.cost import count_cost
 from framecast.recipe.recipe import Recipe
+from framecast.runs.record import count_recipe_cost
+from framecast.transforms.normalize import Range
 from framecast.types import FrameSpec
 
 SECONDS = 10.0
 """Longest iteration that is proposed, unless the smallest setting takes longer."""
-BUDGET = 3600.0
+BUDGET = 1200.0
 """Approximate duration of the proposed training, seconds."""
 CROP = 128
 """Side of the crops that are proposed for measurements on frames at least twice as large, pixels."""
+EPOCHS = 200
+"""Times that a proposed training sees each window, at most: few windows are soon known by heart."""
 MEMORY = 0.5
 """Share of the free memory that a proposed training may take."""
 
@@ -43,40 +48,104 @@ class Proposal(NamedTuple):
     context: int
     horizon: int
     fractions: list[float] | None
+    base: Any
+    """What the network stands on, as in a recipe."""
+    reason: str
+    """Why this base, in a few words."""
+    windows: int
+    """Training windows."""
     steps: int
     seconds_per_step: float
-    """Estimate from the multiply-adds and the measured speed of one convolution."""
+    """Estimate from the multiply-adds, those of the base too, and the measured speed of one convolution."""
     memory_bytes: int
     """Estimated memory of weights, gradients, Adam and the backward pass."""
 
 
-def propose_training(source: FileSource, recipe: Recipe, *, enough: bool) -> Proposal:
+def propose_training(source: FileSource, recipe: Recipe, plan: WindowPlan) -> Proposal:
     """Propose the largest setting whose time and memory are within bounds.
 
     Args:
         source: the data.
-        recipe: its context, horizon, patch and steps are used, in frames.
-        enough: whether the data have windows of this context and horizon; else shorter ones are proposed.
+        recipe: its patch and steps are used.
+        plan: context, horizon and split.
     """
-    longest, spec = max(source.lengths), source.spec
-    context, horizon, fractions = recipe.context, recipe.horizon, None
-    if not enough:
-        context = horizon = max(1, longest // 6)
-        fractions = None if longest >= 6 else [1.0, 0.0, 0.0]
+    spec = source.spec
+    base, reason = choose_base(source, plan.context)
+    lengths = {"context": plan.context, "horizon": plan.horizon, "base": base}
+    normalizer = Range(low=spec.low, high=spec.high)
     speed, free = _measure_speed(), free_bytes()
     offer = None
     for model, hidden, batch, shrink, crop in _list_settings(spec):
-        config = MODELS[model]() if hidden is None else MODELS[model].model_validate({"hidden": hidden})
+        network = {"name": model} if hidden is None else {"name": model, "hidden": hidden}
         height, width = (crop, crop) if crop else (spec.height // shrink, spec.width // shrink)
-        cost = count_cost(config, spec.channels, height, width, patch=recipe.patch, frames=context + horizon)
+        part = spec.model_copy(update={"height": height, "width": width})
+        cost = count_recipe_cost(
+            Recipe.model_validate({"model": network, "patch": recipe.patch, **lengths}), part, normalizer
+        )
         seconds = 3 * batch * cost.multiply_adds / speed  # forward, and twice as much backward
         memory = batch * cost.training_bytes + 4 * cost.weights_bytes  # weights, gradients, two moments of Adam
-        steps = int(min(recipe.train.steps, max(100, 100 * round(BUDGET / seconds / 100))))
-        offer = Proposal(model, hidden, batch, shrink, crop, context, horizon, fractions, steps, seconds, memory)
+        affordable = min(BUDGET / seconds, EPOCHS * plan.windows / batch)
+        steps = int(min(recipe.train.steps, max(100, 100 * round(affordable / 100))))
+        fractions = None if plan.fractions is None else list(plan.fractions)
+        offer = Proposal(
+            model,
+            hidden,
+            batch,
+            shrink,
+            crop,
+            plan.context,
+            plan.horizon,
+            fractions,
+            base,
+            reason,
+            plan.windows,
+            steps,
+            seconds,
+            memory,
+        )
         if seconds <= SECONDS and memory <= MEMORY * free:
             break
     assert offer is not None
     return offer
+
+
+def choose_base(source: FileSource, context: int) -> tuple[Any, str]:
+    """Choose what a network stands on by what won on data of the kind; return it with the reason.
+
+    Args:
+        source: the data.
+        context: J, frames.
+    """
+    day = count_day(source)
+    if source.spec.units in WET:
+        return "extrapolation", "rain moves on: a network on its extrapolation beats both (docs/radar.md)"
+    if day is not None and day <= context:
+        reason = "values come again after a day: least squares on it are hard to beat (docs/temperature.md)"
+        return {"kind": "linear", "period": "24h"}, reason
+    return "linear", "most of a frame stays: least squares on the last frame beat repeating it (docs/film.md)"
+
+
+def name_base(base: Any) -> str:
+    """Name a base as commands do: linear, linear:24h."""
+    return base if isinstance(base, str) else f"{base['kind']}:{base['period']}"
+
+
+def propose_forecast(source: FileSource, config: DataConfig, options: dict[str, Any]) -> str:
+    """Write the line of `framecast predict` that forecasts with a baseline, without any training.
+
+    Args:
+        source: the data.
+        config: their configuration.
+        options: fields of `config` that the user gave, which the line repeats.
+    """
+    shortest, day = min(source.lengths), count_day(source)
+    name = "persistence"
+    if source.spec.units in WET and shortest > 1:
+        name = "extrapolation"
+    elif day is not None and shortest >= day:
+        name = "seasonal"
+    words = ["framecast", "predict", name, Path(config.path), *_list_reading(config, options, config.shrink)]
+    return format_command(*words, "--horizon", 10, "--out", "FUTURE.nc")
 
 
 def _list_settings(spec: FrameSpec) -> list[NetworkSize]:
@@ -99,26 +168,15 @@ def write_command(config: DataConfig, options: dict[str, Any], offer: Proposal, 
         offer: the settings.
         rain: whether crops prefer wet areas.
     """
-    flags = {"dims": "--dims", "variable": "--var", "times": "--times", "units": "--units", "missing": "--missing"}
     words: list[object] = ["framecast", "train", offer.model, "--data", Path(config.path)]
-    for field, flag in {**flags, "step_minutes": "--step-minutes", "unpack_limit": "--unpack-limit"}.items():
-        words += [flag, str(options[field])] if field in options else []
-    for name, word in config.axes.items():
-        words += ["--axis", f"{name}={word}"]
-    if "range" in options:
-        words.append(f"--range={options['range'][0]:g},{options['range'][1]:g}")
-    if "frames" in options:
-        words += ["--frames", ",".join(str(edge) for edge in options["frames"])]
-    words += ["--grey"] if config.colour == "grey" else []
-    shrink = offer.shrink * config.shrink
-    words += ["--shrink", str(shrink)] if shrink > 1 else []
+    words += _list_reading(config, options, offer.shrink * config.shrink)
     default = Recipe()
-    changes = [
-        f"{key}={value}" for key, value in (("context", offer.context), ("horizon", offer.horizon)) if value != 10
-    ]
+    words += ["--context", offer.context] if offer.context != default.context else []
+    words += ["--horizon", offer.horizon] if offer.horizon != default.horizon else []
+    words += ["--batch-size", offer.batch_size] if offer.batch_size != default.train.batch_size else []
+    kind = offer.base if isinstance(offer.base, str) else json.dumps(offer.base).replace('"', "")
+    changes = [f"base={kind}"]
     changes += [f"model.hidden={offer.hidden}".replace(" ", "")] if offer.hidden else []
-    if offer.batch_size != default.train.batch_size:
-        changes.append(f"train.batch_size={offer.batch_size}")
     if offer.crop:
         changes.append(f"data.crop={offer.crop}")
         changes += ["data.crop_weight=wet"] if rain else []
@@ -128,6 +186,22 @@ def write_command(config: DataConfig, options: dict[str, Any], offer: Proposal, 
         words += ["--set", change]
     words += ["--steps", str(offer.steps), "--out", f"runs/{Path(config.path).name.split('.')[0] or 'mine'}"]
     return format_command(*words)
+
+
+def _list_reading(config: DataConfig, options: dict[str, Any], shrink: int) -> list[object]:
+    """List the options that read the data as the user did."""
+    flags = {"dims": "--dims", "variable": "--var", "times": "--times", "units": "--units", "missing": "--missing"}
+    words: list[object] = []
+    for field, flag in {**flags, "step_minutes": "--step-minutes", "unpack_limit": "--unpack-limit"}.items():
+        words += [flag, str(options[field])] if field in options else []
+    for name, word in config.axes.items():
+        words += ["--axis", f"{name}={word}"]
+    if "range" in options:
+        words.append(f"--range={options['range'][0]:g},{options['range'][1]:g}")
+    if "frames" in options:
+        words += ["--frames", ",".join(str(edge) for edge in options["frames"])]
+    words += ["--grey"] if config.colour == "grey" else []
+    return words + (["--shrink", str(shrink)] if shrink > 1 else [])
 
 
 def _measure_speed() -> float:

@@ -64,7 +64,7 @@ def race(options: RaceOptions, folder: Path, *, device: str = "auto", quiet: boo
         options: networks, budget and seeds.
         folder: a new one, or that of the same race, which then goes on.
         device: where to compute.
-        quiet: whether to print plain lines instead of a progress bar.
+        quiet: whether to show no progress.
 
     Returns:
         the comparison, and the path of its page.
@@ -82,7 +82,9 @@ def race(options: RaceOptions, folder: Path, *, device: str = "auto", quiet: boo
         for name, model in zip(names, options.models, strict=True)
     }
     for number, (path, recipe) in enumerate(runs.items(), 1):
-        print(f"{path.name}: {number} of {len(runs)}, {recipe.train.steps} iterations", file=sys.stderr, flush=True)
+        if not quiet:
+            words = f"{path.name}: {number} of {len(runs)}, {recipe.train.steps} iterations"
+            print(words, file=sys.stderr, flush=True)
         if (path / "recipe.yaml").exists():
             resume(path, Launch(device), model=foreign_name(recipe), quiet=quiet)
         else:
@@ -103,7 +105,7 @@ def _check_schedule(name: str, recipe: Recipe) -> None:
             f"sampling of {name}",
             got=f"a true frame with probability {last:.2g} at the last of {steps} iterations",
             expected=f"{end:g}, where the schedule ends",
-            fix=f"--set sampling={{kind: {kind}}} makes it as long as the training, or raise --budget",
+            fix=f"--set 'sampling={{kind: {kind}}}' makes it as long as the training, or raise --budget",
         )
 
 
@@ -134,7 +136,7 @@ def _find_steps(options: RaceOptions, folder: Path, device: str, *, quiet: bool)
         _check_schedule(_name_model(model), options.make_recipe(model, 0, count))
     json_files.write_json(path, {"question": fields, "steps": steps}, indent=2)
     if not quiet:
-        print(f"budget: {_describe_budget(options, steps)}")
+        print(f"budget: {_describe_budget(options, steps)}", file=sys.stderr)
     return steps
 
 

@@ -1,146 +1,32 @@
-"""Studies of trained models, for `framecast study`: arrays, pictures and summaries of `framecast.analysis`."""
+"""Studies of trained models, for `framecast study`: arrays, pictures, summaries of `framecast.analysis`, and a page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from framecast import files, kernels
-from framecast.analysis import decoupling, differences, frequency, gradients, memory, saturation, schedules
-from framecast.data import DataSet, evaluation_batches
-from framecast.data.windows.loader import Batch
+from framecast.commands.study_kinds import STUDIES, Study, StudyOptions, Subject
 from framecast.devices import move_module, resolve_device
 from framecast.errors import InputError, UsageError
+from framecast.evaluation.predictors import give_motion
 from framecast.evaluation.prepare import open_evaluation_data
 from framecast.evaluation.suite import EvaluationOptions
-from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.model_folder import describe, load
 from framecast.json_files import json_safe
 from framecast.models import MODELS, ModelConfig
 from framecast.progress import show_progress
-from framecast.recipe.recipe import Recipe, recipe_of_run
+from framecast.recipe.recipe import recipe_of_run
+from framecast.report.studies import write_studies
 from framecast.runs.folder import RunFolder, write_folder
-
-
-class StudyOptions(NamedTuple):
-    """Options of the studies. None: the default of the run's recipe, else of the data."""
-
-    what: Sequence[str] | None = None
-    """Names of studies; None for all that suit the runs."""
-    split: str | None = None
-    context: int | str | None = None
-    """J, frames, or time as in 50min."""
-    horizon: int | str | None = None
-    """K, frames, or time as in 50min."""
-    sequences: int = 16
-    """Number of windows, spread evenly over the split."""
-    sequence: int = 0
-    """Index of the window whose maps are drawn."""
-    batch_size: int = 4
-    """Sequences at a time."""
-    saturated: tuple[float, float] = (0.1, 0.9)
-    """Values below and above which gates are saturated."""
-    pictures: int = 5
-    """Number of steps at which increments are drawn by t-SNE."""
-
-
-class Subject(NamedTuple):
-    """A run with the windows that it is studied on."""
-
-    name: str
-    forecaster: Forecaster
-    dataset: DataSet
-    split: str
-    recipe: Recipe | None
-    """None for a model's folder, which has no recipe."""
-    options: StudyOptions
-
-    def load_batches(self) -> Any:
-        """Load the windows that all studies but maps use."""
-        return evaluation_batches(self.dataset, self.split, self.options.batch_size, limit=self.options.sequences)
-
-    def load_window(self) -> Batch:
-        """Load the window whose maps are drawn.
-
-        Raises:
-            UsageError: the split has fewer windows.
-        """
-        index, count = self.options.sequence, self.dataset.count(self.split)
-        if index >= count:
-            raise UsageError("sequence", got=index, expected=f"0 to {count - 1}, of split {self.split}")
-        window = self.dataset.window(self.split, 0, index)
-        valid = None if window.valid is None else torch.from_numpy(window.valid[None])
-        return Batch(torch.from_numpy(window.frames[None]), valid, [index])
-
-
-class Study(NamedTuple):
-    """Functions of one study: numbers of a run, pictures of one or several, and a summary."""
-
-    measure: Callable[[Subject], Any]
-    draw: Callable[[Path, Mapping[str, Any], int], None]
-    summarise: Callable[[Any], dict[str, float]]
-    list_remarks: Callable[[Any], list[str]] = lambda _: []
-    """Lists pictures that are missing, and why."""
-
-
-def _measure_batches(measure: Callable[..., Any], subject: Subject, **options: Any) -> Any:
-    return measure(subject.forecaster, subject.load_batches(), subject.dataset.context, **options)
-
-
-def _measure_saturation(subject: Subject) -> saturation.Saturation:
-    low, high = subject.options.saturated
-    return _measure_batches(saturation.measure_saturation, subject, low=low, high=high)
-
-
-def _measure_decoupling(subject: Subject) -> decoupling.Alignment:
-    return _measure_batches(decoupling.measure_decoupling, subject, pictures=subject.options.pictures)
-
-
-def _map_memory(subject: Subject) -> memory.MemoryMaps:
-    return memory.map_memory(subject.forecaster, subject.load_window(), subject.dataset.context)
-
-
-def _measure_frequency(subject: Subject) -> frequency.Frequency:
-    options = {"batch_size": subject.options.batch_size, "limit": subject.options.sequences}
-    return frequency.measure_frequency(subject.forecaster, subject.dataset, subject.split, **options)
-
-
-def _tabulate_schedules(subject: Subject) -> schedules.Schedules:
-    if subject.recipe is None:
-        raise UsageError(f"schedules of {subject.name}", got="a model's folder", expected="a run, which has a recipe")
-    recipe = subject.recipe
-    return schedules.tabulate_schedules(
-        recipe.sampling,
-        recipe.train.lr_schedule,
-        lr=recipe.train.lr,
-        steps=recipe.train.steps,
-        seed=recipe.seed,
-        batch_size=recipe.train.batch_size,
-        context=recipe.context,
-        frames=recipe.context + recipe.horizon,
-    )
-
-
-STUDIES: dict[str, Study] = {
-    "saturation": Study(_measure_saturation, saturation.draw, saturation.summarise),
-    "gradients": Study(partial(_measure_batches, gradients.measure_gradients), gradients.draw, gradients.summarise),
-    "decoupling": Study(_measure_decoupling, decoupling.draw, decoupling.summarise, decoupling.list_remarks),
-    "schedules": Study(_tabulate_schedules, schedules.draw, schedules.summarise),
-    "memory": Study(_map_memory, memory.draw, memory.summarise),
-    "differences": Study(
-        partial(_measure_batches, differences.measure_differences), differences.draw, differences.summarise
-    ),
-    "frequency": Study(_measure_frequency, frequency.draw, frequency.summarise),
-}
 
 
 class StudyOutcome(NamedTuple):
@@ -152,11 +38,12 @@ class StudyOutcome(NamedTuple):
     """{study: {run: {quantity: value}}}."""
     notes: list[str]
     """Studies that were left out and pictures that are missing, and why."""
+    page: Path = Path()
 
     def as_dict(self) -> dict[str, Any]:
         """Convert to values that JSON can hold."""
         folders = {study: str(folder) for study, folder in self.folders.items()}
-        return {"folders": folders, "summaries": json_safe(self.summaries), "notes": self.notes}
+        return {"page": str(self.page), "folders": folders, "summaries": json_safe(self.summaries), "notes": self.notes}
 
     def print(self, console: Console) -> None:
         """Print a table for each study, one column for each run."""
@@ -173,6 +60,7 @@ class StudyOutcome(NamedTuple):
                     Text(key), *(f"{summary[key]:.4g}" if key in summary else "" for summary in runs.values())
                 )
             console.print(table)
+        console.print(f"open {self.page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def study_runs(
@@ -232,7 +120,8 @@ def study_runs(
                 outcome.summaries[name] = {run: study.summarise(result) for run, result in results.items()}
     if not outcome.folders:
         raise UsageError("study", got="; ".join(notes), expected="a study that suits the runs")
-    return outcome
+    titles = ", ".join(subject.name for subject in subjects)
+    return outcome._replace(page=write_studies(parent, outcome.folders, outcome.summaries, notes, titles))
 
 
 def _select_studies(what: Sequence[str] | None) -> list[str]:
@@ -260,6 +149,7 @@ def _open_subject(
     recipe = recipe_of_run(run, model)
     windows = EvaluationOptions(split=options.split, context=options.context, horizon=options.horizon)
     dataset, split, _ = open_evaluation_data(run, forecaster, recipe, data, windows)
+    dataset = give_motion(dataset, [forecaster])
     run_recipe = recipe if RunFolder(run).recipe.is_file() else None
     return Subject(name, move_module(forecaster, device), dataset, split, run_recipe, options)
 
@@ -272,8 +162,10 @@ def _has_registered_network(run: str) -> bool:
 
 
 def _check_together(subjects: Sequence[Subject]) -> tuple[int, list[str]]:
-    """The common context, and notes on the data: those of each run, and whether they differ."""
-    lengths = {(subject.dataset.context, subject.dataset.horizon) for subject in subjects}
+    """The context that all networks run over, and notes on the data: those of each run, and whether they differ."""
+    lengths = {
+        (subject.forecaster.count_run_in(subject.dataset.context), subject.dataset.horizon) for subject in subjects
+    }
     if len(lengths) > 1:
         fix = "give --context and --horizon"
         raise UsageError("runs", got=f"(context, horizon) of {sorted(lengths)}", expected="the same for all", fix=fix)

@@ -88,6 +88,7 @@ class FileConfig(BaseModel):
         variable: name of the array or variable inside, replaces `variable` of DataConfig.
         units: physical units, replace `units` of DataConfig.
         missing: value of a missing pixel, replaces `missing` of DataConfig.
+        repeat: times that each training window of the file comes in an epoch, as for a short event beside a long one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +99,7 @@ class FileConfig(BaseModel):
     variable: str | None = None
     units: str | None = None
     missing: float | None = None
+    repeat: Count = 1
 
 
 class DataConfig(BaseModel):

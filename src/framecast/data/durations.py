@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from framecast.calendars import find_parts, format_step
 from framecast.errors import UsageError
-from framecast.types import MAX_COUNT
+from framecast.types import MAX_COUNT, FrameSpec
 
 MINUTES = {"s": 1 / 60, "min": 1.0, "h": 60.0, "d": 1440.0}
 """Minutes of each unit of time."""
@@ -65,7 +65,7 @@ def in_frames(length: int | str, step_minutes: float | None, what: str, step_mon
     if form is None:
         raise UsageError(what, got=repr(length), expected=f"frames, or a time as in {FORMS}")
     if step_minutes is None:
-        fix = "say how long a step is with --step-minutes (data.step_minutes), or give frames"
+        fix = "say how long a step is with --step-minutes, or give frames"
         raise UsageError(what, got=f"{length} of data whose time step is unknown", expected="frames", fix=fix)
     parts, long = find_parts(step_minutes) if step_months is None else (1, 1)
     step = f"{step_minutes:g} min" if step_months is None and parts == 1 else format_step(step_minutes, step_months)
@@ -83,6 +83,28 @@ def in_frames(length: int | str, step_minutes: float | None, what: str, step_mon
         return _check_frames(frames, what)
     near = f"{math.floor(exact)} or {math.ceil(exact)} frames"
     raise UsageError(what, got=length, expected=f"a multiple of the step, {step}", fix=f"give {near}")
+
+
+def usual_period(spec: FrameSpec) -> str:
+    """Name the time after which values usually come again: a day; a year of data in steps of calendar months."""
+    return "1y" if spec.step_months else "24h"
+
+
+def count_period(period: int | str, spec: FrameSpec, what: str) -> int:
+    """Convert a period to frames, one or more.
+
+    Args:
+        period: frames, or a time as in 24h.
+        spec: contract of the frames, with their step.
+        what: name of the period in errors.
+
+    Raises:
+        UsageError: no period, or a time that is no whole number of steps.
+    """
+    frames = in_frames(period, spec.step_minutes, what, spec.step_months)
+    if frames < 1:
+        raise UsageError(what, got=period, expected="one frame or more, or a time as in 24h")
+    return frames
 
 
 def _check_frames(frames: int, what: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.calendars import format_times, number_months, number_parts
+from framecast.calendars import count_steps, format_times, number_months, number_parts
 from framecast.errors import InputError
 from framecast.types import Grid
 
@@ -139,6 +139,35 @@ def order_frames(
         gaps=gaps,
         missing=sum(max(0, round(float(length)) - 1) for group in sorted_groups for length in group.steps),
     )
+
+
+def count_absent(
+    before: np.datetime64,
+    after: np.datetime64,
+    step_minutes: float | None,
+    step_months: int | None,
+    grid: Grid,
+    limit: int,
+) -> int | None:
+    """Count the frames that are absent between two frames, by their times.
+
+    Args:
+        before: time of a frame, UTC.
+        after: time of the next frame that is there.
+        step_minutes: minutes between frames, where known.
+        step_months: calendar months between frames, where they lie whole months apart.
+        grid: of the data, names the calendar.
+        limit: most frames to count.
+
+    Returns:
+        0 to `limit`; None where more are absent, the step is unknown, or the frames lie no whole number of steps apart.
+    """
+    if step_minutes is None:
+        return None
+    expected = count_steps(np.array([before]), np.arange(1, limit + 2), step_minutes, step_months, grid)
+    distance = np.abs(expected - after) / np.timedelta64(60_000, "ms")
+    near = np.flatnonzero(distance <= TOLERANCE * step_minutes)
+    return int(near[0]) if len(near) else None
 
 
 def _convert_step(usual: float, times: NDArray[Any] | None, months: NDArray[np.float64] | None) -> float:

@@ -13,14 +13,20 @@ RATE_UNITS = "mm/h"
 PICTURE_UNITS = ("1", "grey level")
 """Units of frames that are pictures rather than measurements."""
 
-_RATES = {"mm/h", "mm/hr", "mm/hour", "mm h-1", "mm hr-1", "mm h^-1", "mm h**-1", "mm per hour", "mm per h"}
+_RATES = {"mm/h", "mm/hr", "mm/hour", "mm h-1", "mm hr-1", "mm h^-1", "mm h**-1", "mm per hour", "mm per h"} | {
+    "kg m-2 h-1",  # a kilogram of water on a square metre is a millimetre
+    "kg m**-2 h**-1",
+    "kg m^-2 h^-1",
+    "kg/m2/h",
+}
 _DEPTH = re.compile(r"mm\s*(?:per|/)\s*(\d{1,4}(?:\.\d{1,4})?)\s*min(?:utes?)?", re.IGNORECASE)
 
 
 def canonical_units(units: str) -> tuple[str, float]:
     """Return the canonical name of units, and the factor that converts values to it.
 
-    "dbz" is dBZ; "mm/hr", "mm h-1" are mm/h; "mm per 5 min" becomes mm/h with a factor of 12. Others stay as they are.
+    "dbz" is dBZ; "mm/hr", "mm h-1", "kg m-2 h-1" are mm/h; "mm per 5 min" becomes mm/h with a factor of 12.
+    Others stay as they are.
     """
     text = " ".join(units.split())
     if text.lower() == DBZ_UNITS.lower():

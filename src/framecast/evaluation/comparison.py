@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,17 +18,27 @@ from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.budgets import SpentBudget, compare_budgets, count_operations
+from framecast.evaluation.comparable import check_same
+from framecast.evaluation.labelled_scores import add_differences, make_dataframe, make_dataset, make_means_table
 from framecast.evaluation.prepare import UNCROPPED, prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
 from framecast.evaluation.tables import format_interval, mark_significant
-from framecast.forecasting.baselines import BASELINES
-from framecast.formatting import format_duration, format_number
+from framecast.evaluation.verdict import judge_entries
+from framecast.forecasting.baselines import is_baseline_name
+from framecast.formatting import describe_object, format_duration, format_number, make_html
 from framecast.json_files import json_safe
-from framecast.metrics import Estimate, Paired
+from framecast.metrics import Estimate, Paired, Scores
 from framecast.metrics.summary import Estimates
+from framecast.plotting.line_styles import choose_styles
 from framecast.recipe.foreign import foreign
 from framecast.runs.record import Record, describe_network, read_record
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+    from framecast.plotting.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -70,15 +80,25 @@ class Comparison:
 
     @property
     def styles(self) -> dict[str, int]:
-        """{run: index of its entry}, the style of its curves."""
-        return {run: index for index, runs in enumerate(self.groups.values()) for run in runs}
+        """Number of the style of each entry, run and baseline: runs have that of their entry."""
+        styles = choose_styles(self.estimates)
+        return styles | {run: styles[entry] for entry, runs in self.groups.items() for run in runs}
 
     @cached_property
     def paired(self) -> Paired:
         """Scores of the entries, then of the baselines."""
+        return Paired(self._group_scores(), block=self.scoreboard.groups, seed=self.scoreboard.seed)
+
+    def _group_scores(self) -> dict[str, list[Scores]]:
         scores = {name: [self.scoreboard.scores[run] for run in runs] for name, runs in self.groups.items()}
-        scores |= {name: [baseline] for name, baseline in self.scoreboard.scores.items() if name not in self.records}
-        return Paired(scores, block=self.scoreboard.groups, seed=self.scoreboard.seed)
+        baselines = {name: [one] for name, one in self.scoreboard.scores.items() if name not in self.records}
+        return scores | baselines
+
+    @cached_property
+    def verdict(self) -> str | None:
+        """Sentences on which entry is the best, and whether it beats the best baseline; None where no score says so."""
+        board = self.scoreboard
+        return judge_entries(self._group_scores(), board.baselines, block=board.groups, seed=board.seed)
 
     @cached_property
     def estimates(self) -> dict[str, dict[str, Estimate]]:
@@ -103,12 +123,38 @@ class Comparison:
             "spread": json_safe(self.paired.measure_spread()),
             "differences": _as_plain(self.differences),
             **self.scoreboard.as_dict(),
+            "verdict": self.verdict,
         }
+
+    def to_dataset(self) -> xarray.Dataset:
+        """Convert to a Dataset: scores of entries and baselines with intervals, and differences from the first entry.
+
+        The scores are as in `Scoreboard.to_dataset`; `difference` and its ends are NaN for the first entry and baselines.
+        """
+        metrics, spec = self.suite.metrics, self.suite.dataset.spec
+        data = add_differences(make_dataset(self.estimates, metrics, spec), self.differences)
+        return data.assign_attrs(budget=self.budget, reference=self.reference, samples=self.scoreboard.about_samples())
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Convert to a table of pandas, a row for each forecast, metric and lead time."""
+        return make_dataframe(self.to_dataset())
+
+    def plot(self, metrics: Sequence[str] = ()) -> Figure:
+        """Plot scores against lead time, a panel for each metric; arguments are those of `Scoreboard.plot`."""
+        return self.scoreboard.plot(metrics)
+
+    def __repr__(self) -> str:
+        entries = ", ".join(self.groups)
+        return describe_object("Comparison", [("entries", entries), ("sequences", str(self.scoreboard.sequences))])
+
+    def _repr_html_(self) -> str:
+        facts = [("entries", ", ".join(self.groups)), ("budget", self.budget)]
+        return make_html("Comparison", facts, make_means_table(self.estimates))
 
     def print(self, console: Console) -> None:
         """Print budget, scores and costs of the entries, and their differences from the first."""
         about = self.scoreboard.about_samples(), self.scoreboard.about_intervals()
-        for line in (self.budget, *about, "Means over lead times"):
+        for line in (*([self.verdict] if self.verdict else []), self.budget, *about, "Means over lead times"):
             console.print(line, markup=False, highlight=False)
         console.print(_make_table(self.estimates, [self._describe_cost(name) for name in self.estimates]))
         if self.differences:
@@ -150,7 +196,7 @@ def compare_runs(
         CheckpointError: a run has no model.
     """
     records = _name_runs([read_record(run, models) for run in runs])
-    _check_same(records)
+    check_same(records)
     suites: list[EvaluationSuite] = []
     sources = _open_sources(records.values(), whole=options.whole)
     for record, source in zip(records.values(), sources, strict=True):
@@ -182,48 +228,8 @@ def _name_runs(records: Sequence[Record]) -> dict[str, Record]:
     if len({record.folder.path.resolve() for record in records}) < max(2, len(records)):
         raise UsageError("runs", got=", ".join(runs), expected="two or more, each once")
     names = [record.name for record in records]
-    distinct = len(set(names)) == len(names) and not set(names) & set(BASELINES)
+    distinct = len(set(names)) == len(names) and not any(map(is_baseline_name, names))
     return dict(zip(names if distinct else [f"run {run}" for run in runs], records, strict=True))
-
-
-def _check_same(records: dict[str, Record]) -> None:
-    """Check that the scores of runs may stand in one table.
-
-    Raises:
-        UsageError: data, split, context, horizon or the reading of frames differ.
-    """
-    (first, reference), *others = records.items()
-    for name, other in others:
-        pairs = {
-            "hash of the data": (reference.data["fingerprint"], other.data["fingerprint"]),
-            "context and horizon": _format_windows(reference, other),
-            "hash of the split": (reference.data["split"], other.data["split"]),
-            **_pair_settings(reference, other),
-        }
-        for what, (ours, theirs) in pairs.items():
-            if ours != theirs:
-                fix = f"train them on the same data with the same settings{_describe_differences(reference, other)}"
-                raise UsageError(f"{what} of {name}", got=theirs, expected=f"{ours}, as of {first}", fix=fix)
-
-
-def _describe_differences(reference: Record, other: Record) -> str:
-    """Describe in words the settings of the data that differ."""
-    ours, theirs = (record.recipe.data.model_dump(mode="json") for record in (reference, other))
-    differences = [f"data.{key}: {theirs[key]} and {ours[key]}" for key in ours if ours[key] != theirs[key]]
-    return f" ({'; '.join(differences)})" if differences else ""
-
-
-def _pair_settings(reference: Record, other: Record) -> dict[str, tuple[Any, Any]]:
-    """Pair the settings of two runs that turn the values of a file into frames, by name."""
-    ours, theirs = reference.data["spec"], other.data["spec"]
-    frames = {f"{key} of the frames": (ours.get(key), theirs.get(key)) for key in sorted(ours.keys() | theirs.keys())}
-    fields = ("variable", "colour", "shrink", "missing", "scale", "z_r")
-    read = {f"data.{key}": (getattr(reference.recipe.data, key), getattr(other.recipe.data, key)) for key in fields}
-    return frames | read
-
-
-def _format_windows(*records: Record) -> tuple[str, ...]:
-    return tuple(f"{record.recipe.context} + {record.recipe.horizon}" for record in records)
 
 
 def _group_runs(records: dict[str, Record]) -> dict[str, list[str]]:
@@ -281,9 +287,6 @@ def _make_table(estimates: Estimates, costs: Sequence[str], mark: Callable[[Esti
         table.add_row("cost\nparameters\ntime in iterations", *map(Text, costs))
     for metric in next(iter(estimates.values())):
         row = [by_metric[metric] for by_metric in estimates.values()]
-        cells = [
-            f"{format_number(estimate.mean)}{mark(estimate)}\n{format_interval(estimate.mean_interval)}"
-            for estimate in row
-        ]
+        cells = [f"{format_number(each.mean)}{mark(each)}\n{format_interval(each.mean_interval)}" for each in row]
         table.add_row(Text(metric), *cells)
     return table

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from framecast.data import Batch, DataSet, evaluation_batches
 from framecast.devices import to_device, to_float64
+from framecast.ensembles.tracks import track
+from framecast.forecast import Forecast
 from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import Metric, Scores
 from framecast.transforms.channels import target_ends
@@ -69,15 +71,13 @@ def evaluate(
     all_reduce: Callable[[Tensor], Tensor] | None = None,
     progress: Callable[[int], None] | None = None,
     keep: bool = False,
+    known_only: bool = False,
     should_stop: Callable[[], bool] | None = None,
 ) -> Scores:
-    """Score forecasts of every window of a split; of several members the mean.
-
-    Each metric decides whether truth and predictions are clipped to the value range.
+    """Score forecasts of every window of a split: scores of ensembles take all members, the others their mean.
 
     Args:
-        predictor: network or baseline; it gets frames on the CPU, where their pixels can be checked without waiting for
-            a device, and may return its forecast on any device.
+        predictor: gets frames on the CPU, where pixels are checked at once; its forecast may be on any device.
         dataset: windows of `context` + `horizon` frames.
         split: "train", "val" or "test".
         metrics: metrics to compute.
@@ -91,6 +91,7 @@ def evaluate(
         all_reduce: sum of a tensor over all processes; None for a single one.
         progress: called with the number of sequences scored so far.
         keep: whether to keep the statistics of each sequence, for confidence intervals.
+        known_only: whether pixels are left out whose air flows in from beyond the frame or from missing pixels.
         should_stop: asked before each batch, as often in every process.
 
     Returns:
@@ -105,8 +106,9 @@ def evaluate(
     with torch.inference_mode():
         for batch in _stop_between(batches, -(-total // (batch_size * world_size)), should_stop):
             windows = [rank + world_size * number for number in range(done, done + len(batch.frames))]
-            pair = _forecast_batch(predictor, batch, dataset, context, horizon, device)
-            scores.update(*pair, windows if keep else None)
+            forecast = forecast_batch(predictor, batch, dataset, context, horizon)
+            scored = make_pair(forecast, batch, dataset, context, device, known_only=known_only)
+            scores.update(*scored, windows if keep else None)
             done += len(batch.frames)
             if progress is not None:
                 progress(done)
@@ -123,13 +125,46 @@ def _stop_between(batches: Iterator[Batch], rounds: int, should_stop: Callable[[
         yield from itertools.islice(batches, 1)
 
 
-def _forecast_batch(
-    predictor: Predictor, batch: Batch, dataset: DataSet, context: int, horizon: int, device: torch.device | str
+def forecast_batch(predictor: Predictor, batch: Batch, dataset: DataSet, context: int, horizon: int) -> Forecast:
+    """Forecast the windows of a batch from their first frames.
+
+    Args:
+        predictor: network or baseline.
+        batch: windows of `context` + `horizon` frames of the data set.
+        dataset: whose frames they are.
+        context: J.
+        horizon: K.
+    """
+    given = (batch.valid, context, dataset.spec, batch.times, dataset.grid, batch.motion)
+    return predictor.forecast(PastFrames.from_windows(batch.frames, *given), horizon)
+
+
+def make_pair(
+    forecast: Forecast,
+    batch: Batch,
+    dataset: DataSet,
+    context: int,
+    device: torch.device | str,
+    *,
+    known_only: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Forecast the windows of a batch: prediction, truth, and the mask of what is scored."""
-    frames, valid, targets = batch.frames, batch.valid, dataset.spec.targets
-    past = PastFrames.from_windows(frames, valid, context, dataset.spec, batch.times, dataset.grid, batch.motion)
-    prediction = to_device(predictor.forecast(past, horizon).mean().frames[:, 0], device)
+    """Make what `Scores.update` takes: prediction with its members, truth, and the mask of what is scored.
+
+    Args:
+        forecast: of the windows of the batch.
+        batch: the windows, with their future.
+        dataset: whose frames they are.
+        context: J.
+        device: of the three.
+        known_only: whether pixels count only that the motion of the frames brings from within the domain.
+    """
+    targets, valid = dataset.spec.targets, batch.valid
     future = None if valid is None else to_device(scoring_mask(valid, context)[:, :, :targets], device)
-    truth = to_unit_range(to_device(frames[:, context:, :targets], device), dataset.spec)
-    return to_unit_range(prediction, dataset.spec), truth, future
+    truth = to_unit_range(to_device(batch.frames[:, context:, :targets], device), dataset.spec)
+    if known_only:
+        motion = None if batch.motion is None else batch.motion[:, -1]
+        # by the motion of the frames, whatever forecasts: the same pixels for all
+        reached = [moved.known for moved in track(forecast, forecast.frames.shape[2], motion, moving=True)]
+        known = to_device(torch.stack(reached, 1), device).expand_as(truth)
+        future = known if future is None else future & known
+    return to_unit_range(to_device(forecast.frames, device), dataset.spec), truth, future

@@ -16,32 +16,50 @@ from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
 from framecast.devices import resolve_device
 from framecast.errors import FramecastError, InputError, UsageError
-from framecast.evaluation.predictors import choose_baselines, give_motion, make_baselines, make_model, note_missing_fit
+from framecast.evaluation.opponents import dress_first, read_error_tables
+from framecast.evaluation.predictors import (
+    choose_baselines,
+    find_own,
+    give_motion,
+    is_moving,
+    make_baselines,
+    make_model,
+    note_missing_fit,
+)
 from framecast.evaluation.reflectivity import dataset_in_dbz
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.seen_frames import describe_seen_frames, is_same_source
-from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite
-from framecast.forecasting.base_fit import FITTED_KINDS
-from framecast.forecasting.baselines import BASELINES
+from framecast.evaluation.suite import DEFAULT_OPTIONS, EvaluationOptions, EvaluationSuite, name_folder
+from framecast.forecasting.base_fit import is_fitted_name
 from framecast.forecasting.context import UNIT, is_baseline
-from framecast.forecasting.data_checks import adapt_to_step, check_values
+from framecast.forecasting.data_checks import adapt_to_step, check_values, spec_as_trained
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
 from framecast.forecasting.predictor import Predictor
-from framecast.metrics import EVENT_METRICS, SCALE_METRICS, USUAL_THRESHOLDS, ChannelMetric, Metric, select_metrics
+from framecast.metrics import (
+    EVENT_METRICS,
+    SCALE_METRICS,
+    USUAL_MEMBERS,
+    USUAL_THRESHOLDS,
+    ChannelMetric,
+    Metric,
+    select_metrics,
+)
 from framecast.models import ModelConfig
 from framecast.recipe.data_as_trained import open_as_trained
 from framecast.recipe.parsing import parse_config
 from framecast.recipe.recipe import Recipe, recipe_of_run
 from framecast.runs.folder import RunFolder, write_folder
-from framecast.trained import find_model, find_name, is_trained
+from framecast.trained import find_model, find_name
 from framecast.types import FrameSpec
 
 __all__ = ["DEFAULT_OPTIONS", "EvaluationOptions", "EvaluationSuite", "evaluate_run", "prepare_suite"]
 
 UNCROPPED = {"crop": None, "crops": None, "crop_weight": "uniform", "crop_threshold": None}
 """Fields of a DataConfig whose windows are whole frames."""
+ALL_TEST = {"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0}
+"""Fields of a DataConfig of which all windows are in the test split."""
 ALL = "all"
 """Name of a split that holds every window of the data."""
 
@@ -82,7 +100,7 @@ def evaluate_run(
     if out is not None:  # before the scores, so that a folder that exists is refused at once
         files.check_new(out)
     board = suite.score(quiet=quiet)
-    return board, write_folder(partial(suite.write, board), out, *_default_folder(name, suite.split_name))
+    return board, write_folder(partial(suite.write, board), out, *name_folder(name, suite.split_name))
 
 
 def prepare_suite(
@@ -91,6 +109,7 @@ def prepare_suite(
     options: EvaluationOptions = DEFAULT_OPTIONS,
     *,
     source: Source | None = None,
+    given: Forecaster | None = None,
     device: str = "auto",
     precision: str | None = None,
     model: type[ModelConfig] | None = None,
@@ -102,6 +121,7 @@ def prepare_suite(
         data: fields of a DataConfig; without a source, the run's own data are used.
         options: split, metrics, lengths and all else.
         source: the run's own data, where they have been opened already.
+        given: the model of the folder, where it was loaded already; by default it is loaded.
         device: "auto", or a device of torch.
         precision: precision of the kernels, as `set_precision` takes it; by default the run's.
         model: configuration class of a network that is not framecast's.
@@ -112,7 +132,8 @@ def prepare_suite(
         CheckpointError: no model in the folder, or a damaged one.
     """
     device = resolve_device(device)
-    forecaster, recipe = (None, Recipe()) if is_baseline(run) else (load(run, model=model), recipe_of_run(run, model))
+    forecaster = None if is_baseline(run) else given or load(run, model=model)
+    recipe = Recipe() if is_baseline(run) else recipe_of_run(run, model)
     kernels.set_precision(precision or recipe.train.precision)
     dataset, split, split_name = open_evaluation_data(run, forecaster, recipe, data, options, source)
     to_dbz = options.in_dbz and dataset.spec.units != "dBZ"
@@ -120,23 +141,27 @@ def prepare_suite(
     dataset = dataset_in_dbz(dataset) if to_dbz else dataset
     fitted_on = dataset_in_dbz(fitted_on) if to_dbz and fitted_on is not None else fitted_on
     predictors: dict[str, Predictor] = {}
+    ensemble = options.members or USUAL_MEMBERS, options.seed
     if forecaster is not None:
         data_step = data.get("step_minutes", recipe.data.step_minutes)
         forecaster, notes = adapt_to_step(forecaster, dataset.spec, data_step)
         dataset = replace(dataset, notes=(*notes, *dataset.notes))
     if forecaster is None:
         names = [run, *choose_baselines(options.baselines or [], dataset, fitted_on)]
-        baselines = make_baselines(list(dict.fromkeys(names)), dataset, fitted_on)
+        baselines = make_baselines(list(dict.fromkeys(names)), dataset, fitted_on, *ensemble)
     else:
         forecaster = with_tiles(forecaster, (dataset.spec.height, dataset.spec.width), options.room)
         predictors = make_model(forecaster, find_name(run) or forecaster.name, options.calibrate, device, to_dbz=to_dbz)
-        names = choose_baselines(options.baselines, dataset, fitted_on)
-        baselines = make_baselines([name for name in names if name not in predictors], dataset, fitted_on)
+        if options.members:
+            tables = read_error_tables(options.errors or Path(run))
+            predictors = dress_first(predictors, tables, *ensemble, moving=is_moving(next(iter(predictors.values()))))
+        names = choose_baselines(options.baselines, dataset, fitted_on, find_own(forecaster))
+        baselines = make_baselines([one for one in names if one not in predictors], dataset, fitted_on, *ensemble)
         if options.baselines is None and fitted_on is None:
             dataset = note_missing_fit(dataset)
     predictors |= baselines
     dataset = give_motion(dataset, list(predictors.values()))
-    metrics = _make_metrics(options, dataset)
+    metrics = make_metrics(options, dataset)
     return EvaluationSuite(predictors, dataset, split, split_name, metrics, options, device, tuple(baselines))
 
 
@@ -146,7 +171,7 @@ def _open_fit_data(
     """Find data with a training split for the baselines that are fitted: the scored data, else the run's own."""
     if dataset.count("train"):
         return dataset
-    if options.baselines is not None and not {*options.baselines} & {*FITTED_KINDS}:
+    if options.baselines is not None and not any(map(is_fitted_name, options.baselines)):
         return None
     if forecaster is None or not RunFolder(run).recipe.is_file():
         return None
@@ -184,7 +209,8 @@ def open_evaluation_data(
         InputError: data that cannot be read or do not fit the model, or a split without windows.
     """
     trained = None if forecaster is None else forecaster.context
-    context, horizon = options.context or trained or recipe.context_, options.horizon or recipe.horizon_
+    context = (trained or recipe.context_) if options.context is None else options.context
+    horizon = recipe.horizon_ if options.horizon is None else options.horizon
     model = None if forecaster is None else forecaster.spec
     config, stored = _open_config(run, recipe, data, model)
     config = config.model_copy(update=UNCROPPED) if options.whole else config
@@ -196,8 +222,9 @@ def open_evaluation_data(
     has_no_splits = source is not None and not is_trained_on and source.labels is None
     requested = options.split or (ALL if has_no_splits else None)
     if requested == ALL:
-        config = config.model_copy(update={"split_by": "time", "fractions": (0.0, 0.0, 1.0), "gap": 0})
+        config = config.model_copy(update=ALL_TEST)
     spec = None if source is None or model is None else spec_as_trained(model, source.spec, config)
+    # windows with a short past are for training alone: a fit of a baseline does not depend on the model beside it
     dataset = open_data(config, context=context, horizon=horizon, seed=recipe.seed, source=source, spec=spec)
     if source is None and model is not None:
         check_values(model, dataset.spec)
@@ -222,15 +249,6 @@ def _open_config(
     return parse_config(DataConfig, fields, "data"), None
 
 
-def spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:
-    """Put data on the value range of the model, unless the user gives one; refuse data that do not fit the model."""
-    check_values(model, data)
-    update: dict[str, Any] = {} if config.range is not None else {"low": model.low, "high": model.high}
-    if len(model.ranges) == len(data.ranges):
-        update["ranges"] = model.ranges
-    return data.model_copy(update=update)
-
-
 def _choose_split(requested: str | None, dataset: DataSet) -> str:
     """Choose the requested split, by default the first of test and val that has windows."""
     split = requested or next((name for name in ("test", "val") if dataset.count(name)), "val")
@@ -240,28 +258,25 @@ def _choose_split(requested: str | None, dataset: DataSet) -> str:
     return split
 
 
-def _default_folder(run: str, split: str) -> tuple[Path, str]:
-    if run in BASELINES or is_trained(run):
-        return Path("runs"), f"{run}-{split}"
-    return Path(run) / "evaluations", split
-
-
-def _make_metrics(options: EvaluationOptions, dataset: DataSet) -> list[Metric]:
+def make_metrics(options: EvaluationOptions, dataset: DataSet) -> list[Metric]:
     """Make the metrics, of all targets together or of each channel alone."""
     spec, grid = dataset.spec, dataset.grid
     is_mixed = has_mixed_units(spec, grid)
     if not is_mixed and (spec.targets == 1 or not options.by_channel):
-        return _select_metrics(options, spec)
+        return select_metrics_of(options, spec)
     channels = [target_spec(spec, grid, index) for index in range(spec.targets)]
     metrics: list[Metric] = []
     for index, channel in enumerate(channels):
         channel_options = _restrict_options(options, channel) if is_mixed else options
-        metrics += [ChannelMetric(metric, index, channel, spec) for metric in _select_metrics(channel_options, channel)]
+        metrics += [
+            ChannelMetric(metric, index, channel, spec) for metric in select_metrics_of(channel_options, channel)
+        ]
     requested: Sequence[float] = options.thresholds if is_mixed and options.thresholds else ()
     unused = [value for value in requested if not any(_select_thresholds(channel, [value]) for channel in channels)]
     if unused or not metrics:
         ranges = ", ".join(
-            f"{channel.names[0]} {channel.low:g} to {channel.high:g} {channel.units}" for channel in channels
+            f"{channel.names[0]} {channel.low:g} to {channel.high:g} {channel.units}".removesuffix(" 1")
+            for channel in channels
         )
         got = f"{unused[0]:g}" if unused else "none, nor usual ones"
         raise UsageError("thresholds", got=got, expected=f"values within the range of a channel: {ranges}")
@@ -285,11 +300,12 @@ def _select_thresholds(spec: FrameSpec, thresholds: Sequence[float]) -> tuple[fl
     return tuple(threshold for threshold in thresholds if spec.low < threshold <= spec.high)
 
 
-def _select_metrics(options: EvaluationOptions, spec: FrameSpec) -> list[Metric]:
+def select_metrics_of(options: EvaluationOptions, spec: FrameSpec) -> list[Metric]:
     """Select the requested metrics; by default errors and similarity for pictures; errors, events, spectra for grids."""
     names = options.metrics
     if names is None:
-        names = ("framecast" if spec.units in PICTURE_UNITS else "grid",)
+        names = ("ensemble" if options.members else "framecast" if spec.units in PICTURE_UNITS else "grid",)
     usual = _select_thresholds(spec, USUAL_THRESHOLDS.get(spec.units, ()))
     thresholds = usual if options.thresholds is None else options.thresholds
-    return select_metrics(names, spec=spec, thresholds=thresholds, scales=options.scales)
+    members = options.members or USUAL_MEMBERS
+    return select_metrics(names, spec=spec, thresholds=thresholds, scales=options.scales, members=members)

@@ -46,7 +46,7 @@ def dataset_in_dbz(dataset: DataSet) -> DataSet:
         return dataset
     if spec.units != RATE_UNITS:
         expected = f"{RATE_UNITS} or {DBZ_UNITS}"
-        raise UsageError("scale dBZ", got=f"data in {spec.units}", expected=expected, fix="name them with --units")
+        raise UsageError("in_dbz", got=f"data in {spec.units}", expected=expected, fix="name them with --units")
     a, b = _SCALE.coefficients
     return replace(
         dataset,

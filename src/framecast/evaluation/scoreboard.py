@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -18,15 +18,29 @@ from framecast.data import DataSet
 from framecast.data.config import SPLITS
 from framecast.data.windows.loader import spread_windows
 from framecast.evaluation.charts import make_lead_time_chart
+from framecast.evaluation.labelled_scores import (
+    add_samples,
+    choose_metrics,
+    make_dataframe,
+    make_dataset,
+    make_means_table,
+)
 from framecast.evaluation.tables import ARROWS, print_by_lead, print_means, print_skill
 from framecast.evaluation.verdict import judge
-from framecast.formatting import format_count
+from framecast.formatting import describe_object, format_count, format_number, make_html
 from framecast.json_files import json_safe
-from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, ChannelMetric, Metric, Scores, Summary, summarise
+from framecast.metrics import DIRECTIONS, LEVEL, RAPSD, ChannelMetric, Estimate, Metric, Scores, Summary, summarise
 from framecast.metrics.bootstrap import BlockLengths, count_blocks
+from framecast.plotting.chart import Chart
 from framecast.types import FrameSpec
 
-REFERENCES = ("persistence", "extrapolation")
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+    from framecast.plotting.figure import Figure
+
+REFERENCES = ("persistence", "extrapolation", "steps", "lagged", "dressed:extrapolation")
 """Forecasts that skill is formed over, where they were scored."""
 AUTO, EVENT = "auto", "event"
 """Words for `Scoreboard.block`."""
@@ -119,15 +133,60 @@ class Scoreboard:
         """Write the scores as JSON."""
         files.write_text(path, json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n")
 
+    @property
+    def estimates(self) -> dict[str, dict[str, Estimate]]:
+        """{forecast: {metric: score by lead time and its mean, with intervals}}."""
+        return {
+            forecast: {name: summary.score for name, summary in summaries.items()}
+            for forecast, summaries in self.summaries.items()
+        }
+
+    def to_dataset(self) -> xarray.Dataset:
+        """Convert to a Dataset: scores with intervals by forecast, metric (and threshold), lead time; counts, skill."""
+        data = add_samples(make_dataset(self.estimates, self.metrics, self.dataset.spec), self.summaries)
+        about = {"split": self.split, "samples": self.about_samples(), "intervals": self.about_intervals()}
+        return data.assign_attrs({**about, **({"verdict": self.verdict} if self.verdict else {})})
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Convert to a table of pandas, a row for each forecast, metric and lead time."""
+        return make_dataframe(self.to_dataset())
+
+    def plot(self, metrics: Sequence[str] = ()) -> Figure:
+        """Plot scores against lead time, a panel for each metric.
+
+        Args:
+            metrics: names, as in `to_dataset`; all of them by default.
+
+        Raises:
+            UsageError: a metric that was not scored.
+        """
+        from framecast.plotting.scores import plot_charts
+
+        chosen = choose_metrics(self.metrics, metrics)
+        return plot_charts(self._make_charts(chosen), f"{self.about_samples()}. {self.about_intervals()}")
+
+    def _make_charts(self, metrics: Sequence[Metric]) -> list[Chart]:
+        charts = []
+        for metric in metrics:
+            scores = {forecast: by_metric[metric.name] for forecast, by_metric in self.estimates.items()}
+            charts.append(make_lead_time_chart(metric, scores, self.dataset.spec))
+        return charts
+
+    def __repr__(self) -> str:
+        first = self.metrics[0].name
+        means = [(name, format_number(scores.mean()[first])) for name, scores in self.scores.items()]
+        facts = [("split", self.split), ("sequences", str(self.sequences)), ("score", first)]
+        return describe_object("Scoreboard", [*facts, *means])
+
+    def _repr_html_(self) -> str:
+        facts = [*([("verdict", self.verdict)] if self.verdict else []), ("scored", self.about_samples())]
+        return make_html("Scores", facts, make_means_table(self.estimates))
+
     def draw(self, path: Path) -> None:
         """Draw every metric against lead time; where there are spectra, also spectra.png in the folder of `path`."""
-        from framecast.plotting.scores import draw_by_lead
+        from framecast.plotting.scores import draw_charts
 
-        charts = []
-        for metric in self.metrics:
-            scores = {forecast: summaries[metric.name].score for forecast, summaries in self.summaries.items()}
-            charts.append(make_lead_time_chart(metric, scores, self.dataset.spec))
-        draw_by_lead(path, charts, f"{self.about_samples()}. {self.about_intervals()}")
+        draw_charts(path, self._make_charts(self.metrics), f"{self.about_samples()}. {self.about_intervals()}")
         for metric in self.metrics:
             if (rapsd := _find_rapsd(metric)) is not None:
                 self._draw_spectra(path.with_name(_name_spectra(metric)), metric, rapsd)
@@ -178,8 +237,9 @@ class Scoreboard:
         pixels = sum(next(iter(self.scores.values())).pixels)
         spec = self.dataset.spec
         crops = f" (crops of {spec.height} x {spec.width})" if "crop" in self.dataset.record else ""
+        noun = "sequence" if self.sequences == 1 else "sequences"
         return (
-            f"{self.sequences} sequences{crops} of split {self.split}, {self.context} frames in, {self.horizon} out, "
+            f"{self.sequences} {noun}{crops} of split {self.split}, {self.context} frames in, {self.horizon} out, "
             f"{format_count(pixels)} observed pixels"
         )
 

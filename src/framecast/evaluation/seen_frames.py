@@ -45,7 +45,7 @@ def describe_seen_frames(run: RunFolder, dataset: DataSet, split: str) -> str | 
         InputError: the frames of the evaluation cannot be read.
     """
     try:
-        record = json.loads(run.split.read_text())
+        record = json.loads(run.split.read_text("utf-8"))
         trained = record["blocks"]["train"]
         is_same = read_data(run)["fingerprint"] == dataset.fingerprint
     except (OSError, ValueError, LookupError, TypeError, InputError):

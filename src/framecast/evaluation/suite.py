@@ -9,17 +9,24 @@ from typing import NamedTuple
 import torch
 
 from framecast.data import DataSet
+from framecast.data.windows.windows import CropWindows
 from framecast.evaluation.evaluate import evaluate
-from framecast.evaluation.predictors import Calibration
+from framecast.evaluation.predictors import Calibration, is_moving
 from framecast.evaluation.scoreboard import AUTO, Scoreboard
 from framecast.forecast import Forecast
+from framecast.forecasting.baselines import is_baseline_name
 from framecast.forecasting.memory_plan import NO_LIMITS, MemoryLimits
+from framecast.forecasting.motion_output import estimate_motion_of_context
 from framecast.forecasting.predictor import PastFrames, Predictor
 from framecast.metrics import SCALES, Metric
 from framecast.plotting import animation
+from framecast.plotting.arrows import MovingFrame, draw_motion
+from framecast.plotting.ensemble_charts import make_ensemble_charts
 from framecast.plotting.frames import draw_strip
+from framecast.plotting.scores import draw_charts
 from framecast.progress import show_progress
-from framecast.types import Window
+from framecast.trained import is_trained
+from framecast.types import Grid, Window
 
 
 class EvaluationOptions(NamedTuple):
@@ -48,7 +55,7 @@ class EvaluationOptions(NamedTuple):
     block: int | str = AUTO
     """Windows that the bootstrap draws together, see `Scoreboard`."""
     seed: int = 0
-    """Seed of the bootstrap."""
+    """Seed of the bootstrap, and of the members' noise."""
     calibrate: Calibration | None = None
     """Which comes first of a model against a base that moves rain: its raw forecast, or the one matched to the base."""
     by_channel: bool = False
@@ -57,6 +64,12 @@ class EvaluationOptions(NamedTuple):
     """Whether whole frames are scored, also where training cut crops."""
     room: MemoryLimits = NO_LIMITS
     """Tiles, for frames larger than those of the training."""
+    members: int | None = None
+    """M, to score ensembles; None for single forecasts."""
+    known_only: bool = False
+    """Whether pixels are left out whose air flows in from where no frame has shown it, for all forecasts the same."""
+    errors: Path | None = None
+    """File of the error tables of the model, or folder of one; by default beside its weights."""
 
 
 DEFAULT_OPTIONS = EvaluationOptions()
@@ -98,11 +111,24 @@ class EvaluationSuite(NamedTuple):
                     device=self.device,
                     progress=lambda done, before=number * total: show.update(before + done),  # type: ignore[misc]
                     keep=True,
+                    known_only=options.known_only,
                 )
         context, horizon = self.dataset.context, self.dataset.horizon
         return Scoreboard(
             scores, self.dataset, self.split_name, context, horizon, options.block, options.seed, self.baselines
         )
+
+    def find_place(self, index: int) -> Grid:
+        """Find the place of a window: of a crop the rows and columns of its area.
+
+        Args:
+            index: index of the window in the split.
+        """
+        grid, windows = self.dataset.grid, self.dataset.windows
+        if not isinstance(windows, CropWindows):
+            return grid
+        area, whole = windows.find_area(self.split, 0, index), windows.whole_grid
+        return grid.model_copy(update={"y": whole.y[area.rows], "x": whole.x[area.columns]})
 
     def window(self, name: str, index: int) -> tuple[Window, Forecast]:
         """Read a window and forecast it.
@@ -123,17 +149,54 @@ class EvaluationSuite(NamedTuple):
             context,
             spec,
             None if times is None else times[None],
-            self.dataset.grid,
+            self.find_place(index),
             None if window.motion is None else torch.from_numpy(window.motion[None]),
         )
         forecast = self.forecasts[name].forecast(past, self.dataset.horizon)
         return window._replace(frames=window.frames[:, : spec.targets], valid=None), forecast
 
+    def draw_motion(self, titles: dict[int, str]) -> bytes | None:
+        """Draw the motion along which the model moves the newest frame of some windows, as arrows; a PNG.
+
+        Args:
+            titles: {index of the window in the split: title}.
+
+        Returns:
+            None for a model that moves nothing.
+        """
+        model = next(iter(self.forecasts))
+        if not is_moving(self.forecasts[model]):
+            return None
+        moving, spec = [], self.dataset.spec
+        for index, title in titles.items():
+            window, forecast = self.window(model, index)
+            field = window.motion[-1] if window.motion is not None else estimate_motion_of_context(forecast)[0].numpy()
+            moving.append(MovingFrame(forecast.past_values[0, -1], field, title, self.find_place(index)))
+            spec = forecast.spec
+        return draw_motion(moving, spec, self.dataset.grid)
+
     def write(self, board: Scoreboard, folder: Path) -> None:
-        """Write scores.json and scores.png, and a strip and a film of the first predictor's forecast of window 0."""
+        """Write scores and their charts; a strip, a film and the motion of the first predictor, all of window 0."""
         board.write(folder / "scores.json")
         board.draw(folder / "scores.png")
+        if charts := make_ensemble_charts(board.scores):
+            draw_charts(folder / "ensemble.png", charts, board.about_samples())
         window, forecast = self.window(next(iter(self.forecasts)), 0)
         truth = window.frames[self.dataset.context :]
         draw_strip(folder / "strip.png", forecast, truth)
         animation.save_gif(folder / "forecast.gif", animation.draw_pictures(forecast, truth))
+        motion = self.draw_motion({0: ""})
+        if motion is not None:
+            (folder / "motion.png").write_bytes(motion)
+
+
+def name_folder(run: str, name: str) -> tuple[Path, str]:
+    """Name the parent of the numbered folders of an evaluation, and the beginning of their names.
+
+    Args:
+        run: as the user named it: a folder, a trained model or a baseline.
+        name: of the evaluation.
+    """
+    if is_baseline_name(run) or is_trained(run):
+        return Path("runs"), f"{run.replace(':', '-')}-{name}"
+    return Path(run) / "evaluations", name

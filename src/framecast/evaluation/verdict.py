@@ -1,4 +1,4 @@
-"""Verdict of an evaluation: whether the forecast beats the best baseline, by how much, and whether that is certain."""
+"""Verdict of an evaluation or a comparison: which forecast is better, by how much, and whether that is certain."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from framecast.formatting import format_number
 from framecast.metrics import LEVEL, ChannelMetric, Estimate, Metric, Paired, Scores
 from framecast.metrics.bootstrap import BlockLengths
+
+BEST = "the best baseline"
+"""Role of the forecast that a model is judged beside."""
 
 
 def judge(
@@ -44,6 +47,42 @@ def judge(
     return ". ".join(sentences) or None
 
 
+def judge_entries(
+    scores: Mapping[str, Sequence[Scores]], baselines: Sequence[str], *, block: BlockLengths = 1, seed: int = 0
+) -> str | None:
+    """Say which entry of a comparison is the best, whether it beats the next, and whether it beats the best baseline.
+
+    Args:
+        scores: of the trainings of each entry, and of each baseline, by name, made with `keep`.
+        baselines: names of those that are baselines.
+        block: sequences that are drawn together for intervals.
+        seed: of the draws.
+
+    Returns:
+        the sentences, on the first score of each channel; None where no score says which is better.
+    """
+    metrics = _choose_metrics(next(iter(scores.values()))[0].metrics)
+    if not metrics:
+        return None
+    names = [metric.name for metric in metrics]
+    chosen = {name: [one.select(names) for one in trainings] for name, trainings in scores.items()}
+    paired = Paired(chosen, block=block, seed=seed)
+    estimates = paired.estimate_scores()
+    sentences = []
+    for metric in metrics:
+        means = {name: by_metric[metric.name].mean for name, by_metric in estimates.items()}
+        known = [(mean, name) for name, mean in means.items() if math.isfinite(mean)]
+        ranking = [name for _, name in sorted(known, reverse=metric.better == "more")]
+        entries = [name for name in ranking if name not in baselines]
+        plain = [name for name in ranking if name in baselines][:1]
+        if not entries:
+            continue
+        for other, role in [*((name, "the next best") for name in entries[1:2]), *((name, BEST) for name in plain)]:
+            difference = paired.estimate_differences(other)[entries[0]][metric.name]
+            sentences.append(_make_sentence(entries[0], other, metric, means[other], difference, role))
+    return ". ".join(sentences) or None
+
+
 def _choose_metrics(metrics: Sequence[Metric]) -> list[Metric]:
     """Choose the first score of each channel that is the better the less, or the more."""
     chosen: dict[int, Metric] = {}
@@ -53,7 +92,9 @@ def _choose_metrics(metrics: Sequence[Metric]) -> list[Metric]:
     return list(chosen.values())
 
 
-def _make_sentence(model: str, best: str, metric: Metric, reference: float, difference: Estimate) -> str:
+def _make_sentence(
+    model: str, best: str, metric: Metric, reference: float, difference: Estimate, role: str = BEST
+) -> str:
     gain = -difference.mean if metric.better == "less" else difference.mean
     is_certain = difference.mean_interval[0] > 0 or difference.mean_interval[1] < 0
     side = "below" if difference.mean < 0 else "above"
@@ -68,10 +109,13 @@ def _make_sentence(model: str, best: str, metric: Metric, reference: float, diff
         certainty = f"{100 * LEVEL:g} %: {low} to {high}"
     if not is_certain:
         words = "is ahead of" if gain > 0 else "is behind" if gain < 0 else "equals"
-        return f"{model} {words} {best}, the best baseline, but not for certain: {amount} ({certainty})"
-    return f"{model} {'beats' if gain > 0 else 'loses to'} {best}, the best baseline: {amount} ({certainty})"
+        return f"{model} {words} {best}, {role}, but not for certain: {amount} ({certainty})"
+    return f"{model} {'beats' if gain > 0 else 'loses to'} {best}, {role}: {amount} ({certainty})"
 
 
 def _format_share(value: float, reference: float) -> str:
     """Format a difference as a share of the reference, or as it is where that is near zero."""
-    return format_number(value) if abs(reference) < 1e-12 else f"{100 * value / abs(reference):.2g} %"
+    if abs(reference) < 1e-12:
+        return format_number(value)
+    share = 100 * value / abs(reference)
+    return f"{share:.0f} %" if abs(share) >= 10 else f"{share:.2g} %"

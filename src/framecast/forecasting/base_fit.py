@@ -10,6 +10,7 @@ from torch import Tensor
 
 from framecast.bases import CalibratedBase, Fitted, LinearBase
 from framecast.data import DataSet
+from framecast.data.durations import count_period
 from framecast.errors import InputError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.models import BaseAlone
@@ -24,19 +25,30 @@ FITTED_KINDS = {"linear": LinearBase, "calibrated": CalibratedBase}
 """Bases with numbers of their own, by name."""
 
 
-def make_base_alone(kind: str, dataset: DataSet) -> Forecaster:
+def is_fitted_name(name: str) -> bool:
+    """Whether a text names a baseline that is fitted, as in linear, or one with a period, as in linear:24h."""
+    kind, colon, _ = name.partition(":")
+    return kind in FITTED_KINDS and (not colon or FITTED_KINDS[kind] is LinearBase)
+
+
+def make_base_alone(name: str, dataset: DataSet) -> Forecaster:
     """Make a Forecaster without a network: a base that is fitted to the training split.
 
     Args:
-        kind: "linear" or "calibrated".
+        name: "linear" or "calibrated"; "linear:24h" with a period, frames or a time.
         dataset: windows of context + horizon frames.
 
     Raises:
-        InputError: no training split, or frames that cannot be read.
+        InputError: no training split, a context shorter than the period, or frames that cannot be read.
+        UsageError: a period that is no whole number of steps.
     """
     if not dataset.count("train"):
-        raise InputError(f"baseline {kind}", got="no training split to fit it to", fix="leave it out, or give --split")
-    base = FITTED_KINDS[kind](leads=dataset.horizon)
+        raise InputError(f"baseline {name}", got="no training split to fit it to", fix="leave it out, or give --split")
+    kind, colon, period = name.partition(":")
+    if colon and (needed := count_period(period, dataset.spec, f"baseline {kind}")) > dataset.context:
+        got, fix = f"{dataset.context} frames of context", "give more context, or leave this baseline out"
+        raise InputError(f"baseline {name}", got=got, expected=f"{needed} or more, one period", fix=fix)
+    base = FITTED_KINDS[kind](leads=dataset.horizon, **({"period": period} if colon else {}))
     forecaster = Forecaster(
         BaseAlone(), dataset.spec, dataset.normalizer("auto"), patch=1, context=dataset.context, base=base
     )
@@ -44,11 +56,17 @@ def make_base_alone(kind: str, dataset: DataSet) -> Forecaster:
     return forecaster.eval()
 
 
-def add_motion(dataset: DataSet, forecaster: Forecaster) -> DataSet:
-    """Let windows bring the motion of whole frames, where the base of a forecaster needs it."""
+def add_motion(dataset: DataSet, forecaster: Forecaster, newest: int | None = None) -> DataSet:
+    """Let windows bring the motion of whole frames, where the base of a forecaster needs it.
+
+    Args:
+        dataset: windows of context + horizon frames.
+        forecaster: its base and network decide at how many frames of the context motion is needed.
+        newest: number of the newest frames of the context that the network runs over; by default all.
+    """
     if forecaster.base is None or not forecaster.base.base.tracks:
         return dataset
-    newest = None if forecaster.network.feeds_back else 1
+    newest = newest if forecaster.network.feeds_back else 1
     return dataset.with_motion(forecaster.to_tracked, forecaster.normalizer.model_dump_json(), newest)
 
 

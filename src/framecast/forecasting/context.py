@@ -9,10 +9,12 @@ from framecast.data.durations import in_frames
 from framecast.data.formats.base import StoredArray
 from framecast.data.sources.open import open_stored
 from framecast.data.units import DBZ_UNITS, canonical_units
-from framecast.errors import InputError, UsageError
-from framecast.forecasting.baselines import BASELINES, Baseline
+from framecast.errors import InputError, UsageError, find_nearest
+from framecast.forecasting.baselines import BASELINES, is_baseline_name, make_baseline
 from framecast.forecasting.data_checks import check_values
 from framecast.forecasting.forecaster import Forecaster
+from framecast.recipe.recipe_content import FITTED_BASES
+from framecast.trained import list_trained
 from framecast.types import FrameSpec
 
 UNIT = (0.0, 1.0)
@@ -27,12 +29,27 @@ def is_baseline(run: str) -> bool:
     Raises:
         UsageError: it names both a baseline and the folder of a run or a model.
     """
-    if run not in BASELINES:
+    if not is_baseline_name(run):
         return False
     if any((Path(run) / name).exists() for name in MARKS):
         fix = f"say ./{run} for the run, or call the baseline from another directory"
         raise UsageError("run", got=f"{run}, a baseline and a folder", expected="one of them", fix=fix)
     return True
+
+
+def explain_missing(name: str) -> str | None:
+    """Explain how to get a forecast by a name at which there is no folder; None where it is like no name.
+
+    Args:
+        name: name of a baseline that has to be fitted first, of one that has no folder, or a misspelt one.
+    """
+    kind, colon, period = name.partition(":")
+    if kind in FITTED_BASES:
+        return f"fit it first: framecast train {name} --data DATA --out runs/{kind}, then give runs/{kind}"
+    if is_baseline_name(name):
+        return "a baseline is in no folder: evaluate, and predict of the command line, take its name"
+    near = find_nearest(kind, [*BASELINES, *FITTED_BASES, *(model.name for model in list_trained())])
+    return None if near is None else f"did you mean {near}{colon}{period}?"
 
 
 def open_context(
@@ -66,12 +83,12 @@ def open_context(
 
 
 def open_baseline_context(
-    baseline: type[Baseline], config: DataConfig, stored: StoredArray | None = None, *, context: int | str | None = None
+    baseline: str, config: DataConfig, stored: StoredArray | None = None, *, context: int | str | None = None
 ) -> FileSource:
     """Open data for the forecast of a baseline; scan only the last frames where the value range is known without them.
 
     Args:
-        baseline: class of the baseline.
+        baseline: name of the baseline.
         config: file and reading options.
         stored: array of the file, where it has been opened already.
         context: J, number of the last frames to use, or their time as in 50min; by default that of the baseline.
@@ -84,7 +101,7 @@ def open_baseline_context(
     if not _is_range_known(config, stored):
         return FileSource(config, stored, constant=UNIT)
     step = _find_step(config, stored)
-    usual = baseline(step).context
+    usual = make_baseline(baseline, step).context
     return FileSource(
         config,
         stored,

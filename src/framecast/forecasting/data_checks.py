@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from framecast.calendars import format_step
+from framecast.data.config import DataConfig
 from framecast.errors import InputError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.types import FrameSpec
@@ -41,9 +44,18 @@ def check_values(model: FrameSpec, data: FrameSpec) -> None:
         raise InputError(
             "data",
             got=f"values from {data.low:g} to {data.high:g}",
-            expected=f"the model's scale, {model.low:g} to {model.high:g} {model.units}",
+            expected=f"the model's scale, {model.low:g} to {model.high:g} {model.units}".removesuffix(" 1"),
             fix=f"scale them, or say --range {model.low:g},{model.high:g} if they are on it",
         )
+
+
+def spec_as_trained(model: FrameSpec, data: FrameSpec, config: DataConfig) -> FrameSpec:
+    """Put data on the value range of the model, unless the user gives one; refuse data that do not fit the model."""
+    check_values(model, data)
+    update: dict[str, Any] = {} if config.range is not None else {"low": model.low, "high": model.high}
+    if len(model.ranges) == len(data.ranges):
+        update["ranges"] = model.ranges
+    return data.model_copy(update=update)
 
 
 def _check_channel_ranges(model: FrameSpec, data: FrameSpec) -> None:
@@ -64,13 +76,14 @@ def _check_channel_ranges(model: FrameSpec, data: FrameSpec) -> None:
             )
 
 
-def check_step(model: FrameSpec, data: FrameSpec, user_step: float | None) -> None:
+def check_step(model: FrameSpec, data: FrameSpec, user_step: float | None, go_on: str | None = None) -> None:
     """Check that frames are as far apart as in training, unless the user gives the step.
 
     Args:
         model: contract of the model.
         data: spec of the data.
         user_step: minutes between frames by the user's word; None where only the file has them.
+        go_on: what a user may do to go on all the same; None for the option of the command line.
 
     Raises:
         InputError: a step that differs by more than a tenth.
@@ -83,17 +96,20 @@ def check_step(model: FrameSpec, data: FrameSpec, user_step: float | None) -> No
         "data",
         got=f"frames {_name_step(data)} apart",
         expected=f"{_name_step(model)}, as the model was trained",
-        fix=f"give frames of that step; or say --step-minutes {data.step_minutes:g} to go on all the same",
+        fix=f"give frames of that step; or {go_on or f'say --step-minutes {data.step_minutes:g}'} to go on all the same",
     )
 
 
-def adapt_to_step(forecaster: Forecaster, data: FrameSpec, user_step: float | None) -> tuple[Forecaster, list[str]]:
+def adapt_to_step(
+    forecaster: Forecaster, data: FrameSpec, user_step: float | None, go_on: str | None = None
+) -> tuple[Forecaster, list[str]]:
     """Let a model whose base moves frames forecast data of another step, as its lead times are times; check others'.
 
     Args:
         forecaster: the model.
         data: spec of the data.
         user_step: minutes between frames by the user's word; None where only the file has them.
+        go_on: what a user may do to go on with another step all the same; None for the option of the command line.
 
     Returns:
         the model at the pace of the data, and notes on it.
@@ -105,7 +121,7 @@ def adapt_to_step(forecaster: Forecaster, data: FrameSpec, user_step: float | No
     trained, given = forecaster.spec.step_minutes, data.step_minutes
     is_paced = forecaster.base is not None and forecaster.base.base.tracks and not data.step_months
     if not is_paced or trained is None or given is None:
-        check_step(forecaster.spec, data, user_step)
+        check_step(forecaster.spec, data, user_step, go_on)
         return forecaster, []
     pace = given / trained
     if 1 / 1.1 <= pace <= 1.1:

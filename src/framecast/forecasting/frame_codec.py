@@ -82,6 +82,8 @@ class FrameCodec(nn.Module):
         """Base that the network forecasts against; None without one."""
         self.ignores_extra = False
         """Whether covariates and mask have no effect."""
+        self.spin_up: int | None = None
+        """The newest frames that the network runs over; None for all."""
         self.pace = 1.0
         """Time between frames, steps of the training."""
         self.matched = False
@@ -99,6 +101,10 @@ class FrameCodec(nn.Module):
         """Number of channels that enter the network: of a frame, covariates and mask, in patches, and of the base."""
         base = 0 if self.base is None or not self.network.feeds_back else self.base.inputs
         return (self.spec.channels + self.extra_channels) * self.patch**2 + base
+
+    def count_run_in(self, context: int) -> int:
+        """Count the frames of a context that the network runs over, the newest."""
+        return context if self.spin_up is None else min(context, self.spin_up)
 
     def cells(self, height: int, width: int) -> tuple[int, int]:
         """Count the rows and columns of the map, in patches, of a frame in pixels: multiples of the network's stride."""
@@ -134,6 +140,7 @@ class FrameCodec(nn.Module):
         pace: Tensor | None = None,
         motion: Tensor | None = None,
         state: Any = None,
+        within: int | None = None,
     ) -> BaseRun | None:
         """Let the base observe raw frames; None for a network that forecasts without one.
 
@@ -144,6 +151,7 @@ class FrameCodec(nn.Module):
             pace: (B,), time between frames, steps of the training; `self.pace` by default.
             motion: (B, J, 2, H, W), at each frame, pixels per frame; None to estimate it from the frames.
             state: of the base, after the frames before.
+            within: number of the newest frames that the network runs over; None for all.
         """
         if self.base is None:
             return None
@@ -151,7 +159,7 @@ class FrameCodec(nn.Module):
         seen = torch.ones_like(units, dtype=torch.bool) if valid is None else to_device(valid, units.device)
         pace = units.new_full((len(units),), self.pace) if pace is None else to_device(pace, units.device)
         motion = None if motion is None else to_device(motion, units.device).to(units.dtype)
-        return self.base.run(units, seen, pace, motion, state, of_context=self.network.feeds_back)
+        return self.base.run(units, seen, pace, motion, state, within=within if self.network.feeds_back else 1)
 
     def _patchify(self, frames: Tensor) -> Tensor:
         return patchify(pad(frames, self.patch * self.network.stride), self.patch)

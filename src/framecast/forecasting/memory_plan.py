@@ -286,9 +286,11 @@ def measure_step_memory(forecaster: Forecaster) -> StepMemory:
     rows, columns = forecaster.cells(*size)
     frame = weight.new_zeros(1, forecaster.input_channels, rows, columns)
 
+    beside = frame[:, spec.channels * forecaster.patch**2 :] if forecaster.extra_channels else None
+
     def take_step(state: Any) -> Advance:
         advance = network.observe(frame, state)
-        return advance if advance.frame is not None else network.emit(None, advance.state)
+        return advance if advance.frame is not None else network.emit(beside, advance.state)
 
     with torch.inference_mode():
         state = take_step(None).state

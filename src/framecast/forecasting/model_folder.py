@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from framecast.bases.config import NO_BASE, BaseConfig, Head
 from framecast.documents import explain_invalid
 from framecast.errors import CheckpointError, UsageError, make_printable
 from framecast.forecast import UNNAMED, ModelOrigin
+from framecast.forecasting.context import explain_missing
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.weight_files import check_safetensors
 from framecast.models import MODELS, BaseAlone, ModelConfig, find_config
@@ -52,6 +54,7 @@ class _Description(BaseModel):
     fill: Fill
     mask_channel: bool = False
     context: Count | None
+    spin_up: Count | None = None
     base: BaseConfig = NO_BASE
     head: Head = "change"
     weights: Annotated[str, Field(max_length=255)]
@@ -116,6 +119,7 @@ def write_model(folder: Path, forecaster: Forecaster, about: dict[str, Any] | No
         "fill": forecaster.fill,
         "mask_channel": forecaster.mask_channel,
         "context": forecaster.context,
+        "spin_up": forecaster.spin_up,
         "base": forecaster.base_config.model_dump(mode="json"),
         "head": forecaster.head,
         "weights": final.name,
@@ -185,12 +189,12 @@ def _find_weights(folder: Path, description: dict[str, Any]) -> Path:
     return weights
 
 
-def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecaster:
+def load(path: str | PathLike[str], *, model: type[ModelConfig] | None = None) -> Forecaster:
     """Load a Forecaster.
 
     Args:
-        path: a run's folder, a model's folder, or the name of a trained model of the package, see `framecast models
-            --trained`.
+        path: a run or its folder, a model's folder, the name of a trained model of the package, see `framecast models
+            --trained`, or of one on the hub, as in hf://OWNER/NAME.
         model: configuration class of a network that is not framecast's. Names in files are looked up in the registry,
             never imported.
 
@@ -210,7 +214,7 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
         >>> framecast.load("models/tiny").spec.height
         8
     """
-    folder = Path(find_model(str(path)))
+    folder = named = Path(find_model(fspath(path)))
     if (folder / "model" / DESCRIPTION).exists() or (folder / "model").is_file():
         folder = folder / "model"
     description = describe(folder)
@@ -218,7 +222,8 @@ def load(path: str | Path, *, model: type[ModelConfig] | None = None) -> Forecas
     dtype = check_safetensors(weights, lambda: _build(description, folder, model))
     forecaster = _build(description, folder, model).to(dtype)
     forecaster.network.load_state_dict(safetensors.torch.load_file(weights))
-    return forecaster.eval()
+    forecaster.eval().folder = named.absolute()  # which stays right where the current folder changes
+    return forecaster
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -236,12 +241,10 @@ def describe(folder: Path) -> dict[str, Any]:
         raise CheckpointError(str(error)) from error
     except OSError as error:
         fix = "train first, resume a run that was stopped before its first model, or give the folder of model.json"
-        raise CheckpointError(
-            str(folder),
-            got="no model in it" if folder.is_dir() else "no such folder",
-            expected="a run's or a model's folder",
-            fix=fix,
-        ) from error
+        got = "no model in it"
+        if not folder.is_dir():
+            got, fix = "no such folder", explain_missing(folder.name) or fix
+        raise CheckpointError(str(folder), got=got, expected="a run's or a model's folder", fix=fix) from error
     except ValueError as error:
         fix = "copy it again; in a run's folder, framecast resume makes it again"
         raise CheckpointError(str(path), got=f"damaged JSON ({error})", fix=fix) from error
@@ -277,7 +280,7 @@ def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] |
     name = description.get("model", {}).get("name")
     kind = model or find_config(str(name))
     if kind is None:
-        fix = "give its class: load(path, model=Class), or --model package.module:Class"
+        fix = "give its class, as in model=Class"
         raise CheckpointError(str(folder), got=f"network {name!r}", expected=f"one of {', '.join(MODELS)}", fix=fix)
     try:
         with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers as they are
@@ -289,6 +292,7 @@ def _build(description: dict[str, Any], folder: Path, model: type[ModelConfig] |
                 fill=description["fill"],
                 mask_channel=bool(description.get("mask_channel", False)),
                 context=description["context"],
+                spin_up=description.get("spin_up"),
                 base=_parse(BaseConfig, {"base": "none", **description}, "base", folder),
                 head=description.get("head", "change"),
                 origin=_make_origin(description),

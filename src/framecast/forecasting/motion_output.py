@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from framecast.forecast import Forecast
 from framecast.motion import TRACKED_FRAMES, average_channels, estimate_batch
@@ -12,6 +13,22 @@ from framecast.transforms.channels import target_ends
 
 NAMES = ("motion_x", "motion_y")
 UNITS = "pixel"
+
+
+def estimate_motion_of_context(forecast: Forecast) -> Tensor:
+    """Estimate the motion of the newest frames of the input: over the next step, to the right and down.
+
+    Args:
+        forecast: its context of two frames or more is tracked.
+
+    Returns:
+        (N, 2, H, W), pixels per time step; zero where nothing can be tracked.
+    """
+    spec, recent = forecast.spec, forecast.context[:, -TRACKED_FRAMES:]
+    low, high = target_ends(recent, spec)
+    seen = torch.isfinite(recent)
+    units = (torch.where(seen, recent, low).clamp(low, high) - low) / (high - low)
+    return estimate_batch(average_channels(units, seen))
 
 
 def estimate_forecast_motion(forecast: Forecast) -> Forecast:
@@ -23,12 +40,7 @@ def estimate_forecast_motion(forecast: Forecast) -> Forecast:
     Returns:
         one frame of two channels, pixels per time step; zero where nothing can be tracked.
     """
-    spec = forecast.spec
-    recent = forecast.context[:, -TRACKED_FRAMES:]
-    low, high = target_ends(recent, spec)
-    seen = torch.isfinite(recent)
-    units = (torch.where(seen, recent, low).clamp(low, high) - low) / (high - low)
-    motion = estimate_batch(average_channels(units, seen))
+    spec, motion = forecast.spec, estimate_motion_of_context(forecast)
     extent = max(1.0, float(motion.abs().max()))
     fields = {
         "channels": 2,

@@ -1,4 +1,4 @@
-"""Forecasts from a source of sequences: networks frame by frame, other predictors batch by batch; checks of the data."""
+"""Forecasts from a source of sequences or a file: networks frame by frame, other predictors batch by batch; checks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from framecast.data import DataConfig, FileSource, FutureCovariates
+from framecast.data import DataConfig, FutureCovariates
 from framecast.data.durations import in_frames
 from framecast.devices import move_module
 from framecast.errors import InputError, UsageError
 from framecast.forecast import Forecast, Provenance, count_times, join_sequences
 from framecast.forecasting.data_checks import check_values
+from framecast.forecasting.filling.context_source import ContextSource
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.memory_plan import (
     NO_LIMITS,
@@ -31,13 +32,15 @@ from framecast.nn.tiled_network import SEAM
 from framecast.transforms.channels import divide_channels
 from framecast.types import FrameSpec, Window
 
+BEYOND = 0.05
+"""Share of the value range of a training by which values may lie outside of it without a note."""
 PIECE = 64 * 2**20
 """Bytes that a read takes for each sequence, unless a single frame takes more."""
 
 
 def forecast_source(
     predictor: Predictor,
-    source: FileSource,
+    source: ContextSource,
     horizon: int | str,
     *,
     context: int | str | None = None,
@@ -89,10 +92,10 @@ def forecast_source(
         seams += _forecast_frames(model, reads, known, pasts[batch], predictions[batch], observed[batch])
         if progress is not None:
             progress(batch.stop)
-    notes = (*_note_short_context(forecaster, used, context), *(() if future is None else future.notes))
+    notes = _list_notes(forecaster, source.spec, used, context) + (() if future is None else tuple(future.notes))
     provenance = Provenance(predictor.origin, pasts)
     result = Forecast(predictions[:, None], observed, pasts, spec, provenance, source.grid, times, source.dims, notes)
-    return _add_computation(result, plan, seams)
+    return _add_computation(result, plan, seams, is_measured=forecaster.base is None)
 
 
 def _check_network_options(covariates: DataConfig | None, room: MemoryLimits) -> None:
@@ -104,7 +107,7 @@ def _check_network_options(covariates: DataConfig | None, room: MemoryLimits) ->
 
 def _forecast_batches(
     predictor: Predictor,
-    source: FileSource,
+    source: ContextSource,
     horizon: int | str,
     context: int | str | None,
     batch_size: int,
@@ -138,7 +141,7 @@ def _stack_times(times: list[NDArray[Any] | None]) -> NDArray[Any] | None:
     return np.stack(known) if len(known) == len(times) else None
 
 
-def _choose_context(trained: int | None, source: FileSource, context: int | str | None, spec: FrameSpec) -> int:
+def _choose_context(trained: int | None, source: ContextSource, context: int | str | None, spec: FrameSpec) -> int:
     """Choose how many frames to use: as requested, else as trained, else all; at most those of the shortest sequence."""
     shortest = min(source.lengths[n] for n in source.latest)
     if context is None:
@@ -150,15 +153,23 @@ def _choose_context(trained: int | None, source: FileSource, context: int | str 
     return used
 
 
-def _note_short_context(forecaster: Forecaster, used: int, requested: int | str | None) -> tuple[str, ...]:
-    """Note that fewer frames are used than in training, unless the user requested a number."""
-    if requested is not None or forecaster.context is None or used >= forecaster.context:
-        return ()
-    longest = f"the last stretch without a gap, or the shortest sequence, has {used}"
-    return (f"context: {used} frames are used, and the model was trained to see {forecaster.context}: {longest}",)
+def _list_notes(forecaster: Forecaster, data: FrameSpec, used: int, asked: int | str | None) -> tuple[str, ...]:
+    """List in what the frames differ from those of the training: in their values, or in how many are used."""
+    notes, model, trained = [], forecaster.spec, forecaster.context
+    margin, units = BEYOND * (model.high - model.low), "" if model.units == "1" else f" {model.units}"
+    if data.low < model.low - margin or data.high > model.high + margin:
+        seen, known = f"{data.low:g} to {data.high:g}{units}", f"{model.low:g} to {model.high:g}{units}"
+        notes.append(f"values: {seen}, and the model was trained on {known}: what lies beyond is a guess")
+    is_longer = trained is not None and used > trained and forecaster.spin_up is None
+    if trained is not None and ((used < trained and asked is None) or is_longer):
+        reason = (
+            "as asked" if asked is not None else f"the last stretch without a gap, or the shortest sequence, has {used}"
+        )
+        notes.append(f"context: {used} frames are used, and the model was trained to see {trained}: {reason}")
+    return tuple(notes)
 
 
-def _read_context(source: FileSource, sequence: int, used: int, start: int = 0, stop: int | None = None) -> Window:
+def _read_context(source: ContextSource, sequence: int, used: int, start: int = 0, stop: int | None = None) -> Window:
     """Read frames start..stop-1 of the `used` last frames of a sequence; by default all of these."""
     length = source.lengths[sequence]
     first = length - used
@@ -166,7 +177,7 @@ def _read_context(source: FileSource, sequence: int, used: int, start: int = 0, 
 
 
 def _open_covariates(
-    spec: FrameSpec, source: FileSource, used: int, horizon: int, file: DataConfig | None
+    spec: FrameSpec, source: ContextSource, used: int, horizon: int, file: DataConfig | None
 ) -> FutureCovariates | None:
     """Open the covariates of context and forecast; None for a model without any."""
     if not spec.covariates:
@@ -224,13 +235,16 @@ def _iterate_frames(
         yield from zip(frames.unbind(1), valid.unbind(1), strict=True)
 
 
-def _add_computation(result: Forecast, plan: MemoryPlan, seams: NDArray[np.float64]) -> Forecast:
+def _add_computation(result: Forecast, plan: MemoryPlan, seams: NDArray[np.float64], *, is_measured: bool) -> Forecast:
     """Add the plan and the differences at seams to a forecast, as values and as text."""
-    if plan.layout is None:
-        return replace(result, computation={"computed": plan.as_dict(), "seam_rms": None}, computation_text=str(plan))
-    rms = np.sqrt(seams[0] / np.maximum(seams[1], 1))
-    text = f"{plan}; at the seams tiles differ by {rms[0]:.2g} to {rms.max():.2g} {result.spec.units} (rms)"
-    return replace(result, computation={"computed": plan.as_dict(), "seam_rms": rms.tolist()}, computation_text=text)
+    rms, text = None, str(plan)
+    if plan.layout is not None and is_measured:
+        rms = np.sqrt(seams[0] / np.maximum(seams[1], 1)).tolist()
+        units = "" if result.spec.units == "1" else f" {result.spec.units}"
+        text = f"{plan}; at the seams tiles differ by {rms[0]:.2g} to {max(rms):.2g}{units} (rms)"
+    elif plan.layout is not None:
+        text = f"{plan}; the seams of tiles are not measured: what they give are no frames before it meets the base"
+    return replace(result, computation={"computed": plan.as_dict(), "seam_rms": rms}, computation_text=text)
 
 
 def _make_target_spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
@@ -251,7 +265,7 @@ def _make_target_spec(model: FrameSpec, data: FrameSpec) -> FrameSpec:
     )
 
 
-def _read_past_times(source: FileSource, sequence: int, used: int, spec: FrameSpec) -> NDArray[Any] | None:
+def _read_past_times(source: ContextSource, sequence: int, used: int, spec: FrameSpec) -> NDArray[Any] | None:
     """Read the times of the `used` last frames, (J,), milliseconds, UTC; None where they or their step are unknown."""
     times = source.frame_times(sequence)
     return None if times is None or spec.step_minutes is None else times[-used:]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -27,17 +29,30 @@ from framecast.nn.tiled_network import TiledNetwork, check_tile
 from framecast.transforms.missing import Observed
 
 
+class RecentFrame(NamedTuple):
+    """Observed frame of a stream, as the network takes it."""
+
+    patches: Tensor
+    """(B, 1, P*P*C, H', W'), network units."""
+    extra: Tensor | None
+    """(B, 1, P*P*E, H', W'), covariates and mask of the step from this frame on; None without any."""
+    base: BaseStep | None
+    """Forecast of the base for the next frame; None without one, or for a network that does not feed back."""
+
+
 class StreamState(NamedTuple):
     """State of a forecaster within a stream. A value: keep it, copy it, branch from it."""
 
-    network: Advance
-    """State of the network, and its newest prediction."""
+    network: Advance | None
+    """State of the network, and its newest prediction; None while a network that runs over the newest frames has not."""
     observed: Observed | None
     """Observations so far; None where neither fill nor mask need them."""
     shape: tuple[int, ...]
     """(B, C, H, W) of the frames of the stream."""
     base: Any = None
     """State of the base; None without one."""
+    recent: tuple[RecentFrame, ...] = ()
+    """The newest frames, for a network that runs over so many only."""
 
 
 class PredictedFrame(NamedTuple):
@@ -54,6 +69,12 @@ def _remember(steps: Iterator[BaseStep], newest: list[BaseStep]) -> Iterator[Bas
     for step in steps:
         newest[:] = [step]
         yield step
+
+
+def _join(parts: list[Tensor | None]) -> Tensor | None:
+    """Join parts along time; None where there are none."""
+    known = [part for part in parts if part is not None]
+    return torch.cat(known, 1) if known else None
 
 
 class Stream(FrameCodec):
@@ -88,17 +109,21 @@ class Stream(FrameCodec):
         next(remaining, None)  # those of the first frame: no step predicts it
         last, frames, mask, patches, run, first = None, torch.empty(0), None, torch.empty(0), None, None
         stream: StreamState | None = None
+        recent: deque[RecentFrame] = deque(maxlen=self.spin_up)
+        following: Tensor | None = None  # covariates of the next frame
         for frame, valid in past:
             frames, mask = frame[:, None], None if valid is None else valid[:, None]
-            encoded = self._encode_frame(frames, stream, 1, mask, next(remaining, None))
+            following = next(remaining, None)
+            encoded = self._encode_frame(frames, stream, 1, mask, following)
+            patches, run = encoded.patches, encoded.base
             with torch.inference_mode():
-                patches = encoded.patches
-                extra = None if encoded.extra is None else encoded.extra[:, 0]
-                run = encoded.base
                 first = next(run.ahead) if run is not None and self.network.feeds_back else None
-                state = None if stream is None else stream.network
-                last = observe(self.network, patches[:, 0], state, extra=extra, base=first)
+            recent.append(RecentFrame(patches, encoded.extra, first))
+            if self.spin_up is None:
+                last = self._observe(recent.pop(), last)
             stream = StreamState(last, encoded.observed, tuple(frame.shape), None if run is None else run.state)
+        for newest in recent:
+            last = self._observe(newest, last)
         if last is None or stream is None:
             raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
         size, unknown = (frames.shape[-2], frames.shape[-1]), torch.zeros(len(frames), 1, dtype=torch.bool)
@@ -108,13 +133,21 @@ class Stream(FrameCodec):
             noise = self._draw_noise(patches, range(lead, lead + 1), members, seed)
             # a network that steps predicts the first lead time as it observes the last frame; others begin here
             if lead > 0 or last.frame is None:
-                covariate = check_covariates(next(remaining, None), frames, 1, self.spec)
-                extra = self.extra(frames, mask, 1, covariate, stream.observed, unknown)
+                following = next(remaining, None) if lead > 0 else following
+                covariate = check_covariates(following, frames, 1, self.spec)
+                # of the first lead time the mask is that of the last frame; then no frame is observed
+                extra = self.extra(frames, mask, 1, covariate, stream.observed, unknown if lead > 0 else None)
                 with torch.inference_mode():
                     ahead = rollout(self.network, patches[:, :0], 1, state=last, extra=extra, drive=noise, base=base)
                     last = ahead.state
             frame = self._decode_newest(last, size, noise, members)
             yield PredictedFrame(self.match(frame, leads[0]) if self.matched and leads else frame, last.aux)
+
+    def _observe(self, frame: RecentFrame, state: Advance | None) -> Advance:
+        """Let the network observe a frame."""
+        extra = None if frame.extra is None else frame.extra[:, 0]
+        with torch.inference_mode():
+            return observe(self.network, frame.patches[:, 0], state, extra=extra, base=frame.base)
 
     def _decode_newest(self, last: Advance, size: tuple[int, int], noise: Tensor | None, members: int | None) -> Tensor:
         """Decode the newest prediction to (B, targets, H, W), of members (B, M, targets, H, W)."""
@@ -206,17 +239,29 @@ class Stream(FrameCodec):
         frame, valid = as_frames(frame, valid)
         mask = None if valid is None else valid[:, None]
         encoded = self._encode_frame(frame[:, None], state, horizon, mask, covariates)
+        recent = () if state is None else state.recent
         with torch.inference_mode():
             noise = self._draw_noise(encoded.patches, range(horizon), members, seed)
-            before = None if state is None else state.network
             run, leads = encoded.base, list[BaseStep]()
             base = None if run is None else run.steps(of_context=self.network.feeds_back, leads=leads)
             result = rollout(
-                self.network, encoded.patches, horizon, state=before, extra=encoded.extra, drive=noise, base=base
+                self.network,
+                torch.cat([*(past.patches for past in recent), encoded.patches], 1),
+                len(recent) + horizon,
+                state=None if state is None or self.spin_up else state.network,
+                extra=_join([*(past.extra for past in recent), encoded.extra]),
+                drive=noise,
+                base=None if base is None else chain((past.base for past in recent if past.base), base),
             )
-            frames = self.decode_members(result.frames, (frame.shape[-2], frame.shape[-1]), noise, members)
-            state = StreamState(result.state, encoded.observed, tuple(frame.shape), None if run is None else run.state)
-            return self._finish(check_forecast(frames, self.spec), leads), state
+            predicted = result.frames[..., -horizon:, :, :, :]
+            frames = self.decode_members(predicted, (frame.shape[-2], frame.shape[-1]), noise, members)
+        first = leads[0] if leads and self.network.feeds_back else None
+        newest = RecentFrame(encoded.patches, None if encoded.extra is None else encoded.extra[:, :1], first)
+        kept = tuple(deque([*recent, newest], maxlen=(self.spin_up or 1) - 1))
+        base_state = None if run is None else run.state
+        after = StreamState(result.state, encoded.observed, tuple(frame.shape), base_state, kept)
+        with torch.inference_mode():
+            return self._finish(check_forecast(frames, self.spec), leads), after
 
     def _encode_frame(
         self, frames: Tensor, state: StreamState | None, steps: int, valid: Tensor | None, covariates: Tensor | None

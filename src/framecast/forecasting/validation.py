@@ -158,7 +158,7 @@ def check_forecast(frames: Tensor, spec: FrameSpec) -> Tensor:
         InputError: NaN or infinity.
     """
     if not torch.isfinite(frames).all():
-        expected = f"frames on the model's scale, {spec.low:g} to {spec.high:g} {spec.units}"
+        expected = f"frames on the model's scale, {spec.low:g} to {spec.high:g} {spec.units}".removesuffix(" 1")
         fix = "mark other values in valid=; if there are none, the model is of no use"
         raise InputError("frames", got="values that make the forecast NaN or infinite", expected=expected, fix=fix)
     return frames

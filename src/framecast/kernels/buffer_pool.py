@@ -49,5 +49,5 @@ def _take_block(size: int) -> mmap.mmap | None:
         release()  # idle blocks of other sizes belong to another batch or network
     try:
         return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # private: a fork must not write here
-    except OSError:
+    except (OSError, AttributeError):  # the last on Windows, which has no such flags
         return None

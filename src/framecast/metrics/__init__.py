@@ -13,6 +13,8 @@ Conventions:
 * At each lead time, scores of a frame (sse, fmae, psnr, ssim, sharpness) are averaged over frames; scores of pixels
   (mse, mae, rmse) and of events (csi, pod, far, hss, bias, fss) are formed once from sums over all pixels and
   sequences; rapsd compares the mean spectra.
+* Forecasts of members are (B, M, K, C, H, W): scores of ensembles take all members, the others their mean; of a single
+  forecast the CRPS is its mean absolute error.
 * Undefined (0/0) is NaN and left out of the mean over lead times. A NaN in a prediction makes its scores NaN.
 
 A metric is one class with two methods: `statistics` gives float64 numbers of each sequence that add up, `close` turns
@@ -24,6 +26,7 @@ from framecast.metrics.aggregation import Scores, lead_mean
 from framecast.metrics.base import DIRECTIONS, Metric
 from framecast.metrics.bootstrap import LEVEL, Resampled, bootstrap_interval, compute_skill, resample
 from framecast.metrics.categorical import CSI, FAR, HSS, POD, USUAL_THRESHOLDS, FrequencyBias
+from framecast.metrics.ensemble.selection import ENSEMBLE_NAMES
 from framecast.metrics.fss import FSS
 from framecast.metrics.paired import Paired
 from framecast.metrics.per_channel import ChannelMetric
@@ -36,6 +39,7 @@ from framecast.metrics.registry import (
     SCALE_METRICS,
     SCALES,
     SPEC_METRICS,
+    USUAL_MEMBERS,
     select_metrics,
 )
 from framecast.metrics.sharpness import Sharpness, SharpnessDifference
@@ -45,6 +49,7 @@ from framecast.metrics.summary import Estimate, Summary, summarise
 __all__ = [
     "CSI",
     "DIRECTIONS",
+    "ENSEMBLE_NAMES",
     "EVENT_METRICS",
     "FAR",
     "FMAE",
@@ -64,6 +69,7 @@ __all__ = [
     "SPEC_METRICS",
     "SSE",
     "SSIM",
+    "USUAL_MEMBERS",
     "USUAL_THRESHOLDS",
     "ChannelMetric",
     "Estimate",

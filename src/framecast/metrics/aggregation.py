@@ -10,6 +10,7 @@ from torch import Tensor
 
 from framecast.devices import choose_float64_device, to_device
 from framecast.errors import InputError, UsageError
+from framecast.formatting import describe_object, format_number, make_html, make_html_table
 from framecast.metrics.base import Metric
 from framecast.metrics.reductions import count_observed
 
@@ -32,6 +33,7 @@ class Scores:
 
     Attributes:
         rows: (keep, K, 2 + all S) float64, the columns of `sums` for each sequence; None without `keep`.
+        members: M, the most members of a prediction that was given to `update` here; 1 for single forecasts.
 
     Raises:
         UsageError: without metrics, with two of one name, or with a horizon below 1.
@@ -53,6 +55,35 @@ class Scores:
         with torch.inference_mode(mode=False):  # a tensor made in that mode could not be added to outside of it
             self.rows = torch.zeros(keep, *shape, dtype=torch.float64, device=device) if keep else None
         self._next = 0
+        self.members = 1
+
+    @classmethod
+    def from_rows(cls, metrics: Sequence[Metric], horizon: int, rows: Float64[Tensor, "N K S"]) -> Scores:
+        """Make scores of statistics that were kept, a row for each sequence, or for several that are drawn together.
+
+        Args:
+            metrics: in the order of the columns.
+            horizon: K.
+            rows: (N, K, 2 + all S), as `Scores.rows`, N >= 1.
+
+        Raises:
+            UsageError: statistics of other metrics or lead times.
+        """
+        scores = cls(metrics, horizon, rows.device, keep=len(rows))
+        assert scores.rows is not None
+        if rows.shape != scores.rows.shape:
+            raise UsageError("kept statistics", got=tuple(rows.shape), expected=tuple(scores.rows.shape))
+        scores.rows, scores._next = rows, len(rows)
+        return scores
+
+    def __repr__(self) -> str:
+        means = [(name, format_number(value)) for name, value in self.mean().items()]
+        return describe_object("Scores", [*means, ("sequences", str(self.samples)), ("lead times", str(self.horizon))])
+
+    def _repr_html_(self) -> str:
+        leads = [str(lead + 1) for lead in range(self.horizon)]
+        rows = [[name, *map(format_number, values)] for name, values in self.by_lead().items()]
+        return make_html("Scores by lead time", [("sequences", str(self.samples))], make_html_table(["", *leads], rows))
 
     @property
     def sums(self) -> Float64[Tensor, "K S"]:
@@ -79,7 +110,8 @@ class Scores:
         """Add a batch.
 
         Args:
-            prediction: (B, K, C, H, W), scaled so that the value range is [0, 1]; not clipped.
+            prediction: (B, K, C, H, W), or with members (B, M, K, C, H, W), scaled so that the value range is [0, 1];
+                not clipped.
             truth: (B, K, C, H, W), scaled likewise, not clipped; missing pixels may hold NaN.
             valid: (B, K, C, H, W) bool, True where observed; None where nothing is missing.
             positions: row of each sequence among all `keep`, 0 first; by default the next ones.
@@ -88,9 +120,12 @@ class Scores:
             InputError: if shapes or dtypes do not fit together, or the frames are too small for a metric.
             UsageError: a position outside of `keep`.
         """
-        self._check_shapes(prediction, truth, valid)
+        members = prediction if prediction.ndim == 6 else prediction[:, None]
+        self._check_shapes(members, truth, valid)
         device = choose_float64_device(prediction.device)
-        prediction, truth = prediction.detach().to(device), truth.detach().to(device)
+        members, truth = members.detach().to(device), truth.detach().to(device)
+        self.members = max(self.members, members.shape[1])
+        prediction = members[:, 0] if members.shape[1] == 1 else members.mean(1)
         valid = None if valid is None else valid.to(device)
         count = torch.full((len(prediction), self.horizon, 1), 1.0, dtype=torch.float64, device=device)
         parts = [count, count_observed(truth, valid)[..., None]]
@@ -99,7 +134,8 @@ class Scores:
         for metric in self.metrics:
             key = metric.shared or metric.name
             if key not in by_key:
-                by_key[key] = metric.statistics(prediction, truth if metric.beyond_range else clipped, valid)
+                forecast = members if metric.of_members else prediction
+                by_key[key] = metric.statistics(forecast, truth if metric.beyond_range else clipped, valid)
             part = by_key[key]
             if part.shape != (len(prediction), self.horizon, metric.size):
                 expected = f"(B, K, S) = {(len(prediction), self.horizon, metric.size)}"
@@ -123,7 +159,7 @@ class Scores:
             columns += list(range(first, last)) if metric in chosen else []
         selected._sums = self._sums[:, columns]
         selected.rows = None if self.rows is None else self.rows[..., columns]
-        selected._next = self._next
+        selected._next, selected.members = self._next, self.members
         return selected
 
     def merge(self, other: Scores) -> None:
@@ -138,6 +174,7 @@ class Scores:
         if self.rows is not None and other.rows is not None:
             self.rows += other.rows.to(self.rows.device)
         self._sums = self._sums + other._sums.to(self._sums.device)
+        self.members = max(self.members, other.members)
 
     def reduce(self, all_reduce: Callable[[Tensor], Tensor]) -> None:
         """Add up the sums, or the kept rows, of all processes, once, after the last update.
@@ -153,7 +190,7 @@ class Scores:
 
     def by_lead(self) -> dict[str, list[float]]:
         """Score of each metric at lead times 1..K; NaN where undefined (0/0)."""
-        return {metric.name: metric.close(sums).tolist() for metric, sums in self._split_sums()}
+        return {metric.name: metric.close(sums).tolist() for metric, sums in self.by_metric()}
 
     def mean(self) -> dict[str, float]:
         """Mean of each metric over lead times, of its closed values: of K roots for rmse, of K ratios for csi.
@@ -161,13 +198,13 @@ class Scores:
         Lead times where a metric is undefined (0/0) are left out; where it is undefined at all of them, the mean is NaN.
         So it is if a prediction held NaN on an observed pixel: that is not undefined but wrong.
         """
-        return {metric.name: float(lead_mean(metric.close(sums), sums)) for metric, sums in self._split_sums()}
+        return {metric.name: float(lead_mean(metric.close(sums), sums)) for metric, sums in self.by_metric()}
 
     def counts(self) -> dict[str, dict[str, list[float]]]:
         """Sums by lead time of the named parts, such as hits, of each metric that has them."""
         return {
             metric.name: {part: sums[:, i].tolist() for i, part in enumerate(metric.parts)}
-            for metric, sums in self._split_sums()
+            for metric, sums in self.by_metric()
             if metric.parts
         }
 
@@ -181,7 +218,8 @@ class Scores:
             raise UsageError("statistics of each sequence", got="sums only", expected="scores made with keep=")
         return self._split_metrics(self.rows)
 
-    def _split_sums(self) -> Iterator[tuple[Metric, Tensor]]:
+    def by_metric(self) -> Iterator[tuple[Metric, Tensor]]:
+        """Each metric with its sums over all sequences, (K, S) on the CPU."""
         return self._split_metrics(self.sums)
 
     def _split_metrics(self, columns: Tensor) -> Iterator[tuple[Metric, Tensor]]:
@@ -206,9 +244,10 @@ class Scores:
         return 0 if self.rows is None else len(self.rows)
 
     def _check_shapes(self, prediction: Tensor, truth: Tensor, valid: Tensor | None) -> None:
-        shape = tuple(prediction.shape)
-        if len(shape) != 5 or shape[1] != self.horizon:
-            raise InputError("shape of the prediction", got=shape, expected=f"(B, {self.horizon}, C, H, W)")
+        shape = (*prediction.shape[:1], *prediction.shape[2:])
+        if len(shape) != 5 or shape[1] != self.horizon or not prediction.shape[1]:
+            expected = f"(B, {self.horizon}, C, H, W), or with members (B, M, {self.horizon}, C, H, W)"
+            raise InputError("shape of the prediction", got=shape, expected=expected)
         if tuple(truth.shape) != shape:
             raise InputError("shape of the truth", got=tuple(truth.shape), expected=f"{shape}, as the prediction")
         for what, values in (("prediction", prediction), ("truth", truth)):

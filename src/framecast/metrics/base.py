@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Literal
 
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from framecast.types import Frames, Valid
 
+Members = Float[Tensor, "B M T C H W"]
+"""Frames of M members."""
 Statistics = Float64[Tensor, "B T S"]
 """S additive numbers of each sequence and lead time."""
 Sums = Float64[Tensor, "T S"]
@@ -39,6 +41,8 @@ class Metric(ABC):
     """The score of a perfect forecast, for the skill over another forecast; None where such a skill would mislead."""
     beyond_range: bool = False
     """Whether `truth` comes as it was observed, and not clipped to the value range."""
+    of_members: bool = False
+    """Whether `prediction` comes with all its members, (B, M, K, C, H, W); else as their mean."""
     size: int = 2
     """S, how many numbers `statistics` gives; most metrics need two, a sum and a count."""
     shared: str | None = None

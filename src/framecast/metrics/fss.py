@@ -16,7 +16,7 @@ from framecast.metrics.reductions import sum_pixels
 from framecast.types import Frames, Valid
 
 
-def _sum_windows(values: Float64[Tensor, "B T C H W"], size: int) -> Float64[Tensor, "B T C H W"]:
+def sum_windows(values: Float64[Tensor, "B T C H W"], size: int) -> Float64[Tensor, "B T C H W"]:
     """Sum the size x size window around every pixel, zeros beyond the frame; an even window leans up and left."""
     # Differences of running sums cost the same for every window; sums of events, 0 or 1, are exact in float64.
     before, after = size // 2, size - 1 - size // 2
@@ -62,8 +62,8 @@ class FSS(Metric):
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sums of p^2, p o and o^2 over the frame."""
         share = 1 / self.scale**2
-        p = share * _sum_windows(mark_events(prediction, self.threshold, valid), self.scale)
-        o = share * _sum_windows(mark_events(truth, self.threshold, valid), self.scale)
+        p = share * sum_windows(mark_events(prediction, self.threshold, valid), self.scale)
+        o = share * sum_windows(mark_events(truth, self.threshold, valid), self.scale)
         return torch.stack([sum_pixels(p * p), sum_pixels(p * o), sum_pixels(o * o)], dim=-1)
 
     def close(self, sums: Sums) -> ScoreValues:

@@ -31,6 +31,7 @@ class ChannelMetric(Metric):
         self.name = f"{spec.names[0]}:{metric.name}"
         self.unit, self.better, self.perfect = metric.unit, metric.better, metric.perfect
         self.size, self.parts = metric.size + 1, metric.parts
+        self.of_members = metric.of_members
         self.shared = metric.shared and f"{spec.names[0]}:{metric.shared}"
         low, high = frame_spec.target_ranges[index]
         self._low, self._span = low, high - low
@@ -38,7 +39,7 @@ class ChannelMetric(Metric):
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Statistics of the metric, then the number of observed pixels of the channel."""
         channel = slice(self.index, self.index + 1)
-        prediction, truth = (self._rescale(frames[:, :, channel]) for frames in (prediction, truth))
+        prediction, truth = (self._rescale(frames[..., channel, :, :]) for frames in (prediction, truth))
         truth = truth if self.metric.beyond_range else truth.clamp(0, 1)
         valid = None if valid is None else valid[:, :, channel]
         statistics = self.metric.statistics(prediction, truth, valid)

@@ -48,16 +48,18 @@ class MSE(Metric):
     """Mean squared error: mean of (y - x)^2 over the observed pixels of all sequences. In range²; less is better.
 
     Args:
-        clip: clip the prediction to the value range first; without, the name is `mse_unclipped`.
+        raw: length of the value range and its unit, for a score in raw units; the name is then `mse_raw`.
+        clip: cut prediction and truth to the value range; without, the name is `mse_unclipped`, unless raw.
     """
 
-    unit = "range²"
     better = "less"
     perfect = 0.0
 
-    def __init__(self, *, clip: bool = True) -> None:
-        self.name = "mse" if clip else "mse_unclipped"
-        self.clip = clip
+    def __init__(self, raw: tuple[float, str] | None = None, *, clip: bool = True) -> None:
+        self.name = "mse_raw" if raw else "mse" if clip else "mse_unclipped"
+        self.clip, self.beyond_range = clip, raw is not None and not clip
+        length, unit = raw or (1.0, "range")
+        self.factor, self.unit = length**2, f"{unit}²"
 
     def statistics(self, prediction: Frames, truth: Frames, valid: Valid | None) -> Statistics:
         """Sum of (y - x)^2, number of observed pixels."""
@@ -65,7 +67,7 @@ class MSE(Metric):
 
     def close(self, sums: Sums) -> ScoreValues:
         """Divide the sum by the count."""
-        return divide_sums(sums)
+        return self.factor * divide_sums(sums)
 
 
 @final

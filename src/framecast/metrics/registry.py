@@ -7,6 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from framecast.errors import FramecastError, UsageError
 from framecast.metrics.base import Metric
 from framecast.metrics.categorical import CSI, FAR, HSS, POD, FrequencyBias
+from framecast.metrics.ensemble.selection import (
+    ENSEMBLE_NAMES,
+    ENSEMBLE_PROTOCOL,
+    fits,
+    make_ensemble_metrics,
+    split_name,
+)
 from framecast.metrics.fss import FSS
 from framecast.metrics.pointwise import FMAE, MAE, MSE, PSNR, RMSE, SSE
 from framecast.metrics.rapsd import RAPSD
@@ -37,6 +44,7 @@ DBZ = "dBZ"
 """Unit whose values below the range mean no rain, by however much: -32 dBZ and 0 dBZ are the same weather. So errors
 in dBZ are clipped to the range."""
 SPEC_METRICS: dict[str, Callable[[FrameSpec], Metric]] = {
+    "mse_raw": lambda spec: MSE((spec.high - spec.low, spec.units), clip=spec.units == DBZ),
     "mae_raw": lambda spec: MAE((spec.high - spec.low, spec.units), clip=spec.units == DBZ),
     "rmse_raw": lambda spec: RMSE((spec.high - spec.low, spec.units), clip=spec.units == DBZ),
     "rapsd": lambda spec: RAPSD(spec.height, spec.width),
@@ -65,14 +73,17 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
     "grid": ("mse", "rmse_raw", "mae_raw", "rapsd", "csi", "pod", "far", "hss", "bias", "fss"),
     "predrnn-pytorch": ("sse", "psnr_uint8", "ssim_uint8"),
     "openstl": ("sse_unclipped", "fmae", "psnr", "ssim_range2"),
+    "ensemble": ("mse", "mae", *ENSEMBLE_PROTOCOL),
     "mim": ("sse", "fmae", "psnr_uint8", "ssim_range2", "sharpness"),
 }
-"""Sets of metrics that are reported together. "framecast" is the default for pictures, "grid" for physical units; these
-two take only what the data allow: events where there are thresholds, ssim, sharpness and rapsd where the frames are large
-enough."""
+"""Sets of metrics that are reported together. "framecast" is the default for pictures, "grid" for physical units,
+"ensemble" for forecasts with members; these three take only what the data allow: events where there are thresholds, ssim,
+sharpness and spectra where the frames are large enough."""
+USUAL_MEMBERS = 20
+"""Members that ensembles are scored with, where nobody says how many."""
 
-_ADAPTIVE = ("framecast", "grid")
-_OF_ONE_UNIT = {*EVENT_METRICS, *SCALE_METRICS, "mae_raw", "rmse_raw"}
+_ADAPTIVE = ("framecast", "grid", "ensemble")
+_OF_ONE_UNIT = {*EVENT_METRICS, *SCALE_METRICS, "mse_raw", "mae_raw", "rmse_raw"}
 """Metrics in raw units, which channels of several units do not share."""
 _SMALLEST_FRAME = {"ssim": UNIFORM_WINDOW, "sharpness": 2, "rapsd": 3}
 
@@ -83,6 +94,7 @@ def select_metrics(
     spec: FrameSpec,
     thresholds: Sequence[float] = (),
     scales: Sequence[int] = SCALES,
+    members: int = USUAL_MEMBERS,
 ) -> list[Metric]:
     """Make metrics by name.
 
@@ -91,7 +103,8 @@ def select_metrics(
             order in which they are to be reported; a metric that is named twice is made once.
         spec: the frames to be scored; gives the value range that thresholds are scaled with.
         thresholds: of events, in the units of `spec`.
-        scales: of fss, pixels.
+        scales: of fss and pfss, pixels.
+        members: M, which decides the bins of rank histograms and the classes of probabilities.
 
     Raises:
         UsageError: an unknown name, events without a threshold, fss without a scale, a threshold outside the value range.
@@ -99,7 +112,13 @@ def select_metrics(
     names = [names] if isinstance(names, str) else names
     singles = [single for name in names for single in _expand_protocol(name, spec, thresholds)]
     metrics = [
-        metric for single in dict.fromkeys(singles) for metric in _make_metrics(single, spec, thresholds, scales)
+        metric
+        for single in dict.fromkeys(singles)
+        for metric in (
+            make_ensemble_metrics(single, spec, thresholds, scales, members)
+            if split_name(single)[0] in ENSEMBLE_NAMES
+            else _make_metrics(single, spec, thresholds, scales)
+        )
     ]
     return list({metric.name: metric for metric in metrics}.values())
 
@@ -109,7 +128,8 @@ def _expand_protocol(name: str, spec: FrameSpec, thresholds: Sequence[float]) ->
         too_small = min(spec.height, spec.width) < _SMALLEST_FRAME.get(single, 1)
         no_events = single in (EVENT_METRICS | SCALE_METRICS) and not thresholds
         is_of_one_unit = single in _OF_ONE_UNIT and bool(spec.ranges)
-        if name in _ADAPTIVE and (too_small or no_events or is_of_one_unit):
+        is_unfit = split_name(single)[0] in ENSEMBLE_NAMES and not fits(single, spec, thresholds)
+        if name in _ADAPTIVE and (too_small or no_events or is_of_one_unit or is_unfit):
             continue
         yield single
 
@@ -125,7 +145,12 @@ def _make_metrics(name: str, spec: FrameSpec, thresholds: Sequence[float], scale
     if name not in EVENT_METRICS | SCALE_METRICS:
         raise _unknown(name)
     if not thresholds:
-        raise UsageError(f"metric {name}", got="no threshold", expected="at least one", fix=f"in {spec.units!r}")
+        raise UsageError(
+            f"metric {name}",
+            got="no threshold",
+            expected="at least one",
+            fix="in raw units" if spec.units == "1" else f"in {spec.units}",
+        )
     if name in EVENT_METRICS:
         return [EVENT_METRICS[name](threshold, spec.low, spec.high) for threshold in thresholds]
     if not scales:
@@ -134,5 +159,5 @@ def _make_metrics(name: str, spec: FrameSpec, thresholds: Sequence[float], scale
 
 
 def _unknown(name: str) -> FramecastError:
-    known = [*METRICS, *SPEC_METRICS, *EVENT_METRICS, *SCALE_METRICS, *PROTOCOLS]
+    known = [*METRICS, *SPEC_METRICS, *EVENT_METRICS, *SCALE_METRICS, *ENSEMBLE_NAMES, *PROTOCOLS]
     return UsageError.unknown("unknown metric", name, known)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from framecast.models.action_predrnn import ActionPredRNN
+from framecast.models.attention.e3d_lstm import E3DLSTM
+from framecast.models.attention.mau import MAU
+from framecast.models.attention.predrnn_v3 import PredRNNV3
+from framecast.models.attention.swinlstm import SwinLSTMB, SwinLSTMD
 from framecast.models.base_alone import BaseAlone
 from framecast.models.config import ConvConfig, ModelConfig, build_network
+from framecast.models.convgru import ConvGRU
 from framecast.models.convlstm import ConvLSTM
+from framecast.models.direct.simvp import SimVP
+from framecast.models.direct.tau import TAU
 from framecast.models.lstm import LSTM
 from framecast.models.memory_flow import MemoryFlow
 from framecast.models.mim import MIM
+from framecast.models.motionrnn import MotionRNN
+from framecast.models.phydnet import PhyDNet
 from framecast.models.predrnn import PredRNN
 from framecast.models.predrnn_pp import PredRNNPP
 from framecast.models.predrnn_v2 import PredRNNV2
@@ -20,6 +30,17 @@ MODELS: dict[str, type[ModelConfig]] = {
     "predrnn_v2": PredRNNV2,
     "predrnn_pp": PredRNNPP,
     "mim": MIM,
+    "action_predrnn": ActionPredRNN,
+    "motionrnn": MotionRNN,
+    "mau": MAU,
+    "swinlstm_b": SwinLSTMB,
+    "swinlstm_d": SwinLSTMD,
+    "phydnet": PhyDNet,
+    "predrnn_v3": PredRNNV3,
+    "e3d_lstm": E3DLSTM,
+    "simvp": SimVP,
+    "tau": TAU,
+    "convgru": ConvGRU,
 }
 
 
@@ -29,17 +50,28 @@ def find_config(name: str) -> type[ModelConfig] | None:
 
 
 __all__ = [
+    "E3DLSTM",
     "LSTM",
+    "MAU",
     "MIM",
     "MODELS",
+    "TAU",
+    "ActionPredRNN",
     "BaseAlone",
     "ConvConfig",
+    "ConvGRU",
     "ConvLSTM",
     "MemoryFlow",
     "ModelConfig",
+    "MotionRNN",
+    "PhyDNet",
     "PredRNN",
     "PredRNNPP",
     "PredRNNV2",
+    "PredRNNV3",
+    "SimVP",
+    "SwinLSTMB",
+    "SwinLSTMD",
     "build_network",
     "find_config",
 ]

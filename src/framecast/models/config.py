@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -15,6 +15,9 @@ Width = Annotated[int, Field(ge=1, le=2**16)]
 """Channels of one layer."""
 MAX_LAYERS = 100
 """Layers of a network, at most: a configuration may come from a stranger."""
+Family = Literal["gated cells", "memory flow", "attention", "physics", "direct"]
+"""Kind of network: cells with one state of their own, with a memory that passes through all layers, with attention, with
+a differential equation, and without recurrence."""
 Hiddens = Annotated[tuple[Width, ...], Field(min_length=1, max_length=MAX_LAYERS)]
 """Hidden channels of each layer, bottom up."""
 
@@ -26,11 +29,20 @@ class ModelConfig(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    family: ClassVar[Family | None] = None
+    """Family of a registered network."""
+    year: ClassVar[int | None] = None
+    """Year of the paper; None where there is none."""
 
     @property
     def fixed_size(self) -> bool:
         """Whether the network has parameters in the shape of the map, and so takes one frame size only."""
         return getattr(self, "layer_norm", None) == "chw"
+
+    @property
+    def exports_one_size(self) -> bool:
+        """Whether a step is another graph for another size of the frame, so that an export takes one size only."""
+        return self.fixed_size
 
     @property
     def value_range(self) -> tuple[float, float] | None:
@@ -44,6 +56,11 @@ class ModelConfig(BaseModel):
     def feeds_back(self) -> bool:
         """Whether the predicted frame, or in training the true one, enters next; if not, sampling must be free."""
         return True
+
+    @property
+    def default_patch(self) -> int:
+        """Edge of a patch, pixels, of recipes that name none; 1 for a network that makes the map smaller by itself."""
+        return 4
 
     @abstractmethod
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> SequenceNetwork:
@@ -78,18 +95,24 @@ def build_network(config: ModelConfig, channels: int, height: int, width: int, e
     return config.build(channels, height, width, extra)
 
 
+def check_odd(value: int) -> int:
+    """Return the edge of a kernel if it is odd.
+
+    Raises:
+        ValueError: it is even.
+    """
+    if value % 2 == 0:
+        raise ValueError(f"got {value}, expected an odd number: an even kernel shifts the map")
+    return value
+
+
 class ConvConfig(ModelConfig):
     """Configuration with the fields of convolutional networks: hidden channels, kernel size."""
 
     hidden: Hiddens = (64, 64, 64, 64)
     kernel_size: Annotated[int, Field(ge=1, le=999)] = 5
 
-    @field_validator("kernel_size")
-    @classmethod
-    def _check_odd(cls, value: int) -> int:
-        if value % 2 == 0:
-            raise ValueError(f"got {value}, expected an odd number: an even kernel shifts the map")
-        return value
+    _odd = field_validator("kernel_size")(check_odd)
 
 
 def equal(hidden: tuple[int, ...]) -> tuple[int, ...]:

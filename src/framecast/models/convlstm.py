@@ -88,8 +88,8 @@ class ConvLSTMCell(Cell):
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         if self.peephole is not None:
             o = o + self.peephole[2] * c
-        h = kernels.output_update(o, c)
-        return Step(h, memory, ConvLSTMState(h, c))
+        h, aux = self.open_output(o, c)
+        return Step(h, memory, ConvLSTMState(h, c), aux)
 
     def gates(self, x: Hidden, memory: Memory, state: ConvLSTMState) -> dict[str, Tensor]:
         """Symbols of the equations, unfused."""
@@ -109,6 +109,7 @@ class ConvLSTM(ConvConfig):
     `peephole`: none, channel or full. OpenSTL's network is `bias: false` and `peephole: none`.
     """
 
+    family, year = "gated cells", 2015
     name: Literal["convlstm"] = "convlstm"
     peephole: Literal["none", "channel", "full"] = "none"
     bias: bool = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -11,9 +13,14 @@ from torch.utils.flop_counter import flop_registry
 
 from framecast.models import ModelConfig
 from framecast.models.config import build_network
+from framecast.nn.base_head import BaseStep
 from framecast.nn.network import SequenceNetwork
 from framecast.nn.rollout import rollout
 
+Build = Callable[[int, int, int, int], SequenceNetwork]
+"""Makes a network of so many channels, rows, columns and further channels."""
+BaseSteps = Callable[[Tensor], Iterator[BaseStep]]
+"""Gives the forecasts of the steps of a rollout from the frames of the context, (1, J, C, H, W)."""
 COUNTED = 2
 """Steps that are counted one by one; from the second on, each costs the same."""
 
@@ -41,6 +48,8 @@ def count_cost(
     frames: int,
     context: int | None = None,
     extra: int = 0,
+    build: Build | None = None,
+    base: BaseSteps | None = None,
 ) -> Cost:
     """Count the cost of a network.
 
@@ -53,19 +62,24 @@ def count_cost(
         frames: T, frames of a sequence, so that T - 1 are predicted.
         context: J, after which a network that does not feed back begins to predict; by default half of T.
         extra: E, input channels that are not predicted (covariates, a mask).
+        build: makes the network, where it forecasts against a base; by default `build_network` of the configuration.
+        base: what the base says of the frames that follow those of the context.
     """
     with torch.device("meta"):
         rows, columns = -(-height // patch), -(-width // patch)
-        network = build_network(config, channels * patch**2, rows, columns, extra * patch**2)
+        shape = channels * patch**2, rows, columns, extra * patch**2
+        network = build_network(config, *shape) if build is None else build(*shape)
         rows, columns = (-(-edge // network.stride) * network.stride for edge in (rows, columns))
         sequence = torch.empty(1, frames, channels * patch**2, rows, columns)
         covariates = torch.empty(1, frames - 1, extra * patch**2, rows, columns) if extra else None
+        past = torch.empty(1, context or max(frames // 2, 1), channels, height, width)
     steps = frames - 1
     if not network.feeds_back:
-        sequence = sequence[:, : context or max(frames // 2, 1)]
-    work = _count_rollout(network, sequence, covariates, min(steps, COUNTED) if network.feeds_back else steps)
+        sequence = sequence[:, : past.shape[1]]
+    count = partial(_count_rollout, network, sequence, covariates, None if base is None else partial(base, past))
+    work = count(min(steps, COUNTED) if network.feeds_back else steps)
     if steps > COUNTED and network.feeds_back:
-        shorter = _count_rollout(network, sequence, covariates, COUNTED - 1)
+        shorter = count(COUNTED - 1)
         work = _Work(*(a + (steps - COUNTED) * (a - b) for a, b in zip(work, shorter, strict=True)))
     parameters = sum(p.numel() for p in network.parameters())
     return Cost(parameters, work.multiply_adds, work.saved_bytes, 4 * parameters)
@@ -88,7 +102,13 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def _count_rollout(network: SequenceNetwork, sequence: Tensor, covariates: Tensor | None, steps: int) -> _Work:
+def _count_rollout(
+    network: SequenceNetwork,
+    sequence: Tensor,
+    covariates: Tensor | None,
+    base: Callable[[], Iterator[BaseStep]] | None,
+    steps: int,
+) -> _Work:
     parameters = {id(p) for p in network.parameters()}
     saved: dict[tuple[int, int], int] = {}
     alive: list[Tensor] = []  # an id is only unique among objects that live
@@ -103,5 +123,6 @@ def _count_rollout(network: SequenceNetwork, sequence: Tensor, covariates: Tenso
 
     counter = _Counter()
     with counter, torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
-        rollout(network, sequence, steps, extra=None if covariates is None else covariates[:, :steps])
+        extra = None if covariates is None else covariates[:, :steps]
+        rollout(network, sequence, steps, extra=extra, base=None if base is None else base())
     return _Work(counter.operations // 2, sum(saved.values()))  # torch counts a multiply-add as two

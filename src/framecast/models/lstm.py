@@ -87,6 +87,7 @@ class FrameHead(nn.Module):
 class LSTM(ModelConfig):
     """Stacked LSTM cells on the flattened frame; fits one frame size."""
 
+    family, year = "gated cells", 2015
     name: Literal["lstm"] = "lstm"
     hidden: Hiddens = (512, 512)
     forget_bias: float = 0.0

@@ -94,6 +94,7 @@ class MemoryFlowCell(Cell):
 class MemoryFlow(ConvConfig):
     """Stacked memory-flow cells: M and H zigzag, no layer has a state."""
 
+    family, year = "memory flow", 2017
     name: Literal["memory_flow"] = "memory_flow"
     bias: bool = True
     forget_bias: float = 0.0

@@ -90,8 +90,8 @@ class SharedSTLSTMCell(Cell):
         i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         c, _ = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
-        h = kernels.output_update(o, self.fusion(c, m))
-        return Step(h, (m,), STLSTMState(h, c))
+        h, aux = self.open_output(o, self.fusion(c, m))
+        return Step(h, (m,), STLSTMState(h, c), aux)
 
     def gates(self, x: Hidden, memory: Memory, state: STLSTMState) -> dict[str, Tensor]:
         """Symbols of the equations, unfused; the gates of m are "im", "fm", "gm"."""
@@ -247,9 +247,9 @@ class MIMBlock(Cell):
         i, g, im, fm, gm, o = self._convolve(x, memory[0], state.h)
         c = tau + kernels.increment(i, g)
         m, _ = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
-        h = kernels.output_update(o, self.fusion(c, m))
+        h, aux = self.open_output(o, self.fusion(c, m))
         rising = d if self.difference == "cascade" else h - state.h
-        return Step(h, (m, rising), MIMState(h, c, d, n, s, torch.ones_like(state.begun)))
+        return Step(h, (m, rising), MIMState(h, c, d, n, s, torch.ones_like(state.begun)), aux)
 
     def gates(self, x: Hidden, memory: Memory, state: MIMState) -> dict[str, Tensor]:
         """Symbols of the equations, unfused: MIM-N's end in "_n", MIM-S's in "_s", the gates of m in "m"; T is "tau"."""
@@ -261,8 +261,7 @@ class MIMBlock(Cell):
         fm, o = torch.sigmoid(fm + self.forget_bias), torch.sigmoid(o)
         c, m = mim_s["out"] + i * g, fm * memory[0] + im * gm
         h = o * torch.tanh(self.fusion(c, m))
-        modules = {"n": mim_n, "s": mim_s}
-        inner = {f"{symbol}_{name}": module[symbol] for name, module in modules.items() for symbol in "ifgo"}
+        inner = {f"{letter}_{name}": part[letter] for name, part in (("n", mim_n), ("s", mim_s)) for letter in "ifgo"}
         values = {"d": d, "n": n, "s": mim_s["s"], "tau": mim_s["out"], "c": c, "m": m, "h": h}
         return {"i": i, "g": g, "im": im, "fm": fm, "gm": gm, "o": o, **inner, **values}
 
@@ -275,6 +274,7 @@ class MIM(ConvConfig):
     ranges of the official code, which are several times wider and meant for layer norm.
     """
 
+    family, year = "memory flow", 2019
     name: Literal["mim"] = "mim"
     hidden: Annotated[tuple[Width, ...], Field(min_length=2, max_length=MAX_LAYERS)] = (64, 64, 64, 64)
     bias: bool | None = None

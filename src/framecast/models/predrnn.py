@@ -85,8 +85,9 @@ class STLSTMCell(Cell):
         i, f, g, im, fm, gm, o = self._convolve(x, memory, state)
         c, delta_c = kernels.memory_update(i, f, g, state.c, self.forget_bias)
         m, delta_m = kernels.memory_update(im, fm, gm, memory[0], self.forget_bias)
-        h = kernels.output_update(o + self.conv_o(c, m), self.fusion(c, m))
-        return Step(h, (m,), STLSTMState(h, c), {"delta_c": delta_c, "delta_m": delta_m} if self.report else {})
+        h, aux = self.open_output(o + self.conv_o(c, m), self.fusion(c, m))
+        increments = {"delta_c": delta_c, "delta_m": delta_m} if self.report else {}
+        return Step(h, (m,), STLSTMState(h, c), aux | increments)
 
     def gates(self, x: Hidden, memory: Memory, state: STLSTMState) -> dict[str, Tensor]:
         """Symbols of the equations, unfused; the primed gates are "im", "fm", "gm"."""
@@ -135,6 +136,7 @@ class STLSTMConfig(ConvConfig):
 class PredRNN(STLSTMConfig):
     """Stacked ST-LSTM cells that share one zigzag memory."""
 
+    family, year = "memory flow", 2017
     name: Literal["predrnn"] = "predrnn"
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:

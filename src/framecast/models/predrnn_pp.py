@@ -175,6 +175,7 @@ class PredRNNPP(ConvConfig):
     `highway: false` leaves the highway out: the paper's ablation, causal LSTM cells alone.
     """
 
+    family, year = "memory flow", 2018
     name: Literal["predrnn_pp"] = "predrnn_pp"
     hidden: Annotated[tuple[Width, ...], Field(min_length=2, max_length=MAX_LAYERS)] = (128, 64, 64, 64)
     bias: bool = True

@@ -69,6 +69,7 @@ class Decoupling(nn.Module):
 class PredRNNV2(STLSTMConfig):
     """PredRNN with the decoupling loss; its weight is the recipe's `loss.decoupling`."""
 
+    family, year = "memory flow", 2022
     name: Literal["predrnn_v2"] = "predrnn_v2"
 
     def build(self, channels: int, height: int, width: int, extra: int = 0) -> Network:

@@ -31,20 +31,41 @@ def trace_back(motion: Tensor, pace: Tensor | None = None) -> Iterator[Path]:
         motion: (B, 2, H, W), pixels per frame in x (to the right) and y (down).
         pace: (B,), length of a step for each sequence, in frames of the motion; one frame by default.
     """
-    batch, _, height, width = motion.shape
     if pace is not None:
         motion = motion * pace[:, None, None, None]
-    rows, columns = (torch.arange(n, dtype=motion.dtype, device=motion.device) for n in (height, width))
-    start = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))[None].expand(batch, -1, -1, -1)
+    start = _make_positions(motion)
     displacement, increment = torch.zeros_like(motion), motion
     while True:
-        # the velocity half-way along the step, and then that at its end, from which the next step begins
-        increment = look_up(motion, start + displacement - increment / 2)
-        displacement = displacement - increment
-        position = start + displacement
-        increment = look_up(motion, position)
-        x, y = position[:, :1], position[:, 1:]
-        yield Path(position, (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))
+        path, displacement, increment = _go_back(motion, start, displacement, increment)
+        yield path
+
+
+def step_back(motion: Tensor, displacement: Tensor, increment: Tensor) -> tuple[Path, Tensor, Tensor]:
+    """Go one frame further back, as `trace_back` does: path, displacement and increment after it.
+
+    Args:
+        motion: (B, 2, H, W), pixels per frame in x and y.
+        displacement: (B, 2, H, W), so far, pixels; zeros at first.
+        increment: (B, 2, H, W), velocity at the end of the last step; the motion at first.
+    """
+    return _go_back(motion, _make_positions(motion), displacement, increment)
+
+
+def _make_positions(motion: Tensor) -> Tensor:
+    """Make the position of each pixel, x and y, (B, 2, H, W)."""
+    rows, columns = (torch.arange(n, dtype=motion.dtype, device=motion.device) for n in motion.shape[-2:])
+    return torch.stack(torch.meshgrid(columns, rows, indexing="xy"))[None].expand(motion.shape[0], -1, -1, -1)
+
+
+def _go_back(motion: Tensor, start: Tensor, displacement: Tensor, increment: Tensor) -> tuple[Path, Tensor, Tensor]:
+    height, width = motion.shape[-2:]
+    # the velocity half-way along the step, and then that at its end, from which the next step begins
+    increment = look_up(motion, start + displacement - increment / 2)
+    displacement = displacement - increment
+    position = start + displacement
+    x, y = position[:, :1], position[:, 1:]
+    path = Path(position, (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))
+    return path, displacement, look_up(motion, position)
 
 
 def advect(frame: Tensor, path: Path) -> Tensor:
@@ -55,6 +76,6 @@ def advect(frame: Tensor, path: Path) -> Tensor:
 def look_up(maps: Tensor, position: Tensor) -> Tensor:
     """Interpolate maps (B, C, H, W) linearly at positions (B, 2, H', W'), pixels; outside, the nearest border value."""
     height, width = maps.shape[-2:]
-    last = position.new_tensor([max(width - 1, 1), max(height - 1, 1)])
-    grid = 2 * position.permute(0, 2, 3, 1) / last - 1
+    x, y = position.unbind(1)
+    grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], -1)
     return F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=True)

@@ -65,8 +65,9 @@ def node_count(pixels: int) -> int:
 
 
 def _distances(nodes: Array, places: Array) -> Array:
-    distances: Array = np.hypot(nodes[:, None, 0] - places[:, 0], nodes[:, None, 1] - places[:, 1])
-    return distances
+    squares = np.square(nodes[:, :1] - places[:, 0])
+    squares += np.square(nodes[:, 1:] - places[:, 1])
+    return np.sqrt(squares, out=squares)
 
 
 def _remove_outliers(places: Array, velocities: Array) -> MotionVectors:

@@ -7,12 +7,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
-from framecast.motion.dense_field import NOTHING, SPACING, interpolate
+from framecast.motion.dense_field import NOTHING, interpolate
 from framecast.motion.lucas_kanade import track
 from framecast.motion.phase_correlation import correlate
 
@@ -42,12 +39,6 @@ def estimate_motion(frames: NDArray[Any]) -> NDArray[np.float32]:
     return interpolate(vectors, *frames.shape[1:])
 
 
-def expand_motion(nodes: Tensor, height: int, width: int) -> Tensor:
-    """Expand motion on the nodes of a coarse grid, (B, 2, rows, columns), to all pixels, (B, 2, H, W)."""
-    size = (nodes.shape[-2] - 1) * SPACING + 1, (nodes.shape[-1] - 1) * SPACING + 1
-    return F.interpolate(nodes, size=size, mode="bilinear", align_corners=True)[..., :height, :width]
-
-
 @cache
 def import_opencv() -> Any:
     """Import OpenCV; None where it is not installed."""
@@ -57,13 +48,6 @@ def import_opencv() -> Any:
         return None
 
 
-def estimate_batch(frames: Tensor) -> Tensor:
-    """Estimate the motion of each sequence of a batch, (B, T, H, W), NaN where missing, for all pixels: (B, 2, H, W)."""
-    nodes = np.stack([estimate_motion(sequence) for sequence in frames.detach().cpu().float().numpy()])
-    return expand_motion(torch.from_numpy(nodes), *frames.shape[-2:]).to(frames.device)
-
-
-def average_channels(frames: Tensor, seen: Tensor) -> Tensor:
-    """Average the channels, which move together: (B, T, C, H, W) and mask to (B, T, H, W), NaN where all are missing."""
-    total = torch.where(seen, frames, 0).sum(2)
-    return torch.where(seen.any(2), total / seen.sum(2).clamp_min(1), torch.nan)
+def name_method() -> str:
+    """Name the method by which motion is estimated here."""
+    return "correlation of blocks" if import_opencv() is None else "Lucas-Kanade (OpenCV)"

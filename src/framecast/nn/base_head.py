@@ -68,7 +68,7 @@ class BaseHead(nn.Module):
 
         Rows are the M members of each sequence side by side.
         """
-        members = len(features) // len(step.forecast)
+        members = features.shape[0] // step.forecast.shape[0]  # not len, which fixes the size of a graph
         if members > 1:
             step = BaseStep(*(part.repeat_interleave(members, 0) for part in step))
         return self.combine(features, step)
@@ -144,7 +144,7 @@ class MixHead(BaseHead):
     def _interpolate(self, lead: Tensor) -> Tensor:
         """Interpolate the numbers of each lead time, (B, C, N + 1 + D); beyond the last knot they stay."""
         lead = lead.to(self.knots.dtype).clamp(self.knots[0], self.knots[-1])
-        above = torch.searchsorted(self.knots, lead.contiguous()).clamp(1, len(self.knots) - 1)
+        above = (self.knots < lead[:, None]).sum(1).clamp(1, len(self.knots) - 1)
         left, right = self.knots[above - 1], self.knots[above]
         share = ((lead - left) / (right - left)).to(self.by_lead.dtype)[:, None, None]
         return RATE * torch.lerp(self.by_lead[above - 1], self.by_lead[above], share)

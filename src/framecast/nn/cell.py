@@ -13,8 +13,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
+from framecast import kernels
 from framecast.types import Hidden
 
 State = Any
@@ -43,7 +45,7 @@ class Step(NamedTuple):
     """Stays."""
     aux: dict[str, Tensor] = {}  # noqa: RUF012 -- a NamedTuple's default is never mutated
     """Tensors for an auxiliary loss or a wrapper, by the symbols of `gates`; empty otherwise. A wrapper that needs the
-    output gate builds its cell so that it reports "o", and removes "o" from its own report."""
+    output gate sets `reports_output` of its cell, and removes "o" from its own report."""
 
 
 class Cell(nn.Module, ABC):
@@ -78,6 +80,8 @@ class Cell(nn.Module, ABC):
     """Rows and columns of `out` over those of x, 2 or 1/2 for a cell that ends in a resampler; the state has x's."""
     window: int = 1
     """Rows and columns of x are multiples of it."""
+    reports_output: bool = False
+    """Whether `aux` holds the output gate "o"; set by a wrapper that needs it, see `open_output`."""
 
     @abstractmethod
     def init_state(self, batch: int, height: int, width: int, *, like: Tensor) -> State:
@@ -98,6 +102,18 @@ class Cell(nn.Module, ABC):
     def penalty(self) -> Tensor | None:
         """Compute a loss of the cell's weights alone, a scalar; None for none. A wrapper returns that of its cell."""
         return None
+
+    def open_output(self, o: Tensor, memory: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Form the hidden state sigma(o) o tanh(memory), and the report of sigma(o) where a wrapper asked for it.
+
+        Args:
+            o: (B, N, H, W), the output gate before its activation.
+            memory: (B, N, H, W).
+        """
+        if not self.reports_output:
+            return kernels.output_update(o, memory), {}
+        o = kernels.materialize(o)  # used twice
+        return kernels.output_update(o, memory), {"o": torch.sigmoid(o)}
 
 
 def zeros(like: Tensor, *shape: int) -> Tensor:

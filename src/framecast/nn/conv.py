@@ -64,3 +64,22 @@ class GateConv(nn.Module):
         out = kernels.conv(maps, self.weight, self.bias)
         # Backward hooks wrap the output in an autograd function, which a lazy convolution does not survive.
         return self.norm(kernels.materialize(out) if self._backward_hooks or self._backward_pre_hooks else out)
+
+
+def grouped_conv(
+    in_channels: int, out_channels: int, kernel_size: int, *, groups: int, dilation: int = 1, bias: bool = True
+) -> nn.Conv2d:
+    """Make a convolution within groups of channels, which keeps the size of the map.
+
+    Args:
+        in_channels: N_in, a multiple of the groups.
+        out_channels: N_out, a multiple of the groups.
+        kernel_size: k, odd.
+        groups: as many as channels for a depthwise one.
+        dilation: distance of the taps, pixels.
+        bias: whether a bias is added.
+    """
+    padding = dilation * (kernel_size // 2)
+    return nn.Conv2d(
+        in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, groups=groups, bias=bias
+    )

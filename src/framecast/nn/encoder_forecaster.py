@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from math import lcm
 from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import pixel_unshuffle
 from torch.utils._pytree import tree_leaves, tree_map
 
 from framecast.errors import UsageError
@@ -36,7 +38,8 @@ class PhaseState(NamedTuple):
 class EncoderForecaster(SequenceNetwork):
     """Cells that read the past, cells that predict the future; no frame is fed back, no context predicted.
 
-    Members share the encoder; each has its own noise, and its own row in the forecaster's batch.
+    Members share the encoder; each has its own noise, and its own row in the forecaster's batch. Further channels enter
+    beside each frame, and, space-to-depth'ed to its level, beside the drive.
 
     Args:
         encoder: cells, bottom up; each frame enters the first one.
@@ -68,6 +71,7 @@ class EncoderForecaster(SequenceNetwork):
         self.encoder, self.forecaster = nn.ModuleList(encoder), nn.ModuleList(forecaster)
         self.bridge, self.head = bridge, head
         self.drive_channels, self.noise = drive_channels, noise
+        self.shrink = (1 / level).numerator
 
     def init_state(self, frame: Frame) -> PhaseState:
         """Make the state before the first frame: zeros for the encoder that fit `frame`, no forecast."""
@@ -93,6 +97,9 @@ class EncoderForecaster(SequenceNetwork):
         if drive is None:
             like = tree_leaves(forecaster)[0]
             drive = like.new_zeros(like.shape[0], self.drive_channels, *like.shape[-2:])
+        if frame is not None:
+            beside = pixel_unshuffle(frame, self.shrink)
+            drive = torch.cat([drive, beside.repeat_interleave(len(drive) // len(beside), 0)], 1)
         x, forecaster, aux = climb(self._cells(self.forecaster), drive, forecaster)
         return Advance(self.head(x), PhaseState(state.encoder, forecaster), aux)
 

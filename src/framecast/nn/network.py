@@ -72,7 +72,8 @@ class SequenceNetwork(nn.Module, ABC):
         """Predict the next frame, where no true one is left to observe.
 
         Args:
-            frame: (B, C + E, H, W), the newest prediction with E further channels, or None.
+            frame: of a network that feeds back (B, C + E, H, W), the newest prediction with E further channels; of any
+                other (B, E, H, W), the further channels alone, or None without any.
             state: after the frame before.
             drive: (B * M, *drive_shape), noise for M members of each sequence, side by side; None for zeros.
         """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from framecast.types import Hidden
@@ -43,3 +45,32 @@ class PositionNorm(nn.LayerNorm):
     def forward(self, maps: Hidden) -> Tensor:
         """Normalise maps (B, C, H, W)."""
         return super().forward(maps.movedim(1, -1)).movedim(-1, 1)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation per channel, whose running statistics serve all that computes no gradients, and single values.
+
+    Torch's own asks for a mode instead, and counts batches. Where a training computes a step again to save memory, the
+    statistics of its batch are counted twice.
+
+    Args:
+        channels: C.
+        momentum: share of a batch in the running statistics.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, maps: Hidden) -> Tensor:
+        """Normalise maps (B, C, H, W)."""
+        has_variance = maps.shape[0] * maps.shape[2] * maps.shape[3] > 1
+        learns = self.training and torch.is_grad_enabled() and has_variance
+        statistics = self.running_mean, self.running_var
+        return F.batch_norm(maps, *statistics, self.weight, self.bias, learns, self.momentum)

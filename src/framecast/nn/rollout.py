@@ -56,7 +56,7 @@ def rollout(
             which is the rollout of a forecast. Values are checked on the CPU only. Only for a network that feeds back.
         state: after the frames before; None for the start of a sequence.
         extra: (B, steps, E, H, W), channels that each step gets after those of the frame and that are not predicted,
-            network units. Only for a network that feeds back.
+            network units.
         drive: (B, M, K, *drive_shape), noise of M members for the K steps from the last true frame on; None for none.
         base: one item for each step that predicts a frame, for a network that forecasts against a base.
         aux: whether to collect the reports of the cells.
@@ -86,11 +86,11 @@ def rollout(
             if t >= available or (t == available - 1 and last.frame is None):
                 noise = None if drive is None else drive[:, :, t - max(available - 1, 0)].flatten(0, 1)
                 given = None if base is None else next(base)
-                entering = _append_inputs(last.frame, extra, given if network.feeds_back else None, t)
+                newest = last.frame if network.feeds_back else None
+                entering = _append_inputs(newest, extra, given, t)
                 last = _apply_base(network, checkpointed(network.emit, entering, last.state, noise), given)
                 reports += [last.aux] if aux else []
-            if last.frame is not None:
-                predictions.append(last.frame)
+            predictions += [] if last.frame is None else [last.frame]
     return Rollout(_stack(predictions, drive), last, reports)
 
 
@@ -148,8 +148,10 @@ def draw_noise(
 
 
 def _append_inputs(frame: Tensor | None, extra: Tensor | None, base: BaseStep | None, t: int) -> Any:
-    """Append to a frame the channels of this step that are not predicted, and those of the base."""
-    if frame is None or (extra is None and base is None):
+    """Append to a frame, where one enters, the channels of this step that are not predicted, and those of the base."""
+    if frame is None:
+        return None if extra is None else extra[:, t]
+    if extra is None and base is None:
         return frame
     further = [*([] if extra is None else [extra[:, t]]), *([] if base is None else [base.inputs])]
     rows = [part.repeat_interleave(len(frame) // len(part), 0) if len(part) != len(frame) else part for part in further]
@@ -178,10 +180,10 @@ def _check(
     if steps < available and not network.feeds_back:
         expected = "steps for all frames: this network predicts none before it has observed them"
         raise InputError("rollout", got=f"{available} frames, {steps} steps", expected=expected)
+    if known is not None and not network.feeds_back:
+        expected = f"none: {type(network).__name__} is fed observed frames alone"
+        raise InputError("known", got="some", expected=expected)
     for name, value in (("known", known), ("extra", extra)):
-        if value is not None and not network.feeds_back:
-            expected = f"none: {type(network).__name__} is fed observed frames alone"
-            raise InputError(name, got="some", expected=expected)
         if value is not None and value.shape[:2] != (batch, steps):
             raise InputError(name, got=f"{tuple(value.shape[:2])}", expected=f"{(batch, steps)} (batch, steps)")
     if known is None or known.device.type != "cpu":  # values on a GPU are not read: the host would wait

@@ -12,7 +12,6 @@ A network without such a reach (layer norms and matrices see all of the map) see
 from __future__ import annotations
 
 import copy
-import os
 import tempfile
 import weakref
 from collections.abc import Callable
@@ -46,7 +45,7 @@ class DiskMap:
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> None:
         self.shape, self.dtype, self.device = torch.Size(shape), dtype, device
         self.place = f"{tempfile.gettempdir()}, the folder of TMPDIR, for large maps"
-        self.file = tempfile.TemporaryFile(prefix="framecast-")  # noqa: SIM115 -- the next line closes it
+        self.file = tempfile.TemporaryFile(prefix="framecast-", buffering=0)  # noqa: SIM115 -- the next line closes it
         weakref.finalize(self, self.file.close)
         with naming_full_disk(self.place):
             self.file.truncate(prod(shape) * dtype.itemsize)
@@ -68,7 +67,8 @@ class DiskMap:
         part = torch.empty(batch, rows.stop - rows.start, columns.stop - columns.start, channels, dtype=self.dtype)
         lines = part.view(torch.uint8).flatten(0, 1).flatten(1).numpy()
         for line, start in zip(lines, self._locate_rows(index), strict=True):
-            if os.preadv(self.file.fileno(), [line], start) != line.nbytes:
+            self.file.seek(start)
+            if self.file.readinto(line) != line.nbytes:
                 raise OSError(f"{self.file.name}: could not be read back")
         return part.permute(0, 3, 1, 2).to(self.device)
 
@@ -77,9 +77,10 @@ class DiskMap:
         lines = part.view(torch.uint8).flatten(0, 1).flatten(1).numpy()
         with naming_full_disk(self.place):
             for line, start in zip(lines, self._locate_rows(index), strict=True):
+                self.file.seek(start)
                 rest = memoryview(line)
                 while rest:  # a disk may take a part, and say only the next time that it is full
-                    rest = rest[os.pwrite(self.file.fileno(), rest, start + line.nbytes - len(rest)) :]
+                    rest = rest[self.file.write(rest) :]
 
 
 FURTHEST = 128
@@ -120,13 +121,14 @@ class TiledNetwork(Network):
     Args:
         network: its cells, head and weights are used.
         layout: how to tile.
-        units: from a tile's prediction to raw units, for the report of the seams; (B, 1, C, H, W) to any shape.
+        units: from a tile's prediction to raw units, for the report of the seams; (B, 1, C, H, W) to any shape. None for
+            a network against a base, whose tiles give no frames yet: then there is no report.
 
     Note:
         A part of the state that is no map (of the FC-LSTM) is kept for each tile, along a last axis of its own.
     """
 
-    def __init__(self, network: Network, layout: TileLayout, units: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, network: Network, layout: TileLayout, units: Callable[[Tensor], Tensor] | None) -> None:
         super().__init__(cast("list[Cell]", list(network.cells)), network.head, network.regularizer)
         self.layout, self.units, self.base_head = layout, units, network.base_head
 
@@ -184,8 +186,8 @@ class TiledNetwork(Network):
                 parts = zip(tree_leaves(after), leaves, maps, strict=True)
                 # Apart from the old state: every tile of this step begins from that.
                 new = [self._allocate(leaf, whole.shape, is_map=is_map) for leaf, whole, is_map in parts]
-            if len(shared):
-                difference = self._difference(part, blended[tile.whole], shared, before)
+            if len(shared) and self.units is not None:
+                difference = self._difference(part, blended[tile.whole], shared, before, self.units)
                 squares, compared = squares + difference.square().sum(), compared + difference.numel()
             blended[tile.whole] += tile.weights.to(part) * part
             for into, leaf, is_map in zip(new, tree_leaves(after), maps, strict=True):
@@ -194,14 +196,16 @@ class TiledNetwork(Network):
                 else:
                     into[..., index] = leaf
         assert blended is not None
-        report: Aux = {SEAM: (squares, squares.new_full((), compared))}
+        report: Aux = {} if self.units is None else {SEAM: (squares, squares.new_full((), compared))}
         return blended, tree_unflatten(new, structure), report
 
-    def _difference(self, part: Tensor, blended: Tensor, shared: Tensor, before: Tensor) -> Tensor:
+    def _difference(
+        self, part: Tensor, blended: Tensor, shared: Tensor, before: Tensor, units: Callable[[Tensor], Tensor]
+    ) -> Tensor:
         """Subtract the prediction of earlier tiles from a tile's, at the `shared` cells of the tile, raw units."""
         shared = shared.to(part.device)
         predicted, earlier = (values.flatten(-2)[..., shared][:, None, :, None] for values in (part, blended))
-        return self.units(predicted) - self.units(earlier / before.to(earlier))
+        return units(predicted) - units(earlier / before.to(earlier))
 
 
 class CoveredTile(NamedTuple):

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from framecast import files
 from framecast.calendars import format_times, to_calendar
 from framecast.forecast import Forecast
+from framecast.maps.outlines import MapLines, trace_map
 from framecast.plotting.colours import colour_scale
 from framecast.plotting.frames import to_colours
 from framecast.plotting.view import is_plain, view_forecast
@@ -33,6 +34,8 @@ GAP = 8
 """Pixels between panels."""
 BAR_WIDTH, BAR_HEIGHT = 76, 176
 """Size of the colour bar with its labels, pixels; a higher panel makes it higher."""
+COAST, BORDER = (40, 40, 40), (110, 110, 110)
+"""Colours of lines of a map, RGB."""
 MILLISECONDS = 200
 """Milliseconds from one picture to the next."""
 LAST = 1000
@@ -55,7 +58,7 @@ def draw_pictures(forecast: Forecast, truth: FloatArray | None = None) -> Pictur
     sides = [("prediction", prediction)]
     sides = sides if truth is None else [("truth", view.of(truth)), *sides]
     stamps, channel = _format_stamps(forecast), view.channel
-    bar = None
+    bar, lines = None, trace_map(forecast.grid)
     for t in range(len(context) + len(prediction)):
         lead = t + 1 - len(context)
         stamp = [] if stamps is None else [f"{stamps[t].replace('T', ' ')} UTC"]
@@ -63,6 +66,7 @@ def draw_pictures(forecast: Forecast, truth: FloatArray | None = None) -> Pictur
         panels = []
         for name, future in sides:
             picture = _resize(to_colours(context[t] if lead <= 0 else future[lead - 1], spec))
+            picture = _draw_lines(picture, lines)
             panels.append(_label(picture, f"{'input' if lead <= 0 else name} {_format_lead(lead, spec)}", *below))
         if bar is None:
             header = LINE * (1 + len(below)) + 2
@@ -114,6 +118,19 @@ def _resize(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return picture[::thin, ::thin]
     times = max(1, min(-(-SMALL // width), LARGE // max(height, width)))
     return picture.repeat(times, 0).repeat(times, 1)
+
+
+def _draw_lines(picture: NDArray[np.uint8], lines: MapLines | None) -> NDArray[np.uint8]:
+    """Draw coasts and borders, if any are known, over a picture of a whole frame, whatever its size."""
+    if lines is None:
+        return picture
+    image = Image.fromarray(picture)
+    pen = ImageDraw.Draw(image)
+    scale = np.array([image.width / lines.width, image.height / lines.height])
+    for group, colour in ((lines.borders, BORDER), (lines.coasts, COAST)):
+        for line in group:
+            pen.line([tuple(point) for point in (scale * (line + 0.5) - 0.5).tolist()], fill=colour)
+    return np.asarray(image)
 
 
 def _label(picture: NDArray[np.uint8], *lines: str) -> NDArray[np.uint8]:

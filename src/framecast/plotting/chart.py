@@ -35,3 +35,16 @@ class Chart(NamedTuple):
     """Value at which a horizontal line is drawn."""
     span: tuple[float, float] | None = None
     """Ends of the horizontal axis; by default those of the curves."""
+    diagonal: bool = False
+    """Whether a line shows where both axes have the same value; then both have the same ends."""
+    reading: str = ""
+    """How to read it, one or two sentences."""
+
+
+def choose_time_unit(step_minutes: float, step_months: int | None = None) -> tuple[float, str]:
+    """Choose seconds, minutes, hours or months for the time between frames; return it in that unit, and its name."""
+    if step_months is not None:
+        return float(step_months), "months"
+    if step_minutes < 1:
+        return 60 * step_minutes, "seconds"
+    return (step_minutes, "minutes") if step_minutes < 60 else (step_minutes / 60, "hours")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import textwrap
 from collections.abc import Sequence
@@ -9,30 +10,41 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Figure
 from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter
 
 from framecast import files
+from framecast.plotting.line_styles import LINE_STYLES
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Colours of lines by Okabe and Ito, safe for colour-blind eyes."""
-MARKERS = ("o", "s", "^", "D", "v", "P")
-"""Markers of lines, which differ without their colours too."""
+COLOURS = tuple(style.colour for style in LINE_STYLES)
+"""Colours of lines, by number."""
 
 NOTE_LETTERS = 18
 """Letters of a note that fit into an inch."""
 
 
+class _NotebookFigure(Figure):
+    """Figure that a notebook shows by itself, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        _take_literally(self)
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Make an empty figure of a size in inches; no display is needed."""
-    figure = Figure(figsize=(width, height), dpi=110)
+    figure = _NotebookFigure(figsize=(width, height), dpi=110)
     FigureCanvasAgg(figure)
     return figure
 
 
 def line_style(number: int) -> tuple[str, str]:
     """Choose colour and marker of the line with a number, from 0."""
-    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+    style = LINE_STYLES[number % len(LINE_STYLES)]
+    return style.colour, style.marker
 
 
 def add_legend(figure: Figure, axes: Sequence[Axes], note: str = "") -> None:
@@ -62,8 +74,13 @@ def label_line(name: str) -> str:
 
 def _take_literally(figure: Figure) -> None:
     """Take a dollar sign in a name for what it is, and not for the beginning of a formula, which may be a wrong one."""
+    axes = [part for axis in figure.axes for part in (axis.xaxis, axis.yaxis)]
+    # the numbers of a logarithmic axis are formulas, 10 to some power
+    powers = [part for part in axes if isinstance(part.get_major_formatter(), LogFormatter)]
+    ticks = [tick for part in powers for tick in (*part.majorTicks, *part.minorTicks)]
+    formulas = {id(label) for tick in ticks for label in (tick.label1, tick.label2)}
     for text in figure.findobj(Text):
-        text.set_parse_math(False)
+        text.set_parse_math(id(text) in formulas)
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -7,19 +7,23 @@ the first channel is shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from framecast.calendars import caption, to_calendar
 from framecast.forecast import Forecast
+from framecast.maps.outlines import MapLines, trace_map
 from framecast.plotting.colours import colour_scale
 from framecast.plotting.figure import COLOURS, new_figure, save_figure
 from framecast.plotting.view import is_plain, is_rgb, view_forecast
@@ -27,6 +31,10 @@ from framecast.types import FloatArray, FrameSpec
 
 MISSING = (0.55, 0.55, 0.6)
 """Blue-grey of missing pixels, RGB from 0 to 1."""
+COVERED = 0.98
+"""Share of the errors that a colour scale tells apart."""
+STRIP_MEMBERS = 4
+"""Members of an ensemble that a strip shows."""
 STRIP_COLUMNS = 20
 """Most frames in a row of a strip."""
 
@@ -45,10 +53,42 @@ def to_colours(frame: FloatArray, spec: FrameSpec) -> NDArray[np.uint8]:
     return (picture * 255).round().astype(np.uint8)
 
 
-def to_error_colours(prediction: FloatArray, truth: FloatArray, spec: FrameSpec) -> NDArray[np.uint8]:
-    """Colour the error of one frame (C, H, W), both clipped to the value range, as a picture (H, W, 3), red too high."""
-    y, x = (_select_shown(f, spec).clip(spec.low, spec.high) / (spec.high - spec.low) for f in (prediction, truth))
-    return to_diverging_colours(y - x)
+def find_error_limit(pairs: Iterable[tuple[FloatArray, FloatArray]], spec: FrameSpec) -> float:
+    """Choose the error at the ends of a colour scale, raw units: a round number that hardly any of the errors exceeds.
+
+    Args:
+        pairs: predictions and truths, (..., C, H, W), NaN where missing.
+        spec: of the frames.
+    """
+    sizes = [np.abs(_compute_error(prediction, truth, spec)).ravel() for prediction, truth in pairs]
+    known = np.concatenate([size[np.isfinite(size)] for size in sizes]) if sizes else np.empty(0)
+    span = spec.high - spec.low
+    # of the pixels that are wrong at all: most of a dry or dark frame is right
+    wrong = known[known > span / 1000]
+    if not len(wrong):
+        return span
+    large = float(np.quantile(wrong, COVERED))
+    step = 10.0 ** math.floor(math.log10(large))
+    return min(span, next(factor * step for factor in (1, 2, 5, 10) if factor * step >= large * (1 - 1e-9)))
+
+
+def to_error_colours(
+    prediction: FloatArray, truth: FloatArray, spec: FrameSpec, limit: float | None = None
+) -> NDArray[np.uint8]:
+    """Colour the error of one frame (C, H, W), both clipped to the value range, as a picture (H, W, 3), red too high.
+
+    Args:
+        prediction: raw units.
+        truth: raw units.
+        spec: of the frames.
+        limit: error of the strongest colours, raw units; by default the length of the value range.
+    """
+    return to_diverging_colours(_compute_error(prediction, truth, spec) / (limit or spec.high - spec.low))
+
+
+def _compute_error(prediction: FloatArray, truth: FloatArray, spec: FrameSpec) -> FloatArray:
+    y, x = (_select_shown(frames, spec).clip(spec.low, spec.high) for frames in (prediction, truth))
+    return y - x
 
 
 def to_diverging_colours(error: FloatArray) -> NDArray[np.uint8]:
@@ -61,9 +101,11 @@ def to_diverging_colours(error: FloatArray) -> NDArray[np.uint8]:
 def draw_strip(path: Path, forecast: Forecast, truth: FloatArray | None = None) -> None:
     """Draw rows of frames, evenly thinned where they are many: input, prediction; with a truth also truth and error.
 
+    Of an ensemble the prediction is the mean of its members, and the first of them have rows of their own.
+
     Args:
         path: path of the PNG.
-        forecast: its first sequence is drawn, as the mean of its members; its time stands above.
+        forecast: its first sequence is drawn; its time stands above.
         truth: (K, C, H, W), raw units, rows as in the forecast; or None.
     """
     mean = forecast.mean()
@@ -74,22 +116,30 @@ def draw_strip(path: Path, forecast: Forecast, truth: FloatArray | None = None) 
     last = None if times is None else to_calendar(times[:1], forecast.grid)[0]
     title = caption(view.channel, last, forecast.spec.step_minutes, forecast.spec.step_months)
     past, future = _thin(len(context)), _thin(len(prediction))
+    limit = None
     rows = [("input", {i + 1 - len(context): to_colours(context[i], spec) for i in past})]
     if truth is not None:
         rows.append(("truth", {i + 1: to_colours(truth[i], spec) for i in future}))
-    rows.append(("prediction", {i + 1: to_colours(prediction[i], spec) for i in future}))
+    is_many = forecast.members > 1
+    rows.append(("mean" if is_many else "prediction", {i + 1: to_colours(prediction[i], spec) for i in future}))
+    for number in range(min(forecast.members, STRIP_MEMBERS) if is_many else 0):
+        member = view.of(forecast.values[0, number])
+        rows.append((f"member {number + 1}", {i + 1: to_colours(member[i], spec) for i in future}))
     if truth is not None:
-        rows.append(("error", {i + 1: to_error_colours(prediction[i], truth[i], spec) for i in future}))
+        limit = find_error_limit([(prediction, truth)], spec)
+        rows.append(("error", {i + 1: to_error_colours(prediction[i], truth[i], spec, limit) for i in future}))
+    lines = trace_map(forecast.grid)
     columns = max(len(past), len(future))
     bar = 0.0 if is_plain(spec) else 0.9
-    width = columns * 0.9 + 0.9 + bar
-    figure = new_figure(width, len(rows) * 1.0 + 0.5)
+    width, height = columns * 0.9 + 0.9 + bar, len(rows) * 1.0 + 0.5
+    figure = new_figure(width, height)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, frames) in zip(grid, rows, strict=True):
         for axis in line:
             axis.axis("off")
         for axis, (lead, picture) in zip(line, frames.items(), strict=False):
             axis.imshow(picture, interpolation="nearest")
+            draw_map_lines(axis, lines)
             axis.set_title(f"{lead:+d}" if lead else "0", fontsize=7, pad=2)
         line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
     if title:
@@ -98,12 +148,12 @@ def draw_strip(path: Path, forecast: Forecast, truth: FloatArray | None = None) 
         left=0.9 / width,
         right=0.995 - bar / width,
         bottom=0.02,
-        top=0.86 if title else 0.94,
+        top=max(0.86, 1 - 0.63 / height) if title else max(0.94, 1 - 0.27 / height),
         wspace=0.05,
         hspace=0.15,
     )
     if bar:
-        _draw_scales(figure, grid, spec, error=truth is not None)
+        _draw_scales(figure, grid, spec, limit)
     save_figure(figure, path)
 
 
@@ -136,13 +186,26 @@ def draw_loss_curve(
     save_figure(figure, path)
 
 
-def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, *, error: bool) -> None:
-    """Draw colour bars to the right of a strip: for the values, and for the error in the last row."""
+def draw_map_lines(axis: Axes, lines: MapLines | None) -> None:
+    """Draw coasts and borders, if any are known, over a picture whose pixels are one unit wide; its edges stay."""
+    if lines is None:
+        return
+    for colour, width in (("white", 1.3), ("black", 0.5)):  # seen on every colour
+        parts = [(lines.coasts, 1.0), (lines.borders, 0.6)]
+        for group, alpha in parts:
+            drawn = LineCollection(
+                group, colors=colour, linewidths=width, alpha=alpha * (0.5 if colour == "white" else 1)
+            )
+            axis.add_collection(drawn, autolim=False)
+
+
+def _draw_scales(figure: Figure, grid: NDArray[Any], spec: FrameSpec, limit: float | None) -> None:
+    """Draw colour bars to the right of a strip: for the values, and for errors up to `limit`, if any, in the last row."""
+    error = limit is not None
     scale = colour_scale(spec)
     bars = [(len(grid) - 1 - error, scale.norm, scale.colormap, spec.units, scale.ticks)]
-    if error:
-        span = spec.high - spec.low
-        bars.append((len(grid) - 1, Normalize(-span, span), colormaps["RdBu_r"], f"error, {spec.units}", None))
+    if limit is not None:
+        bars.append((len(grid) - 1, Normalize(-limit, limit), colormaps["RdBu_r"], f"error, {spec.units}", None))
     for row, norm, colormap, label, ticks in bars:
         first = 0 if row < len(grid) - 1 or not error else row
         top, bottom = grid[first, -1].get_position().y1, grid[row, -1].get_position().y0

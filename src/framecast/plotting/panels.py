@@ -17,6 +17,8 @@ from PIL import Image, ImageDraw
 from framecast import files
 from framecast.plotting.figure import COLOURS, add_legend, label_line, line_style, new_figure, save_figure
 
+LETTER = 7
+"""Width of a letter of an animation, pixels, at most."""
 _EVERY = 10
 """Approximate number of markers on a line."""
 
@@ -83,7 +85,19 @@ class Mask(NamedTuple):
     """Names of True and False in the legend."""
 
 
-Drawing = Panel | Field | Scatter | Mask
+class ColourMatrix(NamedTuple):
+    """Table of numbers in colours from blue through white, 0, to red."""
+
+    title: str
+    x: str
+    y: str
+    values: NDArray[Any]
+    """(rows, columns), the first row at the top."""
+    largest: float
+    """Value of the deepest red."""
+
+
+Drawing = Panel | Field | Scatter | Mask | ColourMatrix
 
 
 class PanelFilm(NamedTuple):
@@ -195,7 +209,12 @@ def _draw_mask(axis: Axes, mask: Mask) -> None:
     _label(axis, mask)
 
 
-def _label(axis: Axes, drawing: Panel | Field | Mask) -> None:
+def _draw_matrix(axis: Axes, matrix: ColourMatrix) -> None:
+    axis.imshow(matrix.values, cmap="RdBu_r", vmin=-matrix.largest, vmax=matrix.largest, interpolation="nearest")
+    _label(axis, matrix)
+
+
+def _label(axis: Axes, drawing: Panel | Field | Mask | ColourMatrix) -> None:
     axis.set_xlabel(drawing.x, fontsize=7, labelpad=2)
     axis.set_ylabel(drawing.y, fontsize=7, labelpad=2)
 
@@ -205,6 +224,7 @@ _DRAW: dict[type, Callable[[Axes, Any], None]] = {
     Field: _draw_field,
     Scatter: _draw_scatter,
     Mask: _draw_mask,
+    ColourMatrix: _draw_matrix,
 }
 
 
@@ -242,7 +262,8 @@ def animate(
     height = max(len(frames), len(rows))
     example = next(iter(frames.values())).maps
     width = max(side, round(side * example.shape[2] / example.shape[1]))
-    page = (8 + (1 + len(columns)) * (width + 6), 18 + height * (side + 16))
+    across = max(8 + (1 + len(columns)) * (width + 6), 8 + LETTER * max(map(len, titles)))
+    page = (across, 18 + height * (side + 16))
     pictures = []
     for t, title in enumerate(titles):
         image = Image.new("RGB", page, "white")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -19,6 +20,8 @@ FEW = 20.0
 FAINT = 1e-6
 """Product of values, network units squared, added for each pixel to the norms of a correlation: two fields of 1e-3 say
 little of each other."""
+TINY = 1e-12
+"""Added in the divergence, so that a logarithm of 0 is finite."""
 _STREAM = 0xFAC1
 """First number of the seeds of `Fourier`'s draws; part of the results."""
 
@@ -182,4 +185,34 @@ class GradientDifference(Term):
         return sums[0] + sums[1], counts[0] + counts[1]
 
 
-LossTerm = Annotated[SoftCSI | ValueWeights | Fourier | GradientDifference, Field(discriminator="kind")]
+class Divergence(Term):
+    """Differential divergence: how the changes from frame to frame are spread over a frame.
+
+    With p and q the softmax over all pixels and channels of the differences of successive frames of the forecast and of
+    the truth, divided by a temperature, the term is the mean of p log(p / (q + e) + e), e = 1e-12, over the pixels of
+    each frame but the first. Differences of missing pixels are 0. Tan et al. 2023, https://arxiv.org/abs/2206.12126, with
+    a weight of 0.1.
+
+    Args:
+        temperature: network units.
+
+    Note:
+        The published code leaves the term out for two frames or fewer. Ours counts whenever there are two.
+    """
+
+    kind: Literal["divergence"] = "divergence"
+    temperature: Positive = 0.1
+
+    def _measure(
+        self, prediction: Tensor, truth: Tensor, mask: Tensor, levels: Tensor, moment: Moment
+    ) -> tuple[Tensor, Tensor]:
+        both = mask[:, 1:] & mask[:, :-1]
+        changes = (torch.where(both, field.diff(dim=1), 0) / self.temperature for field in (prediction, truth))
+        p, q = (change.flatten(2).softmax(2) for change in changes)
+        each = (p * torch.log(p / (q + TINY) + TINY)).sum(2)
+        counts = both.any(2).any(-1).any(-1) * (mask[0, 0].numel())
+        # the first frame, which no change leads to, does not count
+        return F.pad(each * (counts > 0), (1, 0)), F.pad(counts.to(each.dtype), (1, 0))
+
+
+LossTerm = Annotated[SoftCSI | ValueWeights | Fourier | GradientDifference | Divergence, Field(discriminator="kind")]

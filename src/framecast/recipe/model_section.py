@@ -26,7 +26,7 @@ def make_model_config(fields: Mapping[str, Any], trusted: Sequence[str] = ()) ->
     rest = {key: value for key, value in fields.items() if key != "name"}
     if ":" in name:
         if name not in trusted:
-            fix = f"if you trust it, say --model {name}, in Python model={name!r}"
+            fix = f"if you trust it, say model={name!r}"
             raise UsageError("model", got=f"a network of your own, {name}", expected="one of framecast's", fix=fix)
         return parse_config(import_class(name), rest, f"model {name}")
     kind = find_config(name)

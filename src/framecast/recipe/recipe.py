@@ -19,36 +19,22 @@ from framecast.bases.config import NO_BASE, BaseConfig, CalibratedBase, Head, Li
 from framecast.data import DataConfig, DataSet
 from framecast.data.durations import Duration, in_frames
 from framecast.data.windows.normalizer_fit import Choice
-from framecast.documents import parse_yaml, read_document
+from framecast.documents import parse_yaml
 from framecast.errors import UsageError
 from framecast.files import check_kind
-from framecast.models import MODELS, BaseAlone, ModelConfig, PredRNN, find_config
+from framecast.models import BaseAlone, ModelConfig, PredRNN, find_config
+from framecast.recipe.identity import list_identity
+from framecast.recipe.keys import find_key
 from framecast.recipe.losses import LossConfig
 from framecast.recipe.model_section import make_model_config
 from framecast.recipe.parsing import parse_config, set_value
+from framecast.recipe.recipe_content import is_fitted_base, read_content
 from framecast.recipe.run_digest import check_unchanged
 from framecast.recipe.scheduled_sampling import Free, Sampling, ScheduledSampling
-from framecast.recipe.train_config import FREE, RecipeSection, StartConfig, TrainConfig, ValidateConfig
+from framecast.recipe.train_config import RecipeSection, StartConfig, TrainConfig, ValidateConfig
 from framecast.transforms.missing import Fill
 from framecast.transforms.normalize import Normalizer
 from framecast.types import Patch
-
-_LATER_KEYS = (
-    ("train", "compile"),
-    ("train", "muon"),
-    ("train", "growth"),
-    ("train", "freeze"),
-    ("data", "axes"),
-    ("data", "vectors"),
-    ("data", "every"),
-    ("loss", "context"),
-    ("loss", "terms"),
-)
-"""Keys that older recipes lack, by section: at their defaults they are no part of a recipe's identity."""
-
-
-FITTED_BASES = (LinearBase().kind, CalibratedBase().kind)
-"""Bases with numbers of their own, which may be a model alone."""
 
 
 class Recipe(RecipeSection):
@@ -56,9 +42,11 @@ class Recipe(RecipeSection):
 
     Args:
         model: configuration of the network.
-        patch: side of a patch, pixels.
+        patch: side of a patch, pixels; by default 4, or 1 for a network that makes the map smaller by itself.
         context: J, frames in, or a time as in 50min; in the recipe of a run always frames.
         horizon: K, frames out, or a time.
+        spin_up: the newest frames of the context that the network runs over, or their time; its base observes the whole
+            context, of which training windows at the beginning of a sequence may lack the rest. Null for the whole.
         normalize: map from raw units to the network's: a kind whose numbers come from the data, or one of
             `framecast.transforms.normalize`; the recipe of a run holds the fitted numbers.
         base: forecast that the network stands on and learns to better; none by default, as in the papers.
@@ -82,9 +70,10 @@ class Recipe(RecipeSection):
     """
 
     model: SerializeAsAny[ModelConfig] = PredRNN()
-    patch: Patch = 4
+    patch: Patch = Field(default_factory=lambda fields: _default_patch(fields.get("model")))
     context_: Duration = Field(default=10, alias="context")
     horizon_: Duration = Field(default=10, alias="horizon")
+    spin_up_: Duration | None = Field(default=None, alias="spin_up")
     normalize: Choice | Normalizer = "auto"
     base: BaseConfig = NO_BASE
     head: Head = "change"
@@ -142,6 +131,15 @@ class Recipe(RecipeSection):
         """
         return in_frames(self.horizon_, None, "horizon")
 
+    @property
+    def spin_up(self) -> int | None:
+        """The newest frames of the context that the network runs over; None for all.
+
+        Raises:
+            UsageError: it is a time, which data have not yet turned into frames.
+        """
+        return None if self.spin_up_ is None else in_frames(self.spin_up_, None, "spin_up")
+
     def resolved(self, dataset: DataSet) -> Recipe:
         """Return a copy with what the data decide: durations in frames, and the numbers of a fitted normalizer.
 
@@ -150,6 +148,10 @@ class Recipe(RecipeSection):
         """
         self.loss.check_horizon(dataset.horizon)
         update: dict[str, Any] = {"context_": dataset.context, "horizon_": dataset.horizon}
+        if self.spin_up_ is not None:
+            update["spin_up_"] = in_frames(
+                self.spin_up_, dataset.spec.step_minutes, "spin_up", dataset.spec.step_months
+            )
         normalizer = dataset.normalizer(self.normalize)
         if getattr(normalizer, "channels", None) is not None:
             update["normalize"] = normalizer
@@ -159,24 +161,7 @@ class Recipe(RecipeSection):
 
     def identity(self) -> dict[str, Any]:
         """Fields that decide the numbers of a training; all others may change when it is resumed."""
-        content = self.model_dump(mode="json", by_alias=True)
-        for key in FREE:
-            del content["train"][key]
-        del content["data"]["unpack_limit"]  # how much is unpacked at once changes no number
-        if self.base == NO_BASE:
-            del content["base"], content["head"]
-        begun = content.pop("from")
-        if begun is not None:
-            content["from"] = begun["sha256"]
-        for section, key in _LATER_KEYS:
-            config = getattr(self, section)
-            if getattr(config, key) == type(config).model_fields[key].get_default(call_default_factory=True):
-                del content[section][key]
-        # the fingerprint of the data counts, not their path; of several files also the options of each
-        source = content["data"].pop("source")
-        if not isinstance(source, str):
-            content["data"]["files"] = [{**file, "path": None} for file in source]
-        return content
+        return list_identity(self)
 
     @property
     def digest(self) -> str:
@@ -190,6 +175,10 @@ class Recipe(RecipeSection):
         if find_config(content["model"]["name"]) is not kind:
             content["model"]["name"] = f"{kind.__module__}:{kind.__qualname__}"
         return yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def _default_patch(model: ModelConfig | None) -> int:
+    return PredRNN().default_patch if model is None else model.default_patch
 
 
 def _default_sampling(model: ModelConfig | None) -> Sampling:
@@ -207,7 +196,7 @@ def read_recipe(
     """Read a recipe, which may come from a stranger: a class that it names is not imported unasked.
 
     Args:
-        source: a YAML file, or the name of a network, which stands for a recipe of defaults.
+        source: a YAML file, the name of a recipe of the package, or of a network, which stands for a recipe of defaults.
         overrides: `key.key=value`, the value in YAML; later ones win.
         values: value by `key.key`, applied last.
         model: `package.module:Class` of a network outside framecast that the user trusts, or several. One that `source`
@@ -215,8 +204,8 @@ def read_recipe(
         must_be_model: whether `source` may only be the name of a network.
 
     Raises:
-        UsageError: no such file or network, no YAML, an unknown key, a value that does not fit, or a foreign network that
-            only the file names.
+        UsageError: no such file or name, one that is both, no YAML, an unknown key, a value that does not fit, or a
+            foreign network that only the file names.
 
     Example:
         >>> import framecast
@@ -225,9 +214,10 @@ def read_recipe(
         ((16, 16), 500)
     """
     name, given = (source, None) if isinstance(source, str) else ("recipe", source)
-    is_name = given is None and (name in MODELS or must_be_model or (":" in name and not Path(name).exists()))
+    is_foreign = ":" in name and not is_fitted_base(name) and not Path(name).exists()
+    is_name = given is None and (must_be_model or is_foreign)
     asked: dict[str, Any] = {"model": {"name": name}} if is_name else {}
-    content: Any = {"model": {"name": name}} if is_name else given or _read_content(name)
+    content: Any = {"model": {"name": name}} if is_name else given or read_content(name)
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise UsageError(name, got=type(content).__name__, expected="a mapping of keys to values")
@@ -245,8 +235,13 @@ def _parse_override(text: str) -> tuple[str, Any]:
     """Parse `key.key=value` to the key and the value."""
     path, equals, value = text.partition("=")
     if not equals:
-        raise UsageError("--set", got=text, expected="key.key=value, for example train.lr=3e-4")
-    return path.strip(), _parse_yaml(value, f"--set {text}")
+        raise UsageError("--set", got=text, expected="key.key=value, for example train.clip=1")
+    path, top = path.strip(), {field.alias or name for name, field in Recipe.model_fields.items()}
+    if path.partition(".")[0] not in top:
+        near = find_key(path, top)
+        fix = None if near is None else f"did you mean {near}?"
+        raise UsageError("--set", got=path, expected=f"a key of a recipe: {', '.join(sorted(top))}", fix=fix)
+    return path, _parse_yaml(value, f"--set {text}")
 
 
 def _find_model(content: Mapping[str, Any]) -> str:
@@ -288,20 +283,6 @@ def recipe_of_run(run: str | Path, model: type[ModelConfig] | None = None) -> Re
     path, name = Path(run) / "recipe.yaml", None if model is None else f"{model.__module__}:{model.__qualname__}"
     check_kind(path)
     return read_run_recipe(path, model=name) if path.is_file() else Recipe()
-
-
-def _read_content(source: str) -> Any:
-    """Read a file, or make the recipe of a base that is fitted and stands alone."""
-    path = Path(source)
-    if source in FITTED_BASES and not path.is_file():
-        return {"model": {"name": BaseAlone().name}, "base": source, "train": {"steps": 0}}
-    if not path.is_file():
-        fix = f"networks: {', '.join(MODELS)}; fitted without a network: {', '.join(FITTED_BASES)}"
-        raise UsageError.unknown("no such file", source, MODELS, expected="a recipe or the name of a network", fix=fix)
-    try:
-        return read_document(path, parse_yaml)
-    except (OSError, ValueError) as error:
-        raise UsageError(source, got=str(error), expected="YAML") from error
 
 
 def _parse_yaml(text: str, source: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from framecast.recipe.learning_rate import Constant, LearningRate
-from framecast.types import MAX_COUNT, Count
+from framecast.types import MAX_COUNT, Count, ForeignText
 
 FREE = (
     "workers",
@@ -19,6 +19,8 @@ FREE = (
     "checkpoint_every",
     "checkpoint_minutes",
     "keep",
+    "loggers",
+    "project",
 )
 """Keys of `train` that change no number, and so may change when a run is resumed."""
 
@@ -100,6 +102,9 @@ class TrainConfig(RecipeSection):
         checkpoint_every: iterations between checkpoints.
         checkpoint_minutes: minutes after which a checkpoint is saved anyway, so that slow iterations are not lost.
         keep: number of checkpoints to keep; older ones of this run are removed.
+        loggers: what is told of the training beside the files of the run: tensorboard, wandb, mlflow, trackio, or the
+            logger of an installed package; null for TensorBoard where it is installed, an empty list for none.
+        project: name of what the run belongs to at Weights & Biases and trackio, of the experiment at MLflow.
     """
 
     steps: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 10_000
@@ -124,6 +129,8 @@ class TrainConfig(RecipeSection):
     checkpoint_every: Count = 500
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0
     keep: Annotated[Count, Field(ge=3)] = 3
+    loggers: tuple[ForeignText, ...] | None = None
+    project: ForeignText | None = None
 
     @model_validator(mode="after")
     def _check_growth(self) -> TrainConfig:

@@ -12,6 +12,15 @@ class Text(NamedTuple):
     """A paragraph."""
 
     text: str
+    small: bool = False
+
+
+class Link(NamedTuple):
+    """A paragraph that leads to a file beside the page."""
+
+    text: str
+    file: str
+    """Name of the file, in the page's own folder."""
 
 
 class Facts(NamedTuple):
@@ -45,6 +54,8 @@ class Figure(NamedTuple):
 
     title: str
     svg: Markup
+    reading: str = ""
+    """How to read it."""
 
 
 class Figures(NamedTuple):
@@ -54,6 +65,12 @@ class Figures(NamedTuple):
     legend: Sequence[tuple[str, Markup]] = ()
     """Names, each with a swatch of its line."""
     note: str = ""
+
+    @property
+    def columns(self) -> int:
+        """Charts in a row of a wide page, so that none stands alone in the last."""
+        count = len(self.figures)
+        return count if count <= 3 else next((columns for columns in (3, 4, 5) if count % columns != 1), 3)
 
 
 class FilmStrip(NamedTuple):
@@ -67,6 +84,8 @@ class FilmStrip(NamedTuple):
     first: int
     """Lead time of its first frame; 0 is the last frame of the input."""
     alt: str
+    is_light: bool = False
+    """Whether most of it is white or light, so that a dark page shows it inverted."""
 
 
 class PlayerSequence(NamedTuple):
@@ -74,6 +93,20 @@ class PlayerSequence(NamedTuple):
 
     name: str
     columns: Sequence[Sequence[FilmStrip]]
+    map: int | None = None
+    """Number of the map over its films; None for none."""
+
+
+class ColourBar(NamedTuple):
+    """Colours of values, from the left to the right."""
+
+    name: str
+    src: str
+    """Data URI of an image of one row."""
+    ticks: Sequence[tuple[float, str]]
+    """Places of the labels, % of the width, and the labels."""
+    is_light: bool
+    """As of a film."""
 
 
 class Player(NamedTuple):
@@ -87,8 +120,9 @@ class Player(NamedTuple):
     """Lead times, from the first frame of the input to the last of the forecast."""
     step: tuple[float, str] | None
     """Time between frames and its unit, where known."""
-    scales: Sequence[tuple[str, str, str, str]]
-    """Colour bars: name, data URI, lower end, upper end."""
+    scales: Sequence[ColourBar]
+    maps: Sequence[Markup] = ()
+    """Definitions that the films of a sequence show by their number."""
 
 
 class Picture(NamedTuple):
@@ -109,7 +143,7 @@ class Folded(NamedTuple):
     """Whether it is open when the page is opened."""
 
 
-Block = Text | Facts | Table | Figures | Player | Picture | Folded
+Block = Text | Link | Facts | Table | Figures | Player | Picture | Folded
 
 
 class Section(NamedTuple):

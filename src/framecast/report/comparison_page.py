@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from framecast import files
@@ -12,8 +13,10 @@ from framecast.formatting import format_duration, format_number
 from framecast.metrics import Metric
 from framecast.report import page
 from framecast.report.about import list_selection_notes
-from framecast.report.blocks import Block, Page, Section, Table, TableCell, Text
+from framecast.report.blocks import Block, Folded, Page, Section, Table, TableCell, Text
+from framecast.report.ensembles import make_ensemble_section
 from framecast.report.frames import choose_sequences, make_frames_section
+from framecast.report.headline import choose_headline, find_strongest, say_where_baselines_win
 from framecast.report.lead_times import make_lead_times_section, make_metric_cell, plot_lead_times
 from framecast.report.training import make_training_section
 from framecast.runs.record import describe_network
@@ -51,17 +54,32 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
         *list_selection_notes(comparison.records.values(), scoreboard.split),
     ]
     names = [runs[0] for runs in comparison.groups.values()][:MOST_ENTRIES]
+    beside = find_strongest(scoreboard.metrics[0], comparison.estimates, suite.baselines)
+    shown = choose_sequences(suite, scoreboard, names, beside=beside)
+    ensemble = make_ensemble_section(scoreboard.scores, shown, dataset.context, comparison.styles)
     sections = [
-        _make_runs_section(comparison),
+        make_frames_section(shown, dataset.context, order),
+        *([] if ensemble is None else [ensemble]),
         make_lead_times_section(scoreboard.metrics, comparison.estimates, dataset.spec, notes),
         *_make_differences_sections(comparison),
-        make_frames_section(choose_sequences(suite, scoreboard, names), dataset.context, order),
+        _make_runs_section(comparison),
         make_training_section(comparison.records, comparison.styles),
     ]
     source = next(iter(comparison.records.values())).source
     title, subtitle = ", ".join(comparison.groups), f"{comparison.budget}. {source}, split {scoreboard.split}."
     files.write_text(folder / NUMBERS, json.dumps(comparison.as_dict(), indent=2, allow_nan=False) + "\n")
-    return page.write_page(path, Page(f"Comparison: {title}", subtitle, sections))
+    return page.write_page(path, Page(f"Comparison: {title}", subtitle, sections, _make_lead(comparison)))
+
+
+def _make_lead(comparison: Comparison) -> str:
+    """Say first what a page comes to: which entry is the best, by how much, whether that is certain."""
+    board = comparison.scoreboard
+    metric, names = board.metrics[0], list(comparison.groups)
+    best = find_strongest(metric, comparison.estimates, names)
+    if comparison.verdict is None or not best:
+        return f"{', '.join(names)} on the same {board.sequences} sequences; {metric.name} does not say which is better"
+    where = say_where_baselines_win(metric, comparison.estimates, best[0], board.baselines, board.dataset.spec)
+    return "; ".join(part for part in (comparison.verdict, where) if part)
 
 
 def _make_runs_section(comparison: Comparison) -> Section:
@@ -90,22 +108,30 @@ def _make_differences_sections(comparison: Comparison) -> list[Section]:
     if not comparison.differences:
         return []
     metrics, reference = comparison.scoreboard.metrics, comparison.reference
-    rows = [
-        (make_metric_cell(metric), [_make_cell(comparison, name, metric) for name in comparison.differences])
-        for metric in metrics
-    ]
+    first = choose_headline(metrics)
+    others = [metric for metric in metrics if metric not in first]
     caption = f"Score less that of {reference}, 95 % intervals below; {comparison.about_stars}"
     text = (
         f"Score less that of {reference}, sequence by sequence the same, so how hard they are cancels out. The intervals "
         "are paired: every draw takes the same sequences for all. How trainings with other seeds scatter is not in them."
     )
-    blocks: list[Block] = [
-        Text(text),
-        Table(caption, [TableCell("metric"), *map(TableCell, comparison.differences)], rows),
-    ]
-    spec = comparison.suite.dataset.spec
-    blocks.append(plot_lead_times(metrics, comparison.differences, spec, are_differences=True))
+    blocks: list[Block] = [Text(text), *_tabulate_differences(comparison, first, caption)]
+    if others:
+        names = ", ".join(dict.fromkeys(metric.name.split("@")[0] for metric in others))
+        folded = _tabulate_differences(comparison, others, caption)
+        blocks.append(Folded(f"{len(others)} other scores: {names}", folded))
     return [Section("differences", f"Differences from {reference}", blocks)]
+
+
+def _tabulate_differences(comparison: Comparison, metrics: Sequence[Metric], caption: str) -> list[Block]:
+    rows = [
+        (make_metric_cell(metric), [_make_cell(comparison, name, metric) for name in comparison.differences])
+        for metric in metrics
+    ]
+    header = [TableCell("metric"), *map(TableCell, comparison.differences)]
+    spec, styles = comparison.suite.dataset.spec, comparison.styles
+    charts = plot_lead_times(metrics, comparison.differences, spec, are_differences=True, styles=styles)
+    return [Table(caption, header, rows), charts]
 
 
 def _make_cell(comparison: Comparison, name: str, metric: Metric) -> TableCell:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,26 +9,34 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
 from framecast import files
-from framecast.evaluation.charts import choose_time_unit
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.evaluation.suite import EvaluationSuite
+from framecast.maps.outlines import trace_map
 from framecast.metrics import Scores, lead_mean
-from framecast.plotting.colours import colour_scale
-from framecast.plotting.frames import to_colours, to_diverging_colours, to_error_colours
-from framecast.plotting.view import PlotView, choose_view, is_rgb
+from framecast.plotting.chart import choose_time_unit
+from framecast.plotting.frames import find_error_limit, to_colours, to_error_colours
+from framecast.plotting.plume import Plume, take_plume
+from framecast.plotting.view import PlotView, choose_view
 from framecast.report.blocks import FilmStrip, Player, PlayerSequence, Section, Text
-from framecast.types import FloatArray, FrameSpec
+from framecast.report.colour_bars import draw_colour_bars, encode_image, is_light
+from framecast.report.map_overlay import describe_map, draw_map
+from framecast.types import FloatArray, FrameSpec, Grid
 
 SIDES = (256, 192, 128, 96, 64, 48)
 """Longest side of a frame on the page, pixels; the first that fits is taken."""
 BYTES = 5_500_000
 """Size of all film strips of a page, at most."""
+STAMPS_BYTES = 2_500_000
+"""Size of the film strips of members, at most."""
 WIDEST = 16_000
 """Width of a film strip that browsers still draw, pixels."""
+STAMPS, STAMPED = 6, 3
+"""Members that a page shows beside truth, and in how many sequences."""
 SHRUNK = "Frames are shown smaller than they are: one of {} pixels."
 
 
@@ -44,6 +50,12 @@ class ShownSequence(NamedTuple):
     """(J + K, C, H, W), NaN where missing."""
     forecasts: dict[str, FloatArray]
     """(K, C, H, W) by the name of the forecast."""
+    grid: Grid = Grid()
+    """Place of the frames."""
+    stamps: FloatArray | None = None
+    """(M, K, C, H, W), the first members of the first forecast; None for a single one."""
+    plume: Plume | None = None
+    """All its members at one pixel."""
 
 
 class ChosenSequences(NamedTuple):
@@ -52,9 +64,14 @@ class ChosenSequences(NamedTuple):
     sequences: list[ShownSequence]
     view: PlotView
 
+    def only(self, name: str) -> ChosenSequences:
+        """Keep one forecast of each sequence."""
+        kept = [shown._replace(forecasts={name: shown.forecasts[name]}) for shown in self.sequences]
+        return self._replace(sequences=kept)
+
 
 def choose_sequences(
-    suite: EvaluationSuite, scoreboard: Scoreboard, names: Sequence[str], count: int = 6
+    suite: EvaluationSuite, scoreboard: Scoreboard, names: Sequence[str], count: int = 6, beside: Sequence[str] = ()
 ) -> ChosenSequences:
     """Choose the sequences of the best, the median and the worst forecast, then the first of those scored.
 
@@ -63,6 +80,7 @@ def choose_sequences(
         scoreboard: their scores.
         names: forecasts that are shown; the mean of their scores decides which sequence is the best.
         count: number of sequences, at most.
+        beside: forecasts that are shown, too.
     """
     scores = np.mean([score_by_sequence(scoreboard.scores[name]) for name in names], axis=0)
     ranking = [int(row) for row in np.argsort(scores) if math.isfinite(scores[row])]
@@ -74,7 +92,10 @@ def choose_sequences(
     for row in range(min(count, scoreboard.sequences)):
         if len(titles) < count:
             titles.setdefault(row, "")
-    sequences = [_forecast_sequence(suite, names, scoreboard.windows[row], title) for row, title in titles.items()]
+    sequences = [
+        _forecast_sequence(suite, [*names, *beside], scoreboard.windows[row], title, has_stamps=place < STAMPED)
+        for place, (row, title) in enumerate(titles.items())
+    ]
     frames = [part for sequence in sequences for part in (sequence.frames, *sequence.forecasts.values())]
     view = choose_view(suite.dataset.spec, suite.dataset.grid, *frames)
     return ChosenSequences([_apply_view(sequence, view) for sequence in sequences], view)
@@ -97,13 +118,54 @@ def make_frames_section(chosen: ChosenSequences, context: int, order: str) -> Se
         order: by which metric the sequences are the best and the worst, in words.
     """
     spec = chosen.view.spec
-    stride, samples = _fit_samples(chosen.sequences, spec, context)
+    limit = find_error_limit(
+        [(forecast, shown.frames[context:]) for shown in chosen.sequences for forecast in shown.forecasts.values()],
+        spec,
+    )
+    stride, samples = _fit_samples(chosen.sequences, spec, context, limit)
+    samples, maps, about_maps = _add_maps(samples, chosen.sequences)
     horizon = len(chosen.sequences[0].frames) - context
     step = choose_time_unit(spec.step_minutes, spec.step_months) if spec.step_minutes else None
-    player = Player(samples, spec.width / spec.height, 1 - context, horizon, step, _draw_colour_bars(spec))
+    player = Player(samples, spec.width / spec.height, 1 - context, horizon, step, draw_colour_bars(spec, limit), maps)
     size = [SHRUNK.format(f"{spec.width} x {spec.height}")] if stride > 1 else []
+    has_missing = any(np.isnan(shown.frames).any() for shown in chosen.sequences)
+    missing = ["Blue-grey: no data."] if has_missing else []
     channel = [f"Shown: {chosen.view.channel}."] if chosen.view.channel else []
-    return Section("frames", "Frames", [player, Text(" ".join([order, *channel, *size]))])
+    return Section(
+        "frames", "Frames", [player, Text(" ".join([order, *channel, *missing, *size, *about_maps]), small=True)]
+    )
+
+
+def make_stamps(chosen: ChosenSequences, context: int) -> Player:
+    """Player of truth, the mean and the first members, side by side.
+
+    Args:
+        chosen: the sequences; those without members are left out.
+        context: J.
+    """
+    spec = chosen.view.spec
+    stamped = [shown for shown in chosen.sequences if shown.stamps is not None]
+    for side in SIDES:
+        stride = _compute_stride(spec, side, len(stamped[0].frames))
+        samples = [PlayerSequence(shown.title, _draw_stamps(shown, spec, context, stride)) for shown in stamped]
+        if sum(map(_count_bytes, samples)) <= STAMPS_BYTES:
+            break
+    horizon = len(stamped[0].frames) - context
+    step = choose_time_unit(spec.step_minutes, spec.step_months) if spec.step_minutes else None
+    return Player(samples, spec.width / spec.height, 1, horizon, step, draw_colour_bars(spec))
+
+
+def _draw_stamps(shown: ShownSequence, spec: FrameSpec, context: int, stride: int) -> list[list[FilmStrip]]:
+    """Draw truth, the mean and members, in as many columns as stand in two rows."""
+    mean = next(iter(shown.forecasts.values()))
+    named = {"truth": shown.frames[context:], "mean of all members": mean}
+    named |= {f"member {number}": member for number, member in enumerate(shown.stamps, 1)}  # type: ignore[arg-type]
+    films = [
+        _draw_film(name, [to_colours(frame, spec) for frame in frames], 1, "on the forecast", stride, is_light(spec))
+        for name, frames in named.items()
+    ]
+    half = -(-len(films) // 2)
+    return [films[column::half] for column in range(half)]
 
 
 def write_frames(folder: Path, chosen: ChosenSequences) -> None:
@@ -133,30 +195,57 @@ def _write_pngs(folder: Path, prefix: str, first: int, frames: FloatArray, spec:
         Image.fromarray(to_colours(frame, spec)).save(folder / f"{prefix}{number}.png")
 
 
-def _forecast_sequence(suite: EvaluationSuite, names: Sequence[str], index: int, title: str) -> ShownSequence:
-    forecasts = {}
+def _forecast_sequence(
+    suite: EvaluationSuite, names: Sequence[str], index: int, title: str, *, has_stamps: bool
+) -> ShownSequence:
+    forecasts, stamps, plume = {}, None, None
     for name in names:
         window, forecast = suite.window(name, index)
         forecasts[name] = forecast.mean().values[0, 0]
+        if has_stamps and name == names[0] and forecast.members > 1:
+            stamps = forecast.values[0, :STAMPS].copy()  # without the others
+            plume = take_plume(forecast, truth=window.frames[suite.dataset.context :])
     number = f"sequence {index + 1}"
-    return ShownSequence(index + 1, f"{title} ({number})" if title else number, window.frames, forecasts)
+    title = f"{title} ({number})" if title else number
+    return ShownSequence(index + 1, title, window.frames, forecasts, suite.find_place(index), stamps, plume)
 
 
 def _apply_view(sequence: ShownSequence, view: PlotView) -> ShownSequence:
     forecasts = {name: view.of(forecast) for name, forecast in sequence.forecasts.items()}
-    return sequence._replace(frames=view.of(sequence.frames), forecasts=forecasts)
+    stamps = None if sequence.stamps is None else view.of(sequence.stamps)
+    return sequence._replace(frames=view.of(sequence.frames), forecasts=forecasts, stamps=stamps)
 
 
-def _fit_samples(sequences: Sequence[ShownSequence], spec: FrameSpec, context: int) -> tuple[int, list[PlayerSequence]]:
+def _fit_samples(
+    sequences: Sequence[ShownSequence], spec: FrameSpec, context: int, limit: float
+) -> tuple[int, list[PlayerSequence]]:
     """Film strips of the largest frames that fit into `BYTES`, and the stride by which these are thinned, pixels."""
     for side in SIDES:
         stride = _compute_stride(spec, side, len(sequences[0].frames))
-        samples = [_draw_sample(sequence, spec, context, stride) for sequence in sequences]
+        samples = [_draw_sample(sequence, spec, context, stride, limit) for sequence in sequences]
         if sum(map(_count_bytes, samples)) <= BYTES:
             break
     while len(samples) > 1 and sum(map(_count_bytes, samples)) > BYTES:
         samples.pop()
     return stride, samples
+
+
+def _add_maps(
+    samples: Sequence[PlayerSequence], sequences: Sequence[ShownSequence]
+) -> tuple[list[PlayerSequence], list[Markup], list[str]]:
+    """Give sequences the number of the map of their grid; the maps, each once, and what is said of them."""
+    grids: list[Grid] = []
+    numbers: list[int | None] = []
+    maps, about = [], []
+    for shown in sequences[: len(samples)]:
+        lines = None if shown.grid in grids else trace_map(shown.grid)
+        if lines is not None:
+            maps.append(draw_map(lines, len(grids)))
+            about.append(describe_map(lines))
+            grids.append(shown.grid)
+        numbers.append(grids.index(shown.grid) if shown.grid in grids else None)
+    placed = [sample._replace(map=number) for sample, number in zip(samples, numbers, strict=True)]
+    return placed, maps, list(dict.fromkeys(about))
 
 
 def _count_bytes(sample: PlayerSequence) -> int:
@@ -167,52 +256,26 @@ def _compute_stride(spec: FrameSpec, side: int, frames: int) -> int:
     return max(1, math.ceil(max(spec.height, spec.width) / min(side, max(1, WIDEST // frames))))
 
 
-def _draw_sample(sequence: ShownSequence, spec: FrameSpec, context: int, stride: int) -> PlayerSequence:
+def _draw_sample(sequence: ShownSequence, spec: FrameSpec, context: int, stride: int, limit: float) -> PlayerSequence:
     truth = [to_colours(frame, spec) for frame in sequence.frames]
-    columns = [[_draw_film("truth", truth, 1 - context, "on the input and on what followed it", stride)]]
+    about = "on the input and on what followed it"
+    columns = [[_draw_film("truth", truth, 1 - context, about, stride, is_light(spec))]]
     for name, forecast in sequence.forecasts.items():
         pictures = [to_colours(frame, spec) for frame in forecast]
-        errors = [to_error_colours(y, x, spec) for y, x in zip(forecast, sequence.frames[context:], strict=True)]
+        errors = [to_error_colours(y, x, spec, limit) for y, x in zip(forecast, sequence.frames[context:], strict=True)]
         films = [
-            _draw_film(name, pictures, 1, "on the forecast", stride),
-            _draw_film(f"error of {name}", errors, 1, "forecast less truth: blue too low, red too high", stride),
+            _draw_film(name, pictures, 1, "on the forecast", stride, is_light(spec)),
+            _draw_film(f"error of {name}", errors, 1, "forecast less truth: blue too low, red too high", stride, True),
         ]
         columns += [films] if len(sequence.forecasts) > 1 else [[film] for film in films]
     return PlayerSequence(sequence.title, columns)
 
 
-def _draw_film(name: str, frames: Sequence[NDArray[np.uint8]], first: int, about: str, stride: int) -> FilmStrip:
+def _draw_film(
+    name: str, frames: Sequence[NDArray[np.uint8]], first: int, about: str, stride: int, is_light: bool
+) -> FilmStrip:
     # Thinned and not averaged, so that no colour appears that the scale does not have.
     strip = Image.fromarray(np.concatenate([frame[::stride, ::stride] for frame in frames], axis=1))
     last = first + len(frames) - 1
     alt = f"{name}: {len(frames)} frames from lead time {first} to {last}, {about}"
-    return FilmStrip(name, _encode_image(strip), len(frames), first, alt)
-
-
-def _draw_colour_bars(spec: FrameSpec) -> list[tuple[str, str, str, str]]:
-    """Name, data URI, lower and upper end of each colour bar."""
-    bars = []
-    if not is_rgb(spec):
-        scale = colour_scale(spec)
-        values = scale.colormap(scale.norm(np.linspace(spec.low, spec.high, 256)))[None, :, :3]
-        bar = Image.fromarray((255 * values).round().astype(np.uint8))
-        bars.append((_add_units("value", spec), _encode_image(bar), f"{spec.low:g}", f"{spec.high:g}"))
-    span = spec.high - spec.low
-    ramp = Image.fromarray(to_diverging_colours(np.linspace(-1, 1, 256, dtype=np.float32)[None, None]))
-    return [*bars, (_add_units("error", spec), _encode_image(ramp), f"{-span:g}", f"{span:g}")]
-
-
-def _add_units(name: str, spec: FrameSpec) -> str:
-    return name if spec.units == "1" else f"{name}, {spec.units}"
-
-
-def _encode_image(image: Image.Image) -> str:
-    """Data URI of a PNG; with a palette where its colours fit into one, which loses nothing and is smaller."""
-    if image.getcolors(256) is not None:
-        pixels = np.asarray(image).reshape(-1, 3)
-        palette, codes = np.unique(pixels, axis=0, return_inverse=True)
-        image = Image.fromarray(codes.reshape(image.size[::-1]).astype(np.uint8))
-        image.putpalette(palette.ravel().tolist())
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return FilmStrip(name, encode_image(strip), len(frames), first, alt, is_light)

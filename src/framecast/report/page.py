@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from framecast import files
 from framecast.errors import UsageError
+from framecast.plotting.line_styles import LINE_STYLES
 from framecast.report.blocks import Page
 
 GENERATOR = '<meta name="generator" content="framecast'
@@ -31,7 +32,20 @@ def render_page(page: Page) -> str:
     folder = resources.files("framecast.report")
     style, script = (Markup((folder / name).read_text(encoding="utf-8")) for name in ("page.css", "page.js"))
     return environment.get_template("template.html").render(
-        page=page, style=style, script=script, version=version("framecast")
+        page=page, colours=Markup(_list_colours()), style=style, script=script, version=version("framecast")
+    )
+
+
+def _list_colours() -> str:
+    """List the colours and dashes of lines as CSS, for light pages, dark ones and paper."""
+    light, dark = (
+        "".join(f" --c{number}: {colour};" for number, colour in enumerate(colours))
+        for colours in ([style.colour for style in LINE_STYLES], [style.dark for style in LINE_STYLES])
+    )
+    rules = (f".s{number} {{ color: var(--c{number}); fill: currentColor; }}" for number in range(len(LINE_STYLES)))
+    return (
+        f":root {{{light} }}\n@media screen and (prefers-color-scheme: dark) {{ :root {{{dark} }} }}\n"
+        f"{' '.join(rules)} .dashed .line {{ stroke-dasharray: 5 2.5; }}"
     )
 
 

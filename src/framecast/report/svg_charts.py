@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,13 +12,12 @@ from markupsafe import Markup, escape
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from framecast.plotting.chart import Chart, ChartLine
+from framecast.plotting.line_styles import LINE_STYLES
 
 WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 54, 10, 22, 36
-STYLES = 8
-"""Number of colours in page.css."""
 MARKED = 40
-"""Number of points up to which a line has a marker at each, with the value to hover on."""
+"""Number of points up to which a line has a marker at each."""
 _SHAPES = (
     "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0",
     "M-2.7-2.7h5.4v5.4h-5.4z",
@@ -59,7 +59,11 @@ def draw_chart(chart: Chart) -> Markup:
     if not xs or not ys:
         return _wrap(chart, [f'<text x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">no number to show</text>'])
     first, last = chart.span or (min(xs), max(xs))
-    x_scale = _Scale(*_pad(float(first), float(last), share=0.0), float(LEFT), float(WIDTH - RIGHT))
+    if chart.diagonal:
+        first, last = min(first, *ys), max(last, *ys)
+        ys = [first, last]
+    x_range = _pad(float(first), float(last), share=0.05 if chart.diagonal else 0.0)
+    x_scale = _Scale(*x_range, float(LEFT), float(WIDTH - RIGHT))
     if chart.level is not None:
         ys.append(chart.level)
     y_range = _pad_log(min(ys), max(ys)) if chart.log else _pad(min(ys), max(ys), share=0.05)
@@ -67,9 +71,11 @@ def draw_chart(chart: Chart) -> Markup:
     parts = [*_draw_grid(x_scale, y_scale), *_draw_labels(chart)]
     if chart.level is not None:
         parts.append(f'<path class="level" d="M{LEFT} {y_scale(chart.level)}H{WIDTH - RIGHT}"/>')
+    if chart.diagonal:
+        parts.append(f'<path class="level" d="M{x_scale.start} {y_scale.start}L{x_scale.end} {y_scale.end}"/>')
     parts += [part for position, label in chart.marks for part in _draw_mark(x_scale(float(position)), label)]
     parts += [_draw_line(line, x_scale, y_scale) for line in chart.lines]
-    return _wrap(chart, parts)
+    return _wrap(chart, parts, _list_values(chart, x_scale))
 
 
 def draw_swatch(number: int, *, marked: bool = True) -> Markup:
@@ -81,7 +87,7 @@ def draw_swatch(number: int, *, marked: bool = True) -> Markup:
     """
     shape = f'<path transform="translate(14 6)" d="{_SHAPES[number % len(_SHAPES)]}"/>' if marked else ""
     return Markup(
-        f'<svg class="swatch" viewBox="0 0 28 12" aria-hidden="true"><g class="s{number % STYLES}">'
+        f'<svg class="swatch" viewBox="0 0 28 12" aria-hidden="true"><g class="{_name_class(number)}">'
         f'<path class="line" d="M1 6H27"/>{shape}</g></svg>'
     )
 
@@ -91,10 +97,25 @@ def _convert_to_floats(line: ChartLine) -> ChartLine:
     return line._replace(x=x, y=y, low=low, high=high)
 
 
-def _wrap(chart: Chart, parts: list[str]) -> Markup:
+def _wrap(chart: Chart, parts: list[str], values: str = "") -> Markup:
     label = escape(f"{chart.title}: {chart.y_label or 'value'} against {chart.x_label}; {_describe_ends(chart)}")
-    head = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
+    head = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}"{values}>'
     return Markup("".join([head, *parts, "</svg>"]))
+
+
+def _list_values(chart: Chart, x_scale: _Scale) -> str:
+    """Attribute with the values of all curves, which page.js shows beside the pointer."""
+    lines = [
+        {
+            "name": line.name,
+            "style": line.style,
+            "at": [round(x_scale(x)) for x in line.x],
+            "x": [_format_tick(x) for x in line.x],
+            "y": [f"{y:.4g}" if math.isfinite(y) else None for y in line.y],
+        }
+        for line in chart.lines
+    ]
+    return f' data-lines="{escape(json.dumps({"label": chart.x_label, "lines": lines}, separators=(",", ":")))}"'
 
 
 def _describe_ends(chart: Chart) -> str:
@@ -160,11 +181,12 @@ def _draw_line(line: ChartLine, x_scale: _Scale, y_scale: _Scale) -> str:
     parts = [_draw_band(line, x_scale, y_scale), f'<path class="line" d="{_trace_path(points)}"/>']
     if len(points) <= MARKED:
         shape = _SHAPES[line.style % len(_SHAPES)]
-        for (x, y), position, value in zip(points, line.x, line.y, strict=True):
-            if y is not None:
-                title = f"<title>{escape(line.name)} at {_format_tick(position)}: {value:.4g}</title>"
-                parts.append(f'<path transform="translate({x} {y})" d="{shape}">{title}</path>')
-    return f'<g class="s{line.style % STYLES}">{"".join(parts)}</g>'
+        parts += [f'<path transform="translate({x} {y})" d="{shape}"/>' for x, y in points if y is not None]
+    return f'<g class="{_name_class(line.style)}">{"".join(parts)}</g>'
+
+
+def _name_class(style: int) -> str:
+    return f"s{style} dashed" if LINE_STYLES[style % len(LINE_STYLES)].is_dashed else f"s{style}"
 
 
 def _trace_path(points: Sequence[tuple[float, float | None]]) -> str:
@@ -190,4 +212,7 @@ def _draw_band(line: ChartLine, x_scale: _Scale, y_scale: _Scale) -> str:
 
 
 def _format_tick(value: float) -> str:
-    return f"{value:.0f}" if value == round(value) and abs(value) < 1e5 else f"{value:.3g}"
+    if value == round(value) and abs(value) < 1e5:
+        return f"{value:.0f}"
+    # 3.15e-4 takes less room than 0.000315
+    return f"{value:.3g}" if abs(value) >= 1e-3 else f"{value:.2e}".replace("e-0", "e-")

@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 
 from framecast.plotting.chart import Chart, ChartLine
-from framecast.report.blocks import Block, Figure, Figures, Section, Text
+from framecast.report.blocks import Block, Figure, Figures, Folded, Section, Text
 from framecast.report.svg_charts import draw_chart, draw_swatch
 from framecast.runs.record import Events, Record
 
 POINTS = 240
 """Number of points of a line, at most; of more iterations, means of neighbours are drawn, and their range as a band."""
+SHOWN = 3
+"""Validation scores that are not folded away, at most."""
 FIRST = ("mse", "ssim", "psnr", "fmae", "sharpness")
 """Metrics that come first among those of a validation."""
 X_LABEL = "iteration"
@@ -33,7 +35,10 @@ def make_training_section(records: Mapping[str, Record], styles: Mapping[str, in
     metrics = _list_metrics(records)
     if metrics:
         figures = [_draw_figure(_plot_validation(metric, records), styles) for metric in metrics]
-        blocks.append(Figures(figures, legend, "Mean over lead times on the validation split."))
+        blocks.append(Figures(figures[:SHOWN], legend, "Mean over lead times on the validation split."))
+        names = ", ".join(metrics[SHOWN:])
+        others = Folded(f"{len(figures) - SHOWN} other validation scores: {names}", [Figures(figures[SHOWN:], legend)])
+        blocks += [others] if names else []
     else:
         blocks.append(Text("No validation was made."))
     return Section("training", "Training", blocks)

@@ -5,6 +5,7 @@ data.json       the data: spec, fingerprint, windows of each split; the digest o
 split.json      frames of the training, validation and test split
 events.jsonl    one line per event; equal to the bit however often the run was interrupted
 timing.jsonl    wall-clock times, versions and devices
+loggers.json    the id by which loggers elsewhere know the run, if there are any
 checkpoints/    to resume from
 model/          the best model so far: what users load
 report.html     the page to look at
@@ -66,7 +67,7 @@ class RunFolder:
         path: the folder.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.recipe = self.path / "recipe.yaml"
         self.data = self.path / "data.json"
@@ -80,8 +81,8 @@ class RunFolder:
     def resume_command(self) -> str:
         """Line for a shell that goes on with the run; it names a network of the user's own."""
         # by its line and not by a parser of YAML: the folder may be a stranger's
-        foreign = _FOREIGN.search(self.recipe.read_text(errors="replace")) if self.recipe.is_file() else None
-        return format_command("framecast", "resume", self.path, *(("--model", foreign[1]) if foreign else ()))
+        foreign = _FOREIGN.search(self.recipe.read_text("utf-8", errors="replace")) if self.recipe.is_file() else None
+        return format_command("framecast", "resume", self.path, *(("--class", foreign[1]) if foreign else ()))
 
     def check_free(self) -> None:
         """Check that a new run can begin here.

@@ -27,7 +27,7 @@ def write_next_commands(run: str | Path, recipe: Recipe) -> list[str]:
     """
     run = Path(run)
     data, name, source = read_data(RunFolder(run)), foreign_name(recipe), recipe.data.source
-    model = [] if name is None else ["--model", name]
+    model = [] if name is None else ["--class", name]
     file = Path(source) if isinstance(source, str) and source != MOVING_MNIST else "FILE"
     given = any(not channel.calendar for channel in FrameSpec.model_validate(data["spec"]).covariates)
     future = ["--covariates", "COVARIATES"] if given else []

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
+import torch
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from torch import Tensor
 
 from framecast import json_files
+from framecast.bases import BaseEncoder, build_against_base, make_encoder
 from framecast.documents import explain_invalid
 from framecast.errors import CheckpointError, InputError
 from framecast.forecasting.model_folder import describe
 from framecast.formatting import format_options
 from framecast.models.cost import Cost, count_cost
+from framecast.nn.base_head import BaseStep
 from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.recipe.scheduled_sampling import sampling_end
 from framecast.runs.checkpoint import check_events
 from framecast.runs.folder import RunFolder, read_events
+from framecast.transforms.normalize import Normalizer, Range
 from framecast.types import FrameSpec
 
 Events = list[dict[str, Any]]
@@ -97,12 +103,43 @@ class Record(NamedTuple):
         return sum(event["cpu_seconds_per_step"] * event["iterations"] for event in self.timing)
 
     def cost(self) -> Cost:
-        """Count the cost of the network on frames of the data."""
-        spec, recipe = self.data["spec"], self.recipe
-        shape = (spec["channels"], spec["height"], spec["width"])
-        extra = len(spec.get("covariates", ())) + recipe.mask_channel
-        frames, context = recipe.context + recipe.horizon, recipe.context
-        return count_cost(recipe.model, *shape, patch=recipe.patch, frames=frames, context=context, extra=extra)
+        """Count the cost of the network on frames of the data, with what it does with its base."""
+        spec = FrameSpec.model_validate(self.data["spec"])
+        return count_recipe_cost(self.recipe, spec, self._find_normalizer(spec))
+
+    def _find_normalizer(self, spec: FrameSpec) -> Normalizer:
+        """Find that of the saved model; before there is one, that of the value range."""
+        saved = self.model.get("normalizer")
+        return Range(low=spec.low, high=spec.high) if saved is None else TypeAdapter(Normalizer).validate_python(saved)
+
+
+def count_recipe_cost(recipe: Recipe, spec: FrameSpec, normalizer: Normalizer) -> Cost:
+    """Count the cost of a recipe's network on one sequence, with what it does with its base.
+
+    Args:
+        recipe: network, base, and context and horizon in frames.
+        spec: of the frames.
+        normalizer: of the frames.
+    """
+    # frames that the network runs over; a base may observe more
+    context = min(recipe.context, recipe.spin_up or recipe.context)
+    sizes: dict[str, Any] = {"patch": recipe.patch, "frames": context + recipe.horizon, "context": context}
+    sizes["extra"] = len(spec.covariates) + recipe.mask_channel
+    shape = spec.channels, spec.height, spec.width
+    with torch.device("meta"):
+        encoder = make_encoder(recipe.base, recipe.head, spec, normalizer, recipe.patch)
+    if encoder is None:
+        return count_cost(recipe.model, *shape, **sizes)
+    build = partial(build_against_base, recipe.model, encoder=encoder)
+    return count_cost(recipe.model, *shape, **sizes, build=build, base=partial(_run_base, encoder))
+
+
+def _run_base(encoder: BaseEncoder, frames: Tensor) -> Iterator[BaseStep]:
+    """Let a base observe frames, which have a shape and no values; the motion, too."""
+    motion = frames.new_empty(*frames.shape[:2], 2, *frames.shape[-2:])
+    return encoder.run(frames, torch.ones_like(frames, dtype=torch.bool), frames.new_ones(1), motion).steps(
+        of_context=True
+    )
 
 
 def read_record(path: str | Path, model: str | Sequence[str] | None = None) -> Record:

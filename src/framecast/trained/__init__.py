@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from framecast.trained.hub import fetch_model, is_on_hub
+
 CARD = "CARD.md"
 EXAMPLE = "example.npz"
 """Frames that the model never saw, where there are some."""
@@ -49,5 +51,13 @@ def find_name(run: str) -> str | None:
 
 
 def find_model(name: str) -> str:
-    """Find the folder of a trained model; any other text, the path of a run or the name of a baseline, stays as it is."""
+    """Find the folder of a trained model, which is fetched where its name is that of the hub, as in hf://OWNER/NAME.
+
+    Any other text, the path of a run or the name of a baseline, stays as it is.
+
+    Raises:
+        UsageError: no such model on the hub.
+    """
+    if is_on_hub(name):
+        return str(fetch_model(name))
     return str(_FOLDER / name) if is_trained(name) else name

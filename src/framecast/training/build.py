@@ -27,6 +27,7 @@ def new_forecaster(recipe: Recipe, dataset: DataSet) -> Forecaster:
         fill=recipe.fill,
         mask_channel=recipe.mask_channel,
         context=recipe.context,
+        spin_up=recipe.spin_up,
         base=recipe.base,
         head=recipe.head,
     )
@@ -59,7 +60,7 @@ def add_motion(dataset: DataSet, forecaster: Forecaster, recipe: Recipe) -> Data
     if tracks and recipe.train.time_reversal != "off":
         expected = "off, with a base that tracks motion"
         raise UsageError("train.time_reversal", got=recipe.train.time_reversal, expected=expected)
-    return base_fit.add_motion(dataset, forecaster)
+    return base_fit.add_motion(dataset, forecaster, forecaster.spin_up)
 
 
 def make_optimizer(config: TrainConfig, objective: Objective, device: torch.device) -> torch.optim.Optimizer:

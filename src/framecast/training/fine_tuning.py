@@ -10,9 +10,8 @@ from framecast.data import MOVING_MNIST
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.errors import UsageError
-from framecast.evaluation.prepare import spec_as_trained
 from framecast.forecasting.base_fit import fit_base
-from framecast.forecasting.data_checks import check_step
+from framecast.forecasting.data_checks import check_step, spec_as_trained
 from framecast.forecasting.forecaster import Forecaster
 from framecast.forecasting.model_folder import load
 from framecast.progress import Progress
@@ -66,6 +65,7 @@ def _describe(forecaster: Forecaster) -> dict[str, Any]:
         "normalize": forecaster.normalizer.model_dump(mode="json"),
         "base": forecaster.base_config.model_dump(mode="json"),
         "head": forecaster.head,
+        "spin_up": forecaster.spin_up,
         "fill": forecaster.fill,
         "mask_channel": forecaster.mask_channel,
         "model": forecaster.config.model_dump(mode="json"),

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import time
+from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import torch
 
+from framecast.loggers import Loggers
+from framecast.recipe.recipe import Recipe
 from framecast.runs.folder import EventLog, RunFolder
 
 
 class TrainLog:
-    """events.jsonl, timing.jsonl, and TensorBoard where it is installed.
+    """events.jsonl, timing.jsonl, and the loggers of the recipe.
 
     Args:
         folder: folder of the run.
+        recipe: of the run, which names the loggers.
         length: bytes of events.jsonl to keep; later ones belong to iterations that are done again.
         step: iterations done so far.
         launch: device and number of processes, as fields of the event "start".
+        say: shows a line to the user.
     """
 
-    def __init__(self, folder: RunFolder, length: int, step: int, launch: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        recipe: Recipe,
+        length: int,
+        step: int,
+        launch: dict[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
         self.events, self.timing = EventLog(folder.events, length), EventLog(folder.timing)
         self.timing.write("start", step=step, unix_time=time.time(), **_collect_versions(), **launch)
-        self.board = _open_board(folder, step)
+        self.loggers = _open_loggers(folder, recipe, step, say)
         self.waited = self.worked = self.computed = 0.0
         self.iterations = 0
 
@@ -41,8 +54,7 @@ class TrainLog:
         """Close all files."""
         self.events.close()
         self.timing.close()
-        if self.board is not None:
-            self.board.close()
+        self.loggers.close(complete=kind is None)
 
     def log_iteration(self, event: dict[str, Any], waited: float, worked: float, computed: float, *, due: bool) -> None:
         """Count one iteration, and write a line if it is due.
@@ -60,28 +72,25 @@ class TrainLog:
             return
         self.events.write("train", **event)
         seconds = self.waited + self.worked
+        pace = seconds / self.iterations
         self.timing.write(
             "timing",
             step=event["step"],
             unix_time=time.time(),
             iterations=self.iterations,
-            seconds_per_step=seconds / self.iterations,
+            seconds_per_step=pace,
             share_waited=self.waited / max(seconds, 1e-9),
             cpu_seconds_per_step=self.computed / self.iterations,
         )
         self.waited = self.worked = self.computed = 0.0
         self.iterations = 0
-        if self.board is not None:
-            for name in ("loss", "gradient_norm", "lr"):
-                if event[name] is not None:
-                    self.board.add_scalar(f"train/{name}", event[name], event["step"])
+        values = {f"train/{name}": event[name] for name in ("loss", "gradient_norm", "lr")}
+        self.loggers.log({**values, "train/seconds_per_step": pace}, event["step"])
 
     def log_validation(self, step: int, scores: dict[str, float]) -> None:
         """Write the scores of the validation split."""
         self.events.write("validation", step=step, **scores)
-        if self.board is not None:
-            for name, value in scores.items():
-                self.board.add_scalar(f"validation/{name}", value, step)
+        self.loggers.log({f"validation/{name}": value for name, value in scores.items()}, step)
 
 
 def _collect_versions() -> dict[str, Any]:
@@ -93,10 +102,27 @@ def _collect_versions() -> dict[str, Any]:
     }
 
 
-def _open_board(folder: RunFolder, step: int) -> Any:
-    if importlib.util.find_spec("tensorboard") is None:
-        return None
-    from torch.utils.tensorboard import SummaryWriter
+def _open_loggers(folder: RunFolder, recipe: Recipe, step: int, say: Callable[[str], None]) -> Loggers:
+    config = recipe.train
+    return Loggers(config.loggers, folder.path, step=step, project=config.project, say=say)
 
-    # Steps after the checkpoint that training goes on from are shown once, not twice.
-    return SummaryWriter(str(folder.path / "tensorboard"), purge_step=step + 1)
+
+def log_outcome(
+    folder: RunFolder, recipe: Recipe, step: int, verdict: str | None, page: Path, say: Callable[[str], None]
+) -> None:
+    """Tell the loggers of a run how it ended: the verdict of its scores, the curve of its loss, and its page.
+
+    Args:
+        folder: folder of the run.
+        recipe: of the run, which names the loggers.
+        step: iterations done.
+        verdict: sentence on whether the model beats the best baseline; None where there is nothing to judge.
+        page: the HTML page of the run.
+        say: shows a line to the user.
+    """
+    loggers = _open_loggers(folder, recipe, step, say)
+    if verdict is not None:
+        loggers.log_text("verdict", verdict)
+    loggers.log_file("loss", folder.path / "loss.png")
+    loggers.log_file("report", page)
+    loggers.close(complete=True)

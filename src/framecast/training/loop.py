@@ -65,7 +65,9 @@ def run_training(
         request = stack.enter_context(StopRequest())
         main = trainer.fabric.is_global_zero
         launch = {"device": _describe_device(trainer.fabric.device), "processes": trainer.fabric.world_size}
-        log = stack.enter_context(TrainLog(folder, length, trainer.step, launch)) if main else None
+        log = None
+        if main:
+            log = stack.enter_context(TrainLog(folder, trainer.recipe, length, trainer.step, launch, show.warn))
         if unvalidated and not _validate(trainer, folder, log, request, show):
             raise Stopped(_agree_on_signal(trainer, request), trainer.step, folder.resume_command)
         return _iterate(trainer, folder, log, request, identity, show)
@@ -88,7 +90,7 @@ def _resume(
         length, unvalidated = 0, False
     else:
         for skipped in loaded.skipped:
-            show.say(f"skipped checkpoint {skipped}")
+            show.warn(f"skipped checkpoint {skipped}")
         _check_identity(loaded.content["identity"], identity, loaded.path, folder.recipe)
         trainer.restore(loaded.content["trainer"])
         trainer.model = loaded.content.get("model")

@@ -66,7 +66,7 @@ class Objective(nn.Module):
         Args:
             frames: (B, T, C + E, H, W), raw units, covariates last.
             valid: (B, T, C + E, H, W), False where missing.
-            known: (B, T-1), which steps are fed true frames; ignored for a network that does not feed back.
+            known: (B, T-1), which steps are fed true frames, without those before the spin-up, if the network feeds back.
             pixels: number of observed pixels of the whole batch, in the frames that are predicted.
             share: number of these sequences over that of the whole batch.
             motion: (B, J, 2, H, W), at each frame of the context, pixels per frame, or None.
@@ -81,11 +81,15 @@ class Objective(nn.Module):
         forecaster, network = self.forecaster, self.forecaster.network
         context = context or forecaster.context
         frames, valid, covariates = divide_channels(frames, valid, forecaster.spec)
-        (height, width), steps = frames.shape[-2:], frames.shape[1] - 1
-        patches = forecaster.encode(frames, valid)
-        covariates = None if covariates is None else covariates[:, 1:]  # those of the frame that a step predicts
-        extra = forecaster.extra(frames, valid, steps, covariates, known=known)
         base = self._run_base(frames, valid, motion, pace, context)
+        skipped = 0 if context is None else context - forecaster.count_run_in(context)
+        context = None if context is None else context - skipped
+        patches, frames = forecaster.encode(frames, valid)[:, skipped:], frames[:, skipped:]
+        valid, covariates = (None if part is None else part[:, skipped:] for part in (valid, covariates))
+        (height, width), steps = frames.shape[-2:], frames.shape[1] - 1
+        covariates = None if covariates is None else covariates[:, 1:]  # those of the frame that a step predicts
+        known = known if network.feeds_back else torch.arange(steps).expand(len(frames), -1) < (context or 0)
+        extra = forecaster.extra(frames, valid, steps, covariates, known=known)
         patches, mask = (patches, known) if network.feeds_back else (patches[:, :context], None)
         aux = self.loss.decoupling > 0
         result = rollout(network, patches, steps, mask, extra=extra, drive=drive, base=base, aux=aux)
@@ -98,16 +102,23 @@ class Objective(nn.Module):
         truth, valid = forecaster.normalize(frames)[:, last], None if valid is None else valid[:, last]
         loss = reconstruction_loss(self.loss, prediction, truth, valid, pixels)
         horizon, mask = None if context is None else steps + 1 - context, None if valid is None else valid[:, 1:]
-        for term in self.loss.terms:
-            each = term.compute(prediction, truth[:, 1:], mask, forecaster.normalizer, horizon, moment)
-            loss = loss + share * term.weight * each.mean()
-        if (penalty := network.penalty()) is not None:
-            loss = loss + share * penalty
+        loss = loss + share * self._sum_terms(prediction, truth[:, 1:], mask, horizon, moment)
         if self.loss.decoupling:
             assert network.regularizer is not None
             with rollout_scope():  # its weight is used at all steps, and prepared once
                 loss = loss + share * self.loss.decoupling * network.regularizer(result.aux)
         return loss
+
+    def _sum_terms(
+        self, prediction: Tensor, truth: Tensor, valid: Valid | None, horizon: int | None, moment: Moment
+    ) -> Tensor | float:
+        """Sum the further terms of the loss, weighted, and the network's penalty."""
+        total: Tensor | float = 0.0
+        for term in self.loss.terms:
+            each = term.compute(prediction, truth, valid, self.forecaster.normalizer, horizon, moment)
+            total = total + term.weight * each.mean()
+        penalty = self.forecaster.network.penalty()
+        return total if penalty is None else total + penalty
 
     def _run_base(
         self,
@@ -119,7 +130,9 @@ class Objective(nn.Module):
     ) -> Iterator[BaseStep] | None:
         """Let the base observe the context; None for a network without one."""
         past = None if valid is None else valid[:, :context]
-        run = self.forecaster.run_base(frames[:, :context], past, motion=motion, pace=pace)
+        run = self.forecaster.run_base(
+            frames[:, :context], past, motion=motion, pace=pace, within=self.forecaster.spin_up
+        )
         return None if run is None else run.steps(of_context=self.forecaster.network.feeds_back)
 
 

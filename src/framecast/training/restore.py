@@ -70,7 +70,7 @@ def restore_data(trainer: TrainingState, folder: RunFolder, show: Progress) -> N
     ):
         if (fault := _find_json_fault(path)) is not None:
             json_files.write_json(path, describe_content(), indent=indent)
-            show.say(f"{path}: {fault}; it was made again from the data")
+            show.warn(f"{path}: {fault}; it was made again from the data")
 
 
 def _find_json_fault(path: Path) -> str | None:
@@ -119,7 +119,7 @@ def _is_lost(trainer: TrainingState, folder: Path, show: Progress) -> bool:
     weights = None if saved is None else folder / saved["weights"]
     if saved is not None and weights is not None and weights.is_file() and files.sha256(weights) == saved["sha256"]:
         write_description(folder, saved)
-        show.say(f"{fault}; it was written again as the checkpoint has it")
+        show.warn(f"{fault}; it was written again as the checkpoint has it")
         return False
-    show.say(f"{fault}; the weights of the checkpoint of step {trainer.step} take the place of the best ones")
+    show.warn(f"{fault}; the weights of the checkpoint of step {trainer.step} take the place of the best ones")
     return True

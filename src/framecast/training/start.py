@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from framecast.data import MOVING_MNIST, DataSet, open_data
 from framecast.data.sources.base import Source
 from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
 from framecast.errors import InputError, UsageError, naming_full_disk
+from framecast.loggers import check_loggers
 from framecast.progress import Silent, show_progress
 from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.runs import checkpoint
@@ -32,6 +34,8 @@ from framecast.training.room import check_room
 from framecast.training.state import TrainingState
 from framecast.types import FrameSpec
 
+FEW_WINDOWS = 10
+"""Training windows below which a training warns."""
 PRECISIONS: dict[str, Literal["bf16-mixed", "16-mixed"]] = {"bf16": "bf16-mixed", "fp16": "16-mixed"}
 
 
@@ -57,7 +61,7 @@ def start(
         path: folder of the run; made once all of the recipe is known to fit.
         place: device and processes.
         source: the opened data of the recipe, if they have been opened already.
-        quiet: plain lines instead of a progress bar.
+        quiet: whether to show no progress.
 
     Raises:
         UsageError: the folder exists, or something of the recipe cannot be done here.
@@ -73,6 +77,7 @@ def start(
         >>> framecast.start(recipe, "runs/started", quiet=True).reason
         'done'
     """
+    check_loggers(recipe.train.loggers)
     recipe = name_weights(_resolve_paths(recipe))
     dataset, folder = _open(recipe, *find_spec(recipe, source)), RunFolder(path)
     recipe = recipe.resolved(dataset)
@@ -88,7 +93,7 @@ def start(
 
 
 def resume(
-    path: str | Path,
+    path: str | PathLike[str],
     place: Launch = SINGLE_PROCESS,
     *,
     overrides: Sequence[str] = (),
@@ -99,12 +104,12 @@ def resume(
     """Resume a run from its newest valid checkpoint; from the start if there is none yet.
 
     Args:
-        path: folder of the run.
+        path: folder of the run, or the run.
         place: device and processes; another number of processes trains on the same sequences in the same order.
         overrides: `key=value` of recipe keys that do not change the numbers, for example train.workers=2.
         model: `package.module:Class` of a network outside framecast, which is imported only if named here too.
         source: the opened data of the run, if they have been opened already.
-        quiet: plain lines instead of a progress bar.
+        quiet: whether to show no progress.
 
     Raises:
         UsageError: no run is there.
@@ -124,6 +129,7 @@ def resume(
     """
     folder = RunFolder(path).opened()
     recipe = _resolve_paths(read_run_recipe(folder.recipe, overrides, model))
+    check_loggers(recipe.train.loggers)
     with _lock(folder, place):
         # with the ranges that the run began with, whatever would be found in the frames today
         dataset = replace(_open(recipe, source, _read_spec(folder)), is_range_found=False)
@@ -185,7 +191,15 @@ def _resolve_paths(recipe: Recipe) -> Recipe:
 
 def _open(recipe: Recipe, source: Source | None = None, spec: FrameSpec | None = None) -> DataSet:
     context, horizon = recipe.context_, recipe.horizon_
-    return open_data(recipe.data, context=context, horizon=horizon, seed=recipe.seed, source=source, spec=spec)
+    return open_data(
+        recipe.data,
+        context=context,
+        horizon=horizon,
+        seed=recipe.seed,
+        spin_up=recipe.spin_up_,
+        source=source,
+        spec=spec,
+    )
 
 
 def _read_spec(folder: RunFolder) -> FrameSpec | None:
@@ -205,12 +219,24 @@ def _run(trainer: TrainingState, folder: RunFolder, loaded: LoadedCheckpoint | N
     main, steps = trainer.fabric.is_global_zero, trainer.recipe.train.steps
     progress = show_progress("training", steps, quiet=quiet) if main else Silent()
     with naming_full_disk(folder.path, folder.resume_command), progress as show:
-        for note in trainer.dataset.notes:
+        for note in (*trainer.dataset.notes, *_warn_of_few_windows(trainer)):
             show.say(note)
         outcome = run_training(trainer, folder, show, loaded)
         if main:
             draw_loss(folder, trainer.metrics[0].name)
     return outcome
+
+
+def _warn_of_few_windows(trainer: TrainingState) -> tuple[str, ...]:
+    """Warn where a network sees so few windows that it will know them by heart."""
+    count, train = trainer.dataset.count("train"), trainer.recipe.train
+    if count >= FEW_WINDOWS or not train.steps:
+        return ()
+    times = f"each {train.steps * train.batch_size / max(count, 1):.0f} times"
+    return (
+        f"few windows: {count} to train on, {times}, which a network soon knows by heart; give more frames, a shorter "
+        "context or horizon, or train linear, which has few numbers",
+    )
 
 
 def draw_loss(folder: RunFolder, metric: str) -> None:

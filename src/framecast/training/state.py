@@ -107,13 +107,14 @@ class TrainingState:
         fabric, config = self.fabric, self.recipe.train
         context, horizon = config.lengths(step, self.recipe.context, self.recipe.horizon)
         batches = [batch.around(self.recipe.context, context, horizon) for batch in batches]
+        run_in = self.forecaster.count_run_in(context)
         known = self.recipe.sampling.known(
             step,
             config.steps,
             seed=self.recipe.seed,
             batch=config.batch_size,
-            context=context,
-            frames=context + horizon,
+            context=run_in,
+            frames=run_in + horizon,
         )
         pixels = float(sum(self._count_pixels(batch, context) for batch in batches))
         if self.dataset.has_missing:
@@ -175,19 +176,18 @@ class TrainingState:
     def _count_pixels(self, batch: Batch, context: int) -> int:
         """Count the observed pixels of the predicted frames, as the loss does; covariates do not count."""
         predicts_context = self.recipe.loss.context and self.forecaster.network.feeds_back
-        cut, first = self.dataset.spec.channels, 0 if predicts_context else context - 1
+        first = context - (self.forecaster.count_run_in(context) if predicts_context else 1)
+        cut = self.dataset.spec.channels
         valid = None if batch.valid is None else batch.valid[:, first:, :cut]
         return count_observed(batch.frames[:, first:, :cut], valid)
 
     def inputs(self, batch: Batch, known: Tensor, pixels: float) -> Inputs:
         """Move a micro-batch to the device; `known` is (B, T-1), `pixels` are those of the whole batch."""
-        device = self.fabric.device
-        valid = None if batch.valid is None else to_device(batch.valid, device)
+        device, noise = self.fabric.device, self._draw_noise(batch)
         count = torch.tensor(pixels, dtype=torch.float32)
-        noise = self._draw_noise(batch)
-        motion = None if batch.motion is None else to_device(batch.motion, device)
         frames, known, count = (to_device(part, device) for part in (batch.frames, known, count))
-        pace = None if batch.pace is None else to_device(batch.pace, device)
+        given = (batch.valid, batch.motion, batch.pace)
+        valid, motion, pace = (None if part is None else to_device(part, device) for part in given)
         return frames, valid, known, count, motion, pace, noise
 
     def _draw_noise(self, batch: Batch) -> Tensor | None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from framecast import files
 from framecast.errors import UsageError
 from framecast.forecast import Forecast
+from framecast.plotting.arrows import MovingFrame, draw_motion
 from framecast.plotting.frames import draw_strip
 from framecast.types import Grid
 
@@ -45,22 +46,33 @@ FORMATS = {
     ".mp4": OutputFormat("mp4:write_mp4", single_sequence=True),
 }
 """Formats by suffix. A new format is a function and a line here."""
+MOTION_SUFFIXES = (".nc", ".zarr", ".npy", ".npz", ".tif", ".png")
+"""Suffixes of a motion field: a PNG shows it as arrows over the newest frame, the others hold its numbers."""
 
 
-def check(paths: Sequence[Path], gif: Path | None = None, strip: Path | None = None) -> None:
+def check(
+    paths: Sequence[Path],
+    gif: Path | None = None,
+    strip: Path | None = None,
+    motion: Path | None = None,
+    plume: Path | None = None,
+) -> None:
     """Check that a forecast can be written to these paths, before anything is computed.
 
     Args:
         paths: files or folders of the forecast, suffixes as in FORMATS.
         gif: path of a film, GIF, or None.
         strip: path of a strip of frames, PNG, or None.
+        motion: path of the motion, suffix as in MOTION_SUFFIXES, or None.
+        plume: path of a picture of members at one place, PNG, or None.
 
     Raises:
         UsageError: a path twice, one that exists or cannot be written to, a folder that is not there, another suffix, or
             a format whose library is not installed.
     """
     outputs = [(path, tuple(FORMATS)) for path in paths]
-    outputs += [(path, (suffix,)) for path, suffix in ((gif, ".gif"), (strip, ".png")) if path is not None]
+    others = ((gif, (".gif",)), (strip, (".png",)), (motion, MOTION_SUFFIXES), (plume, (".png",)))
+    outputs += [(path, suffixes) for path, suffixes in others if path is not None]
     previous: set[Path] = set()
     for path, suffixes in outputs:
         if path.suffix not in suffixes:
@@ -71,7 +83,7 @@ def check(paths: Sequence[Path], gif: Path | None = None, strip: Path | None = N
         if not path.absolute().parent.is_dir():
             got = f"the folder {path.parent}, which is not there"
             raise UsageError(str(path), got=got, expected="a folder that exists", fix="make it first, or mend its name")
-    for path in paths:
+    for path in (*paths, *([] if motion is None else [motion])):
         _import(FORMATS[path.suffix].writer)  # a library that is missing is missed now, not after the forecast
 
 
@@ -140,6 +152,29 @@ def write_all(
         with files.staged(strip) as temporary:
             draw_strip(temporary, forecast.only(sequence))
     return contents
+
+
+def write_motion(path: Path, motion: Forecast, forecast: Forecast, *, sequence: int = 0) -> str:
+    """Write the motion behind a forecast to a new path.
+
+    Args:
+        path: new file or folder, suffix as in MOTION_SUFFIXES.
+        motion: one frame of two channels, pixels per time step to the right and down, of all sequences.
+        forecast: the forecast.
+        sequence: index of the sequence that a picture shows.
+
+    Returns:
+        a few words about the content.
+
+    Raises:
+        UsageError: the path exists.
+    """
+    if path.suffix != ".png":
+        return write(path, motion)
+    moving = MovingFrame(forecast.past_values[sequence, -1], motion.values[sequence, 0, 0])
+    with files.staged(path) as temporary:
+        temporary.write_bytes(draw_motion([moving], forecast.spec, forecast.grid))
+    return "arrows over the newest frame"
 
 
 def _import(function: str) -> Any:

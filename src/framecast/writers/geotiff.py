@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from framecast.cf.georeference import describe_crs, make_transform
+from framecast.cf.names import list_cf_variables
 from framecast.errors import UsageError
 from framecast.forecast import Forecast
+from framecast.maps.reference_systems import read_crs
 from framecast.optional_imports import require
 from framecast.types import Grid
-from framecast.writers.cf_names import list_cf_variables
 from framecast.writers.frame_files import list_frame_files
-from framecast.writers.georeference import describe_crs, make_transform, read_crs
 
 TILE = 256
 """Rows and columns of a tile of the file, pixels."""
@@ -45,7 +46,11 @@ def check_grid(grid: Grid) -> None:
 def write_geotiffs(path: Path, forecast: Forecast) -> str:
     """Write GeoTIFFs into a folder; tags hold valid time, lead time, reference time and provenance."""
     grid = forecast.grid
-    crs, bands, provenance = read_crs(grid), list_cf_variables(forecast), forecast.provenance.as_dict()
+    crs, bands, provenance = (
+        read_crs(grid),
+        list_cf_variables(forecast.spec, forecast.grid),
+        forecast.provenance.as_dict(),
+    )
     height, width = forecast.frames.shape[-2:]
     profile = {
         "driver": "GTiff",

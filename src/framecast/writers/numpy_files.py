@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from framecast.calendars import format_times, to_calendar
+from framecast.cf.names import list_cf_variables
 from framecast.forecast import Forecast
 from framecast.output_file import open_output
-from framecast.writers.cf_names import list_cf_variables
 
 
 def write_npy(path: Path, forecast: Forecast) -> str:
@@ -34,7 +34,7 @@ def write_npz(path: Path, forecast: Forecast) -> str:
     arrays |= {"dims": forecast.dims, "units": forecast.spec.units}
     if forecast.members > 1:
         arrays["members"] = _arrange_members(forecast)
-    if len(channels := list_cf_variables(forecast)) > 1:
+    if len(channels := list_cf_variables(forecast.spec, forecast.grid)) > 1:
         arrays["channel_names"] = [channel.name for channel in channels]
         arrays["channel_units"] = [channel.units for channel in channels]
     if forecast.spec.step_minutes is not None:
@@ -53,7 +53,7 @@ def write_npz(path: Path, forecast: Forecast) -> str:
 
 def _describe(array: NDArray[np.float32], forecast: Forecast) -> str:
     """Describe axes, shape, members and units of an array, for the user."""
-    channels = list_cf_variables(forecast)
+    channels = list_cf_variables(forecast.spec, forecast.grid)
     units = forecast.spec.units
     if len(channels) > 1:
         units = ", ".join(dict.fromkeys(channel.units for channel in channels))

@@ -115,7 +115,7 @@ def test_inspect_passes_axes_on(tmp_path: Path):
     path = written(tmp_path / "a.nc", "number", [0, 1, 2])
     result = json.loads(framecast("inspect", path, "--no-picture", "--json", "--axis", "number=2").stdout)
     assert result["spec"]["channels"] == 1
-    assert "--axis number=2" in result["command"]
+    assert "--axis number=2" in result["forecast"]
 
 
 def test_recipes_without_axes_keep_their_digest():

@@ -240,9 +240,6 @@ def test_hdf5(tmp_path: Path):
     ("module", "path", "extra"),
     [
         ("av", "bigbuckbunny.mp4", "video"),
-        ("xarray", "era5_t2m.nc", "grids"),
-        ("cf_xarray", "era5_t2m.nc", "grids"),
-        ("h5py", "radar/odim", "grids"),
         ("rasterio", "radar/fmi_geotiff", "geo"),
         ("pygrib", "radar/mrms_grib2", "grib"),
     ],

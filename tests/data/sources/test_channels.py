@@ -35,7 +35,9 @@ from framecast.types import Channel, FrameSpec
 
 COVARIATES = (Channel(name="solar", low=0.0, high=100.0), Channel(name="z", low=-50.0, high=50.0))
 SPEC = FrameSpec(channels=1, height=6, width=5, low=0.0, high=10.0, names=("rain",), covariates=COVARIATES)
-PAST = SPEC.model_copy(update={"channels": 2, "step_minutes": 720, "past": (Channel(name="wind", low=0.0, high=2.0),)})
+PAST = SPEC.model_copy(
+    update={"channels": 2, "step_minutes": 720.0, "past": (Channel(name="wind", low=0.0, high=2.0),)}
+)
 
 
 class Nothing(NamedTuple):

@@ -90,7 +90,6 @@ def open_array(
 
     Raises:
         InputError: damaged, not such a file, or without such an array.
-        UsageError: h5py is not installed.
     """
     match path.suffix.lower():
         case ".npy":

@@ -32,7 +32,6 @@ from framecast.data.formats.intervals import is_window
 from framecast.data.formats.variable_names import split_brackets
 from framecast.errors import InputError
 from framecast.formatting import shorten
-from framecast.optional_imports import require
 from framecast.types import Grid
 
 SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
@@ -146,7 +145,6 @@ class CFReader:
     @contextmanager
     def _open(self, path: Path) -> Iterator[CFDataset]:
         """Open a file with xarray, once in each process."""
-        require("xarray", "grids")
         with as_input_error(str(path), "a NetCDF file or a zarr store that can be read"):
             key = (os.getpid(), path)
             if key not in self._datasets:

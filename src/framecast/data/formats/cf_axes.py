@@ -14,7 +14,6 @@ import numpy as np
 
 from framecast.data.formats.guards import SERIES_LIMIT
 from framecast.errors import InputError
-from framecast.optional_imports import require
 
 AXES = "tyx"
 _KEYS = (("T", "t"), ("Y", "y"), ("X", "x"), ("latitude", "y"), ("longitude", "x"))
@@ -99,9 +98,6 @@ def find_axes(data: Any) -> GridAxes:
     The coordinate of a dimension decides, by its attributes; else the dimension's name; else other coordinates along it,
     where they agree (CF 5: auxiliary coordinates, as valid_time along step). Dimensions of a curvilinear grid, whose
     latitudes and longitudes have two axes (CF 5.2), are rows and columns in the order in which these have them.
-
-    Raises:
-        UsageError: cf_xarray is not installed.
     """
     by_variable = _read_attributes(data)
     along: dict[str, set[str]] = {}
@@ -133,7 +129,8 @@ def is_lead(array: Any) -> bool:
 
 def _read_attributes(data: Any) -> dict[str, str]:
     """Read the letter of each variable from its attributes alone."""
-    require("cf_xarray", "grids")
+    import cf_xarray  # noqa: F401, the accessor `cf`
+
     # cf_xarray looks at coordinates only, and compares attributes with texts, which fails on arrays
     view = data.set_coords(list(data.data_vars))
     view.attrs, view.encoding = {}, {}
@@ -247,8 +244,10 @@ def name_entries(data: Any, dim: str) -> list[str]:
     values = np.asarray(array.values)
     units = str(array.attrs.get("units", ""))
     if " since " in units:
+        import cftime
+
         try:
-            dates = require("cftime", "grids").num2date(values, units, str(array.attrs.get("calendar", "standard")))
+            dates = cftime.num2date(values, units, str(array.attrs.get("calendar", "standard")))
         except (ValueError, OverflowError):
             return numbers
         texts = [date.isoformat() for date in dates]

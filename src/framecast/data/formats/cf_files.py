@@ -103,7 +103,6 @@ def open_dataset(path: Path, unpack_limit: int | None) -> CFDataset:
 
     Raises:
         InputError: links out of the file, or sizes that cannot be meant.
-        UsageError: a library is not installed.
     """
     import xarray
 
@@ -149,7 +148,6 @@ def is_netcdf4(path: Path) -> bool:
 
     Raises:
         InputError: it is damaged.
-        UsageError: h5py is not installed.
     """
     with hdf5.open_file(path) as file:
         attributes = hdf5.read_attributes(file)
@@ -166,7 +164,6 @@ def is_classic(path: Path) -> bool:
 
 def _check_netcdf(path: Path) -> None:
     """Refuse what HDF5 would follow without asking: xarray opens all arrays of the root, whatever they are used for."""
-    require("h5netcdf", "grids")
     with hdf5.open_file(path) as file:
         import h5py
 

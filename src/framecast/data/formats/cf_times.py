@@ -14,7 +14,6 @@ from framecast.data.formats.guards import SERIES_LIMIT, as_input_error
 from framecast.data.formats.intervals import Interval
 from framecast.data.timestamps import normalize_epoch
 from framecast.errors import InputError
-from framecast.optional_imports import require
 
 _MONTHS = {**dict.fromkeys(("month", "months", "mon"), 1), **dict.fromkeys(("year", "years", "yr"), 12)}
 """Months of each unit of time that has no fixed length."""
@@ -250,7 +249,8 @@ def decode_times(raw: NDArray[Any], units: str, calendar: str, origin: str | Non
     Returns:
         UTC; None where the units are not understood.
     """
-    cftime = require("cftime", "grids")
+    import cftime
+
     calendar = _ALIASES.get(calendar, calendar)
     unit, _, start = units.partition(" since ")
     months = _MONTHS.get(unit.strip().lower())
@@ -280,7 +280,8 @@ def _decode_months(months: NDArray[np.float64], start: str, calendar: str) -> li
 
     A month has no fixed length, but so many whole months after the first of one is the first of another.
     """
-    cftime = require("cftime", "grids")
+    import cftime
+
     origin = cftime.num2date(0, f"days since {start}", calendar)
     halves = np.rint(2 * months)
     if not np.allclose(2 * months, halves, atol=1e-3) or (origin.day > 1 and (halves % 2).any()) or origin.day > 28:

@@ -19,7 +19,6 @@ from framecast.data.formats.unpacking import DEFLATE_RATIO, SMALL, check_packed,
 from framecast.data.missing_values import CODE_KEYS, describe_fill, translate_attributes
 from framecast.errors import InputError
 from framecast.formatting import shorten
-from framecast.optional_imports import require
 from framecast.types import Grid
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
@@ -46,9 +45,9 @@ def open_file(path: Path) -> Iterator[Any]:
 
     Raises:
         InputError: no HDF5 file, or damaged.
-        UsageError: h5py is not installed.
     """
-    h5py = require("h5py", "grids")
+    import h5py
+
     with as_input_error(str(path), _WORDS), h5py.File(path, "r") as file:
         yield file
 
@@ -291,7 +290,6 @@ def open_hdf5(path: Path, variable: str | None, unpack_limit: int | None = None,
 
     Raises:
         InputError: damaged, no or several candidates, or a dtype that is no number.
-        UsageError: h5py is not installed.
     """
     name = str(path)
     with open_file(path) as file:

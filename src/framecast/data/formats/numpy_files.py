@@ -279,6 +279,6 @@ class _Archive:
         order = np.argsort(start[used], kind="stable")
         begin, end = start[used][order], (start + length)[used][order]
         if (begin[1:] < end[:-1]).any():
-            fix = "read it as one sequence: variable input_raw_data, dims tchw"
+            fix = "read it as one sequence: --var input_raw_data --dims tchw"
             raise InputError(name, got="clips that share frames", expected="clips apart, so that splits are", fix=fix)
         return parts

@@ -32,7 +32,7 @@ from framecast.data.sources.frame_cache import FrameCache
 from framecast.data.sources.layout import infer_layout
 from framecast.data.sources.open import open_stored
 from framecast.data.sources.sequences import SequenceSelection, cut_pieces
-from framecast.data.sources.value_scan import ValueScan, scan_latest_values, scan_values, widen_range
+from framecast.data.sources.value_scan import ValueScan, scan_latest_values, scan_nothing, scan_values, widen_range
 from framecast.data.times import Timeline
 from framecast.data.units import DBZ_UNITS, canonical_units, choose_z_r
 from framecast.data.usual_ranges import find_usual_ranges, name_units
@@ -57,10 +57,8 @@ class FileSource:
     Args:
         config: source (the path) and the options of the user.
         stored: the array that the path holds, where it has been opened already.
-        last: frames at the end of each sequence from which a forecast is to be made: the scan reads these only and,
-            where some of them are missing, frames before them. None for a scan of all frames.
-        constant: value range where all values are equal, as on a dry day, so that the data tell none; None to refuse such
-            data, from which nothing can be learnt.
+        last: frames at the end of each sequence to scan, and earlier ones if some are missing; None for all, 0 for none.
+        constant: value range where all values are equal, as on a dry day; None to refuse such data.
 
     Raises:
         InputError: a file that cannot be used, and why.
@@ -79,9 +77,8 @@ class FileSource:
         attributes = stored.attributes
         self.about: str = stored.about
         self.timeline: Timeline | None = stored.timeline
-        self._files, self._shrink = stored.files, config.shrink
+        self._files, self._array, self._shrink = stored.files, stored.array, config.shrink
         self._cache = FrameCache() if stored.files else None
-        self._array = stored.array
         self._layout, notes = infer_layout(stored, config.dims, name)
         self.notes: list[str] = [*stored.notes, *notes]
         self._roles = resolve_roles(config, stored.grid, self._layout.size("c"))
@@ -218,6 +215,8 @@ class FileSource:
         if self._has_plain_bytes and self._missing is None:
             return None
         counting = None if self._roles is None else self._roles.targets
+        if last == 0:
+            return scan_nothing(self._layout)
         if last is None:
             limits = dict(SERIES) if self._files else {}
             limits |= {"whole": sys.maxsize} if config.max_missing is not None else {}
@@ -229,14 +228,15 @@ class FileSource:
             )
         self.notes += scan.describe_missing(self._missing)
         if scan.low > scan.high:
-            part = scan.part and f" {scan.part}"
-            raise InputError(config.path, got=f"no valid value{part}", expected="some pixels that are not missing")
+            got = f"no valid value {scan.part}".rstrip()
+            raise InputError(config.path, got=got, expected="some pixels that are not missing")
         return scan
 
     def _choose_range(
         self, requested: tuple[float, float] | None, constant: tuple[float, float] | None, units: str, name: str
     ) -> tuple[float, float]:
         """Choose the value range of the targets: that of the user, of dBZ, of bytes, or of the data."""
+        unit = "" if units == "1" else f" {units}"
         low, high = self._find_range(name)  # refuses data that float32 cannot hold, whatever range is requested
         if requested is not None:
             return requested
@@ -248,12 +248,12 @@ class FileSource:
             return BYTE_RANGE
         if low >= high and constant is not None:
             ends = min(low, constant[0]), max(high, constant[1])
-            self.notes.append(f"range: all values are {low:g}; {ends[0]:g} to {ends[1]:g} {units} is used")
+            self.notes.append(f"range: all values are {low:g}; {ends[0]:g} to {ends[1]:g}{unit} is used")
             return ends
         if low >= high:
             raise InputError(name, got=f"the value {low:g} only", expected="values that differ", fix="give a range")
-        part, self.is_range_found = "" if self._scan is None else self._scan.part, True
-        self.notes.append(f"range: {low:g} to {high:g} {units}, found in the data{part and f', {part}'}")
+        self.is_range_found, part = True, "" if self._scan is None else self._scan.part and f", {self._scan.part}"
+        self.notes.append(f"range: {low:g} to {high:g}{unit}, found in the data{part}")
         return low, high
 
     def _find_range(self, name: str, channels: Sequence[int] | None = None) -> tuple[float, float]:
@@ -315,6 +315,5 @@ class FileSource:
                 self._selection = selection = selection.drop_missing(cut)
                 self.missing_frames = len(cut.missing)
         if config.frames is not None:
-            count = sum(selection.lengths)
             self._selection = selection.select_frames(config.frames)
-            self.notes.append(f"frames: {sum(self._selection.lengths)} of {count} are used")
+            self.notes.append(f"frames: {sum(self._selection.lengths)} of {sum(selection.lengths)} are used")

@@ -36,8 +36,8 @@ class ValueScan(NamedTuple):
     """NaN and infinite values that are not marked."""
     scanned: int
     """Values that were scanned."""
-    extent: Literal["whole", "sample", "latest"]
-    """Whether all values were scanned, an even sample of them, or those of the last frames only."""
+    extent: Literal["whole", "sample", "latest", "none"]
+    """Whether all values were scanned, an even sample of them, those of the last frames only, or none."""
     ranges: list[tuple[float, float]]
     """Range of the valid values of each channel; low > high where there are none."""
     lost: NDArray[np.float64]
@@ -53,9 +53,8 @@ class ValueScan(NamedTuple):
     @property
     def part(self) -> str:
         """Part of the array that was scanned, in words; empty for the whole."""
-        return {"whole": "", "sample": f"in a sample of {self.scanned} values", "latest": "in the last frames"}[
-            self.extent
-        ]
+        parts = {"sample": f"in a sample of {self.scanned} values", "latest": "in the last frames"}
+        return parts.get(self.extent, "")
 
     def may_miss(self, dtype: np.dtype[Any], marks: MissingValues | None) -> bool:
         """Whether the scan met a missing value, or left out values that may be missing."""
@@ -93,6 +92,12 @@ class ValueScan(NamedTuple):
 def widen_range(low: float, high: float) -> tuple[float, float]:
     """Widen a range of one value, so that it can be divided by; leave others as they are."""
     return low, high if low < high else low + max(1.0, abs(low))
+
+
+def scan_nothing(layout: ArrayLayout) -> ValueScan:
+    """Make the scan of values that nobody has looked at: any may be missing, and the range is not known."""
+    channels, lost = layout.size("c"), np.zeros((layout.size("n"), layout.size("t")))
+    return ValueScan(0.0, 1.0, 0, 0, 0, "none", [(0.0, 1.0)] * channels, lost, [0] * channels)
 
 
 def scan_values(

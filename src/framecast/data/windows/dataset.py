@@ -156,6 +156,7 @@ def open_data(
     context: int | str,
     horizon: int | str,
     seed: int,
+    spin_up: int | str | None = None,
     source: Source | None = None,
     spec: FrameSpec | None = None,
 ) -> DataSet:
@@ -167,6 +168,8 @@ def open_data(
         horizon: frames, or time, that it predicts; validation and test windows start so far apart, so that each frame is
             forecast once.
         seed: seed of generated training sequences and of random crops; nothing else depends on it.
+        spin_up: frames of the context, or their time, that a training window must have where a block begins; by default
+            all. Those that are not there are missing.
         source: source of `config`, where it has been opened already.
         spec: replaces the spec of the source, to score on the value range of a model, or to resume a run: then nothing
             of it is fitted to the frames. Without, the ranges of channels that are no targets are those in training.
@@ -186,7 +189,7 @@ def open_data(
         data = _open_moving_mnist(config, (context, horizon), seed)
     else:
         source = source or open_source(config)
-        data = _open_stored(source, spec, config, (context, horizon), seed)
+        data = _open_stored(source, spec, config, (context, horizon), seed, spin_up)
     if "turn" in config.augment and data.spec.height != data.spec.width:
         got = f"frames of {data.spec.height} x {data.spec.width}"
         raise UsageError(
@@ -205,12 +208,17 @@ def _count_frames(lengths: Lengths, spec: FrameSpec) -> tuple[int, int]:
     return context, horizon
 
 
-def _open_stored(source: Source, spec: FrameSpec | None, config: DataConfig, lengths: Lengths, seed: int) -> DataSet:
-    context, horizon = _count_frames(lengths, spec or source.spec)
+def _open_stored(
+    source: Source, spec: FrameSpec | None, config: DataConfig, lengths: Lengths, seed: int, spin_up: int | str | None
+) -> DataSet:
+    step = spec or source.spec
+    context, horizon = _count_frames(lengths, step)
+    least = context if spin_up is None else in_frames(spin_up, step.step_minutes, "spin_up", step.step_months)
+    absent = max(0, context - least)
     frames = context + horizon
     split, events = split_windows(source, config, frames, eval_stride=horizon), _number_events(source, config)
     windows, is_found = (
-        FrameWindows(source, split, frames, events, config.every),
+        FrameWindows(source, split, frames, events, config, absent),
         source.is_range_found and spec is None,
     )
     spec = spec or fit_other_channels(source.spec, windows.training_frames)
@@ -227,7 +235,7 @@ def _open_stored(source: Source, spec: FrameSpec | None, config: DataConfig, len
         notes=(*source.notes, split.how, *(found if is_found else ()), *describe_split(split, source), *turned),
         split_hash=split.hash,
         fingerprint=source.fingerprint(),
-        has_missing=source.has_missing,
+        has_missing=source.has_missing or bool(absent),
         augment=config.augment,
         windows=windows,
         record=record_split(split, source),
@@ -238,7 +246,7 @@ def _open_stored(source: Source, spec: FrameSpec | None, config: DataConfig, len
     return (
         whole
         if crops is None
-        else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops, config.every))
+        else _cut_crops(whole, crops, CropWindows(source, split, frames, events, crops, config, absent))
     )
 
 

@@ -140,6 +140,22 @@ def evaluation_batches(
     return (batches[keys[at : at + batch_size]] for at in range(0, len(keys), batch_size))
 
 
+def read_batch(dataset: DataSet, split: str, windows: Sequence[int]) -> Batch:
+    """Read some windows of a split, not augmented.
+
+    Args:
+        dataset: the windows.
+        split: "train" (first epoch), "val" or "test".
+        windows: their indices, one or more.
+
+    Raises:
+        UsageError: no such split or window, or more than fit into memory.
+        InputError: the frames cannot be read.
+    """
+    check_batch_room(dataset, len(windows))
+    return _BatchDataset(dataset, split, None)[[(0, index) for index in windows]]
+
+
 def check_batch_room(dataset: DataSet, windows: int) -> None:
     """Check that so many windows fit into the free memory, before any is read: a recipe may come from a stranger.
 

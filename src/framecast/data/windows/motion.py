@@ -50,8 +50,9 @@ class MotionReader:
         area = area or Area(0, 0, height, width)
         fields = []
         for number in self._frames:
-            tracked = min(number + 1, TRACKED_FRAMES)
-            nodes = torch.from_numpy(self._find(at.sequence, at.first + number * at.every, tracked, at.every))
+            there = number - at.absent
+            tracked = min(there + 1, TRACKED_FRAMES)
+            nodes = torch.from_numpy(self._find(at.sequence, at.first + there * at.every, tracked, at.every))
             fields.append(expand_motion(nodes[None], height, width)[0, :, area.rows, area.columns].numpy())
         return np.stack(fields)
 

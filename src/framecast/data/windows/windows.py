@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from copy import copy
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from framecast.data.config import SPLITS
+from framecast.data.config import SPLITS, DataConfig
 from framecast.data.moving_mnist import MovingMNIST
 from framecast.data.sources.base import Source
 from framecast.data.windows.crops import Crops
 from framecast.data.windows.motion import Convert, MotionReader, cache_folder
-from framecast.data.windows.splits import Split
-from framecast.data.windows.starts import list_starts, read_every
-from framecast.types import Window
+from framecast.data.windows.splits import Split, list_block_starts
+from framecast.data.windows.starts import WindowStart, list_starts, read_window
+from framecast.types import Area, Grid, Window
 
 PIECE = 16
 """Largest number of frames that are read at once for a fit."""
@@ -62,13 +62,21 @@ class FrameWindows:
         split: starts of the windows of each split.
         frames: T, frames of each window.
         events: number of the event of each sequence.
+        config: which training windows there are.
+        absent: most frames at the beginning of a training window that are not there.
     """
 
     def __init__(
-        self, source: Source, split: Split, frames: int, events: Sequence[int], every: Sequence[int] = (1,)
+        self,
+        source: Source,
+        split: Split,
+        frames: int,
+        events: Sequence[int],
+        config: DataConfig,
+        absent: int = 0,
     ) -> None:
         self._source, self._split, self._frames, self._events = source, split, frames, events
-        self.starts = list_starts(split, frames, every)
+        self.starts = list_starts(source, split, frames, config, absent)
         self._motion: MotionReader | None = None
 
     def with_motion(self, frames: range, convert: Convert, key: str) -> FrameWindows:
@@ -84,8 +92,26 @@ class FrameWindows:
     def read(self, split: str, epoch: int, index: int) -> Window:
         """Read one window; no epoch changes it."""
         at = self.starts[split][index]
-        window = read_every(self._source, at, self._frames)
+        window = read_window(self._source, at, self._frames)
         return window if self._motion is None else window._replace(motion=self._motion.read(at))
+
+    @property
+    def source(self) -> Source:
+        """The frames."""
+        return self._source
+
+    def at_every_frame(self, split: str) -> FrameWindows:
+        """Return windows of which those of a split begin at every frame of its blocks, so that they overlap."""
+        windows = copy(self)
+        starts = list_block_starts(self._split.blocks[split], self._frames, 1)
+        windows.starts = {**self.starts, split: [WindowStart(*start) for start in starts]}
+        return windows
+
+    def times(self, split: str, index: int) -> NDArray[Any] | None:
+        """Find the times of the frames of a window, (T,), UTC, without reading any; None where unknown."""
+        at = self.starts[split][index]
+        times = self._source.frame_times(at.sequence)
+        return None if times is None or at.absent else times[at.first : at.stop(self._frames) : at.every]
 
     def event(self, split: str, index: int) -> int:
         """Find the number of the event of the window's sequence."""
@@ -118,6 +144,8 @@ class CropWindows:
         frames: T, frames of each window.
         events: number of the event of each sequence.
         crops: choice of their areas.
+        config: which training windows there are.
+        absent: most frames at the beginning of a training window that are not there.
     """
 
     def __init__(
@@ -127,10 +155,11 @@ class CropWindows:
         frames: int,
         events: Sequence[int],
         crops: Crops,
-        every: Sequence[int] = (1,),
+        config: DataConfig,
+        absent: int = 0,
     ) -> None:
         self._source, self._frames, self._crops = source, frames, crops
-        self._whole = FrameWindows(source, split, frames, events, every)
+        self._whole = FrameWindows(source, split, frames, events, config, absent)
         self._starts = self._whole.starts
         scored = {start for name in SPLITS[1:] for start in split.windows[name]}
         first_starts = dict(sorted(scored, reverse=True))  # of equal keys the last one stays: the earliest start
@@ -152,15 +181,22 @@ class CropWindows:
 
     def read(self, split: str, epoch: int, index: int) -> Window:
         """Read one crop: in training of an area drawn anew in each epoch, else of one on a fixed grid."""
+        at, area = self._starts[split][self._find_window(split, index)], self.find_area(split, epoch, index)
+        window = read_window(self._source, at, self._frames, area)
+        return window if self._motion is None else window._replace(motion=self._motion.read(at, area))
+
+    def find_area(self, split: str, epoch: int, index: int) -> Area:
+        """Find the area of one crop in its whole frames."""
         number = self._find_window(split, index)
         at = self._starts[split][number]
         if split == "train":
-            stop = at.first + (self._frames - 1) * at.every + 1
-            area = self._crops.draw_area(at.sequence, at.first, stop, epoch, index)
-        else:
-            area = self.grids[at.sequence][index - (int(self._ends[split][number - 1]) if number else 0)]
-        window = read_every(self._source, at, self._frames, area)
-        return window if self._motion is None else window._replace(motion=self._motion.read(at, area))
+            return self._crops.draw_area(at.sequence, at.first, at.stop(self._frames), epoch, index)
+        return self.grids[at.sequence][index - (int(self._ends[split][number - 1]) if number else 0)]
+
+    @property
+    def whole_grid(self) -> Grid:
+        """Place of the whole frames."""
+        return self._source.grid
 
     def event(self, split: str, index: int) -> int:
         """Find the number of the event of the crop's sequence."""

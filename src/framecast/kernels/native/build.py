@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -114,9 +115,18 @@ def _name_object(library: Path, name: str) -> str:
     return str(library.with_suffix(f".{name}.o"))
 
 
-def name_wheel_tag() -> str:
-    """Name the tag of a wheel that holds the library: any Python, this platform."""
-    return f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+def name_wheel_tag(library: Path = LIBRARY) -> str:
+    """Name the tag of a wheel that holds the library: any Python, and the systems on which it loads.
+
+    On Linux that is every one whose glibc has the versions of symbols that the library asks for (PEP 600), which is what
+    pip compares. It is linked to nothing but glibc, and chooses its instructions when it is loaded.
+    """
+    platform_tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    versions = re.findall(rb"\0GLIBC_(\d+)\.(\d+)", library.read_bytes())
+    if platform_tag.startswith("linux_") and versions:  # none with another C library, as musl
+        major, minor = max((int(major), int(minor)) for major, minor in versions)
+        platform_tag = platform_tag.replace("linux", f"manylinux_{major}_{minor}", 1)
+    return f"py3-none-{platform_tag}"
 
 
 if __name__ == "__main__":

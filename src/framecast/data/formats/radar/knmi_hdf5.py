@@ -34,7 +34,6 @@ def is_knmi(path: Path) -> bool:
 
     Raises:
         InputError: it is damaged.
-        UsageError: h5py is not installed.
     """
     with hdf5.open_file(path) as file:
         return bool(hdf5.list_numbered(file, "image")) and "overview" in file

@@ -72,7 +72,6 @@ def is_odim(path: Path) -> bool:
 
     Raises:
         InputError: it is damaged.
-        UsageError: h5py is not installed.
     """
     with hdf5.open_file(path) as file:
         conventions = str(hdf5.read_attributes(file).get("Conventions", ""))

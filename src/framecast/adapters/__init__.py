@@ -1,0 +1,1 @@
+"""framecast inside other programs: pysteps, mlcast, earth2studio; none of them is imported before it is needed."""

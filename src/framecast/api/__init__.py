@@ -1,0 +1,1 @@
+"""Functions that `import framecast` offers: open_frames, train, evaluate, compare, inspect; and runs as objects."""

@@ -1,0 +1,1 @@
+"""Frames and forecasts as xarray objects by the CF conventions: names, coordinates, reference systems; lazy frames."""

@@ -1,0 +1,1 @@
+"""Help of commands: panels of options, what is shown, and answers to options that there are not."""

@@ -1,0 +1,1 @@
+"""Published networks: names of their weights, and which network a checkpoint holds."""

@@ -1,0 +1,1 @@
+"""Forecasts of frames that keep coming: a folder or an address is watched, and each new frame gives a new forecast."""
