@@ -23,6 +23,13 @@ settings.register_profile("framecast", deadline=None, print_blob=True, suppress_
 settings.load_profile("framecast")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests take the time that they take; only fast ones are ended when they hang."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(0))
+
+
 @pytest.fixture(autouse=True)
 def usual_kernels() -> Iterator[None]:
     """No test leaves its arithmetic to the next."""
@@ -51,7 +58,7 @@ def browser() -> Iterator[Any]:
         pytest.skip("no chromium with chromedriver on the path")
     options = webdriver.ChromeOptions()
     options.binary_location = found
-    for word in ("--headless=new", "--no-sandbox", "--hide-scrollbars", "--disable-gpu"):
+    for word in ("--headless=new", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
