@@ -23,8 +23,9 @@ setup: .venv/ready
 demo: .venv/ready-to-run
 	$(BIN)/framecast demo
 
+# a test that hangs in compiled code, where pytest-timeout cannot interrupt it, ends with its process
 test: setup
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal --durations 20
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal --durations 20 -o faulthandler_timeout=660 -o faulthandler_exit_on_timeout=true
 
 test-all: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal
