@@ -1,5 +1,6 @@
 """One thread for each test process and those that it starts: more stand in each other's way and change the last bits."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -61,7 +62,14 @@ def browser() -> Iterator[Any]:
     for word in ("--headless=new", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    failure = importlib.import_module("selenium.common.exceptions").WebDriverException
+    try:
+        opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+        opened.set_page_load_timeout(60)  # five minutes else, for every page of a browser that cannot show one
+        opened.set_script_timeout(60)
+        opened.get("data:text/html,<title>shown</title>")
+    except failure as error:
+        pytest.skip(f"{found} does not open a page here: {error}")
     yield opened
     opened.quit()
 

@@ -22,6 +22,12 @@ def test_networks_stand_by_family_and_year() -> None:
         assert years == sorted(years)
 
 
+def test_each_network_is_counted_at_its_own_patch() -> None:
+    own, fours = (list_models((1, 32, 32), patch, frames=4).rows for patch in (None, 4))
+    assert own["predrnn"].cost == fours["predrnn"].cost
+    assert own["simvp"].cost.multiply_adds > 4 * fours["simvp"].cost.multiply_adds
+
+
 @pytest.mark.parametrize("name", sorted(set(MODELS) - UNDATED))
 def test_the_year_is_that_of_the_paper(name: str) -> None:
     config = MODELS[name]

@@ -229,12 +229,15 @@ def test_a_race_trains_compares_and_goes_on(tmp_path: Path) -> None:
         run_race(asked._replace(models=("mim",)), tmp_path / "alone")
 
 
-def test_a_pace_is_measured_for_as_long_as_asked(monkeypatch) -> None:
-    clock = itertools.count()
-    monkeypatch.setattr("framecast.training.start.time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
-    recipe = Race(("convlstm",), read_budget("8s"), 1, OVERRIDES).make_recipe("convlstm", 0, 100)
-    assert measure_pace(recipe, Launch("cpu"), seconds=30.0) == 1.0
-    assert next(clock) == 31
+@pytest.mark.parametrize(("computed", "pace"), [(2.0, 1.0), (0.25, 0.25)])
+def test_a_pace_is_measured_for_as_long_as_asked(computed: float, pace: float, monkeypatch) -> None:
+    """The clock's on a machine of one's own, the processor's where others compute too."""
+    now, used = itertools.count(), itertools.count(step=30 * computed)
+    clocks = SimpleNamespace(perf_counter=lambda: float(next(now)), process_time=lambda: float(next(used)))
+    monkeypatch.setattr("framecast.training.start.time", clocks)
+    recipe = Race(("convlstm",), read_budget("8s"), 1, (*OVERRIDES, "train.growth=[]")).make_recipe("convlstm", 0, 100)
+    assert measure_pace(recipe, Launch("cpu"), seconds=30.0) == pytest.approx(pace)
+    assert next(now) == 31
 
 
 def test_time_becomes_iterations(tmp_path: Path, monkeypatch) -> None:

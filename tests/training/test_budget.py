@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from tests.fixtures.commands import framecast
 
+from framecast.models import MODELS
+from framecast.models.cost import count_cost
 from framecast.recipe.recipe import Recipe, read_recipe
 from framecast.training import budget as module
-from framecast.training.budget import fit_to_budget, read_budget
+from framecast.training.budget import fit_to_budget, make_small, read_budget
 
 
 @pytest.fixture
@@ -47,6 +49,16 @@ def test_of_a_recipe_only_the_iterations_are_fitted() -> None:
     fitted = fit_to_budget(recipe, read_budget("640s"), "cpu", frozenset(), is_name=False)
     assert fitted.train.steps == 10_000
     assert fitted.train.model_copy(update={"steps": recipe.train.steps}) == recipe.train
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_has_a_small_form(name: str) -> None:
+    """Small enough for minutes of a CPU, and trained as its norm allows."""
+    recipe = make_small(read_recipe(name), frozenset())
+    cost = count_cost(recipe.model, 1, 64, 64, patch=recipe.patch, frames=20)
+    assert cost.parameters < 6e6
+    assert cost.multiply_adds < 6e9
+    assert (recipe.train.muon is not None) == (getattr(recipe.model, "layer_norm", None) == "channel_affine")
 
 
 def test_it_trains_for_about_the_time(tmp_path: Path) -> None:

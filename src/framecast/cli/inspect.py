@@ -20,7 +20,7 @@ def models(
     name: Annotated[str | None, typer.Argument(help="A network; all of them if left out.")] = None,
     size: options.Size = "64x64",
     channels: Annotated[int, typer.Option("--channels", metavar="C", help="Channels of a frame.", min=1)] = 1,
-    patch: options.Patch = 4,
+    patch: options.Patch = None,
     length: Annotated[
         int, typer.Option("--length", metavar="N", help="Frames of a sequence, context and horizon.", min=2)
     ] = 20,

@@ -46,7 +46,10 @@ BatchSize = Annotated[
     int, typer.Option("--batch-size", metavar="N", help="Sequences at a time.", min=1, show_default=False)
 ]
 Size = Annotated[str | None, typer.Option("--size", metavar="HxW", help="Rows and columns of a frame.")]
-Patch = Annotated[int, typer.Option("--patch", metavar="P", help="Side of the patches that become channels.", min=1)]
+Patch = Annotated[
+    int | None,
+    typer.Option("--patch", metavar="P", help="Side of patches that become channels; else the network's own.", min=1),
+]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many windows.", min=1)]
 Split = Annotated[
     str | None,

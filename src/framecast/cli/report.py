@@ -91,7 +91,9 @@ def compare(
 
 @expand_groups
 def race(
-    models: Annotated[str, typer.Option("--models", metavar="A,B", help="Networks or recipes: convlstm,predrnn,mim.")],
+    models: Annotated[
+        str, typer.Option("--models", metavar="A,B", help="Networks, small, or recipes: mim,predrnn. Or all.")
+    ],
     *,
     budget: Annotated[
         str, typer.Option("--budget", metavar="TIME", help="Of each training: 90s, 10min, or 2000steps.")

@@ -119,8 +119,8 @@ def _fit_to_budget(
     if "train.steps" in given:
         raise UsageError("--steps", got="it beside --budget", expected="one of them")
     fitted = fit_to_budget(config, read_budget(budget), launch.device, given, is_name=name in MODELS)
-    hidden = getattr(fitted.model, "hidden", None)
-    width = "" if hidden is None else f", hidden {list(hidden)}"
+    hidden = fitted.model.model_dump().get("hidden")
+    width = "" if hidden is None else f", hidden {list(hidden) if isinstance(hidden, tuple) else hidden}"
     if not launch.rank and not quiet:
         print(f"budget: {budget}, {fitted.train.steps} iterations of {fitted.train.batch_size}{width}", file=sys.stderr)
     return fitted

@@ -101,31 +101,32 @@ class ModelCard(NamedTuple):
         )
 
 
-def list_models(shape: Shape, patch: int, frames: int) -> ModelCatalogue:
+def list_models(shape: Shape, patch: int | None, frames: int) -> ModelCatalogue:
     """List all registered networks with their cost, by family and year; those without a year last.
 
     Args:
         shape: (C, H, W) of a frame.
-        patch: P.
+        patch: P; None for that of each network.
         frames: T, frames of a sequence.
     """
     families = get_args(Family)
     ordered = sorted(MODELS.items(), key=lambda item: (families.index(item[1].family), item[1].year or sys.maxsize))
     rows = {}
     for name, config in ordered:
-        title, cost = _read_equations(config).split("\n")[0], count_cost(config(), *shape, patch=patch, frames=frames)
+        title, edge = _read_equations(config).split("\n")[0], patch or config().default_patch
+        cost = count_cost(config(), *shape, patch=edge, frames=frames)
         rows[name] = CatalogueRow(str(config.family), config.year, title, cost)
     return ModelCatalogue(rows, shape)
 
 
-def describe_model(name: str, overrides: Sequence[str], shape: Shape, patch: int, frames: int) -> ModelCard:
+def describe_model(name: str, overrides: Sequence[str], shape: Shape, patch: int | None, frames: int) -> ModelCard:
     """Describe one network.
 
     Args:
         name: name of a registered network, or package.module:Class.
         overrides: `key=value` for its options, with or without `model.` before the key.
         shape: (C, H, W) of a frame.
-        patch: P.
+        patch: P; None for that of the network.
         frames: T, frames of a sequence.
 
     Raises:
@@ -134,6 +135,7 @@ def describe_model(name: str, overrides: Sequence[str], shape: Shape, patch: int
     config = read_recipe(
         name, [f"model.{override.removeprefix('model.')}" for override in overrides], must_be_model=True
     ).model
+    patch = patch or config.default_patch
     cost = count_cost(config, *shape, patch=patch, frames=frames)
     channels, height, width = shape
     setting = f"frames of {channels}x{height}x{width}, patch {patch}, {frames} frames a sequence, float32"

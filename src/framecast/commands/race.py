@@ -12,22 +12,24 @@ from framecast import files, json_files
 from framecast.devices import Launch
 from framecast.errors import InputError, UsageError
 from framecast.evaluation.comparison import Comparison, compare_runs
+from framecast.models import MODELS
 from framecast.recipe.foreign import foreign_name
 from framecast.recipe.recipe import Recipe, read_recipe
 from framecast.report.comparison_page import write_comparison
-from framecast.training.budget import Budget, count_steps
+from framecast.training.budget import Budget, count_steps, make_small
 from framecast.training.start import resume, start
 
 RACE_FILE = "race.json"
-VALIDATIONS = 5
-"""Number of validations of each training, so that all choose their best model from about as many."""
+ALL = "all"
+VALIDATIONS, VALIDATED = 5, 32
+"""Validations of each training, so that all choose their best model from as many, and sequences of each."""
 
 
 class RaceOptions(NamedTuple):
     """Options of a race."""
 
     models: tuple[str, ...]
-    """Names of networks, or paths of recipes."""
+    """Names of networks, which race in their small forms, or paths of recipes; "all" is every network."""
     budget: Budget
     seeds: int
     """Number of trainings of each network, with seeds from 0."""
@@ -47,10 +49,15 @@ class RaceOptions(NamedTuple):
             steps: iterations of the training.
         """
         overridden = {override.partition("=")[0].strip() for override in self.overrides}
-        intervals = {"validate.every": -(-steps // VALIDATIONS), "train.log_every": min(10, max(1, steps // 100))}
-        values = dict(self.values) | {key: value for key, value in intervals.items() if key not in overridden}
+        own = {
+            "validate.every": -(-steps // VALIDATIONS),
+            "validate.sequences": VALIDATED,
+            "train.log_every": min(10, max(1, steps // 100)),
+        }
+        values = dict(self.values) | {key: value for key, value in own.items() if key not in overridden}
         values |= {"train.steps": steps, "seed": seed}
-        return read_recipe(model, self.overrides, values, model=self.trusted)
+        recipe = read_recipe(model, self.overrides, values, model=self.trusted)
+        return make_small(recipe, frozenset(values) | overridden) if model in MODELS else recipe
 
 
 def race(options: RaceOptions, folder: Path, *, device: str = "auto", quiet: bool = False) -> tuple[Comparison, Path]:
@@ -74,6 +81,8 @@ def race(options: RaceOptions, folder: Path, *, device: str = "auto", quiet: boo
         InputError: the data cannot be used.
         Stopped: a signal came; the same command goes on.
     """
+    if options.models == (ALL,):
+        options = options._replace(models=tuple(MODELS))
     names = _name_models(options.models)
     steps = _find_steps(options, folder, device, quiet=quiet)
     runs = {

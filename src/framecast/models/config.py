@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -21,6 +22,9 @@ a differential equation, and without recurrence."""
 Hiddens = Annotated[tuple[Width, ...], Field(min_length=1, max_length=MAX_LAYERS)]
 """Hidden channels of each layer, bottom up."""
 
+Options = Mapping[str, Any]
+"""{option: value} of a network."""
+
 
 class ModelConfig(BaseModel):
     """Frozen configuration of a network.
@@ -33,6 +37,8 @@ class ModelConfig(BaseModel):
     """Family of a registered network."""
     year: ClassVar[int | None] = None
     """Year of the paper; None where there is none."""
+    small: ClassVar[Options] = {}
+    """Options of its small form, which learns something in minutes of a CPU."""
 
     @property
     def fixed_size(self) -> bool:
@@ -109,6 +115,7 @@ def check_odd(value: int) -> int:
 class ConvConfig(ModelConfig):
     """Configuration with the fields of convolutional networks: hidden channels, kernel size."""
 
+    small: ClassVar[Options] = {"hidden": (32, 32), "kernel_size": 3}
     hidden: Hiddens = (64, 64, 64, 64)
     kernel_size: Annotated[int, Field(ge=1, le=999)] = 5
 

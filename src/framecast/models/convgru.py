@@ -13,7 +13,7 @@ in https://github.com/DSIP-FBK/ConvGRU-Ensemble and https://github.com/mlcast-co
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field, field_validator
@@ -22,7 +22,7 @@ from torch.nn.functional import pixel_unshuffle
 
 from framecast import kernels
 from framecast.errors import UsageError
-from framecast.models.config import ModelConfig, check_odd
+from framecast.models.config import ModelConfig, Options, check_odd
 from framecast.nn.cell import Cell, Memory, Step, zeros
 from framecast.nn.conv import GateConv
 from framecast.nn.encoder_forecaster import EncoderForecaster
@@ -90,6 +90,7 @@ class ConvGRU(ModelConfig):
     """
 
     family, year = "gated cells", 2017
+    small: ClassVar[Options] = {"levels": 2}
     name: Literal["convgru"] = "convgru"
     levels: Annotated[int, Field(ge=1, le=8)] = 3
     kernel_size: Annotated[int, Field(ge=1, le=999)] = 3

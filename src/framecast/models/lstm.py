@@ -10,13 +10,13 @@ https://arxiv.org/abs/1502.04681.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from framecast import kernels
-from framecast.models.config import Hiddens, ModelConfig
+from framecast.models.config import Hiddens, ModelConfig, Options
 from framecast.nn.cell import Cell, Memory, Step, zeros
 from framecast.nn.conv import GateConv
 from framecast.nn.network import Network
@@ -88,6 +88,7 @@ class LSTM(ModelConfig):
     """Stacked LSTM cells on the flattened frame; fits one frame size."""
 
     family, year = "gated cells", 2015
+    small: ClassVar[Options] = {"hidden": (256,)}
     name: Literal["lstm"] = "lstm"
     hidden: Hiddens = (512, 512)
     forget_bias: float = 0.0

@@ -19,14 +19,14 @@ https://arxiv.org/abs/2003.01460.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from framecast.models.config import Hiddens, ModelConfig
+from framecast.models.config import Hiddens, ModelConfig, Options
 from framecast.models.convlstm import ConvLSTMCell, ConvLSTMState
 from framecast.nn.cell import Cell, Memory, Step, zeros
 from framecast.nn.conv import GateConv
@@ -225,6 +225,7 @@ class PhyDNet(ModelConfig):
     """
 
     family, year = "physics", 2020
+    small: ClassVar[Options] = {"hidden": (64, 64)}
     name: Literal["phydnet"] = "phydnet"
     hidden: Hiddens = (128, 128, 64)
     kernel_size: Literal[3, 5, 7] = 3

@@ -37,6 +37,8 @@ class Chart(NamedTuple):
     """Ends of the horizontal axis; by default those of the curves."""
     diagonal: bool = False
     """Whether a line shows where both axes have the same value; then both have the same ends."""
+    log_x: bool = False
+    """Whether the horizontal axis is logarithmic."""
     reading: str = ""
     """How to read it, one or two sentences."""
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from framecast import files
 from framecast.evaluation.comparison import Comparison
 from framecast.evaluation.tables import format_interval
-from framecast.formatting import format_duration, format_number
+from framecast.formatting import format_number
 from framecast.metrics import Metric
 from framecast.report import page
 from framecast.report.about import list_selection_notes
 from framecast.report.blocks import Block, Folded, Page, Section, Table, TableCell, Text
+from framecast.report.costs import make_costs_section
 from framecast.report.ensembles import make_ensemble_section
 from framecast.report.frames import choose_sequences, make_frames_section
 from framecast.report.headline import choose_headline, find_strongest, say_where_baselines_win
 from framecast.report.lead_times import make_lead_times_section, make_metric_cell, plot_lead_times
 from framecast.report.training import make_training_section
-from framecast.runs.record import describe_network
 
 PAGE, NUMBERS = "compare.html", "compare.json"
 MOST_ENTRIES = 6
@@ -62,7 +62,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
         *([] if ensemble is None else [ensemble]),
         make_lead_times_section(scoreboard.metrics, comparison.estimates, dataset.spec, notes),
         *_make_differences_sections(comparison),
-        _make_runs_section(comparison),
+        make_costs_section(comparison),
         make_training_section(comparison.records, comparison.styles),
     ]
     source = next(iter(comparison.records.values())).source
@@ -80,28 +80,6 @@ def _make_lead(comparison: Comparison) -> str:
         return f"{', '.join(names)} on the same {board.sequences} sequences; {metric.name} does not say which is better"
     where = say_where_baselines_win(metric, comparison.estimates, best[0], board.baselines, board.dataset.spec)
     return "; ".join(part for part in (comparison.verdict, where) if part)
-
-
-def _make_runs_section(comparison: Comparison) -> Section:
-    rows = []
-    for name, record in comparison.records.items():
-        cost, batch = record.cost(), record.recipe.train.batch_size
-        cells = [
-            str(record.recipe.seed),
-            f"{cost.parameters:,}",
-            f"{cost.multiply_adds / 1e9:.3g} G",
-            f"{record.iterations} x {batch}",
-            format_duration(record.seconds),
-            f"{record.seconds / max(1, record.iterations):.3g} s",
-            str(record.model.get("about", {}).get("step", "-")),
-        ]
-        rows.append((TableCell(name, describe_network(record)), [TableCell(text) for text in cells]))
-    header = ["run", "seed", "parameters", "multiply-adds", "iterations", "time", "an iteration", "best after"]
-    first = next(iter(comparison.records.values()))
-    hashes = f"All on data {first.data['fingerprint']}, split {first.data['split']}. {comparison.budget}."
-    caption = "Multiply-adds: forward, for each sequence; iterations: times sequences in each; time: in iterations"
-    table = Table(caption, [TableCell(name) for name in header], rows)
-    return Section("runs", "Runs and budget", [Text(hashes), table])
 
 
 def _make_differences_sections(comparison: Comparison) -> list[Section]:

@@ -62,8 +62,10 @@ def draw_chart(chart: Chart) -> Markup:
     if chart.diagonal:
         first, last = min(first, *ys), max(last, *ys)
         ys = [first, last]
-    x_range = _pad(float(first), float(last), share=0.05 if chart.diagonal else 0.0)
-    x_scale = _Scale(*x_range, float(LEFT), float(WIDTH - RIGHT))
+    x_range = (
+        _pad_log(first, last) if chart.log_x else _pad(float(first), float(last), share=0.05 if chart.diagonal else 0.0)
+    )
+    x_scale = _Scale(x_range[0], x_range[1], float(LEFT), float(WIDTH - RIGHT), chart.log_x)
     if chart.level is not None:
         ys.append(chart.level)
     y_range = _pad_log(min(ys), max(ys)) if chart.log else _pad(min(ys), max(ys), share=0.05)

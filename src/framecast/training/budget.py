@@ -7,6 +7,7 @@ and layer norm, without which kernels that Muon trains for thousands of iteratio
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from framecast.devices import Launch
@@ -23,14 +24,12 @@ ENOUGH = 6000
 """Iterations after which a wider network learns more than a longer training."""
 MEASURED = 1000
 """Iterations of the recipe whose pace is measured."""
-SMALL: dict[str, Any] = {
-    "train.batch_size": 4,
-    "train.lr": 3e-3,
-    "train.muon": {"lr": 0.02},
-    "train.lr_schedule": {"kind": "one_cycle"},
-    "train.clip": 1.0,
-}
-"""Keys of the small recipe, for every network."""
+SMALL_ADAM: dict[str, Any] = {"batch_size": 4, "lr": 1e-3, "lr_schedule": {"kind": "one_cycle"}, "clip": 1.0}
+"""Training of a small network."""
+NORM = "channel_affine"
+"""Layer norm that Muon needs."""
+SMALL_MUON: dict[str, Any] = {**SMALL_ADAM, "lr": 3e-3, "muon": {"lr": 0.02}}
+"""Training of a small network with this norm."""
 GROWTH = ((0.48, 3), (0.75, 5))
 """Shares of the iterations until which so many frames go in and come out: a quarter and half of the time."""
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -84,38 +83,39 @@ def fit_to_budget(recipe: Recipe, budget: Budget, device: str, given: frozenset[
         InputError: the data cannot be used.
     """
     if not is_name:
-        return _with_steps(recipe, count_steps(budget, recipe, device))
-    small = _make_small(recipe, given)
-    is_wide = isinstance(recipe.model, ConvConfig) and not {"model", "model.hidden"} & given
-    if not is_wide:
-        return _with_steps(small, count_steps(budget, small, device))
+        return with_steps(recipe, count_steps(budget, recipe, device))
+    train = recipe.train.model_copy(update={"steps": MEASURED})
+    small = make_small(recipe.model_copy(update={"train": train}), given)
+    can_widen = type(small.model).small == ConvConfig.small and not {"model", "model.hidden"} & given
+    if not can_widen:
+        return with_steps(small, count_steps(budget, small, device))
     chosen, steps = small, 0
     for width in WIDTHS:
-        wider = small.model_copy(update={"model": _widen(small.model, width, given)})
+        wider = small.model_copy(update={"model": _with_options(small.model, {"hidden": (width, width)})})
         count = count_steps(budget, wider, device)
         if steps and count < ENOUGH:
             break
         chosen, steps = wider, count
         if count < ENOUGH:
             break
-    return _with_steps(chosen, steps)
+    return with_steps(chosen, steps)
 
 
-def _widen(model: Any, width: int, given: frozenset[str]) -> Any:
-    kernel = {} if "model.kernel_size" in given else {"kernel_size": 3}
-    return type(model).model_validate({**model.model_dump(), "hidden": (width, width), **kernel})
+def make_small(recipe: Recipe, given: frozenset[str]) -> Recipe:
+    """Make the small recipe of a network: its small form, and a training that learns most in minutes.
 
-
-def _make_small(recipe: Recipe, given: frozenset[str]) -> Recipe:
-    """Make the small recipe of a network; what the user set stays."""
-    train, model = recipe.train.model_dump(), recipe.model
-    can_norm = "layer_norm" in type(model).model_fields and not {"model", "model.layer_norm"} & given
-    if can_norm:
-        model = type(model).model_validate({**model.model_dump(), "layer_norm": "channel_affine"})
-    for key, value in SMALL.items():
-        name = key.removeprefix("train.")
-        if key not in given and "train" not in given and (name != "muon" or can_norm):
-            train[name] = value
+    Args:
+        recipe: of the network with its default options.
+        given: keys that the user set, as train.lr; they stay.
+    """
+    model, train = recipe.model, recipe.train.model_dump()
+    if "model" not in given:
+        norm = {"layer_norm": NORM} if getattr(model, "layer_norm", "own") is None else {}
+        options = {**type(model).small, **norm}
+        model = _with_options(model, {key: value for key, value in options.items() if f"model.{key}" not in given})
+    if "train" not in given:
+        values = SMALL_MUON if getattr(model, "layer_norm", None) == NORM else SMALL_ADAM
+        train |= {key: value for key, value in values.items() if f"train.{key}" not in given}
     grows = isinstance(recipe.context_, int) and isinstance(recipe.horizon_, int) and recipe.model.feeds_back
     if grows and "train.growth" not in given:
         lengths = recipe.context, recipe.horizon
@@ -125,11 +125,14 @@ def _make_small(recipe: Recipe, given: frozenset[str]) -> Recipe:
             for until, context, horizon in stages
             if (context, horizon) != lengths
         ]
-    content = {**recipe.model_dump(by_alias=True), "train": {**train, "steps": MEASURED}}
-    return Recipe.model_validate({**content, "model": model})
+    return Recipe.model_validate({**recipe.model_dump(by_alias=True), "model": model, "train": train})
 
 
-def _with_steps(recipe: Recipe, steps: int) -> Recipe:
+def _with_options(model: Any, options: Mapping[str, Any]) -> Any:
+    return type(model).model_validate({**model.model_dump(), **options})
+
+
+def with_steps(recipe: Recipe, steps: int) -> Recipe:
     """Set the iterations; there are a few validations, and few lines of the log in a short training."""
     train = recipe.train.model_copy(
         update={"steps": steps, "log_every": min(recipe.train.log_every, max(1, steps // 50))}

@@ -16,14 +16,14 @@ https://openreview.net/forum?id=B1lKS2AqtX.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from framecast.models.config import ConvConfig, equal
+from framecast.models.config import ConvConfig, Options, equal
 from framecast.nn.cell import Cell, Memory, Step, zeros
 from framecast.nn.conv import GateConv
 from framecast.nn.network import Network, pixel_head
@@ -207,6 +207,7 @@ class E3DLSTM(ConvConfig):
     """
 
     family, year = "attention", 2019
+    small: ClassVar[Options] = {"hidden": (16, 16), "kernel_size": 3, "tau": 4}
     name: Literal["e3d_lstm"] = "e3d_lstm"
     memory: Literal["updated", "published"] = "updated"
     tau: Annotated[int, Field(ge=1, le=1000)] = 10

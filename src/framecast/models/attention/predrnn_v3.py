@@ -13,7 +13,7 @@ Written from a description of the published network (YouZhou12138/PredRNNv3), wh
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from framecast import kernels
-from framecast.models.config import ConvConfig, Hiddens, equal
+from framecast.models.config import ConvConfig, Hiddens, Options, equal
 from framecast.models.predrnn import STLSTMState
 from framecast.nn.attention import Extent, WindowAttention
 from framecast.nn.cell import Cell, Memory, Step, zeros
@@ -179,6 +179,7 @@ class PredRNNV3(ConvConfig):
     """
 
     family = "attention"
+    small: ClassVar[Options] = {"hidden": (64, 64)}
     name: Literal["predrnn_v3"] = "predrnn_v3"
     hidden: Hiddens = (128, 128, 128, 128)
     kernel_size: Annotated[int, Field(ge=1, le=999)] = 3

@@ -16,14 +16,14 @@ https://arxiv.org/abs/2308.09891.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from framecast.models.config import MAX_LAYERS, ModelConfig, Width
+from framecast.models.config import MAX_LAYERS, ModelConfig, Options, Width
 from framecast.nn.attention import WindowAttention, divide_windows, join_windows, mask_shifted
 from framecast.nn.cell import Cell, Memory, Step, zeros
 from framecast.nn.network import Network, Stem
@@ -245,6 +245,7 @@ class SwinLSTMB(SwinConfig):
     """
 
     family, year = "attention", 2023
+    small: ClassVar[Options] = {"hidden": 64, "depths": (4,)}
     name: Literal["swinlstm_b"] = "swinlstm_b"
     depths: Depths = (12,)
     heads: Depths = (4,)
@@ -274,6 +275,7 @@ class SwinLSTMD(SwinConfig):
     """
 
     family, year = "attention", 2023
+    small: ClassVar[Options] = {"hidden": 32, "depths_down": (2, 2), "depths_up": (2, 2), "heads": (2, 4)}
     name: Literal["swinlstm_d"] = "swinlstm_d"
     depths_down: Depths = (2, 6)
     depths_up: Depths = (2, 6)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from framecast import kernels
-from framecast.models.config import MAX_LAYERS, ModelConfig, Width
+from framecast.models.config import MAX_LAYERS, ModelConfig, Options, Width
 from framecast.nn.conv import GateConv, grouped_conv
 from framecast.nn.direct_network import DirectNetwork
 from framecast.nn.norm import BatchNorm
@@ -240,6 +240,7 @@ def stack_blocks(channels: int, hidden: int, blocks: int, attend: Callable[[int]
 class DirectConfig(ModelConfig):
     """Fields of SimVP and TAU."""
 
+    small: ClassVar[Options] = {"hidden": 16, "translator_hidden": 128, "blocks": 4}
     frames: Annotated[int, Field(ge=1, le=1000)] = 10
     hidden: Annotated[int, Field(ge=2, le=2**16, multiple_of=2)] = 64
     translator_hidden: Width = 512
