@@ -11,6 +11,7 @@ import xarray
 from PIL import Image
 from tests.fixtures.commands import framecast
 
+import framecast as library
 from framecast.ensembles.calibration.calibration_file import EnsembleCalibration
 from framecast.ensembles.error_tables import ErrorTables
 from framecast.trained import EXAMPLE, find_model
@@ -158,6 +159,9 @@ def test_several_runs_are_one_ensemble(radar: Path, tmp_path: Path) -> None:
     assert list(scores) == ["ensemble of 3 runs", *runs, "blank"]
     assert scores["ensemble of 3 runs"]["crps"]["mean"] < min(scores[run]["crps"]["mean"] for run in runs)
     assert (tmp_path / "scores" / "ensemble.png").is_file()
+    lengths = {"context": 6, "horizon": 2}
+    board = library.evaluate(list(runs), radar, split="val", thresholds=15, baselines=["blank"], quiet=True, **lengths)
+    assert json.loads(json.dumps(board.as_dict()))["scores"] == scores
     for wrong, message in (
         (("predict", *runs, radar, "--out", tmp_path / "x.nc"), "RUN: got 3 of them"),
         (("predict", "mean", radar, "--as-ensemble", "--out", tmp_path / "x.nc"), "--as-ensemble: got one run"),

@@ -16,6 +16,7 @@ from framecast.api.run import Run
 from framecast.documents import explain_invalid
 from framecast.errors import UsageError
 from framecast.evaluation.comparison import Comparison, compare_runs
+from framecast.evaluation.joined_runs import prepare_joined
 from framecast.evaluation.prepare import EvaluationOptions, prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard
 from framecast.forecasting.forecaster import Forecaster
@@ -29,7 +30,7 @@ _TAKEN = tuple(name for name in EvaluationOptions._fields if name != "room")
 
 
 def evaluate(
-    run: str | PathLike[str] | Forecaster,
+    run: str | PathLike[str] | Forecaster | Sequence[str | PathLike[str] | Forecaster],
     data: Data | None = None,
     *,
     out: str | PathLike[str] | None = None,
@@ -42,7 +43,8 @@ def evaluate(
     """Score a model beside baselines, on the same windows; nothing is written unless `out` is given.
 
     Args:
-        run: a run, a model's folder, the name of a trained model or a baseline, or a Forecaster that was loaded from one.
+        run: a run, a model's folder, the name of a trained model or a baseline, or a Forecaster that was loaded from one;
+            a list of several, as of trainings from other seeds, is scored as one ensemble, each of them beside it.
         data: path of the frames, or "moving-mnist"; by default the run's own.
         out: new folder for scores.json and pictures; None to write none.
         device: "auto", "cpu", "cuda" or "mps".
@@ -70,10 +72,13 @@ def evaluate(
     """
     evaluation, reading = _split_options(options)
     fields = reading if data is None else {**reading, "source": resolve_source(data)}
-    name = find_model(_name_run(run))
-    kind = foreign(run.recipe) if isinstance(run, Run) and model is None else model
-    given = run if isinstance(run, Forecaster) else None  # it may have been changed since: another pace, other weights
-    suite = prepare_suite(name, fields, evaluation, given=given, device=device, precision=precision, model=kind)
+    place: dict[str, Any] = {"device": device, "precision": precision}
+    if isinstance(run, Sequence) and not isinstance(run, str):
+        suite = prepare_joined([_name_run(one) for one in run], fields, evaluation, model=model, **place)
+    else:
+        kind = foreign(run.recipe) if isinstance(run, Run) and model is None else model
+        given = run if isinstance(run, Forecaster) else None  # it may have been changed since: other weights, pace
+        suite = prepare_suite(find_model(_name_run(run)), fields, evaluation, given=given, model=kind, **place)
     if out is not None:
         files.check_new(Path(out))
     board = suite.score(quiet=quiet)
