@@ -6,14 +6,18 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from tests.fixtures.commands import unchecked
 
 from framecast import kernels
 
+CHECKED = {"contract", "data", "forecasting", "golden", "metrics", "motion", "nn", "transforms"}
+"""Folders whose fast tests look at the shapes of all arrays."""
 AXE = "4.14.1"
 """Version of axe-core, which looks for what keeps people from reading a page."""
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -29,6 +33,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.timeout(0))
+
+
+@pytest.fixture(autouse=True)
+def shapes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Shapes are looked at where arrays are what a test is about, and everywhere where slow tests run, too.
+
+    It takes half the time of what commands, pages and trainings do.
+    """
+    is_whole = request.config.option.markexpr != "not slow"
+    room = request.path.relative_to(request.config.rootpath / "tests").parts[0]
+    with nullcontext() if is_whole or room in CHECKED else unchecked():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -171,6 +171,7 @@ FEW = {
     "study": ["--limit", "1", "--device", "cpu", "--quiet"],
     "inspect": ["--no-picture"],
 }
+FEW_DIGITS = ["--set", "data.moving_mnist.validation=2", "--set", "data.moving_mnist.test=2"]
 FITTED = ("linear", "calibrated", "--from")
 """What is trained without a network of ours, whose width cannot be chosen."""
 
@@ -188,4 +189,6 @@ def make_small(line: str) -> list[str]:
             else [*NARROW, *more]
         )
         more = ["2steps" if before == "--budget" else word for before, word in zip(["", *more], more, strict=False)]
+    if words[0] in ("train", "race") and ("--data" not in words or "moving-mnist" in words):
+        more += FEW_DIGITS
     return [*words, *more]

@@ -151,6 +151,7 @@ app(words, standalone_mode=False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and read as Linux does it")
+@pytest.mark.slow
 def test_a_zarr_store_larger_than_memory(tmp_path: Path):
     """The three commands, each in a process that may take a third of the array's size and no more."""
     prepared("archive.zarr", tmp_path / "archive.zarr")

@@ -32,8 +32,8 @@ another order."""
 HEIGHT, WIDTH = 6, 8
 STEPPED = [name for name, config in VARIANTS.items() if config.feeds_back]
 """Networks that go from frame to frame; the others are refused."""
-USUAL = {"lstm", "convlstm", "memory_flow", "predrnn", "predrnn_v2", "predrnn_pp", "mim", "convlstm/full"}
-"""Networks that are tested always, one of each kind; the other variants take minutes."""
+USUAL = {"lstm", "convlstm", "predrnn", "mim"}
+"""Networks that are tested always, one of each kind of state; the other variants take minutes."""
 NORMALIZERS: tuple[Normalizer, ...] = (
     Range(low=0, high=HIGH),
     DBZ(high=60, rain_rate=True),
