@@ -20,7 +20,7 @@ from framecast.cli.watch import DressingOptions, LoopOptions, describe_error, lo
 from framecast.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from framecast.live.loop import Look, Watcher
+    from framecast.live.watcher import Look, Watcher
     from framecast.serving.limits import ServiceLimits
     from framecast.serving.model import ServedModel
 

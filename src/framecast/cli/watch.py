@@ -18,7 +18,7 @@ from framecast.errors import UsageError
 if TYPE_CHECKING:
     from framecast.forecasting.forecaster import Forecaster
     from framecast.live.ladder import Dressing
-    from framecast.live.loop import Look
+    from framecast.live.watcher import Look
     from framecast.recipe.recipe import Recipe
 
 

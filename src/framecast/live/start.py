@@ -18,13 +18,13 @@ from framecast.forecasting.filling.fill import MAX_FILLED
 from framecast.forecasting.forecaster import Forecaster
 from framecast.json_files import read_json, write_json
 from framecast.live.ladder import Dressing, Ladder
-from framecast.live.loop import Watcher
 from framecast.live.presets import Preset, list_presets
 from framecast.live.publish import STATE, Publisher, check_formats
 from framecast.live.reader import FrameReader
 from framecast.live.slots import Cadence
 from framecast.live.sources import CopiedFiles, Folder, open_place
 from framecast.live.verification import Verification
+from framecast.live.watcher import Watcher
 from framecast.recipe.recipe import Recipe
 from framecast.types import FrameSpec
 
