@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
+from framecast.data import DataConfig
 from framecast.devices import move_module
 from framecast.ensembles.predict import dress_forecast
 from framecast.errors import InputError
@@ -78,6 +80,7 @@ class Ladder:
         keywords: of `forecast_source`: device, room.
         dressing: of members of the model's forecasts; None for single ones.
         prepared: what the model took of the next window.
+        covariates: how the covariates of the times to be predicted are read, anew for each forecast; None for none.
     """
 
     model: Forecaster | str
@@ -88,13 +91,15 @@ class Ladder:
     keywords: dict[str, Any]
     dressing: Dressing | None = None
     prepared: PreparedContext = field(default_factory=PreparedContext)
+    covariates: DataConfig | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """All that a forecast depends on besides the frames; plain values."""
         dressing = {} if self.dressing is None else {"members": self.dressing.members, "seed": self.dressing.seed}
         lengths = {"horizon": self.horizon, "context": self.context, "max_filled": self.max_filled}
-        return {"model": self.identity, **lengths, **dressing}
+        stamp = {} if self.covariates is None else {"covariates": _stamp(Path(self.covariates.path))}
+        return {"model": self.identity, **lengths, **dressing, **stamp}
 
     @property
     def identity(self) -> str:
@@ -120,9 +125,8 @@ class Ladder:
                     predictor, window.make_source(), max_filled=self.max_filled, context=self.context, **self.keywords
                 )
                 used = min(whole.source.lengths)
-                forecast = forecast_source(
-                    predictor, whole.source, self.horizon, context=used, skip=self.prepared.skip, **self.keywords
-                )
+                more = {"covariates": self.covariates, "skip": self.prepared.skip} if name == self.name else {}
+                forecast = forecast_source(predictor, whole.source, self.horizon, context=used, **more, **self.keywords)
                 if self.dressing is not None and name == self.name:
                     forecast = self.dressing.dress(predictor, forecast)
             except (InputError, MemoryError) as error:
@@ -178,6 +182,17 @@ class Ladder:
             if absent <= self.max_filled
             else (f"{absent} of {len(window.slots)} frames are absent, at most {self.max_filled} are filled")
         )
+
+
+def _stamp(path: Path) -> list[Any]:
+    """Stamp a file, or those of a folder, by names, sizes and times: another forecast is due when they change."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    found = []
+    for file in files:
+        with suppress(OSError):  # one that is being replaced
+            about = file.stat()
+            found.append([file.name, about.st_size, about.st_mtime_ns])
+    return found
 
 
 def _count_usable(window: LiveWindow, max_filled: int) -> int:

@@ -16,6 +16,9 @@ from framecast.live.intake import FAILURES
 from framecast.live.publish import STATE
 from framecast.live.watcher import Look, Watcher
 
+SOON = 0.25
+"""Part of the time for which a file must not change after which one that has just been seen is looked at again."""
+
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
@@ -79,7 +82,8 @@ def run(
             raise look.failure
         if once and (not look.growing or number == 2):
             return
-        if _pause(watcher, settle if once or (look.growing and settle < poll) else poll, ending, is_idle=not once):
+        seconds = settle if once else min(poll, settle * SOON) if look.growing else poll
+        if _pause(watcher, seconds, ending, is_idle=not once):
             return
 
 
