@@ -124,6 +124,7 @@ def damaged_npy(shape: str) -> bytes:
         (to_npz(frames=blobs(0, 3, 24, 24), valid=np.ones((3, 24, 23), bool)), {}, 422, "valid"),
         (to_npz(frames=np.zeros((100, 1000, 1000), np.uint8)), {}, 413, "memory"),
         (to_zip({"../../etc/passwd": b"x"}), {}, 422, "a file 'passwd' in a zip"),
+        (to_zip({"": b"x"}), {}, 422, "a file '' in a zip"),
         (to_zip({"a/x.png": b"x", "b/x.png": b"x"}), {}, 422, "of another name"),
         (to_zip({"x.png": b"no picture"}), {}, 422, "x.png"),
         (to_zip({f"{n}.png": b"x" for n in range(51)}), {}, 422, "51 files"),

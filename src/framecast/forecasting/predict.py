@@ -87,7 +87,6 @@ def forecast_source(
     frame_memory = measure_frame_memory(forecaster, spec, len(latest), used, horizon, piece)
     plan = plan_memory(forecaster, size, batch_size=batch_size, frames=frame_memory, room=room)
     model = plan.apply(forecaster)
-    skip = skip if model is forecaster and future is None else None
     pasts, predictions = (torch.empty(len(latest), frames, spec.channels, *size) for frames in (used, horizon))
     observed, seams = torch.zeros(len(latest), spec.channels, *size, dtype=torch.bool), np.zeros((2, horizon))
     times = _stack_times([_read_past_times(source, n, used, spec) for n in latest])
@@ -100,7 +99,7 @@ def forecast_source(
         seams += _forecast_frames(model, reads, known, pasts[batch], predictions[batch], observed[batch], skip)
         if progress is not None:
             progress(batch.stop)
-    notes = _list_notes(forecaster, source.spec, used, context) + (() if future is None else tuple(future.notes))
+    notes = (*_list_notes(forecaster, source.spec, used, context), *(() if future is None else future.notes))
     provenance = Provenance(predictor.origin, pasts)
     result = Forecast(predictions[:, None], observed, pasts, spec, provenance, source.grid, times, source.dims, notes)
     return _add_computation(result, plan, seams, is_measured=forecaster.base is None)
@@ -223,6 +222,7 @@ def _forecast_frames(
     seams = np.zeros((2, horizon))
     by_frame = None if covariates is None else torch.from_numpy(covariates).unbind(1)
     past = _iterate_frames(model.spec, reads, pasts, observed)
+    skip = None if covariates is not None else skip
     state, past = (None, past) if skip is None else skip(model, pasts.shape[1], past)
     for lead, prediction in enumerate(model.ahead(past, horizon, by_frame, state=state)):
         # `observed` is complete: the whole context was taken before the first prediction

@@ -125,7 +125,9 @@ class Ladder:
                     predictor, window.make_source(), max_filled=self.max_filled, context=self.context, **self.keywords
                 )
                 used = min(whole.source.lengths)
-                more = {"covariates": self.covariates, "skip": self.prepared.skip} if name == self.name else {}
+                more: dict[str, Any] = {"skip": self.prepared.skip}
+                if isinstance(predictor, Forecaster):  # others have no covariates
+                    more["covariates"] = self.covariates
                 forecast = forecast_source(predictor, whole.source, self.horizon, context=used, **more, **self.keywords)
                 if self.dressing is not None and name == self.name:
                     forecast = self.dressing.dress(predictor, forecast)
