@@ -14,7 +14,11 @@ async function ask(address) {
   return answer.json();
 }
 
-async function load() {
+// one after the other: an event may come while the first map is being made
+let loading = Promise.resolve();
+const load = () => (loading = loading.then(read, read));
+
+async function read() {
   let data;
   try {
     data = await ask("map.json");
