@@ -2,7 +2,8 @@
 
 import threading
 
-from framecast.live.loop import Look, Watcher, run
+from framecast.live.loop import run
+from framecast.live.watcher import Look, Watcher
 
 
 class Looking(Watcher):
@@ -16,6 +17,9 @@ class Looking(Watcher):
         if self.looks == 2:
             self.ending.set()
         return Look([f"look {self.looks}"])
+
+    def prepare(self) -> bool:
+        return False
 
 
 def test_a_look_is_finished_and_none_begins() -> None:

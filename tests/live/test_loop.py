@@ -10,13 +10,13 @@ import pytest
 from tests.fixtures.full_disk import no_file_larger_than, run_in_fork
 from tests.fixtures.live import SPEC, Bench, drop, frame, name_of, time_of
 
-import framecast.live.loop
 from framecast.errors import DiskFull, RunInUse, UsageError
 from framecast.forecasting.filling.context_source import FrameWindow
 from framecast.forecasting.filling.fill import fill_absent
 from framecast.forecasting.predict import forecast_source
-from framecast.live.loop import locked
+from framecast.live.loop import locked, run
 from framecast.live.slots import name_time
+from framecast.live.watcher import Look
 
 
 @pytest.fixture
@@ -338,14 +338,14 @@ def test_errors_of_a_look_are_told_once_and_the_loop_goes_on(bench: Bench, monke
     class Stop(BaseException):
         pass
 
-    def sleep(seconds: float) -> None:
+    def say(look: Look) -> None:
+        told.append(look.lines)
         if len(told) > 3:
             raise Stop
 
     monkeypatch.setattr(watcher._place, "list_files", list_files)
-    monkeypatch.setattr(framecast.live.loop.time, "sleep", sleep)
     with pytest.raises(Stop):
-        framecast.live.loop.run(watcher, lambda look: told.append(look.lines), str, poll=1.0, settle=1.0)
+        run(watcher, say, str, poll=0.0, settle=0.0)
     assert [len(lines) for lines in told[:2]] == [1, 0]
     assert "no route to host; the last forecast stays" in told[0][0]
     assert bench.latest()["reference_time"] == name_time(time_of(5))

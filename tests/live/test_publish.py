@@ -59,13 +59,50 @@ def test_a_death_at_any_step_leaves_what_was_announced(tmp_path: Path, monkeypat
 
 def test_names_have_time_revision_and_format(tmp_path: Path) -> None:
     out = Publisher(tmp_path, ["nc", "strip", "png"], None)
-    assert out.publish(forecast(), REFERENCE, {})["files"] == [
+    assert out.publish(forecast(), REFERENCE, {})["files"] == ["20160928T151000Z.nc"], "pictures come later"
+    assert out.draw(forecast())["files"] == [
         "20160928T151000Z.nc",
         "20160928T151000Z-strip.png",
         "20160928T151000Z.png",
     ]
     assert out.publish(forecast(), REFERENCE, {})["files"][0] == "20160928T151000Z-r1.nc"
     assert (tmp_path / "20160928T151000Z.png").is_dir()
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_death_while_pictures_are_drawn_leaves_the_forecast(tmp_path: Path, monkeypatch, at: int) -> None:
+    out = Publisher(tmp_path, ["strip", "npy", "png"], None)
+    out.publish(forecast(), REFERENCE, {"inputs": "1"})
+    before = (tmp_path / "latest.json").read_text()
+    assert json.loads(before)["files"] == ["20160928T151000Z.npy"]
+    steps = iter(range(100))
+
+    def die_at(function):
+        def call(*args, **said):
+            if next(steps) == at:
+                raise Death
+            return function(*args, **said)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        patched.setattr(framecast.live.publish, "write_json", die_at(framecast.live.publish.write_json))
+        patched.setattr(Publisher, "_write", die_at(Publisher._write))
+        patched.setattr(Publisher, "_remove", lambda *_: None)
+        with pytest.raises(Death):
+            out.draw(forecast())
+    assert (tmp_path / "latest.json").read_text() == before
+    Publisher(tmp_path, ["npy"], None)
+    announced = json.loads((tmp_path / "latest.json").read_text())["files"]
+    pictures = ["20160928T151000Z-strip.png", "20160928T151000Z.png"]
+    assert announced == (["20160928T151000Z.npy"] if at < 4 else [pictures[0], "20160928T151000Z.npy", pictures[1]])
+    assert {path.name for path in tmp_path.iterdir()} == {*announced, "latest.json", ".watch"}, "none is half there"
+
+
+def test_only_pictures_are_announced_once_they_are_drawn(tmp_path: Path) -> None:
+    out = Publisher(tmp_path, ["strip"], None)
+    assert out.publish(forecast(), REFERENCE, {}) == out.draw(forecast())
+    assert (tmp_path / "20160928T151000Z.png").is_file()
 
 
 def test_what_is_the_users_is_not_overwritten(tmp_path: Path) -> None:

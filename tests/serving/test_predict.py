@@ -99,6 +99,14 @@ def damaged_npy(shape: str) -> bytes:
     return to_npy(np.zeros((3, 4, 5), np.float32)).replace(b"(3, 4, 5)", shape.encode())
 
 
+def nameless_zip() -> bytes:
+    """A zip whose directory has a member without a name: its one letter is said to be of another field."""
+    content = bytearray(to_zip({"x": b"x"}))
+    at = content.index(b"PK\x01\x02") + 28
+    content[at : at + 4] = b"\0\0\1\0"
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     ("content", "words", "status", "text"),
     [
@@ -124,6 +132,7 @@ def damaged_npy(shape: str) -> bytes:
         (to_npz(frames=blobs(0, 3, 24, 24), valid=np.ones((3, 24, 23), bool)), {}, 422, "valid"),
         (to_npz(frames=np.zeros((100, 1000, 1000), np.uint8)), {}, 413, "memory"),
         (to_zip({"../../etc/passwd": b"x"}), {}, 422, "a file 'passwd' in a zip"),
+        (nameless_zip(), {}, 422, "a file '' in a zip"),
         (to_zip({"a/x.png": b"x", "b/x.png": b"x"}), {}, 422, "of another name"),
         (to_zip({"x.png": b"no picture"}), {}, 422, "x.png"),
         (to_zip({f"{n}.png": b"x" for n in range(51)}), {}, 422, "51 files"),

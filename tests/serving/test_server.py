@@ -76,6 +76,7 @@ def load_test(server: RealServer, clients: int, seconds: float) -> None:
 
     before = held_bytes(server)
     counts = asyncio.run(hammer(server.url, clients, seconds, lambda n, turn: bodies[(n + turn) % 12], check))
+    print(f"{clients} clients, {seconds:g} s: {counts}, {(held_bytes(server) - before) / 1e6:.0f} MB more")
     assert set(counts) <= {200, 503}, counts
     assert counts[200] > 10
     assert counts[503] > 0, "more clients than the queue holds"
@@ -120,6 +121,7 @@ def mutate_bodies(server: RealServer, count: int, tmp_path: Path) -> None:
             if answer.status_code != 200:
                 assert set(answer.json()) == {"error"}
                 assert "framecast-serve-" not in answer.text
+    print(f"{count} mutated bodies: {seen}")
     assert seen[422] > count // 4
     assert seen[200] > count // 50
 

@@ -34,6 +34,10 @@ Block = Annotated[
         "sequence (with split_by=event of several near each other); auto, by event where there are 8 or more.",
     ),
 ]
+Covariates = Annotated[
+    Path | None,
+    typer.Option("--covariates", metavar="PATH", help="Covariates of the frames to be predicted, if it needs them."),
+]
 Context = Annotated[
     str | None,
     typer.Option("--context", metavar="N|TIME", help="Frames in: 10, 50min. Else as trained, or 10."),

@@ -42,10 +42,6 @@ Outs = Annotated[
     ),
 ]
 Strip = Annotated[Path | None, typer.Option("--strip", metavar="PATH", help="Picture of one sequence, PNG.")]
-Covariates = Annotated[
-    Path | None,
-    typer.Option("--covariates", metavar="PATH", help="Covariates of the frames to be predicted, if it needs them."),
-]
 Motion = Annotated[
     Path | None,
     typer.Option(
@@ -81,7 +77,7 @@ def predict(
     max_memory: options.MaxMemory = None,
     tile: options.Tile = None,
     overlap: options.Overlap = None,
-    covariates: Covariates = None,
+    covariates: options.Covariates = None,
     calibrate: options.Calibrate = None,
     max_filled: MaxFilled = None,
     motion: Motion = None,

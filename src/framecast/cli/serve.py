@@ -20,7 +20,7 @@ from framecast.cli.watch import DressingOptions, LoopOptions, describe_error, lo
 from framecast.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from framecast.live.loop import Look, Watcher
+    from framecast.live.watcher import Look, Watcher
     from framecast.serving.limits import ServiceLimits
     from framecast.serving.model import ServedModel
 
@@ -208,7 +208,7 @@ def _watching(
         keywords={"device": resolve_device(network.device)},
         dressing=dressing,
     )
-    pause = options.parse_seconds(loop.poll, "--poll")
+    pause = loop.parse_poll(place)
     with locked(out):
         watcher = open_watcher(served.model, served.name, served.recipe, settings)
         say = partial(_say_look, quiet=output.quiet, as_json=output.as_json)

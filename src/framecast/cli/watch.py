@@ -18,7 +18,7 @@ from framecast.errors import UsageError
 if TYPE_CHECKING:
     from framecast.forecasting.forecaster import Forecaster
     from framecast.live.ladder import Dressing
-    from framecast.live.loop import Look
+    from framecast.live.watcher import Look
     from framecast.recipe.recipe import Recipe
 
 
@@ -27,7 +27,11 @@ class LoopOptions:
     """Options of the loop: how it looks, what it takes for a forecast, what it writes and keeps."""
 
     context: options.Context = None
-    poll: Annotated[str, typer.Option("--poll", metavar="TIME", help="Time between looks.")] = "5s"
+    covariates: options.Covariates = None
+    poll: Annotated[
+        str | None,
+        typer.Option("--poll", metavar="TIME", help="Time between looks. [default: 1s of a folder, 5s of an address]"),
+    ] = None
     settle: Annotated[
         str, typer.Option("--settle", metavar="TIME", help="Time for which a file must not change before it is read.")
     ] = "2s"
@@ -72,10 +76,15 @@ class LoopOptions:
         typer.Option("--storage", metavar="KEY=VALUE", help="Option of fsspec, as anon=true; repeatable."),
     ] = None
 
+    def parse_poll(self, place: str) -> float:
+        """Parse the seconds between looks at a place; a folder costs nothing to look at, another host is spared."""
+        return options.parse_seconds(self.poll or ("1s" if Path(place).is_dir() else "5s"), "--poll")
+
     def parse(self) -> dict[str, Any]:
         """Parse the texts to the fields of WatchOptions, but for those of the loop itself."""
         return {
             "context": options.parse_length(self.context),
+            "covariates": self.covariates,
             **({} if self.max_filled is None else {"max_filled": self.max_filled}),
             "formats": options.parse_words(self.write),
             "keep": self.keep,
@@ -163,7 +172,7 @@ def watch(
         keywords=keywords,
         dressing=dressing.parse(run, calibration),
     )
-    pause = options.parse_seconds(loop.poll, "--poll")
+    pause = loop.parse_poll(place)
     with locked(out):
         watcher = open_watcher(model, name, recipe, settings)
         say = partial(_say, quiet=output.quiet, as_json=output.as_json)

@@ -28,12 +28,17 @@ from framecast.forecasting.memory_plan import (
     plan_memory,
 )
 from framecast.forecasting.predictor import PastFrames, Predictor
+from framecast.forecasting.stream import StreamState
 from framecast.nn.tiled_network import SEAM
 from framecast.transforms.channels import divide_channels
 from framecast.types import FrameSpec, Window
 
 BEYOND = 0.05
 """Share of the value range of a training by which values may lie outside of it without a note."""
+SkipTaken = Callable[
+    [Forecaster, int, Iterator[tuple[Tensor, Tensor]]], tuple[StreamState | None, Iterator[tuple[Tensor, Tensor]]]
+]
+"""Takes from J frames those that a model without covariates has taken before; returns its state, and the others."""
 PIECE = 64 * 2**20
 """Bytes that a read takes for each sequence, unless a single frame takes more."""
 
@@ -49,6 +54,7 @@ def forecast_source(
     covariates: DataConfig | None = None,
     room: MemoryLimits = NO_LIMITS,
     progress: Callable[[int], None] | None = None,
+    skip: SkipTaken | None = None,
 ) -> Forecast:
     """Forecast each sequence of a source; where times have gaps, from the frames after the last gap.
 
@@ -62,6 +68,7 @@ def forecast_source(
         covariates: file of future covariates, for a model whose covariates are neither constant nor of the calendar.
         room: limits of memory and tiles of a network.
         progress: called with the number of sequences forecast so far.
+        skip: of frames that a network took before they were all there; None to take all.
 
     Raises:
         InputError: frames that the model was not made for, or too few of them; covariates that are not known.
@@ -89,10 +96,10 @@ def forecast_source(
         ahead = [None] * len(numbers) if times is None else count_times(times[batch], horizon, spec, source.grid)
         known = None if future is None else np.stack([future.of(first + n, at) for n, at in enumerate(ahead)])
         reads = ([_read_context(source, n, used, at, at + piece) for n in numbers] for at in range(0, used, piece))
-        seams += _forecast_frames(model, reads, known, pasts[batch], predictions[batch], observed[batch])
+        seams += _forecast_frames(model, reads, known, pasts[batch], predictions[batch], observed[batch], skip)
         if progress is not None:
             progress(batch.stop)
-    notes = _list_notes(forecaster, source.spec, used, context) + (() if future is None else tuple(future.notes))
+    notes = (*_list_notes(forecaster, source.spec, used, context), *(() if future is None else future.notes))
     provenance = Provenance(predictor.origin, pasts)
     result = Forecast(predictions[:, None], observed, pasts, spec, provenance, source.grid, times, source.dims, notes)
     return _add_computation(result, plan, seams, is_measured=forecaster.base is None)
@@ -195,6 +202,7 @@ def _forecast_frames(
     pasts: Tensor,
     predictions: Tensor,
     observed: Tensor,
+    skip: SkipTaken | None,
 ) -> NDArray[np.float64]:
     """Forecast a batch frame by frame into arrays of the caller, so that no second copy of the frames is held.
 
@@ -205,6 +213,7 @@ def _forecast_frames(
         pasts: (B, J, targets, H, W), filled with the contexts, raw units, NaN where missing.
         predictions: (B, K, targets, H, W), filled with the predictions, raw units, NaN where `observed` is False.
         observed: (B, targets, H, W), all False; set to True where a frame of the context was observed.
+        skip: of frames that were taken before.
 
     Returns:
         (2, K), sum of the squared differences at the seams of tiles, and their number; zeros without tiles.
@@ -213,12 +222,29 @@ def _forecast_frames(
     seams = np.zeros((2, horizon))
     by_frame = None if covariates is None else torch.from_numpy(covariates).unbind(1)
     past = _iterate_frames(model.spec, reads, pasts, observed)
-    for lead, prediction in enumerate(model.ahead(past, horizon, by_frame)):
+    skip = None if covariates is not None else skip
+    state, past = (None, past) if skip is None else skip(model, pasts.shape[1], past)
+    for lead, prediction in enumerate(model.ahead(past, horizon, by_frame, state=state)):
         # `observed` is complete: the whole context was taken before the first prediction
         predictions[:, lead] = torch.where(observed, prediction.frame.float().cpu(), torch.nan)
         if SEAM in prediction.aux:
             seams[:, lead] = torch.stack(prediction.aux[SEAM]).cpu().numpy()
     return seams
+
+
+def read_past(source: ContextSource, spec: FrameSpec) -> list[tuple[Tensor, Tensor]]:
+    """Read all frames of the first sequence as a network takes them: (1, C, H, W), raw units, and their masks.
+
+    Args:
+        source: frames.
+        spec: contract of the network.
+    """
+    pairs = []
+    for at in range(source.lengths[0]):
+        frames, valid, _ = divide_channels(*_stack_windows([source.read(0, at, at + 1)]), spec)
+        assert valid is not None
+        pairs.append((frames[:, 0], valid[:, 0]))
+    return pairs
 
 
 def _iterate_frames(

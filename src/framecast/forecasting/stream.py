@@ -90,6 +90,7 @@ class Stream(FrameCodec):
         *,
         members: int | None = None,
         seed: int = 0,
+        state: StreamState | None = None,
     ) -> Iterator[PredictedFrame]:
         """Predict frame by frame, with one frame and the state in memory at a time; the values are those of `predict`.
 
@@ -99,6 +100,7 @@ class Stream(FrameCodec):
             covariates: of the J + K frames, (B, E, H, W) each, raw units, NaN where missing; needed if the model has any.
             members: M, for a network that is driven by noise; None for the first member alone.
             seed: seed of the noise.
+            state: that `take` returned for the frames before `past`; None where there are none.
 
         Raises:
             InputError: frames that do not fit the model's contract.
@@ -107,24 +109,17 @@ class Stream(FrameCodec):
         check_horizon(horizon)
         remaining = (frame[:, None] for frame in (() if covariates is None else covariates))
         next(remaining, None)  # those of the first frame: no step predicts it
-        last, frames, mask, patches, run, first = None, torch.empty(0), None, torch.empty(0), None, None
-        stream: StreamState | None = None
-        recent: deque[RecentFrame] = deque(maxlen=self.spin_up)
+        frames, mask, patches, run, first = torch.empty(0), None, torch.empty(0), None, None
         following: Tensor | None = None  # covariates of the next frame
         for frame, valid in past:
             frames, mask = frame[:, None], None if valid is None else valid[:, None]
             following = next(remaining, None)
-            encoded = self._encode_frame(frames, stream, 1, mask, following)
+            state, encoded, first = self._take(frames, mask, following, state)
             patches, run = encoded.patches, encoded.base
-            with torch.inference_mode():
-                first = next(run.ahead) if run is not None and self.network.feeds_back else None
-            recent.append(RecentFrame(patches, encoded.extra, first))
-            if self.spin_up is None:
-                last = self._observe(recent.pop(), last)
-            stream = StreamState(last, encoded.observed, tuple(frame.shape), None if run is None else run.state)
-        for newest in recent:
+        last = None if state is None else state.network
+        for newest in () if state is None else state.recent:
             last = self._observe(newest, last)
-        if last is None or stream is None:
+        if last is None or state is None or frames.ndim == 1:
             raise InputError("frames", got="no frame", expected="at least one", fix="give more of the past")
         size, unknown = (frames.shape[-2], frames.shape[-1]), torch.zeros(len(frames), 1, dtype=torch.bool)
         leads = [] if first is None else [first]
@@ -136,12 +131,42 @@ class Stream(FrameCodec):
                 following = next(remaining, None) if lead > 0 else following
                 covariate = check_covariates(following, frames, 1, self.spec)
                 # of the first lead time the mask is that of the last frame; then no frame is observed
-                extra = self.extra(frames, mask, 1, covariate, stream.observed, unknown if lead > 0 else None)
+                extra = self.extra(frames, mask, 1, covariate, state.observed, unknown if lead > 0 else None)
                 with torch.inference_mode():
                     ahead = rollout(self.network, patches[:, :0], 1, state=last, extra=extra, drive=noise, base=base)
                     last = ahead.state
             frame = self._decode_newest(last, size, noise, members)
             yield PredictedFrame(self.match(frame, leads[0]) if self.matched and leads else frame, last.aux)
+
+    def take(self, frame: Tensor, state: StreamState | None = None, valid: Tensor | None = None) -> StreamState:
+        """Take one real frame of a past, and predict nothing yet: `ahead` goes on from the state, with the same bits.
+
+        Args:
+            frame: (B, C, H, W), raw units, of a model without covariates.
+            state: after the frame before; None at the start.
+            valid: (B, C, H, W), False where a pixel is missing.
+
+        Raises:
+            InputError: a frame that does not fit the model's contract.
+        """
+        return self._take(frame[:, None], None if valid is None else valid[:, None], None, state)[0]
+
+    def _take(
+        self, frames: Tensor, mask: Tensor | None, following: Tensor | None, state: StreamState | None
+    ) -> tuple[StreamState, EncodedFrame, BaseStep | None]:
+        """Take a frame (B, 1, C, H, W); return the state after it, the frame encoded, and the base's next frame."""
+        encoded = self._encode_frame(frames, state, 1, mask, following)
+        run, first = encoded.base, None
+        if run is not None and self.network.feeds_back:
+            with torch.inference_mode():
+                first = next(run.ahead)
+        newest = RecentFrame(encoded.patches, encoded.extra, first)
+        last, recent = None, deque(() if state is None else state.recent, maxlen=self.spin_up or 0)
+        if self.spin_up is None:
+            last = self._observe(newest, None if state is None else state.network)
+        recent.append(newest)
+        shape, base = (len(frames), *frames.shape[2:]), None if run is None else run.state
+        return StreamState(last, encoded.observed, shape, base, tuple(recent)), encoded, first
 
     def _observe(self, frame: RecentFrame, state: Advance | None) -> Advance:
         """Let the network observe a frame."""

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
+from framecast.data import DataConfig
+from framecast.devices import move_module
 from framecast.ensembles.predict import dress_forecast
 from framecast.errors import InputError
 from framecast.forecast import Forecast
 from framecast.forecasting.baselines import Baseline, make_baseline
 from framecast.forecasting.data_checks import adapt_to_step
-from framecast.forecasting.filling.context_source import ContextSource
+from framecast.forecasting.filling.context_source import ContextSource, FrameWindow
 from framecast.forecasting.filling.fill import fill_absent
 from framecast.forecasting.forecaster import Forecaster
-from framecast.forecasting.predict import forecast_source
+from framecast.forecasting.predict import forecast_source, read_past
 from framecast.forecasting.predictor import Predictor
+from framecast.live.prepared import PreparedContext
 from framecast.live.slots import Instant
 from framecast.live.window import LiveWindow
 from framecast.types import FrameSpec
@@ -74,6 +79,8 @@ class Ladder:
         max_filled: absent frames of the window with which the model forecasts, at most.
         keywords: of `forecast_source`: device, room.
         dressing: of members of the model's forecasts; None for single ones.
+        prepared: what the model took of the next window.
+        covariates: how the covariates of the times to be predicted are read, anew for each forecast; None for none.
     """
 
     model: Forecaster | str
@@ -83,13 +90,16 @@ class Ladder:
     max_filled: int
     keywords: dict[str, Any]
     dressing: Dressing | None = None
+    prepared: PreparedContext = field(default_factory=PreparedContext)
+    covariates: DataConfig | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         """All that a forecast depends on besides the frames; plain values."""
         dressing = {} if self.dressing is None else {"members": self.dressing.members, "seed": self.dressing.seed}
         lengths = {"horizon": self.horizon, "context": self.context, "max_filled": self.max_filled}
-        return {"model": self.identity, **lengths, **dressing}
+        stamp = {} if self.covariates is None else {"covariates": _stamp(Path(self.covariates.path))}
+        return {"model": self.identity, **lengths, **dressing, **stamp}
 
     @property
     def identity(self) -> str:
@@ -115,7 +125,10 @@ class Ladder:
                     predictor, window.make_source(), max_filled=self.max_filled, context=self.context, **self.keywords
                 )
                 used = min(whole.source.lengths)
-                forecast = forecast_source(predictor, whole.source, self.horizon, context=used, **self.keywords)
+                more: dict[str, Any] = {"skip": self.prepared.skip}
+                if isinstance(predictor, Forecaster):  # others have no covariates
+                    more["covariates"] = self.covariates
+                forecast = forecast_source(predictor, whole.source, self.horizon, context=used, **more, **self.keywords)
                 if self.dressing is not None and name == self.name:
                     forecast = self.dressing.dress(predictor, forecast)
             except (InputError, MemoryError) as error:
@@ -125,6 +138,28 @@ class Ladder:
             filled = tuple(slot for slot in whole.filled[0] if not isinstance(slot, int))
             return Issued(forecast, name, "; ".join(reasons), filled, whole.source)
         raise InputError("forecast", got="; ".join(reasons), expected="a predictor that can use these frames")
+
+    def prepare(self, window: LiveWindow) -> bool:
+        """Let the model take one more frame of the window that follows, without its newest; return whether one was left.
+
+        Nothing is prepared where frames are absent after the first one, or for a model with covariates.
+
+        Args:
+            window: of the newest forecast.
+
+        Raises:
+            InputError: frames that the model was not made for.
+        """
+        following = list(dropwhile(lambda frame: frame is None, window.frames[1:]))
+        known = [frame.values for frame in following if frame is not None]
+        lacking = self.context - 1 - len(known)
+        if not isinstance(self.model, Forecaster) or self.model.spec.covariates or lacking > self.max_filled:
+            return False
+        if not known or len(known) < len(following):
+            return False
+        adapted, _ = adapt_to_step(self.model, window.spec, None)
+        model = move_module(adapted, self.keywords.get("device", "cpu"))
+        return self.prepared.extend(model, read_past(FrameWindow(known, window.spec), model.spec))
 
     def _list_predictors(self, spec: FrameSpec, reasons: list[str]) -> Iterator[tuple[Predictor, str, list[str]]]:
         """Iterate over the predictors with their names and notes; why the model cannot be had is added to the reasons."""
@@ -149,6 +184,17 @@ class Ladder:
             if absent <= self.max_filled
             else (f"{absent} of {len(window.slots)} frames are absent, at most {self.max_filled} are filled")
         )
+
+
+def _stamp(path: Path) -> list[Any]:
+    """Stamp a file, or those of a folder, by names, sizes and times: another forecast is due when they change."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    found = []
+    for file in files:
+        with suppress(OSError):  # one that is being replaced
+            about = file.stat()
+            found.append([file.name, about.st_size, about.st_mtime_ns])
+    return found
 
 
 def _count_usable(window: LiveWindow, max_filled: int) -> int:

@@ -1,7 +1,8 @@
 """Publication: files under their final names, whole; then the list of what was written; then latest.json, all atomic.
 
-A process that is killed at any moment leaves the forecast that was announced last, and a list by which the next one
-removes what was not finished. Nothing else in the folder is ever touched.
+Pictures are drawn after that, as nobody who needs the forecast should wait for them, and then announced too. A process
+that is killed at any moment leaves the forecast that was announced last, and a list by which the next one removes what
+was not finished. Nothing else in the folder is ever touched.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ LATEST = "latest.json"
 LEDGER = "published.json"
 STRIP = "strip"
 """Name of the picture among the formats: input and prediction in one PNG."""
+PICTURES = (STRIP, "png", "gif", "mp4")
+"""Formats for people, which are drawn when those for programs are announced."""
 
 
 def check_formats(names: Sequence[str]) -> list[str]:
@@ -59,6 +62,7 @@ class Publisher:
         self._ledger = folder / STATE / LEDGER
         content = self._read_ledger()
         self._outputs: list[dict[str, Any]] = content["outputs"]
+        self._names: dict[str, str] = {}
         self._remove(content["pending"])
         if self._outputs and self._read_latest() != self._outputs[-1]:
             write_json(folder / LATEST, self._outputs[-1], indent=2)
@@ -84,7 +88,9 @@ class Publisher:
         return self._outputs[-1] if self._outputs else None
 
     def publish(self, forecast: Forecast, reference: Instant, about: dict[str, Any]) -> dict[str, Any]:
-        """Write a forecast in all formats, and announce it; a later one of the same time gets a revision number.
+        """Write a forecast in the formats for programs, and announce it; a later one of its time gets a revision number.
+
+        Where only pictures are asked for, they are drawn before it is announced; else `draw` does it.
 
         Args:
             forecast: of one sequence.
@@ -99,6 +105,38 @@ class Publisher:
             UsageError: the format cannot hold the forecast.
         """
         revision, names = self._find_names(reference)
+        first = {name: file for name, file in names.items() if name not in PICTURES} or names
+        self._write_all(first, forecast)
+        said = {"reference_time": name_time(reference), "revision": revision, "files": list(first.values())}
+        self._outputs.append({**said, **about})
+        self._names = names
+        self._announce()
+        self._prune()
+        return self._outputs[-1]
+
+    def draw(self, forecast: Forecast) -> dict[str, Any]:
+        """Draw the pictures of the forecast that was announced last, and announce them.
+
+        Args:
+            forecast: the one that was announced.
+
+        Returns:
+            the content of latest.json.
+
+        Raises:
+            DiskFull: there is no space; the forecast stays announced without its pictures.
+            UsageError: the format cannot hold the forecast.
+        """
+        output = self._outputs[-1]
+        left = {name: file for name, file in self._names.items() if file not in output["files"]}
+        if left:
+            self._write_all(left, forecast)
+            self._outputs[-1] = {**output, "files": list(self._names.values())}
+            self._announce()
+        return self._outputs[-1]
+
+    def _write_all(self, names: dict[str, str], forecast: Forecast) -> None:
+        """Write files, each whole; of those that a failure leaves none stays."""
         self._write_ledger(list(names.values()))
         try:
             for name, file in names.items():
@@ -106,12 +144,11 @@ class Publisher:
         except BaseException:
             self._remove(list(names.values()))
             raise
-        output = {"reference_time": name_time(reference), "revision": revision, "files": list(names.values()), **about}
-        self._outputs.append(output)
+
+    def _announce(self) -> None:
+        """Write the list, by which nothing is unfinished, and then latest.json."""
         self._write_ledger([])
-        write_json(self._folder / LATEST, output, indent=2)
-        self._prune()
-        return output
+        write_json(self._folder / LATEST, self._outputs[-1], indent=2)
 
     def _find_names(self, reference: Instant) -> tuple[int, dict[str, str]]:
         """Find the first revision number whose names are free, and the name of the file of each format."""

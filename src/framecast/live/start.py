@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from framecast.data import DataConfig
 from framecast.data.durations import MINUTES, in_frames
 from framecast.ensembles.tables_files import find_file
 from framecast.errors import UsageError
@@ -18,13 +19,14 @@ from framecast.forecasting.filling.fill import MAX_FILLED
 from framecast.forecasting.forecaster import Forecaster
 from framecast.json_files import read_json, write_json
 from framecast.live.ladder import Dressing, Ladder
-from framecast.live.loop import Watcher
 from framecast.live.presets import Preset, list_presets
 from framecast.live.publish import STATE, Publisher, check_formats
 from framecast.live.reader import FrameReader
 from framecast.live.slots import Cadence
 from framecast.live.sources import CopiedFiles, Folder, open_place
 from framecast.live.verification import Verification
+from framecast.live.watcher import Watcher
+from framecast.recipe.data_as_trained import make_config_as_trained
 from framecast.recipe.recipe import Recipe
 from framecast.types import FrameSpec
 
@@ -53,6 +55,7 @@ class WatchOptions:
         verify: whether forecasts are scored.
         keywords: of `forecast_source`: device, room.
         dressing: of members of the model's forecasts; None for single ones.
+        covariates: file or folder of covariates of the times to be predicted; None for none.
     """
 
     place: str
@@ -71,6 +74,7 @@ class WatchOptions:
     verify: bool = True
     keywords: dict[str, Any] = field(default_factory=dict)
     dressing: Dressing | None = None
+    covariates: Path | None = None
 
 
 def open_watcher(model: Forecaster | str, name: str, recipe: Recipe, options: WatchOptions, **clocks: Any) -> Watcher:
@@ -97,7 +101,7 @@ def open_watcher(model: Forecaster | str, name: str, recipe: Recipe, options: Wa
     cadence = Cadence(float(step or _recall_step(place, reader, options.out / STATE)), options.tolerance)
     copies = CopiedFiles(options.out / STATE / "files", "" if preset is None else preset.suffix)
     match = options.match or ("" if preset is None else preset.match)
-    ladder = _make_ladder(model, name, cadence, options)
+    ladder = replace(_make_ladder(model, name, cadence, options), covariates=_find_covariates(spec, recipe, options))
     publisher = Publisher(options.out, check_formats(options.formats), _parse_time(options.keep))
     return Watcher(
         open_place(place, cadence, copies, match, options.storage),
@@ -111,6 +115,23 @@ def open_watcher(model: Forecaster | str, name: str, recipe: Recipe, options: Wa
         retry=options.retry,
         **clocks,
     )
+
+
+def _find_covariates(spec: FrameSpec | None, recipe: Recipe, options: WatchOptions) -> DataConfig | None:
+    """Find how the file of covariates is read; None for none.
+
+    Raises:
+        UsageError: there is none, or the model has no use for it.
+    """
+    path = options.covariates
+    if path is None:
+        return None
+    if spec is None or not any(not channel.calendar for channel in spec.covariates):
+        expected = "nothing: this model has no covariates that a file holds"
+        raise UsageError("--covariates", got=str(path), expected=expected, fix="leave it out")
+    if not path.exists():
+        raise UsageError("--covariates", got=f"{path}, which is not there", expected="a file or a folder")
+    return make_config_as_trained(recipe, {**options.fields, "source": str(path)}, spec)
 
 
 def _find_preset(place: str) -> Preset | None:

@@ -21,6 +21,8 @@ NEAREST = 20
 """MotionVectors whose weighted mean is the motion at a node."""
 POWER = 0.5
 """Exponent of the distance in the weights."""
+BLOCK = 64
+"""Vectors whose neighbours are sought at a time."""
 LEAST_DEVIATION = 0.5
 """Least deviation of neighbours, pixels per frame: tracking is no more accurate."""
 
@@ -48,15 +50,22 @@ def interpolate(vectors: MotionVectors, height: int, width: int) -> NDArray[np.f
     places, velocities = _thin(*_remove_outliers(*vectors))
     if not len(places):
         return np.zeros((2, *shape), np.float32)
-    rows, columns = np.mgrid[: shape[0], : shape[1]] * float(SPACING)
-    nodes = np.stack([columns.ravel(), rows.ravel()], 1)
-    field = np.empty((len(nodes), 2))
-    for first in range(0, len(nodes), 4096):
-        distances = _distances(nodes[first : first + 4096], places)
-        nearest = np.argpartition(distances, min(NEAREST, len(places)) - 1, 1)[:, :NEAREST]
+    # squares along one axis are those of a whole row or column of nodes: a row of distances is one sum and one root
+    down, across = (_square_differences(count, places[:, axis]) for axis, count in ((1, shape[0]), (0, shape[1])))
+    last = min(NEAREST, len(places)) - 1
+    field = np.empty((*shape, 2))
+    for row, squares in enumerate(down):
+        distances = across + squares
+        np.sqrt(distances, out=distances)
+        nearest = np.argpartition(distances, last, 1)[:, :NEAREST]
         weights = 1 / np.maximum(np.take_along_axis(distances, nearest, 1), 1e-6) ** POWER
-        field[first : first + 4096] = (weights[..., None] * velocities[nearest]).sum(1) / weights.sum(1)[:, None]
-    return field.T.reshape(2, *shape).astype(np.float32)
+        field[row] = (weights[..., None] * velocities[nearest]).sum(1) / weights.sum(1)[:, None]
+    return field.transpose(2, 0, 1).astype(np.float32)
+
+
+def _square_differences(count: int, places: Array) -> Array:
+    """Square the distances along one axis of nodes from places, (count, N)."""
+    return np.square(np.arange(count)[:, None] * float(SPACING) - places)
 
 
 def node_count(pixels: int) -> int:
@@ -74,7 +83,11 @@ def _remove_outliers(places: Array, velocities: Array) -> MotionVectors:
     """Remove vectors that differ from the median of their neighbours by far more than these do."""
     if len(places) < 4:
         return MotionVectors(places, velocities)
-    near = np.argpartition(_distances(places, places), min(NEIGHBOURS, len(places) - 1), 1)[:, : NEIGHBOURS + 1]
+    last = min(NEIGHBOURS, len(places) - 1)
+    near = np.empty((len(places), last + 1), np.intp)
+    for first in range(0, len(places), BLOCK):  # of which the distances stay in the cache
+        distances = _distances(places[first : first + BLOCK], places)
+        near[first : first + BLOCK] = np.argpartition(distances, last, 1)[:, : last + 1]
     around = velocities[near]
     centre = np.median(around, 1)
     deviation = 1.4826 * np.median(np.abs(around - centre[:, None]), 1)
@@ -88,6 +101,16 @@ def _thin(places: Array, velocities: Array) -> MotionVectors:
     if not len(places):
         return MotionVectors(places, velocities)
     _, square = np.unique(np.floor(places / CELL), axis=0, return_inverse=True)
-    groups = [np.flatnonzero(square.ravel() == n) for n in range(square.max() + 1)]
-    medians = [(np.median(places[group], 0), np.median(velocities[group], 0)) for group in groups]
-    return MotionVectors(np.stack([p for p, _ in medians]), np.stack([v for _, v in medians]))
+    square = square.ravel()
+    counts = np.bincount(square)
+    starts = counts.cumsum() - counts
+    return MotionVectors(*(_find_medians(values, square, starts, counts) for values in (places, velocities)))
+
+
+def _find_medians(values: Array, group: NDArray[np.intp], starts: NDArray[Any], counts: NDArray[Any]) -> Array:
+    """Find the median of each group of values (N, 2), axis by axis: one sort, not a call for each group."""
+    medians = np.empty((len(counts), 2))
+    for axis in (0, 1):
+        ordered = values[np.lexsort((values[:, axis], group)), axis]
+        medians[:, axis] = (ordered[starts + (counts - 1) // 2] + ordered[starts + counts // 2]) / 2
+    return medians

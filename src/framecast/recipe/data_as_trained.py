@@ -45,14 +45,28 @@ def open_as_trained(
         InputError: a file that cannot be read.
         UsageError: the variables of the training in another order, or fields that do not fit.
     """
-    fields = data if data["source"] == MOVING_MNIST else _merge_fields(recipe, data, model)
-    config = parse_config(DataConfig, fields, "data")
+    config = make_config_as_trained(recipe, data, model)
     if config.source == MOVING_MNIST:
         return config, None
     stored = open_stored(config)
     # only now is it known what the file states
     silent = [name for name in IF_SILENT if getattr(config, name) is None and getattr(stored.attributes, name) is None]
     return config.model_copy(update={name: getattr(recipe.data, name) for name in silent}), stored
+
+
+def make_config_as_trained(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None = None) -> DataConfig:
+    """Make the configuration that `open_as_trained` opens a file by, which need not be there yet.
+
+    Args:
+        recipe: recipe of the training.
+        data: fields of a DataConfig that the user gives, the source among them.
+        model: spec of the frames that the model takes; None for a baseline.
+
+    Raises:
+        UsageError: the variables of the training in another order, or fields that do not fit.
+    """
+    fields = data if data["source"] == MOVING_MNIST else _merge_fields(recipe, data, model)
+    return parse_config(DataConfig, fields, "data")
 
 
 def _merge_fields(recipe: Recipe, data: dict[str, Any], model: FrameSpec | None) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def read_body(content: bytes, limits: ServiceLimits, memory: RequestMemory, fold
 def _read_archive(
     archive: zipfile.ZipFile, limits: ServiceLimits, memory: RequestMemory, folder: Path
 ) -> ArrayBody | FileBody:
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    # not is_dir(), which fails on a damaged zip whose member has no name
+    members = [member for member in archive.infolist() if not member.filename.endswith("/")]
     if not 0 < len(members) <= limits.frames:
         raise InputError(BODY, got=f"a zip of {len(members)} files", expected=f"1 to {limits.frames}")
     for member in members:

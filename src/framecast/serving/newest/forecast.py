@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -167,7 +167,8 @@ class NewestReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._stamp: tuple[Any, ...] = ()
+        self._stamp: tuple[Any, ...] = (None, None)
+        self._shapes: dict[str, tuple[int, ...]] = {}
         self._projection: tuple[Any, MapProjection] | None = None
         self.newest: NewestForecast | None = None
 
@@ -177,14 +178,20 @@ class NewestReader:
         if stamp == self._stamp or stamp[0] is None:
             return False
         try:
-            self.newest = self._open()
+            self.newest = self._read()
         except (OSError, ValueError, KeyError, InputError):
             return False  # the watcher is about to write another one, or removed the file
         self._stamp = stamp
         return True
 
-    def _open(self) -> NewestForecast:
-        latest = read_json(self.folder / LATEST)
+    def _read(self) -> NewestForecast:
+        """Read what is new: all of another forecast; of the same one its scores and the pictures that were added."""
+        latest, before = read_json(self.folder / LATEST), self.newest
+        if before is not None and {**latest, "files": None} == {**before.latest, "files": None}:
+            return replace(before, latest=latest, skill=self._read_skill())
+        return self._open(latest)
+
+    def _open(self, latest: dict[str, Any]) -> NewestForecast:
         name = next((name for name in latest["files"] if name.endswith((".nc", ".zarr"))), None)
         if name is None:
             raise InputError(str(self.folder), got="no .nc or .zarr", expected="one of them", fix="--write nc")
@@ -195,13 +202,21 @@ class NewestReader:
             data = data.load()
             opened.close()
         grid = _read_grid(opened, data)
-        skill = None
-        with suppress(OSError, ValueError):
-            skill = read_json(self.folder / "skill.json")
         projection = self._project(grid, data.shape[-2:])
-        shape = data.shape[-2:]
-        observed = [one for one in list_observed(self.folder) if one.load().shape[-2:] == shape]
-        return NewestForecast(self.folder, latest, data, observed, grid, projection, skill)
+        observed = [one for one in list_observed(self.folder) if self._find_shape(one) == data.shape[-2:]]
+        self._shapes = {one.path.name: self._shapes[one.path.name] for one in observed}
+        return NewestForecast(self.folder, latest, data, observed, grid, projection, self._read_skill())
+
+    def _read_skill(self) -> dict[str, Any] | None:
+        with suppress(OSError, ValueError):
+            return read_json(self.folder / "skill.json")
+        return None
+
+    def _find_shape(self, frame: ObservedFrame) -> tuple[int, ...]:
+        """Find rows and columns of an observed frame, whose file is read once."""
+        if frame.path.name not in self._shapes:
+            self._shapes[frame.path.name] = frame.load().shape[-2:]
+        return self._shapes[frame.path.name]
 
     def _project(self, grid: Grid, shape: tuple[int, int]) -> MapProjection:
         """Make the projection, or take that of the forecast before, whose positions are known."""

@@ -14,7 +14,11 @@ async function ask(address) {
   return answer.json();
 }
 
-async function load() {
+// one after the other: an event may come while the first map is being made
+let loading = Promise.resolve();
+const load = () => (loading = loading.then(read, read));
+
+async function read() {
   let data;
   try {
     data = await ask("map.json");
@@ -76,7 +80,6 @@ function show(number) {
   const { data } = state;
   state.shown = number;
   const frame = data.frames[number], source = address(frame);
-  fetchAhead();
   if (!overlay) overlay = L.imageOverlay(source, data.bounds, { opacity: Number($("opacity").value) }).addTo(map);
   else overlay.setUrl(source);
   const kind = document.createElement("span");
@@ -89,10 +92,13 @@ function show(number) {
   $("frame").setAttribute("aria-valuetext", $("time").textContent);
   drawUnder();
   drawPlace();
+  fetchAhead();
 }
 
+// the frames after the one that is shown first, as they are seen next
 function fetchAhead() {
-  for (const frame of state.data.frames) {
+  const { frames } = state.data;
+  for (const frame of [...frames.slice(state.shown), ...frames.slice(0, state.shown)]) {
     const source = address(frame);
     if (kept.has(source)) continue;
     const image = new Image();
