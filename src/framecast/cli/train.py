@@ -82,7 +82,7 @@ def train(
     output: OutputOptions,
 ) -> None:
     """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
-    from framecast.training.process_group import decide_first, join_group
+    from framecast.training.processes.group import decide_first, join_group
     from framecast.training.start import start
 
     launch = options.read_launch(device)
@@ -173,7 +173,7 @@ def resume(
     """Go on with a run that was stopped, from its newest valid checkpoint, to the same bits."""
     from framecast.recipe.recipe import read_run_recipe
     from framecast.runs.folder import RunFolder
-    from framecast.training.process_group import decide_first, join_group
+    from framecast.training.processes.group import decide_first, join_group
     from framecast.training.start import resume as resume_run
 
     launch = options.read_launch(device)

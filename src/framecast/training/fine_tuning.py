@@ -20,7 +20,7 @@ from framecast.progress import Progress
 from framecast.recipe.foreign import foreign
 from framecast.recipe.recipe import Recipe, read_recipe
 from framecast.trained import find_model
-from framecast.training.process_group import decide_first
+from framecast.training.processes.group import decide_first
 from framecast.training.state import TrainingState
 from framecast.types import FrameSpec
 

@@ -22,7 +22,7 @@ from framecast.runs.checkpoint import LoadedCheckpoint
 from framecast.runs.folder import RunFolder
 from framecast.training.fine_tuning import begin
 from framecast.training.log import TrainLog
-from framecast.training.process_group import run_together
+from framecast.training.processes.group import run_together
 from framecast.training.restore import restore_data, restore_model
 from framecast.training.state import TrainingState
 from framecast.training.stop_request import StopRequest

@@ -30,7 +30,7 @@ from framecast.training.compilation import check_compile
 from framecast.training.fine_tuning import find_spec, name_weights
 from framecast.training.log import draw_loss
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
-from framecast.training.process_group import check_same_frames, check_shared, decide_first, join_group, run_together
+from framecast.training.processes.group import check_same_frames, check_shared, decide_first, join_group, run_together
 from framecast.training.restore import check_network, describe_data, describe_frames
 from framecast.training.room import check_room
 from framecast.training.state import TrainingState
