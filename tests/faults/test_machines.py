@@ -66,12 +66,12 @@ def test_two_machines_of_two_equal_one_process(tmp_path: Path, accumulate: int) 
 
 def test_a_signal_to_one_machine_stops_both_and_they_resume(tmp_path: Path) -> None:
     plain, stopped = tmp_path / "plain", tmp_path / "stopped"
-    assert [code for code, _ in finish(on_machines(train_command(plain, 40)))] == [0, 0]
-    both = on_machines(train_command(stopped, 40))
-    wait_for_step(stopped, 5, both[0])
+    assert [code for code, _ in finish(on_machines(train_command(plain, 20)))] == [0, 0]
+    both = on_machines(train_command(stopped, 20))
+    wait_for_step(stopped, 3, both[0])
     both[1].send_signal(signal.SIGTERM)
     assert [code for code, _ in finish(both)] == [143, 143]
-    assert 5 <= len(events(stopped)) < 40
+    assert 3 <= len(events(stopped)) < 20
     resumed = finish(on_machines(command("resume", str(stopped), "--device", "cpu", "--quiet")))
     assert [code for code, _ in resumed] == [0, 0], resumed
     assert (stopped / "events.jsonl").read_bytes() == (plain / "events.jsonl").read_bytes()

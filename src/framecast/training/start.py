@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from framecast import kernels
 from framecast.data import MOVING_MNIST, DataSet, open_data
+from framecast.data.addresses import make_absolute
 from framecast.data.sources.base import Source
 from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
 from framecast.errors import InputError, UsageError, naming_full_disk
@@ -185,7 +186,7 @@ def _make_trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> TrainingS
 
 def _resolve_paths(recipe: Recipe) -> Recipe:
     """Make the paths of a recipe absolute, so that a run can be resumed from any directory."""
-    data = recipe.data.map_paths(lambda path: str(Path(path).absolute()))
+    data = recipe.data.map_paths(make_absolute)
     if data.source == MOVING_MNIST and data.moving_mnist.digits_file is not None:
         digits = str(Path(data.moving_mnist.digits_file).absolute())
         data = data.model_copy(update={"moving_mnist": data.moving_mnist.model_copy(update={"digits_file": digits})})
