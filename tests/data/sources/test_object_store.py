@@ -15,6 +15,7 @@ import zarr
 from tests.faults.test_machines import on_machines
 from tests.fixtures.runs import run_forked, train_command
 
+import framecast
 from framecast.data import DataConfig
 from framecast.data.sources.multi_file_source import open_source
 from framecast.errors import InputError, UsageError
@@ -135,3 +136,17 @@ def test_two_processes_train_from_a_bucket_as_from_a_disk(tmp_path: Path, bucket
     beside = {path for path in opened if path.name not in ("stdout", "stderr") and path.parts[1] != "dev"}
     assert beside
     assert all(path.is_relative_to(tmp_path / "remote") for path in beside), beside
+
+
+def test_scores_and_hindcasts_of_a_bucket_are_those_of_a_disk(tmp_path: Path, bucket: dict[str, str]) -> None:
+    here, there = write_both(tmp_path)
+    asked = {"context": 3, "horizon": 2, "metrics": ["mse"], "baselines": ["persistence"], "quiet": True}
+    ours, theirs = (framecast.evaluate("mean", place, device="cpu", **asked).to_dataset() for place in (here, there))
+    xarray.testing.assert_equal(theirs, ours)
+    made = [
+        framecast.hindcast("mean", place, tmp_path / f"{number}.zarr", every="30min", **asked)
+        for number, place in enumerate((here, there))
+    ]
+    xarray.testing.assert_equal(made[1].scores.to_dataset(), made[0].scores.to_dataset())
+    stores = [xarray.open_zarr(one.store, chunks=None).rain.values for one in made]
+    np.testing.assert_array_equal(*stores)
