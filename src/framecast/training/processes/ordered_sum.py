@@ -68,7 +68,7 @@ def sum_in_order(module: Any) -> OrderedSum | None:
     Args:
         module: as Fabric has set it up.
     """
-    parallel = module._forward_module
+    parallel = getattr(module, "_forward_module", None)
     if not isinstance(parallel, DistributedDataParallel):
         return None
     hook = OrderedSum()
