@@ -19,8 +19,8 @@ from framecast.errors import UsageError
 from framecast.forecasting.forecaster import Forecaster
 from framecast.models import ModelConfig
 
-MILLISECONDS = 60_000
-"""Of a minute."""
+MINUTE = 60_000
+"""Milliseconds of a minute."""
 
 
 def hindcast(
@@ -77,7 +77,7 @@ def hindcast(
         (1, 8)
     """
     evaluation, reading = split_options(options)
-    minutes = in_frames(every, 1 / MILLISECONDS, "every") / MILLISECONDS if isinstance(every, str) else every
+    minutes = in_frames(every, 1 / MINUTE, "every") / MINUTE if isinstance(every, str) else every
     chosen = HindcastOptions(minutes, task_size, share, dask, recheck=recheck)
     fields = {**reading, "source": resolve_source(archive)}
     given = (name_run(run), fields, Path(fspath(out)), evaluation, chosen, device, precision, model)

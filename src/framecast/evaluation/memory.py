@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import replace
 
 from framecast.data import DataSet
 from framecast.devices import move_module
@@ -22,19 +22,9 @@ LIBRARIES = 96 * 2**20
 """Bytes of what an evaluation loads later: metrics, charts and pictures."""
 
 
-class FittedEvaluation(NamedTuple):
-    """An evaluation within its limit of memory."""
-
-    forecaster: Forecaster | None
-    """The network, in tiles if need be; None for a baseline."""
-    batch_size: int
-    note: str | None
-    """What was chosen, for the user; None without a limit."""
-
-
 def fit_to_memory(
     forecaster: Forecaster | None, dataset: DataSet, options: EvaluationOptions, device: str
-) -> FittedEvaluation:
+) -> tuple[Forecaster | None, DataSet, EvaluationOptions]:
     """Fit an evaluation to the limit of its options; without one only the tiles are made that the user gives.
 
     Args:
@@ -43,26 +33,33 @@ def fit_to_memory(
         options: limits, and sequences at a time at most.
         device: of the network and the metrics.
 
+    Returns:
+        the network, in tiles if need be; the windows, with a note of what was chosen; the options, with as many sequences
+        at a time as fit.
+
     Raises:
         UsageError: an impossible tile or overlap, or a limit that a single sequence passes.
     """
     spec, limit = dataset.spec, options.room.memory
     size = spec.height, spec.width
     if limit is None:
-        tiled = None if forecaster is None else with_tiles(forecaster, size, options.room)
-        return FittedEvaluation(tiled, options.batch_size, None)
+        return None if forecaster is None else with_tiles(forecaster, size, options.room), dataset, options
     values = (dataset.context + dataset.horizon) * (spec.channels + len(spec.covariates))
     frames = FrameMemory(LIBRARIES, spec.height * spec.width * (WINDOW * values + MOVED * spec.targets))
     if forecaster is not None:
         moved = move_module(forecaster, device)
         plan = plan_memory(moved, size, batch_size=options.batch_size, frames=frames, room=options.room)
-        note = f"memory: {plan.batch_size} sequences at a time, {plan}"
-        return FittedEvaluation(plan.apply(moved), plan.batch_size, note)
-    fixed = held_bytes(device) + SPARE + frames.total
-    for batch in list_batch_sizes(options.batch_size):
-        if (total := fixed + batch * frames.per_sequence) <= limit:
-            about = f"about {format_bytes(total)} of memory, limit {format_bytes(limit)}"
-            return FittedEvaluation(None, batch, f"memory: {batch} sequences at a time; {about}")
-    expected = f"about {format_bytes(fixed + frames.per_sequence)} or more"
-    fix = "allow more, or coarsen the frames with --shrink"
-    raise UsageError("memory", got=f"a limit of {format_bytes(limit)}", expected=expected, fix=fix)
+        forecaster, batch, about = plan.apply(moved), plan.batch_size, str(plan)
+    else:
+        fixed = held_bytes(device) + SPARE + frames.total
+        fitting = [
+            batch for batch in list_batch_sizes(options.batch_size) if fixed + batch * frames.per_sequence <= limit
+        ]
+        if not fitting:
+            expected = f"about {format_bytes(fixed + frames.per_sequence)} or more"
+            fix = "allow more, or coarsen the frames with --shrink"
+            raise UsageError("memory", got=f"a limit of {format_bytes(limit)}", expected=expected, fix=fix)
+        batch = fitting[0]
+        about = f"about {format_bytes(fixed + batch * frames.per_sequence)} of memory, limit {format_bytes(limit)}"
+    note = f"memory: {batch} sequences at a time, {about}"
+    return forecaster, replace(dataset, notes=(*dataset.notes, note)), options._replace(batch_size=batch)

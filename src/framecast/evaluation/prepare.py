@@ -146,9 +146,7 @@ def prepare_suite(
         data_step = data.get("step_minutes", recipe.data.step_minutes)
         forecaster, notes = adapt_to_step(forecaster, dataset.spec, data_step)
         dataset = replace(dataset, notes=(*notes, *dataset.notes))
-    forecaster, batch_size, note = fit_to_memory(forecaster, dataset, options, device)
-    options = options._replace(batch_size=batch_size)
-    dataset = dataset if note is None else replace(dataset, notes=(*dataset.notes, note))
+    forecaster, dataset, options = fit_to_memory(forecaster, dataset, options, device)
     if forecaster is None:
         names = [run, *choose_baselines(options.baselines or [], dataset, fitted_on)]
         baselines = make_baselines(list(dict.fromkeys(names)), dataset, fitted_on, *ensemble)
