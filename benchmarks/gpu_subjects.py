@@ -148,7 +148,7 @@ class Training:
         known[:, self.recipe.context + 1 :: 2] = False
         if not self.way.plain:
             inputs = self.state.inputs(batch, known, float(count_observed(batch.frames, batch.valid)))
-            loss = self.state.add_gradients(inputs, 1.0, more=False)
+            loss = self.state.add_gradients(inputs, 1.0)
             named = self.state.forecaster.network.named_parameters()
             return loss, {name: p.grad.flatten() for name, p in named if p.grad is not None}
         patches = self._patches(batch.frames)

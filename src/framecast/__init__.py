@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from framecast import errors as errors
     from framecast.adapters import pysteps as pysteps
+    from framecast.api.archives import hindcast, verify
     from framecast.api.frames import open_frames
     from framecast.api.inspection import inspect
     from framecast.api.run import Run
@@ -65,6 +66,7 @@ _MODULES = {  # module of each public name, imported when the name is first used
     "UsageError": "errors",
     "compare": "api.scoring",
     "evaluate": "api.scoring",
+    "hindcast": "api.archives",
     "inspect": "api.inspection",
     "load": "forecasting.model_folder",
     "load_published": "forecasting.published_weights",
@@ -77,6 +79,7 @@ _MODULES = {  # module of each public name, imported when the name is first used
     "set_precision": "kernels",
     "start": "training.start",
     "train": "api.training",
+    "verify": "api.archives",
 }
 
 _SUBMODULES = {"errors": "errors", "pysteps": "adapters.pysteps"}
@@ -105,6 +108,7 @@ __all__ = [
     "UsageError",
     "compare",
     "evaluate",
+    "hindcast",
     "inspect",
     "load",
     "load_published",
@@ -117,6 +121,7 @@ __all__ = [
     "set_precision",
     "start",
     "train",
+    "verify",
 ]
 
 

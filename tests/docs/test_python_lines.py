@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.archives.conftest import make_rain
 from tests.fixtures.commands import unchecked
 
 ROOT = Path(__file__).parents[2]
@@ -61,3 +62,12 @@ def test_the_lines_of_the_guides_run(folder: Path) -> None:
     assert variables["data"].sizes["forecast"] == 3
     assert variables["early"].sizes["time"] == 24
     assert variables["film"].sizes["channel"] == 1
+
+
+def test_the_lines_on_archives_run(folder: Path) -> None:
+    make_rain().to_netcdf("radar.nc")
+    variables: dict[str, object] = {}
+    with unchecked():
+        exec(read_lines(ROOT / "docs/api/archives.md"), variables)
+    assert variables["made"].scores.forecasts == variables["verified"].scores.forecasts
+    assert "verdict" in variables["verified"].scores.to_dataset().attrs

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from framecast.data import MOVING_MNIST
+from framecast.data.addresses import make_absolute
 from framecast.errors import InputError, UsageError, find_nearest
 from framecast.recipe.keys import SECTIONS, list_short_names
 from framecast.recipe.recipe import Recipe
@@ -104,7 +105,7 @@ def resolve_source(data: Data) -> Any:
     """
     if isinstance(data, str | PathLike):
         text = fspath(data)
-        return text if text == MOVING_MNIST else str(Path(text).absolute())
+        return text if text == MOVING_MNIST else make_absolute(text)
     if isinstance(data, list | tuple):
         return [_resolve_part(part) if isinstance(part, Mapping) else resolve_source(part) for part in data]
     expected = "the path of a file or folder, several paths, or moving-mnist"
@@ -118,7 +119,7 @@ def _resolve_part(part: Mapping[str, Any]) -> dict[str, Any]:
         near = next((key for key in part if find_nearest(str(key), ["path"])), None)
         fix = None if near is None else f"did you mean path, where it says {near}?"
         raise UsageError("data", got=f"a part without a path: {dict(part)}", expected="the key path", fix=fix)
-    return {**part, "path": str(Path(fspath(part["path"])).absolute())}
+    return {**part, "path": make_absolute(fspath(part["path"]))}
 
 
 def to_plain(value: Any) -> Any:

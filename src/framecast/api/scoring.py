@@ -70,15 +70,15 @@ def evaluate(
         >>> scores.to_dataset()["mean"].dims
         ('forecast', 'metric')
     """
-    evaluation, reading = _split_options(options)
+    evaluation, reading = split_options(options)
     fields = reading if data is None else {**reading, "source": resolve_source(data)}
     place: dict[str, Any] = {"device": device, "precision": precision}
     if isinstance(run, Sequence) and not isinstance(run, str):
-        suite = prepare_joined([_name_run(one) for one in run], fields, evaluation, model=model, **place)
+        suite = prepare_joined([name_run(one) for one in run], fields, evaluation, model=model, **place)
     else:
         kind = foreign(run.recipe) if isinstance(run, Run) and model is None else model
         given = run if isinstance(run, Forecaster) else None  # it may have been changed since: other weights, pace
-        suite = prepare_suite(find_model(_name_run(run)), fields, evaluation, given=given, model=kind, **place)
+        suite = prepare_suite(find_model(name_run(run)), fields, evaluation, given=given, model=kind, **place)
     if out is not None:
         files.check_new(Path(out))
     board = suite.score(quiet=quiet)
@@ -126,14 +126,14 @@ def compare(
     """
     if isinstance(runs, str | PathLike):
         raise UsageError("runs", got=fspath(runs), expected="a list of two or more", fix="as in compare([one, two])")
-    evaluation, reading = _split_options(options)
+    evaluation, reading = split_options(options)
     if reading:
         expected = "options of the evaluation: the data are those of the runs"
         raise UsageError("keyword", got=", ".join(reading), expected=expected, fix="leave it out")
     if out is not None:
         files.check_new(Path(out))
     trusted = [run.trusted for run in runs if isinstance(run, Run) and run.trusted is not None]
-    paths = [Path(_name_run(run)) for run in runs]
+    paths = [Path(name_run(run)) for run in runs]
     comparison = compare_runs(paths, evaluation, device=device, models=[*models, *trusted], quiet=quiet)
     if out is not None:
         from framecast.report.comparison_page import write_comparison
@@ -142,7 +142,7 @@ def compare(
     return comparison
 
 
-def _name_run(run: str | PathLike[str] | Forecaster) -> str:
+def name_run(run: str | PathLike[str] | Forecaster) -> str:
     """Name what is evaluated: a folder, a trained model or a baseline.
 
     Raises:
@@ -159,7 +159,7 @@ def _name_run(run: str | PathLike[str] | Forecaster) -> str:
     return str(run.folder)
 
 
-def _split_options(given: Mapping[str, Any]) -> tuple[EvaluationOptions, dict[str, Any]]:
+def split_options(given: Mapping[str, Any]) -> tuple[EvaluationOptions, dict[str, Any]]:
     """Split keywords into options of an evaluation and fields that say how a file is read."""
     values = {key: to_plain(value) for key, value in given.items()}
     chosen = {key: value for key, value in values.items() if key in _TAKEN}

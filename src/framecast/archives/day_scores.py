@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from framecast.evaluation.labelled_scores import add_samples, make_dataframe, make_dataset
 from framecast.evaluation.scoreboard import REFERENCES
 from framecast.evaluation.tables import print_by_lead, print_means, print_skill
 from framecast.evaluation.verdict import judge
 from framecast.json_files import json_safe
 from framecast.metrics import LEVEL, Scores, Summary, summarise
 from framecast.types import FrameSpec
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,21 @@ class DayScores:
     def verdict(self) -> str | None:
         """Sentence on whether the first forecast beats the best baseline; None where there is nothing to judge."""
         return judge(self.scores, self.baselines, seed=self.seed)
+
+    def to_dataset(self) -> xarray.Dataset:
+        """Convert to a Dataset: scores with intervals by forecast, metric (and threshold), lead time; counts, skill."""
+        estimates = {
+            name: {metric: summary.score for metric, summary in by_metric.items()}
+            for name, by_metric in self.summaries.items()
+        }
+        metrics = next(iter(self.scores.values())).metrics
+        data = add_samples(make_dataset(estimates, metrics, self.spec), self.summaries)
+        about = {"forecasts": self.forecasts, "days": self.days}
+        return data.assign_attrs({**about, **({"verdict": self.verdict} if self.verdict else {})})
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Convert to a table of pandas, a row for each forecast, metric and lead time."""
+        return make_dataframe(self.to_dataset())
 
     def print(self, console: Console, *, by_lead: bool = False) -> None:
         """Print who wins, then means with intervals and skill, and tables by lead time where asked for."""

@@ -44,6 +44,9 @@ _PYTHON = (
 """Words of Python in errors, each with those of the command line."""
 OUT_OF_MEMORY = 6
 """Exit code; the others are those of `framecast.errors`."""
+PROCESS_LOST = 9
+"""Exit code of a training whose other processes ended without a word to this one."""
+_LOST = re.compile(r"third_party/gloo|\bNCCL\b|Connection (?:closed|reset) by peer", re.IGNORECASE)
 
 
 class Failure(NamedTuple):
@@ -69,6 +72,9 @@ def describe_failure(error: BaseException) -> Failure | None:
             f"{': '.join(['out of memory', *words])}; use a smaller --batch-size, or --set train.accumulate=2",
             OUT_OF_MEMORY,
         )
+    if isinstance(error, RuntimeError) and (type(error).__name__.startswith("Dist") or _LOST.search(str(error))):
+        text = "another process of this training has ended, or cannot be reached: what it printed says why"
+        return Failure(f"{text}; framecast resume goes on from the last checkpoint", PROCESS_LOST)
     if isinstance(error, OSError) and error.strerror:
         fix = "look at its name, and whether it may be read or written"
         return Failure(str(FramecastError(str(error.filename or "file"), got=error.strerror, fix=fix)), 2)

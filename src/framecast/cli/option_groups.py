@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -97,8 +96,10 @@ class ReadingOptions:
 
     def fields(self, source: str | None) -> dict[str, Any]:
         """Return the fields of a DataConfig whose options were given, and the source of the frames."""
+        from framecast.data.addresses import make_absolute
+
         values = {
-            "source": source if source in (None, "moving-mnist") else str(Path(source).absolute()),
+            "source": source if source in (None, "moving-mnist") else make_absolute(source),
             "dims": self.dims,
             "axes": None if not self.axis else options.parse_axes(self.axis),
             "variable": self.variable,

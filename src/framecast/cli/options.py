@@ -256,20 +256,16 @@ def read_launch(device: str) -> Launch:
     return Launch(device, local, max(1, world // local), int(os.environ.get("RANK", "0")))
 
 
-def choose_folder(out: Path | None, name: str, rank: int = 0) -> AbstractContextManager[Path]:
+def choose_folder(out: Path | None, name: str) -> AbstractContextManager[Path]:
     """Choose the folder of a run or race: the user's, or a new runs/NAME-N that no other command gets too.
 
     Args:
         out: folder that the user gave.
         name: name of a numbered folder.
-        rank: number of this process; only the first one makes a folder.
     """
-    from framecast.runs.folder import next_free_folder, reserve_folder
+    from framecast.runs.folder import reserve_folder
 
-    parent = Path("runs")
-    if out is not None or rank:
-        return nullcontext(out or next_free_folder(parent, name))
-    return reserve_folder(parent, name)
+    return nullcontext(out) if out is not None else reserve_folder(Path("runs"), name)
 
 
 def make_console(*, quiet: bool = False) -> Console:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,32 +82,61 @@ def train(
     output: OutputOptions,
 ) -> None:
     """Train a network. Ctrl-C saves and stops; `framecast resume RUN` goes on to the same bits."""
-    from framecast.recipe.recipe import read_recipe
-    from framecast.training.fine_tuning import read_fine_tuning
+    from framecast.training.processes.group import decide_first, join_group
     from framecast.training.start import start
 
-    values: dict[str, Any] = {"train.steps": steps, "seed": seed}
-    values = {key: value for key, value in values.items() if value is not None} | training.values()
-    values |= {f"data.{key}": value for key, value in source.given().items()}
-    overrides = training.overrides or []
+    launch = options.read_launch(device)
     if recipe is None and begin_from is None:
         raise UsageError(
             "RECIPE|MODEL", got="nothing", expected="a recipe, the name of a network, or --from with a model"
         )
+    if out is None and launch.nodes > 1:
+        fix = "give a new folder on storage that all machines share"
+        raise UsageError(
+            "--out", got="nothing", expected=f"the folder of a training on {launch.nodes} machines", fix=fix
+        )
+    values: dict[str, Any] = {"train.steps": steps, "seed": seed}
+    values = {key: value for key, value in values.items() if value is not None} | training.values()
+    values |= {f"data.{key}": value for key, value in source.given().items()}
+    overrides = training.overrides or []
+    options.import_model(class_name)  # in each process, before one tells the others what it read
+    join_group(launch)
+    given = (recipe, begin_from, overrides, values, class_name)
+    config = decide_first(lambda: _read(*given, budget, launch, quiet=output.quiet))
+    # Opened here, by the first process, for the training and for the page after it.
+    opened: list[Source | None] = []
+    decide_first(lambda: opened.append(_open_files(config)))
+    with ExitStack() as stack:
+        name = Path(recipe or str(begin_from)).stem.replace(":", "-")
+        path = decide_first(lambda: stack.enter_context(options.choose_folder(out, name)))
+        outcome = start(config, path, launch, source=opened[0] if opened else None, quiet=output.quiet)
+    _report(path, config, outcome, launch, output, opened[0] if opened else None)
+
+
+def _read(
+    recipe: str | None,
+    begin_from: str | None,
+    overrides: list[str],
+    values: dict[str, Any],
+    class_name: str | None,
+    budget: str | None,
+    launch: Launch,
+    *,
+    quiet: bool,
+) -> Recipe:
+    """Read the recipe of a training, and fit it to a budget."""
+    from framecast.recipe.recipe import read_recipe
+    from framecast.training.fine_tuning import read_fine_tuning
+
     if recipe is None:
         config = read_fine_tuning(str(begin_from), overrides, values, trusted=class_name)
     else:
         values |= {} if begin_from is None else {"from": {"model": begin_from}}
         config = read_recipe(recipe, overrides, values, model=class_name)
-    launch = options.read_launch(device)
-    if budget is not None:
-        given = frozenset([*(override.partition("=")[0].strip() for override in overrides), *values])
-        config = _fit_to_budget(config, budget, recipe, launch, given, quiet=output.quiet)
-    # Opened here, for the training and for the page after it.
-    opened = _open_files(config)
-    with options.choose_folder(out, Path(recipe or str(begin_from)).stem.replace(":", "-"), launch.rank) as path:
-        outcome = start(config, path, launch, source=opened, quiet=output.quiet)
-    _report(path, config, outcome, launch, output, opened)
+    if budget is None:
+        return config
+    given = frozenset([*(override.partition("=")[0].strip() for override in overrides), *values])
+    return _fit_to_budget(config, budget, recipe, launch, given, quiet=quiet)
 
 
 def _fit_to_budget(
@@ -121,7 +151,7 @@ def _fit_to_budget(
     fitted = fit_to_budget(config, read_budget(budget), launch.device, given, is_name=name in MODELS)
     hidden = fitted.model.model_dump().get("hidden")
     width = "" if hidden is None else f", hidden {list(hidden) if isinstance(hidden, tuple) else hidden}"
-    if not launch.rank and not quiet:
+    if not quiet:
         print(f"budget: {budget}, {fitted.train.steps} iterations of {fitted.train.batch_size}{width}", file=sys.stderr)
     return fitted
 
@@ -143,14 +173,24 @@ def resume(
     """Go on with a run that was stopped, from its newest valid checkpoint, to the same bits."""
     from framecast.recipe.recipe import read_run_recipe
     from framecast.runs.folder import RunFolder
+    from framecast.training.processes.group import decide_first, join_group
     from framecast.training.start import resume as resume_run
 
     launch = options.read_launch(device)
-    # Opened here, for the training and for the page after it.
-    config = read_run_recipe(RunFolder(run).opened().recipe, overrides or (), class_name)
-    source = _open_files(config)
+    options.import_model(class_name)
+    join_group(launch)
+    # Opened here, by the first process, for the training and for the page after it.
+    opened: list[tuple[Recipe, Source | None]] = []
+
+    def read() -> None:
+        config = read_run_recipe(RunFolder(run).opened().recipe, overrides or (), class_name)
+        opened.append((config, _open_files(config)))
+
+    decide_first(read)
+    source = opened[0][1] if opened else None
     outcome = resume_run(run, launch, overrides=overrides or (), model=class_name, source=source, quiet=output.quiet)
-    _report(run, config, outcome, launch, output, source)
+    if opened:
+        _report(run, opened[0][0], outcome, launch, output, source)
 
 
 def _open_files(recipe: Recipe) -> Source | None:

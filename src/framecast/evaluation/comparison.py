@@ -17,8 +17,7 @@ from framecast.data import MOVING_MNIST
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
 from framecast.errors import InputError, UsageError
-from framecast.evaluation.budgets import SpentBudget, compare_budgets, count_operations
-from framecast.evaluation.comparable import check_same
+from framecast.evaluation.compared_runs import SpentBudget, check_same, compare_budgets, count_operations
 from framecast.evaluation.labelled_scores import add_differences, make_dataframe, make_dataset, make_means_table
 from framecast.evaluation.prepare import UNCROPPED, prepare_suite
 from framecast.evaluation.scoreboard import Scoreboard

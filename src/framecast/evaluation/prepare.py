@@ -16,6 +16,7 @@ from framecast.data.sources.multi_file_source import open_source
 from framecast.data.units import PICTURE_UNITS, has_mixed_units, target_spec
 from framecast.devices import resolve_device
 from framecast.errors import FramecastError, InputError, UsageError
+from framecast.evaluation.memory import fit_to_memory
 from framecast.evaluation.opponents import dress_first, read_error_tables
 from framecast.evaluation.predictors import (
     choose_baselines,
@@ -34,7 +35,6 @@ from framecast.forecasting.base_fit import is_fitted_name
 from framecast.forecasting.context import UNIT, is_baseline
 from framecast.forecasting.data_checks import adapt_to_step, check_values, spec_as_trained
 from framecast.forecasting.forecaster import Forecaster
-from framecast.forecasting.memory_plan import with_tiles
 from framecast.forecasting.model_folder import load
 from framecast.forecasting.predictor import Predictor
 from framecast.metrics import (
@@ -146,11 +146,11 @@ def prepare_suite(
         data_step = data.get("step_minutes", recipe.data.step_minutes)
         forecaster, notes = adapt_to_step(forecaster, dataset.spec, data_step)
         dataset = replace(dataset, notes=(*notes, *dataset.notes))
+    forecaster, dataset, options = fit_to_memory(forecaster, dataset, options, device)
     if forecaster is None:
         names = [run, *choose_baselines(options.baselines or [], dataset, fitted_on)]
         baselines = make_baselines(list(dict.fromkeys(names)), dataset, fitted_on, *ensemble)
     else:
-        forecaster = with_tiles(forecaster, (dataset.spec.height, dataset.spec.width), options.room)
         predictors = make_model(forecaster, find_name(run) or forecaster.name, options.calibrate, device, to_dbz=to_dbz)
         if options.members:
             tables = read_error_tables(options.errors or Path(run))

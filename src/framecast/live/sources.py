@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from framecast import files
+from framecast.data.addresses import is_address
 from framecast.data.formats import file_kind
 from framecast.data.sources.folder import is_hidden
 from framecast.errors import InputError, UsageError
@@ -21,8 +22,6 @@ from framecast.live.inbox import Entry
 from framecast.live.slots import Cadence, Instant
 from framecast.optional_imports import require
 
-REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://")
-"""Beginning of an address that fsspec reaches."""
 WALK_BACK = 3
 """Newest slots that may not be published yet, so that they are asked for at every look."""
 TIMEOUT = 60.0
@@ -291,7 +290,7 @@ def open_place(text: str, cadence: Cadence, copies: CopiedFiles, match: str, opt
         InputError: no such folder.
         UsageError: an address that cannot be reached with what is installed.
     """
-    if not REMOTE.match(text):
+    if not is_address(text):
         if not Path(text).is_dir():
             raise InputError(text, got="no such folder", expected="a folder, an address, or a preset")
         return Folder(Path(text))

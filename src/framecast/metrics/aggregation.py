@@ -14,6 +14,9 @@ from framecast.formatting import describe_object, format_number, make_html, make
 from framecast.metrics.base import Metric
 from framecast.metrics.reductions import count_observed
 
+REDUCED = 4096
+"""Sequences whose statistics are summed over the processes at a time."""
+
 
 class Scores:
     """Scores by lead time over all batches that were given to `update`.
@@ -32,7 +35,6 @@ class Scores:
             sequence; 0 for sums only.
 
     Attributes:
-        rows: (keep, K, 2 + all S) float64, the columns of `sums` for each sequence; None without `keep`.
         members: M, the most members of a prediction that was given to `update` here; 1 for single forecasts.
 
     Raises:
@@ -52,9 +54,8 @@ class Scores:
         shape = (horizon, 2 + sum(metric.size for metric in self.metrics))
         device = choose_float64_device(device or "cpu")
         self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
-        with torch.inference_mode(mode=False):  # a tensor made in that mode could not be added to outside of it
-            self.rows = torch.zeros(keep, *shape, dtype=torch.float64, device=device) if keep else None
-        self._next = 0
+        self._kept, self._next = keep, 0
+        self._parts: list[tuple[Tensor, Tensor]] = []  # positions and statistics of the sequences that were scored here
         self.members = 1
 
     @classmethod
@@ -70,10 +71,9 @@ class Scores:
             UsageError: statistics of other metrics or lead times.
         """
         scores = cls(metrics, horizon, rows.device, keep=len(rows))
-        assert scores.rows is not None
-        if rows.shape != scores.rows.shape:
-            raise UsageError("kept statistics", got=tuple(rows.shape), expected=tuple(scores.rows.shape))
-        scores.rows, scores._next = rows, len(rows)
+        if rows.shape != (expected := (len(rows), *scores._sums.shape)):
+            raise UsageError("kept statistics", got=tuple(rows.shape), expected=expected)
+        scores._set_rows(rows)
         return scores
 
     def __repr__(self) -> str:
@@ -86,9 +86,34 @@ class Scores:
         return make_html("Scores by lead time", [("sequences", str(self.samples))], make_html_table(["", *leads], rows))
 
     @property
+    def rows(self) -> Float64[Tensor, "N K S"] | None:
+        """(keep, K, 2 + all S), the columns of `sums` for each sequence, 0 where not scored here; None without `keep`.
+
+        They take memory for all sequences of all processes from the first time on that they are asked for.
+        """
+        if not self._kept:
+            return None
+        if len(self._parts) != 1 or len(self._parts[0][0]) != self._kept:
+            self._set_rows(self._spread(0, self._kept))
+        return self._parts[0][1]
+
+    def _spread(self, first: int, last: int) -> Tensor:
+        """Spread the statistics that were kept over the rows from `first` up to `last`."""
+        with torch.inference_mode(mode=False):  # a tensor made in that mode could not be added to outside of it
+            rows = torch.zeros(last - first, *self._sums.shape, dtype=torch.float64, device=self._sums.device)
+            for positions, statistics in self._parts:
+                inside = (first <= positions) & (positions < last)
+                rows.index_add_(0, positions[inside] - first, statistics[inside])
+        return rows
+
+    def _set_rows(self, rows: Tensor) -> None:
+        self._parts, self._next = [(torch.arange(len(rows), device=rows.device), rows)], len(rows)
+
+    @property
     def sums(self) -> Float64[Tensor, "K S"]:
         """(K, 2 + all S): number of sequences, of observed pixels, then the sums of each metric in turn."""
-        return self._sums if self.rows is None else self.rows.sum(dim=0)
+        rows = self.rows
+        return self._sums if rows is None else rows.sum(dim=0)
 
     @property
     def samples(self) -> int:
@@ -158,7 +183,7 @@ class Scores:
         for metric, first, last in zip(self.metrics, ends, ends[1:], strict=False):
             columns += list(range(first, last)) if metric in chosen else []
         selected._sums = self._sums[:, columns]
-        selected.rows = None if self.rows is None else self.rows[..., columns]
+        selected._parts = [(positions, rows[..., columns]) for positions, rows in self._parts]
         selected._next, selected.members = self._next, self.members
         return selected
 
@@ -171,8 +196,8 @@ class Scores:
         mine, others = (self.names, self.horizon, self._kept), (other.names, other.horizon, other._kept)
         if mine != others:
             raise UsageError("scores to merge", got=f"metrics, horizon, kept {others}", expected=mine)
-        if self.rows is not None and other.rows is not None:
-            self.rows += other.rows.to(self.rows.device)
+        device = self._sums.device
+        self._parts += [(positions.to(device), rows.to(device)) for positions, rows in other._parts]
         self._sums = self._sums + other._sums.to(self._sums.device)
         self.members = max(self.members, other.members)
 
@@ -183,10 +208,15 @@ class Scores:
             all_reduce: sums (does not average) a tensor over the processes, as
                 `lambda sums: fabric.all_reduce(sums, reduce_op="sum")` does.
         """
-        if self.rows is None:
-            self._sums = all_reduce(self._sums).to(self._sums.device)
-        else:  # a sequence is in one process and zero in the others, so this sum is exact
-            self.rows = all_reduce(self.rows).to(self.rows.device)
+        device = self._sums.device
+        if not self._kept:
+            self._sums = all_reduce(self._sums).to(device)
+            return
+        # a sequence is in one process and zero in the others, so this sum is exact
+        ends = range(0, self._kept, REDUCED)
+        self._set_rows(
+            torch.cat([all_reduce(self._spread(at, min(at + REDUCED, self._kept))).to(device) for at in ends])
+        )
 
     def by_lead(self) -> dict[str, list[float]]:
         """Score of each metric at lead times 1..K; NaN where undefined (0/0)."""
@@ -214,9 +244,10 @@ class Scores:
         Raises:
             UsageError: made without `keep`.
         """
-        if self.rows is None:
+        rows = self.rows
+        if rows is None:
             raise UsageError("statistics of each sequence", got="sums only", expected="scores made with keep=")
-        return self._split_metrics(self.rows)
+        return self._split_metrics(rows)
 
     def by_metric(self) -> Iterator[tuple[Metric, Tensor]]:
         """Each metric with its sums over all sequences, (K, S) on the CPU."""
@@ -228,7 +259,7 @@ class Scores:
 
     def _add_rows(self, statistics: Tensor, positions: Sequence[int] | None) -> None:
         first, self._next = self._next, self._next + len(statistics)
-        if self.rows is None:
+        if not self._kept:
             # A new tensor, not in place: the sums may have been made under inference_mode and be added to outside.
             self._sums = self._sums + statistics.sum(dim=0).to(self._sums.device)
             return
@@ -236,12 +267,8 @@ class Scores:
         if len(index) != len(statistics) or not all(0 <= i < self._kept for i in index):
             expected = f"{len(statistics)} positions from 0 to {self._kept - 1}"
             raise UsageError("sequences to keep", got=f"positions {index}", expected=expected)
-        device = self.rows.device
-        self.rows.index_add_(0, to_device(torch.tensor(index), device), statistics.to(device))
-
-    @property
-    def _kept(self) -> int:
-        return 0 if self.rows is None else len(self.rows)
+        device = self._sums.device
+        self._parts.append((to_device(torch.tensor(index), device), statistics.to(device)))
 
     def _check_shapes(self, prediction: Tensor, truth: Tensor, valid: Tensor | None) -> None:
         shape = (*prediction.shape[:1], *prediction.shape[2:])

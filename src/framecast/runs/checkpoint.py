@@ -102,6 +102,25 @@ def load_newest(folder: Path, events: Path | None = None) -> LoadedCheckpoint | 
     return None
 
 
+def load(path: Path) -> LoadedCheckpoint:
+    """Load one checkpoint, which another process of the training found valid.
+
+    Args:
+        path: of the .pt file.
+
+    Raises:
+        CheckpointError: its sha256 does not hold, or it cannot be read.
+    """
+    fault = _find_fault(path)
+    if fault is not None:
+        expected = "the file that the first process read"
+        raise CheckpointError(str(path), got=fault, expected=expected, fix="keep the run on storage that all share")
+    try:
+        return LoadedCheckpoint(read_torch_file(path), path, [])
+    except UNREADABLE as error:
+        raise CheckpointError(str(path), got=str(error), expected="a checkpoint") from error
+
+
 def _list_committed(folder: Path) -> list[Path]:
     """List the checkpoints that have a manifest, newest first."""
     return sorted((path.with_suffix(".pt") for path in folder.glob("step-*.json")), reverse=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from framecast.data import MOVING_MNIST
 from framecast.data.sources.base import Source
 from framecast.data.sources.multi_file_source import open_source
@@ -18,6 +20,7 @@ from framecast.progress import Progress
 from framecast.recipe.foreign import foreign
 from framecast.recipe.recipe import Recipe, read_recipe
 from framecast.trained import find_model
+from framecast.training.processes.group import decide_first
 from framecast.training.state import TrainingState
 from framecast.types import FrameSpec
 
@@ -122,14 +125,23 @@ def find_spec(recipe: Recipe, source: Source | None) -> tuple[Source | None, Fra
 def begin(trainer: TrainingState, show: Progress) -> None:
     """Give a training its first weights: those of the model that it begins with, else fresh ones and a fitted base.
 
+    The first process reads and fits, the others get its weights. All processes call this together.
+
     Raises:
         CheckpointError: no model in the folder, or a damaged one.
+        OtherProcessFailed: the first process failed.
     """
-    recipe = trainer.recipe
-    if recipe.from_ is None:
-        if fit_base(trainer.forecaster, trainer.dataset):
-            show.say("base: fitted to the training split")
-        return
-    model = load(recipe.from_.model, model=foreign(recipe))
-    trainer.begin_with(model.network.state_dict())
-    show.say(f"weights: those of {recipe.from_.model}")
+
+    def make() -> tuple[str, dict[str, Tensor]] | None:
+        recipe, network = trainer.recipe, trainer.forecaster.network
+        if recipe.from_ is None:
+            fitted = fit_base(trainer.forecaster, trainer.dataset)
+            return ("base: fitted to the training split", network.state_dict()) if fitted else None
+        model = load(recipe.from_.model, model=foreign(recipe))
+        return f"weights: those of {recipe.from_.model}", model.network.state_dict()
+
+    made = decide_first(make)
+    if made is not None:
+        note, weights = made
+        trainer.begin_with(weights)
+        show.say(note)

@@ -14,7 +14,7 @@ import torch
 
 from framecast.loggers import Loggers
 from framecast.recipe.recipe import Recipe
-from framecast.runs.folder import EventLog, RunFolder
+from framecast.runs.folder import EventLog, RunFolder, read_events
 
 
 class TrainLog:
@@ -126,3 +126,21 @@ def log_outcome(
     loggers.log_file("loss", folder.path / "loss.png")
     loggers.log_file("report", page)
     loggers.close(complete=True)
+
+
+def draw_loss(folder: RunFolder, metric: str) -> None:
+    """Draw loss.png from the event log.
+
+    Args:
+        folder: folder of the run.
+        metric: validation metric to draw.
+    """
+    from framecast.plotting.frames import draw_loss_curve
+
+    events = [event for event in read_events(folder.events, "train") if event["loss"] is not None]
+    validations = read_events(folder.events, "validation")
+    validation = {event["step"]: event[metric] for event in validations if event[metric] is not None}
+    if events:
+        draw_loss_curve(
+            folder.path / "loss.png", [e["step"] for e in events], [e["loss"] for e in events], validation, metric
+        )

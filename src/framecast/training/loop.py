@@ -22,6 +22,7 @@ from framecast.runs.checkpoint import LoadedCheckpoint
 from framecast.runs.folder import RunFolder
 from framecast.training.fine_tuning import begin
 from framecast.training.log import TrainLog
+from framecast.training.processes.group import run_together
 from framecast.training.restore import restore_data, restore_model
 from framecast.training.state import TrainingState
 from framecast.training.stop_request import StopRequest
@@ -85,7 +86,7 @@ def _resume(
     if main:
         folder.remove_leftovers()
     if loaded is None:
-        _check_identity(_read_identity(folder.data), identity, folder.data, folder.recipe)
+        run_together(lambda: _check_identity(_read_identity(folder.data), identity, folder.data, folder.recipe))
         begin(trainer, show)
         length, unvalidated = 0, False
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from framecast import kernels
 from framecast.data import MOVING_MNIST, DataSet, open_data
+from framecast.data.addresses import make_absolute
 from framecast.data.sources.base import Source
 from framecast.devices import SINGLE_PROCESS, Launch, resolve_device
 from framecast.errors import InputError, UsageError, naming_full_disk
@@ -24,11 +25,13 @@ from framecast.progress import Silent, show_progress
 from framecast.recipe.recipe import Recipe, read_run_recipe
 from framecast.runs import checkpoint
 from framecast.runs.checkpoint import LoadedCheckpoint
-from framecast.runs.folder import RunFolder, read_events
+from framecast.runs.folder import RunFolder
 from framecast.runs.record import read_data
 from framecast.training.compilation import check_compile
 from framecast.training.fine_tuning import find_spec, name_weights
+from framecast.training.log import draw_loss
 from framecast.training.loop import TrainingOutcome, open_batches, run_training
+from framecast.training.processes.group import check_same_frames, check_shared, decide_first, join_group, run_together
 from framecast.training.restore import check_network, describe_data, describe_frames
 from framecast.training.room import check_room
 from framecast.training.state import TrainingState
@@ -77,18 +80,17 @@ def start(
         >>> framecast.start(recipe, "runs/started", quiet=True).reason
         'done'
     """
-    check_loggers(recipe.train.loggers)
-    recipe = name_weights(_resolve_paths(recipe))
-    dataset, folder = _open(recipe, *find_spec(recipe, source)), RunFolder(path)
-    recipe = recipe.resolved(dataset)
-    fabric = new_fabric(recipe, place)
-    if place.rank == 0 and not folder.recipe.exists():
-        folder.check_free()
-    with _lock(folder, place):
-        check_room(recipe, dataset, fabric)
+    join_group(place)
+    folder = RunFolder(path)
+    recipe, dataset = decide_first(lambda: _begin(recipe, source, folder))
+    fabric = run_together(lambda: new_fabric(recipe, place))
+    with ExitStack() as stack:
+        decide_first(lambda: _lock(folder, stack))
+        run_together(lambda: check_room(recipe, dataset, fabric))
+        check_same_frames(dataset)
         trainer = _make_trainer(recipe, dataset, fabric)
-        if place.rank == 0:
-            folder.create(recipe.yaml(), describe_data(recipe, dataset), describe_frames(dataset))
+        decide_first(lambda: folder.create(recipe.yaml(), describe_data(recipe, dataset), describe_frames(dataset)))
+        check_shared(folder.recipe)
         return _run(trainer, folder, None, quiet)
 
 
@@ -127,15 +129,17 @@ def resume(
         >>> framecast.resume("runs/whole", quiet=True).step    # nothing was left to do
         2
     """
-    folder = RunFolder(path).opened()
-    recipe = _resolve_paths(read_run_recipe(folder.recipe, overrides, model))
-    check_loggers(recipe.train.loggers)
-    with _lock(folder, place):
-        # with the ranges that the run began with, whatever would be found in the frames today
-        dataset = replace(_open(recipe, source, _read_spec(folder)), is_range_found=False)
-        fabric = new_fabric(recipe, place)
-        weights = check_room(recipe, dataset, fabric)
-        loaded = checkpoint.load_newest(folder.checkpoints, folder.events)
+    join_group(place)
+    folder = RunFolder(path)
+    run_together(folder.opened if place.rank == 0 else lambda: None)
+    check_shared(folder.recipe)
+    with ExitStack() as stack:
+        decide_first(lambda: _lock(folder, stack))
+        recipe, dataset = decide_first(lambda: _read_run(folder, overrides, model, source))
+        fabric = run_together(lambda: new_fabric(recipe, place))
+        weights = run_together(lambda: check_room(recipe, dataset, fabric))
+        check_same_frames(dataset)
+        loaded = _load_newest(folder)
         if loaded is not None and weights is not None:
             check_network(loaded, weights)
         return _run(_make_trainer(recipe, dataset, fabric), folder, loaded, quiet)
@@ -185,7 +189,7 @@ def _make_trainer(recipe: Recipe, dataset: DataSet, fabric: Fabric) -> TrainingS
 
 def _resolve_paths(recipe: Recipe) -> Recipe:
     """Make the paths of a recipe absolute, so that a run can be resumed from any directory."""
-    data = recipe.data.map_paths(lambda path: str(Path(path).absolute()))
+    data = recipe.data.map_paths(make_absolute)
     if data.source == MOVING_MNIST and data.moving_mnist.digits_file is not None:
         digits = str(Path(data.moving_mnist.digits_file).absolute())
         data = data.model_copy(update={"moving_mnist": data.moving_mnist.model_copy(update={"digits_file": digits})})
@@ -213,9 +217,43 @@ def _read_spec(folder: RunFolder) -> FrameSpec | None:
         return None
 
 
-def _lock(folder: RunFolder, place: Launch) -> AbstractContextManager[None]:
+def _begin(recipe: Recipe, source: Source | None, folder: RunFolder) -> tuple[Recipe, DataSet]:
+    """Open the data of a new run, resolve its recipe by them, and look at its place."""
+    check_loggers(recipe.train.loggers)
+    recipe = name_weights(_resolve_paths(recipe))
+    dataset = _open(recipe, *find_spec(recipe, source))
+    if not folder.recipe.exists():
+        folder.check_free()
+    return recipe.resolved(dataset), dataset
+
+
+def _read_run(
+    folder: RunFolder, overrides: Sequence[str], model: str | None, source: Source | None
+) -> tuple[Recipe, DataSet]:
+    """Read the recipe of a run and open its data."""
+    recipe = _resolve_paths(read_run_recipe(folder.recipe, overrides, model))
+    check_loggers(recipe.train.loggers)
+    # with the ranges that the run began with, whatever would be found in the frames today
+    return recipe, replace(_open(recipe, source, _read_spec(folder)), is_range_found=False)
+
+
+def _load_newest(folder: RunFolder) -> LoadedCheckpoint | None:
+    """Load the newest valid checkpoint: the first process finds out which that is, the others read the same file."""
+    found: list[LoadedCheckpoint | None] = []
+
+    def find() -> str | None:
+        found.append(checkpoint.load_newest(folder.checkpoints, folder.events))
+        return None if found[0] is None else found[0].path.name
+
+    name = decide_first(find)
+    if found or name is None:
+        return run_together(lambda: found[0] if found else None)
+    return run_together(lambda: checkpoint.load(folder.checkpoints / name))
+
+
+def _lock(folder: RunFolder, stack: ExitStack) -> None:
     """Lock the folder in the first process, for its whole group."""
-    return folder.lock() if place.rank == 0 else nullcontext()
+    stack.enter_context(folder.lock())
 
 
 def _run(trainer: TrainingState, folder: RunFolder, loaded: LoadedCheckpoint | None, quiet: bool) -> TrainingOutcome:
@@ -240,24 +278,6 @@ def _warn_of_few_windows(trainer: TrainingState) -> tuple[str, ...]:
         f"few windows: {count} to train on, {times}, which a network soon knows by heart; give more frames, a shorter "
         "context or horizon, or train linear, which has few numbers",
     )
-
-
-def draw_loss(folder: RunFolder, metric: str) -> None:
-    """Draw loss.png from the event log.
-
-    Args:
-        folder: folder of the run.
-        metric: validation metric to draw.
-    """
-    from framecast.plotting.frames import draw_loss_curve
-
-    events = [event for event in read_events(folder.events, "train") if event["loss"] is not None]
-    validations = read_events(folder.events, "validation")
-    validation = {event["step"]: event[metric] for event in validations if event[metric] is not None}
-    if events:
-        draw_loss_curve(
-            folder.path / "loss.png", [e["step"] for e in events], [e["loss"] for e in events], validation, metric
-        )
 
 
 def new_fabric(recipe: Recipe, place: Launch) -> Fabric:

@@ -30,6 +30,7 @@ from framecast.training.build import add_motion, freeze, make_optimizer, new_for
 from framecast.training.compilation import compile_step, explain_compiler
 from framecast.training.ema import WeightAverage
 from framecast.training.objective import Inputs, Objective, gradient_norm, trainable
+from framecast.training.processes.ordered_sum import sum_in_order
 from framecast.training.validation_metrics import select_validation_metrics
 
 _REVERSAL_STREAM = 0x7EAF
@@ -66,6 +67,7 @@ class TrainingState:
         self.parameters = trainable(objective)
         config = recipe.train
         self.objective, self.optimizer = fabric.setup(objective, make_optimizer(config, objective, fabric.device))
+        self._sum = sum_in_order(self.objective)
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         if config.compile:
             compile_step(self.forecaster.network, fabric.device)
@@ -126,7 +128,7 @@ class TrainingState:
         losses, share = [], 1 / (len(batches) * fabric.world_size)
         for m, batch in enumerate(batches):
             inputs = self.inputs(batch, known[self._rows(m, len(batch.frames))], pixels)
-            losses.append(self.add_gradients(inputs, share, more=m + 1 < len(batches), context=context))
+            losses.append(self.add_gradients(inputs, share, context=context))
         fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
         # The only place where the host waits for the device.
         *parts, norm = torch.stack([*losses, gradient_norm(self.parameters)]).tolist()
@@ -148,25 +150,24 @@ class TrainingState:
             self.average.update()
         return mean, norm
 
-    def add_gradients(self, inputs: Inputs, share: float, *, more: bool, context: int | None = None) -> Tensor:
-        """Add the gradients of a micro-batch to those that the parameters have.
+    def add_gradients(self, inputs: Inputs, share: float, *, context: int | None = None) -> Tensor:
+        """Add the gradients of a micro-batch, of all processes, to those that the parameters have.
 
         Args:
             inputs: on the device of fabric.
             share: number of these sequences over that of the whole batch.
-            more: whether more micro-batches of this iteration follow.
             context: J of these sequences; that of the recipe by default.
 
         Returns:
             the share in the loss, a scalar on the device.
         """
         *batch, motion, pace, noise = inputs
-        compiled = explain_compiler() if self.recipe.train.compile else nullcontext()
-        with compiled, self.fabric.no_backward_sync(self.objective, enabled=more):
-            moment = Moment(self.step + 1, self.recipe.train.steps, self.recipe.seed)
+        if self._sum is not None:
+            self._sum.begin(self.parameters, keeps_buffers=self.recipe.train.compile)
+        moment = Moment(self.step + 1, self.recipe.train.steps, self.recipe.seed)
+        with explain_compiler() if self.recipe.train.compile else nullcontext():
             loss: Tensor = self.objective(*batch, share, motion, pace, noise, context, moment)
-            # Processes average their gradients; the loss is a sum of shares.
-            self.fabric.backward(loss * self.fabric.world_size)
+            self.fabric.backward(loss)
         return loss.detach()
 
     def _clear_gradients(self) -> None:
@@ -259,8 +260,7 @@ class TrainingState:
         """Whether a validation score is better than the best so far; NaN never is."""
         if self.best is None:
             return not math.isnan(score)
-        less = self.metrics[0].better == "less"
-        return score < self.best if less else score > self.best
+        return score < self.best if self.metrics[0].better == "less" else score > self.best
 
     def _averaged(self) -> AbstractContextManager[None]:
         return self.average.applied() if self.average is not None else nullcontext()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.data.addresses import StoreAddress
 from framecast.data.file_names import counters_from_names, times_from_names, times_from_pattern
 from framecast.data.fingerprint import DIGITS, digest_file, list_contents
 from framecast.data.formats.base import AbsentError, FileAttributes, FileHeader, Reader, StoredArray
@@ -192,8 +193,10 @@ def fingerprint_files(files: Sequence[Path], root: Path) -> str:
 
     Args:
         files: the files, or folders of them, in order.
-        root: file or folder from which names count.
+        root: file or folder from which names count, or the address of a store.
     """
+    if isinstance(root, StoreAddress):
+        return root.fingerprint()
     total = hashlib.sha256()
     for path in files:
         name = path.relative_to(root if root.is_dir() else root.parent).as_posix().encode("utf-8", "surrogateescape")

@@ -7,12 +7,12 @@ import math
 import sys
 from collections.abc import Sequence
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from framecast.data.addresses import find_path
 from framecast.data.config import DataConfig
 from framecast.data.decode import coarsen, coarsen_size, scale_values
 from framecast.data.fingerprint import DIGITS, fingerprint
@@ -72,7 +72,7 @@ class FileSource:
         last: int | None = None,
         constant: tuple[float, float] | None = None,
     ) -> None:
-        self._path, name = Path(config.path), config.path
+        self._path, name = find_path(config.path), config.path
         stored = stored or open_stored(config)
         attributes = stored.attributes
         self.about: str = stored.about

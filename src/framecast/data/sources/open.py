@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
+from framecast.data.addresses import StoreAddress, find_path
 from framecast.data.config import DataConfig
 from framecast.data.formats import KNOWN, cf, make_reader, open_array
 from framecast.data.formats.base import Reader, ReaderOptions, StoredArray
 from framecast.data.formats.numpy_files import MAPPED_LIMIT
 from framecast.data.formats.pictures import images, video
-from framecast.data.formats.zarr.reader import has_named_axes, is_zarr, open_zarr
+from framecast.data.formats.zarr.reader import MARKS, has_named_axes, is_zarr, open_zarr
 from framecast.data.sources.array_files import ArrayFilesReader
 from framecast.data.sources.file_series import open_series
 from framecast.data.sources.folder import find_kind, list_groups
@@ -28,8 +28,10 @@ def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT) -> Stor
         InputError: no file that can be read, or files that do not belong together.
         UsageError: the library for this format is not installed.
     """
-    path = Path(config.path)
+    path = find_path(config.path)
     options = ReaderOptions(config.variable, config.colour, config.unpack_limit, tuple(config.axes.items()))
+    if isinstance(path, StoreAddress):
+        return _open_remote(path, options, config)
     try:
         exists, folder = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
@@ -55,6 +57,17 @@ def open_stored(config: DataConfig, *, mapped_limit: int = MAPPED_LIMIT) -> Stor
     stored = open_series(reader, groups, path, config.times, config.step_minutes)
     file_dims = config.dims if isinstance(reader, ArrayFilesReader) else None
     return _note_unused_options(stored._replace(notes=[*stored.notes, *notes], file_dims=file_dims), reader, config)
+
+
+def _open_remote(address: StoreAddress, options: ReaderOptions, config: DataConfig) -> StoredArray:
+    """Open a Zarr store at an address; of other formats whole files would have to be fetched."""
+    address.check(MARKS)
+    if not has_named_axes(address, config.variable):
+        stored = open_zarr(address, config.variable, config.unpack_limit)
+        return _note_unused_options(stored._replace(files=(address,)), None, config)
+    reader = cf.CFReader([address], options)
+    stored = open_series(reader, [[address]], address, config.times, config.step_minutes)
+    return _note_unused_options(stored, reader, config)
 
 
 def _note_unused_options(stored: StoredArray, reader: Reader | None, config: DataConfig) -> StoredArray:

@@ -1,4 +1,4 @@
-"""Arrays in zarr stores, local folders only, read chunk by chunk; which arrays there are, and what they hold."""
+"""Arrays in zarr stores, read chunk by chunk; which arrays there are, and what they hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local zarr stores whose metadata and chunks are looked at before zarr unpacks them: it sets no bounds itself."""
+"""Zarr stores whose metadata and chunks are looked at before zarr unpacks them: it sets no bounds itself."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import zarr
-from zarr.abc.store import ByteRequest
+from zarr.abc.store import ByteRequest, Store
 from zarr.codecs import ShardingCodec
 from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import LocalStore, WrapperStore
+from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
+from framecast.data.addresses import StoreAddress, translate_errors
 from framecast.data.formats.unpacking import check_packed, check_unpacked
 from framecast.errors import InputError
 
@@ -67,29 +68,36 @@ class ChunkRule(NamedTuple):
             self.inner.check(packed, name, is_part=False)
 
 
-class CheckedStore(WrapperStore[LocalStore]):
-    """Store of a folder that gives no chunk of which it is not known what it becomes.
+class CheckedStore(WrapperStore[Store]):
+    """Store of a folder or a bucket that gives no chunk of which it is not known what it becomes.
 
     Args:
         store: of the folder.
+        name: of the store, for errors.
         rules: by the path of an array in the store; filled by `open_store`.
         hides_fills: whether the attribute `_FillValue` is left out of metadata of version 3. xarray knows one spelling
             of it, its own, and refuses numbers and texts such as NaN.
     """
 
     def __init__(
-        self, store: LocalStore, rules: dict[str, ChunkRule] | None = None, *, hides_fills: bool = False
+        self, store: Store, name: str, rules: dict[str, ChunkRule] | None = None, *, hides_fills: bool = False
     ) -> None:
         super().__init__(store)
+        self.name = name
         self.rules = {} if rules is None else rules
         self.hides_fills = hides_fills
 
-    def _with_store(self, store: LocalStore) -> CheckedStore:
-        return CheckedStore(store, self.rules, hides_fills=self.hides_fills)
+    def _with_store(self, store: Store) -> CheckedStore:
+        return CheckedStore(store, self.name, self.rules, hides_fills=self.hides_fills)
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """Read a file, or a part of it, and check it."""
-        buffer = await super().get(key, prototype, byte_range)
+        try:
+            buffer = await super().get(key, prototype, byte_range)
+        except (OSError, ValueError):
+            raise
+        except Exception as error:  # each client of the network has its own classes
+            raise OSError(f"{type(error).__name__}: {error}") from error
         if buffer is not None:
             content = buffer.to_bytes()
             self._check(key, content, is_part=byte_range is not None)
@@ -110,7 +118,7 @@ class CheckedStore(WrapperStore[LocalStore]):
             yield key, await self.get(key, prototype, byte_range)
 
     def _check(self, key: str, content: bytes, *, is_part: bool) -> None:
-        name = f"{self._store.root}: {key}"
+        name = f"{self.name}: {key}"
         if key.rpartition("/")[2] in METADATA:
             _check_metadata(content, name)
             return
@@ -130,7 +138,7 @@ def open_store(path: Path, unpack_limit: int | None) -> CheckedStore:
     Raises:
         InputError: metadata that are too large or too deep, or chunks that the memory does not hold.
     """
-    store = CheckedStore(LocalStore(path, read_only=True))
+    store = CheckedStore(_connect(path), str(path))
     node = open_node(store)
     arrays = dict(node.members(max_depth=None)) if isinstance(node, zarr.Group) else {"": node}
     for key, array in arrays.items():
@@ -138,6 +146,14 @@ def open_store(path: Path, unpack_limit: int | None) -> CheckedStore:
             rule = _read_rule(array)
             check_unpacked(rule.declared, f"{path}: {key}" if key else str(path), unpack_limit)
             store.rules[key] = rule
+    return store
+
+
+def _connect(path: Path) -> Store:
+    if not isinstance(path, StoreAddress):
+        return LocalStore(path, read_only=True)
+    path.connect()  # says in a line what is not installed
+    store: Store = translate_errors(lambda: FsspecStore.from_url(str(path), read_only=True), str(path))
     return store
 
 
