@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from framecast.errors import DiskFull, UsageError, naming_full_disk
+from framecast.free_rename import rename_to_free_name
 from framecast.output_file import open_output
 
 WINDOWS = os.name == "nt"
@@ -181,6 +182,8 @@ def _take_name(finished: Path, path: Path) -> None:
     """Rename, as one operation that fails where the name is taken: no other process can take it in between."""
     if WINDOWS:
         finished.rename(path)  # refuses to overwrite
+    elif rename_to_free_name(finished, path):
+        return
     elif finished.is_dir():
         path.mkdir()  # refuses if anything is there; a rename replaces an empty folder
         _fill_name(finished, path, path.rmdir)

@@ -125,6 +125,8 @@ class Watcher:
                 return None
         issued = ladder.forecast(window)
         about = self._describe(window, issued, inputs)
+        if self._verification is not None:
+            self._verification.remember(issued, window)  # first: what was announced is scored, wherever this one dies
         output = self._publisher.publish(issued.forecast, window.newest, about)
         there = len(window.slots) - len(window.absent)
         filled = f", {len(issued.filled)} filled" if issued.filled else ""
@@ -134,8 +136,6 @@ class Watcher:
             f"{output['reference_time']}: forecast by {issued.predictor}{why} from {there} of {len(window.slots)} frames"
             f"{filled}{revision}: {', '.join(output['files'])}"
         )
-        if self._verification is not None:
-            self._verification.remember(issued, window)
         return output
 
     def _describe(self, window: LiveWindow, issued: Issued, inputs: str) -> dict[str, Any]:

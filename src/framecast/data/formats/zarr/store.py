@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
@@ -128,8 +129,10 @@ def open_store(path: Path, unpack_limit: int | None) -> CheckedStore:
         unpack_limit: bytes of a chunk, unpacked; None to judge by the memory at hand.
 
     Raises:
-        InputError: metadata that are too large or too deep, or chunks that the memory does not hold.
+        InputError: links out of the folder, metadata that are too large or too deep, or chunks that the memory does not
+            hold.
     """
+    check_links(path)
     store = CheckedStore(LocalStore(path, read_only=True))
     node = open_node(store)
     arrays = dict(node.members(max_depth=None)) if isinstance(node, zarr.Group) else {"": node}
@@ -139,6 +142,24 @@ def open_store(path: Path, unpack_limit: int | None) -> CheckedStore:
             check_unpacked(rule.declared, f"{path}: {key}" if key else str(path), unpack_limit)
             store.rules[key] = rule
     return store
+
+
+def check_links(path: Path) -> None:
+    """Refuse links within the folder of a store that lead out of it: a stranger's store could show files of the user.
+
+    The folder itself may be a link, which the user made.
+
+    Raises:
+        InputError: there is such a link.
+    """
+    root = os.path.realpath(path)
+    for folder, _, _ in os.walk(root):
+        with os.scandir(folder) as entries:
+            links = [entry.path for entry in entries if entry.is_symlink()]
+        for link in links:
+            if not os.path.realpath(link).startswith(root + os.sep):
+                got, fix = "a link that leads out of the store", "if you trust it, copy it with cp -rL and read the copy"
+                raise InputError(link, got=got, expected="values in the store itself", fix=fix)
 
 
 def open_node(store: CheckedStore) -> Any:
