@@ -19,8 +19,19 @@ from tests.faults.shim.cases import CASES, Case, describe, is_temporary, place, 
 from tests.faults.shim.client import FOREVER, STOP, Ended, Shim, open_shim
 
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EMFILE": errno.EMFILE, "EACCES": errno.EACCES}
-SHORT = 3
-"""Calls of each command in the short form."""
+SHORT = (
+    "train",
+    "resume",
+    "report",
+    "predict .zarr",
+    "predict .npy",
+    "convert",
+    "data .npz",
+    "calibrate",
+    "hindcast",
+    "watch",
+)
+"""Commands of the short form, which kills two calls of each and fails one: a run takes a second."""
 _RANDOM = re.compile(r"(?<=\.)([a-z0-9_]{8}(?=\.part)|[0-9a-f]{32}(?=\.partial))")
 
 
@@ -73,9 +84,9 @@ class Trial:
         """Nothing under a final name is half, and what is published at once is what a whole run publishes."""
         found = read_tree(self.out)
         if self.case.publishes:
-            assert found.items() <= self.whole.items() or all(
-                found[name] == self.whole[name] for name in found
-            ), f"{told}: {found.keys()}"
+            assert found.items() <= self.whole.items() or all(found[name] == self.whole[name] for name in found), (
+                f"{told}: {found.keys()}"
+            )
 
     def find_state(self) -> str:
         """Digest of all that is in the folder, but for the content and the random letters of temporary files."""
@@ -150,23 +161,13 @@ def check_line(ended: Ended, error: str, told: str) -> None:
     assert ended.code == (5 if error == "ENOSPC" else 2), f"{told}\n{describe(ended)}"
 
 
-def spread(count: int, parts: int, offset: float) -> list[int]:
-    """Numbers between 1 and `count`, evenly apart."""
-    return sorted({1 + int((part + offset) * count / parts) for part in range(parts)})
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_killed_at_some_calls(shim: Shim, made: Path, tmp_path: Path, name: str) -> None:
-    trial = Trial(shim, made, tmp_path / "out", CASES[name])
-    for number in spread(trial.calls, SHORT, 0.9):
+@pytest.mark.parametrize("name", SHORT)
+def test_killed_and_failed_at_some_calls(shim: Shim, made: Path, tmp_path: Path, name: str) -> None:
+    trial, place = Trial(shim, made, tmp_path / "out", CASES[name]), SHORT.index(name)
+    first = 1 + (place * 7) % 10 * trial.calls // 10
+    for number in (first, 1 + (first + trial.calls // 2) % trial.calls):
         assert die_at(trial, number)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_errors_at_some_calls(shim: Shim, made: Path, tmp_path: Path, name: str) -> None:
-    trial = Trial(shim, made, tmp_path / "out", CASES[name])
-    for error in ERRORS:
-        fail_at(trial, 1 + trial.calls // 3, error)
+    fail_at(trial, 1 + trial.calls // 3, list(ERRORS)[place % len(ERRORS)])
 
 
 @pytest.mark.slow

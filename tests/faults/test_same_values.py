@@ -69,13 +69,20 @@ def check_netcdf(folder: Path, kind: dict) -> None:
     frames, path = make_frames(kind["seed"]), folder / "a.nc"
     path.unlink(missing_ok=True)
     data = make_dataset(frames, flip_rows=kind["flip_rows"], flip_columns=kind["flip_columns"])
-    more = {"chunksizes": kind["chunks"], "zlib": kind["level"] > 0, "complevel": kind["level"], "shuffle": kind["shuffle"]}
+    more = {
+        "chunksizes": kind["chunks"],
+        "zlib": kind["level"] > 0,
+        "complevel": kind["level"],
+        "shuffle": kind["shuffle"],
+    }
     data.to_netcdf(path, engine="h5netcdf", encoding={"rain": {**encode(kind), **more}})
     found = read(path)
     with netCDF4.Dataset(path) as file:
         oracle = np.ma.filled(file["rain"][:].astype(np.float32), np.nan)
         y, x = file["y"][:], file["x"][:]
-    np.testing.assert_array_equal(np.sort(np.abs(oracle[~np.isnan(oracle)])), np.sort(np.abs(frames[~np.isnan(frames)])))
+    np.testing.assert_array_equal(
+        np.sort(np.abs(oracle[~np.isnan(oracle)])), np.sort(np.abs(frames[~np.isnan(frames)]))
+    )
     same = oracle[:, np.argsort(-y)][:, :, np.argsort(x)]  # from north to south, west to east
     np.testing.assert_array_equal(same, frames)
     np.testing.assert_array_equal(orient(found, kind), frames)

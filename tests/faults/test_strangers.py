@@ -1,4 +1,4 @@
-"""What SECURITY.md promises of files from strangers: nothing in them runs, leads elsewhere or takes more than is asked."""
+"""What SECURITY.md promises of files from strangers: nothing in them runs, leads elsewhere or takes too much."""
 
 import json
 import os
@@ -159,7 +159,9 @@ def many_members(file: h5py.File) -> None:
 LINKS: dict[str, Callable[[h5py.Group, Path], object]] = {
     "external": lambda group, secret: group.__setitem__("rain", h5py.ExternalLink(f"{secret}.h5", "rain")),
     "soft": lambda group, secret: group.__setitem__("rain", h5py.SoftLink("/elsewhere/rain")),
-    "storage": lambda group, secret: group.create_dataset("rain", (4, 8, 8), np.uint8, external=[(str(secret), 0, 256)]),
+    "storage": lambda group, secret: group.create_dataset(
+        "rain", (4, 8, 8), np.uint8, external=[(str(secret), 0, 256)]
+    ),
 }
 
 

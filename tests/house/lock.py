@@ -24,7 +24,18 @@ def main() -> None:
     """Resolve anew; what is locked stays unless pyproject.toml asks for more."""
     if shutil.which("uv") is None:
         sys.exit("uv is not installed: pip install uv")
-    words = ["uv", "pip", "compile", "pyproject.toml", "--extra", "dev", "-c", "constraints.txt", "--python-version", "3.11"]
+    words = [
+        "uv",
+        "pip",
+        "compile",
+        "pyproject.toml",
+        "--extra",
+        "dev",
+        "-c",
+        "constraints.txt",
+        "--python-version",
+        "3.11",
+    ]
     words += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--output-file", str(LOCK)]
     words += [word for name in OF_TORCH for word in ("--no-emit-package", name)]
     subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

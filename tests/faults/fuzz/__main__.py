@@ -1,4 +1,4 @@
-"""Fuzzes readers one after another: python -m tests.faults.fuzz FOLDER SECONDS_OF_EACH [KIND ...]; a line of JSON for each."""
+"""Fuzzes readers one after another: python -m tests.faults.fuzz FOLDER SECONDS_OF_EACH [KIND ...]; JSON lines."""
 
 import subprocess
 import sys

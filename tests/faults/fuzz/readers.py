@@ -2,7 +2,7 @@
 
 python -m tests.faults.fuzz.readers KIND FOLDER SECONDS
 
-FOLDER is for seeds, what was kept of the inputs, and inputs that broke a promise. Where atheris is not installed inputs are
+FOLDER is for seeds, what was kept of the inputs, and inputs that broke a promise. Without atheris inputs are
 damaged at random instead (tests/fixtures/mutations.py). Prints one JSON object; exit 1 where a promise was broken.
 """
 
@@ -27,7 +27,13 @@ MEMORY = 3000
 """MiB that a reader may take with all that it imports."""
 SECONDS = 60
 """Seconds that one input may take."""
-RAW_KINDS = {"pgm": "fmi_pgm", "knmi": "knmi_hdf5", "odim": "opera_odim_hdf5", "geotiff": "fmi_geotiff", "grib": "mrms_grib2"}
+RAW_KINDS = {
+    "pgm": "fmi_pgm",
+    "knmi": "knmi_hdf5",
+    "odim": "opera_odim_hdf5",
+    "geotiff": "fmi_geotiff",
+    "grib": "mrms_grib2",
+}
 LARGEST = 400_000
 """Bytes of a seed: with larger ones few inputs are tried."""
 
@@ -108,7 +114,18 @@ def fuzz(kind: str, folder: Path, seconds: int) -> dict[str, object]:
         return fuzz_at_random(good, variable, seconds)
     limits = [f"-max_total_time={seconds}", f"-rss_limit_mb={MEMORY}", f"-timeout={SECONDS}", "-print_final_stats=1"]
     limits += [f"-max_len={2 * max(map(len, contents))}", f"-artifact_prefix={folder}/broke-", "-verbosity=1"]
-    words = [sys.executable, "-W", "ignore", "-m", "tests.faults.fuzz.readers", kind, str(folder), "0", *limits, str(seeds)]
+    words = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "tests.faults.fuzz.readers",
+        kind,
+        str(folder),
+        "0",
+        *limits,
+        str(seeds),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=seconds + 600, check=False)
     said = done.stdout + done.stderr
     executed = re.findall(r"stat::number_of_executed_units:\s*(\d+)|#(\d+)\s", said)
@@ -130,18 +147,45 @@ def fuzz_at_random(good: Path, variable: str | None, seconds: int) -> dict[str, 
     """Damage a good file at random, in parts of 200 inputs, until the time is over."""
     import time
 
-    end, seed, counts, script = time.monotonic() + seconds, int(np.random.default_rng().integers(2**31)), {}, "mutations.py"
+    end, seed, counts, script = (
+        time.monotonic() + seconds,
+        int(np.random.default_rng().integers(2**31)),
+        {},
+        "mutations.py",
+    )
     path = Path(__file__).parents[2] / "fixtures" / script
     while time.monotonic() < end:
-        words = [sys.executable, "-W", "ignore", str(path), str(good), "200", str(seed), *([variable] if variable else [])]
+        words = [
+            sys.executable,
+            "-W",
+            "ignore",
+            str(path),
+            str(good),
+            "200",
+            str(seed),
+            *([variable] if variable else []),
+        ]
         done = subprocess.run(words, capture_output=True, text=True, timeout=3600, check=False)
         if done.returncode:
-            return {"engine": "random", "outcomes": counts, "broke": [f"seed {seed}"], "exit": done.returncode, "said": done.stderr[-1500:]}
+            return {
+                "engine": "random",
+                "outcomes": counts,
+                "broke": [f"seed {seed}"],
+                "exit": done.returncode,
+                "said": done.stderr[-1500:],
+            }
         for name, count in json.loads(done.stdout.splitlines()[-1])["outcomes"].items():
             counts[name] = counts.get(name, 0) + count
         seed += 1
     broke = sorted(set(counts) - {"read", "refused"})
-    return {"engine": "random", "inputs": sum(counts.values()), "outcomes": counts, "broke": broke, "exit": 0, "said": ""}
+    return {
+        "engine": "random",
+        "inputs": sum(counts.values()),
+        "outcomes": counts,
+        "broke": broke,
+        "exit": 0,
+        "said": "",
+    }
 
 
 def main() -> None:

@@ -23,7 +23,18 @@ TRAIN = ["train", "convlstm", "--data", "moving-mnist", "--steps", "2", "--set",
 SCORED = ["--context", "3", "--horizon", "2", "--metrics", "mse", "--baselines", "persistence", "--batch-size", "4"]
 PREDICT = ["predict", "persistence", "x.npy", "--dims", "thw", "--horizon", "2", "--times", "00:00/5min"]
 WATCH = ["watch", "extrapolation", "in", "--horizon", "2", "--settle", "0", "--write", "npy,strip", "--grey", "--once"]
-CONVERT = ["convert", "old.ckpt", "--source", "predrnn-pytorch", "--model", "predrnn", "--patch", "2", "--range", "0,255"]
+CONVERT = [
+    "convert",
+    "old.ckpt",
+    "--source",
+    "predrnn-pytorch",
+    "--model",
+    "predrnn",
+    "--patch",
+    "2",
+    "--range",
+    "0,255",
+]
 VARYING = {"timing.jsonl", "lock", "zarr.json", ".watch.lock"}
 """Files whose content says when, or how long."""
 

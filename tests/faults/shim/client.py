@@ -81,7 +81,9 @@ class Shim:
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         assert answer["threads"] == 1, "a fork of a process with threads may hang"
-        texts = [(place / name).read_text() if (place / name).exists() else "" for name in ("stdout", "stderr", "calls")]
+        texts = [
+            (place / name).read_text() if (place / name).exists() else "" for name in ("stdout", "stderr", "calls")
+        ]
         shutil.rmtree(place)
         return Ended(answer["code"], texts[0], texts[1], texts[2].splitlines())
 

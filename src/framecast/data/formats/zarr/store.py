@@ -158,7 +158,10 @@ def check_links(path: Path) -> None:
             links = [entry.path for entry in entries if entry.is_symlink()]
         for link in links:
             if not os.path.realpath(link).startswith(root + os.sep):
-                got, fix = "a link that leads out of the store", "if you trust it, copy it with cp -rL and read the copy"
+                got, fix = (
+                    "a link that leads out of the store",
+                    "if you trust it, copy it with cp -rL and read the copy",
+                )
                 raise InputError(link, got=got, expected="values in the store itself", fix=fix)
 
 
