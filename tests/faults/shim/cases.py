@@ -199,9 +199,17 @@ def read_weights(path: Path) -> dict[str, bytes]:
 
 
 def read_object(path: Path) -> Any:
-    """Read JSON, without what says when or how long."""
-    content = json.loads(path.read_text())
-    return drop_times(content)
+    """Read JSON, without what says when or how long; of a manifest without the digest, see `read_checkpoint`."""
+    content = drop_times(json.loads(path.read_text()))
+    return {"step": content["step"], "events": content["events"]} if path.name.startswith("step-") else content
+
+
+def read_checkpoint(path: Path) -> dict[str, bytes] | str:
+    """Read the network: torch writes the same values in another order of bytes. Without a manifest it is none yet."""
+    if not path.with_suffix(".json").exists():
+        return path.name
+    content = torch.load(path, weights_only=True)
+    return {name: value.numpy().tobytes() for name, value in content["trainer"]["network"].items()}
 
 
 def drop_times(content: Any) -> Any:
@@ -223,7 +231,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     ".npz": read_npz,
     ".json": read_object,
     ".safetensors": read_weights,
-    ".pt": lambda path: path.name,
+    ".pt": read_checkpoint,
     ".jsonl": lambda path: [line for line in path.read_text().splitlines() if line.endswith("}")],
 }
 
