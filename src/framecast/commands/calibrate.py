@@ -69,7 +69,7 @@ def calibrate_run(
     folder = find_folder(Path(run)) if out is None else out
     paths = [folder / ERRORS, folder / CALIBRATION]
     # tables without a calibration may be those of a run of this command that was killed: they are compared at the end
-    for path in paths[1:] if paths[0].is_file() else paths:
+    for path in paths[1:] if paths[0].is_file() and not paths[1].exists() else paths:
         files.check_new(path)
     forecaster, recipe = (None, Recipe()) if single else (load(run), recipe_of_run(run))
     kernels.set_precision(recipe.train.precision)
