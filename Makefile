@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-all bench docs check format clean
+.PHONY: setup demo test test-all bench docs check audit lock format clean
 
 setup: .venv/ready
 
@@ -45,6 +45,16 @@ check: setup
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/house/check_house.py
+	$(BIN)/python tests/house/audit.py
+
+# known vulnerabilities of what requirements.lock names; asks pypi.org
+audit: setup
+	$(BIN)/python -m pip install --quiet -c constraints.txt pip-audit
+	$(BIN)/python tests/house/audit.py --online
+
+# requirements.lock: versions and hashes of all but torch; SECURITY.md says how it is installed
+lock:
+	$(PYTHON) tests/house/lock.py
 
 format: setup
 	$(BIN)/ruff format .

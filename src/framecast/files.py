@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import functools
 import hashlib
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,8 +24,7 @@ WINDOWS = os.name == "nt"
 LONG_NAME = 200
 """Bytes of a file name beside which the rest of a temporary folder's name has no room; most systems allow 255."""
 _MOVE = "choose another name or move it"
-_PART = re.compile(r"(?P<prefix>\..+\.)[a-z0-9_]{8}\.part")
-"""Name of a temporary folder; eight letters by tempfile."""
+_PART = re.compile(r"(?P<prefix>\..+\.)[a-z0-9_]{8}\.part")  # a temporary folder; eight letters by tempfile
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> str:
@@ -181,6 +183,8 @@ def _take_name(finished: Path, path: Path) -> None:
     """Rename, as one operation that fails where the name is taken: no other process can take it in between."""
     if WINDOWS:
         finished.rename(path)  # refuses to overwrite
+    elif rename_to_free_name(finished, path):
+        return
     elif finished.is_dir():
         path.mkdir()  # refuses if anything is there; a rename replaces an empty folder
         _fill_name(finished, path, path.rmdir)
@@ -192,6 +196,24 @@ def _take_name(finished: Path, path: Path) -> None:
         except OSError:  # a file system without hard links
             path.touch(exist_ok=False)
             _fill_name(finished, path, path.unlink)
+
+
+def rename_to_free_name(old: Path, new: Path) -> bool:
+    """Rename, unless something has the new name; False, and nothing done, where the system has no such rename, as on NFS.
+
+    Unlike a link or a new folder that is then filled, it never leaves half of it where the process dies.
+    """
+    if (rename := _find_rename()) is None or rename(-100, os.fsencode(old), -100, os.fsencode(new), 1) == 0:
+        return rename is not None
+    if (number := ctypes.get_errno()) in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM):
+        return False
+    raise OSError(number, os.strerror(number), str(new))
+
+
+@functools.cache
+def _find_rename() -> Callable[..., int] | None:
+    """Find renameat2 in the C library; its arguments are AT_FDCWD, a path, both again, and RENAME_NOREPLACE."""
+    return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
 
 
 def _fill_name(finished: Path, path: Path, release: Callable[[], object]) -> None:

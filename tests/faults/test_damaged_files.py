@@ -20,7 +20,7 @@ from framecast.recipe.recipe import TrainConfig, read_recipe, recipe_of_run
 from framecast.runs.folder import reserve_folder, write_folder
 from framecast.runs.record import read_record
 
-FLIPS = 25
+FLIPS, MANY_FLIPS = 25, 1000
 """Damages to each file."""
 NO_NUMBERS = {"timing.jsonl", "lock", "loss.png", "report.html"}
 
@@ -71,12 +71,13 @@ def damage(path: Path, draw: random.Random) -> None:
 NAMES = ["recipe.yaml", "data.json", "split.json", "events.jsonl", "model/model.json", "model/weights"]
 
 
+@pytest.mark.parametrize("flips", [FLIPS, pytest.param(MANY_FLIPS, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
-def test_readers_refuse_damage_by_name_or_read_the_same(whole: Path, run: Path, name: str) -> None:
+def test_readers_refuse_damage_by_name_or_read_the_same(whole: Path, run: Path, name: str, flips: int) -> None:
     draw, expected = random.Random(name), numbers(whole)
     path = next(path for path in sorted(run.rglob("*")) if str(path.relative_to(run)).startswith(name))
     good, refused = path.read_bytes(), 0
-    for _ in range(FLIPS):
+    for _ in range(flips):
         damage(path, draw)
         try:
             assert numbers(run) == expected

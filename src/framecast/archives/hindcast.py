@@ -111,6 +111,9 @@ def hindcast(
     tasks = divide_tasks(chosen, options.task_size)
     with ExitStack() as stack:
         stack.enter_context(_lock(folder, options.share))
+        files.remove_abandoned(out.absolute().parent, out.name)
+        for place in (folder, *(path for path in folder.iterdir() if path.is_dir())):
+            files.remove_abandoned(place)
         example = _forecast_first(suite, chosen)
         _agree_on_plan(folder, out, suite, example.provenance.model, options, chosen)
         _make_room(out, example, chosen)

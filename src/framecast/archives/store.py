@@ -99,7 +99,15 @@ def write_rows(path: Path, row: int, frames: NDArray[np.float32], spec: FrameSpe
     group = _open(path, "r+")
     for number, channel in enumerate(list_cf_variables(spec, grid)):
         values = frames[:, :, :, number]
+        for place in range(row, row + len(frames)):
+            _remove_partial(path / channel.name / "c" / str(place))
         _find_array(group, channel.name)[row : row + len(frames)] = values if frames.shape[1] > 1 else values[:, 0]
+
+
+def _remove_partial(folder: Path) -> None:
+    """Remove what a killed process has left of the chunks of a forecast, which are written by one task alone."""
+    for partial in folder.rglob("*.partial"):
+        partial.unlink(missing_ok=True)
 
 
 def read_rows(path: Path, row: int, count: int, spec: FrameSpec, grid: Grid) -> NDArray[np.float32]:

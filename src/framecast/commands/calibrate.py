@@ -14,7 +14,7 @@ from framecast.ensembles.calibration.fit import Check, check_calibration, fit_ca
 from framecast.ensembles.dressing import DressedPredictor
 from framecast.ensembles.error_tables import ERRORS, ErrorTables
 from framecast.ensembles.tables_files import find_folder
-from framecast.errors import UsageError
+from framecast.errors import InputError, UsageError
 from framecast.evaluation.prepare import EvaluationOptions, open_evaluation_data
 from framecast.forecasting.baselines import make_baseline
 from framecast.forecasting.context import is_baseline
@@ -57,7 +57,8 @@ def calibrate_run(
         progress: called with the number of windows whose errors were measured.
 
     Raises:
-        UsageError: a file that exists already, a baseline without `out`, or a check on the split of the fit.
+        UsageError: a file that exists already, but for the tables that a run which was killed has left; a baseline
+            without `out`, or a check on the split of the fit.
         InputError: data that cannot be read, or without windows.
         CheckpointError: no model in the folder.
     """
@@ -66,7 +67,10 @@ def calibrate_run(
     if single and out is None:
         raise UsageError("--out", got="nothing", expected="a folder, as a baseline has none", fix="--out errors")
     folder = find_folder(Path(run)) if out is None else out
-    paths = [files.check_new(folder / file) for file in (ERRORS, CALIBRATION)]
+    paths = [folder / ERRORS, folder / CALIBRATION]
+    # tables without a calibration may be those of a run of this command that was killed: they are compared at the end
+    for path in paths[1:] if paths[0].is_file() and not paths[1].exists() else paths:
+        files.check_new(path)
     forecaster, recipe = (None, Recipe()) if single else (load(run), recipe_of_run(run))
     kernels.set_precision(recipe.train.precision)
     asked = options._replace(split=options.split or "val")
@@ -82,9 +86,19 @@ def calibrate_run(
         held_out = [_open(run, forecaster, recipe, fields, options._replace(split=check)) for fields in data or [{}]]
         checked = check_calibration(calibration, ensemble, held_out, limit=limit)
     folder.mkdir(parents=True, exist_ok=True)
-    errors.write(paths[0])
+    files.remove_abandoned(folder)
+    if not (paths[0].is_file() and _is_same(paths[0], errors)):
+        errors.write(files.check_new(paths[0]))
     calibration.write(paths[1])
     return Calibrated(errors, calibration, paths, checked)
+
+
+def _is_same(path: Path, errors: ErrorTables) -> bool:
+    """Whether a file holds these tables."""
+    try:
+        return ErrorTables.read(path) == errors
+    except InputError:
+        return False
 
 
 def _open(

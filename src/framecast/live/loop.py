@@ -39,7 +39,7 @@ def locked(out: Path) -> Iterator[None]:
     except OSError as error:
         raise UsageError(str(out), got=str(error), expected="a folder that can be written to") from error
     with held:
-        for folder in (out, out / STATE, out / STATE / "waiting", out / STATE / "files"):
+        for folder in (out, out / STATE, *(out / STATE / name for name in ("files", "observed", "waiting"))):
             if folder.is_dir():
                 files.remove_abandoned(folder)
         yield

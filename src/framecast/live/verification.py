@@ -65,12 +65,13 @@ class Verification:
                 self._scores = [Score(*row) for row in content["scores"]]
         self._done = {(score.valid, score.reference) for score in self._scores}
 
-    def remember(self, issued: Issued, window: LiveWindow) -> None:
-        """Keep a forecast, and those of the baselines from the same frames, until their truth arrives.
+    def remember(self, issued: Issued, window: LiveWindow, *, beside: bool) -> None:
+        """Keep a forecast until its truth arrives.
 
         Args:
             issued: the forecast.
             window: the frames that it was made of.
+            beside: whether to keep the forecasts of the baselines from the same frames, too, which takes a while.
         """
         if issued.predictor != self._model:
             return
@@ -78,7 +79,7 @@ class Verification:
         factor = -(-max(issued.forecast.frames.shape[-2:]) // LARGEST)
         limits = window.value_range
         parts = {"forecast": _shrink(issued.forecast.mean().values[0, 0], factor, limits)}
-        for name in OPPONENTS:
+        for name in OPPONENTS if beside else ():
             if name == self._model:
                 continue
             with suppress(InputError):  # one frame shows no motion

@@ -132,6 +132,7 @@ class Watcher:
                 return None
         issued = ladder.forecast(window)
         about = self._describe(window, issued, inputs)
+        self._remember(window, issued, beside=False)  # first: what was announced is scored, wherever this one dies
         look.published = self._publisher.publish(issued.forecast, window.newest, about)
         self._undrawn = issued
         return issued
@@ -141,7 +142,9 @@ class Watcher:
 
         What fails is told once; pictures are tried again at the next look.
         """
-        duties = [lambda: self._verify(window), *([] if issued is None else [lambda: self._remember(window, issued)])]
+        duties = [lambda: self._verify(window)]
+        if issued is not None:
+            duties.append(lambda: self._remember(window, issued, beside=True))
         failures = [error for duty in (*duties, self._draw) if (error := _attempt(duty)) is not None]
         if issued is not None and self._publisher.latest is not None:
             look.published = self._publisher.latest
@@ -157,10 +160,10 @@ class Watcher:
             self._publisher.draw(self._undrawn.forecast)
             self._undrawn = None
 
-    def _remember(self, window: LiveWindow, issued: Issued) -> None:
-        """Keep a forecast until its truth arrives."""
+    def _remember(self, window: LiveWindow, issued: Issued, *, beside: bool) -> None:
+        """Keep a forecast until its truth arrives, with those of the baselines or, at once, without."""
         if self._verification is not None:
-            self._verification.remember(issued, window)
+            self._verification.remember(issued, window, beside=beside)
 
     def _describe(self, window: LiveWindow, issued: Issued, inputs: str) -> dict[str, Any]:
         """Describe a forecast, as latest.json has it."""

@@ -91,6 +91,7 @@ def load_newest(folder: Path, events: Path | None = None) -> LoadedCheckpoint | 
                 fault = f"{events.name} is shorter than it was then"
             except UNREADABLE as error:
                 fault = next(iter(str(error).splitlines()), type(error).__name__)
+                whole = None if whole == path else whole  # as its sha256 says, but no state of a training
         skipped.append(f"{path.name}: {fault}")
     if not skipped and len(uncommitted := sorted(folder.glob("step-*.pt"))) > 1:  # one is a save cut short
         skipped = [f"{path.name}: its manifest is missing" for path in uncommitted]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
@@ -136,7 +137,8 @@ def open_store(path: Path, unpack_limit: int | None) -> CheckedStore:
         unpack_limit: bytes of a chunk, unpacked; None to judge by the memory at hand.
 
     Raises:
-        InputError: metadata that are too large or too deep, or chunks that the memory does not hold.
+        InputError: links out of the folder, metadata that are too large or too deep, or chunks that the memory does not
+            hold.
     """
     store = CheckedStore(_connect(path), str(path))
     node = open_node(store)
@@ -151,10 +153,32 @@ def open_store(path: Path, unpack_limit: int | None) -> CheckedStore:
 
 def _connect(path: Path) -> Store:
     if not isinstance(path, StoreAddress):
+        check_links(path)
         return LocalStore(path, read_only=True)
     path.connect()  # says in a line what is not installed
     store: Store = translate_errors(lambda: FsspecStore.from_url(str(path), read_only=True), str(path))
     return store
+
+
+def check_links(path: Path) -> None:
+    """Refuse links within the folder of a store that lead out of it: a stranger's store could show files of the user.
+
+    The folder itself may be a link, which the user made.
+
+    Raises:
+        InputError: there is such a link.
+    """
+    root = os.path.realpath(path)
+    folders = [root]
+    while folders:  # an archive may have a million chunks: each folder is listed once
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_symlink() and not os.path.realpath(entry.path).startswith(root + os.sep):
+                    fix = "if you trust it, copy it with cp -rL and read the copy"
+                    got = "a link that leads out of the store"
+                    raise InputError(entry.path, got=got, expected="values in the store itself", fix=fix)
 
 
 def open_node(store: CheckedStore) -> Any:

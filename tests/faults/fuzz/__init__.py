@@ -1,0 +1,1 @@
+"""Fuzzing of the readers, guided by what code their input reaches."""
