@@ -161,9 +161,10 @@ def command(archive: Path, out: Path, *words: str) -> list[str]:
     return [sys.executable, "-m", "framecast", *given, *words]
 
 
-def test_killed_for_real_it_goes_on(archive: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_killed_for_real_it_goes_on(kills: int, archive: Path, tmp_path: Path) -> None:
     run(archive, tmp_path / "whole.zarr")
-    for _ in range(4):
+    for _ in range(kills):
         process = subprocess.Popen(command(archive, tmp_path / "f.zarr"), stdout=subprocess.DEVNULL)
         markers = len(list(tmp_path.glob("f.tasks/2016*/*.json")))
         while process.poll() is None and len(list(tmp_path.glob("f.tasks/2016*/*.json"))) < min(8, markers + 2):

@@ -85,8 +85,12 @@ SLOW = {
     "e3d_lstm",
     "simvp",
     "convgru_rain",
+    "lstm",
+    "memory_flow",
+    "mim",
+    "predrnn_pp",
 }
-"""Networks whose kind another recipe tries, too, as one of ConvGRU, SwinLSTM-D and TAU."""
+"""Networks whose kind another recipe tries, too, as one of ConvLSTM, PredRNN, ConvGRU, SwinLSTM-D and TAU."""
 
 
 def list_parameters() -> list[Any]:

@@ -20,6 +20,8 @@ from tests.fixtures.commands import framecast, unchecked
 GUIDES = sorted(ROOT.glob("docs/guides/*.md"))
 PAGES = [ROOT / "README.md", ROOT / "docs/index.md", ROOT / "docs/zh/notes.md", *GUIDES]
 """Pages whose commands are run; the Chinese guides have the same ones."""
+LONG = {"notes.md", "own_data.md"}
+"""Pages with twenty trainings and forecasts, whose kinds of commands and data other fast tests run, too."""
 COLUMNS = 100
 """The widest command that a laptop and a page of the documentation show on one line."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -68,7 +70,9 @@ def run_script(script: str, words: list[str], folder: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("page", PAGES, ids=name_page)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] if page.name in LONG else []) for page in PAGES], ids=name_page
+)
 def test_every_command_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     for line in read_commands(page):

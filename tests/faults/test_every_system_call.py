@@ -19,7 +19,7 @@ from tests.faults.shim.cases import CASES, Case, describe, is_temporary, place, 
 from tests.faults.shim.client import FOREVER, STOP, Ended, Shim, open_shim
 
 ERRORS = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO, "EMFILE": errno.EMFILE, "EACCES": errno.EACCES}
-SHORT = ("train", "report", "predict .zarr", "predict .npy", "convert", "calibrate", "hindcast", "watch")
+SHORT = ("train", "predict .zarr", "calibrate", "watch")
 """Commands of the short form, which kills two calls of each and fails one: a run takes a second."""
 _RANDOM = re.compile(r"(?<=\.)([a-z0-9_]{8}(?=\.part)|[0-9a-f]{32}(?=\.partial))")
 
