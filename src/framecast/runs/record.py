@@ -135,7 +135,11 @@ def count_recipe_cost(recipe: Recipe, spec: FrameSpec, normalizer: Normalizer) -
 
 
 def _run_base(encoder: BaseEncoder, frames: Tensor) -> Iterator[BaseStep]:
-    """Let a base observe frames, which have a shape and no values; the motion, too."""
+    """Let a base observe frames, which have a shape and no values; the motion, too.
+
+    Of the context two frames are enough: what a base says of any frame has the same shapes, and as many steps follow.
+    """
+    frames = frames[:, :2]
     motion = frames.new_empty(*frames.shape[:2], 2, *frames.shape[-2:])
     return encoder.run(frames, torch.ones_like(frames, dtype=torch.bool), frames.new_ones(1), motion).steps(
         of_context=True
