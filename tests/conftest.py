@@ -16,7 +16,7 @@ from tests.fixtures.commands import unchecked
 
 from framecast import kernels
 
-CHECKED = {"contract", "data", "forecasting", "golden", "metrics", "motion", "nn", "transforms"}
+CHECKED = {"contract", "forecasting", "golden", "metrics", "motion", "transforms"}
 """Folders whose fast tests look at the shapes of all arrays."""
 AXE = "4.14.1"
 """Version of axe-core, which looks for what keeps people from reading a page."""
