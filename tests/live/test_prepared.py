@@ -118,16 +118,20 @@ def test_the_forecast_is_announced_before_scores_and_pictures(tmp_path: Path, mo
     for owner, name in ((Verification, "score"), (Verification, "remember"), (Publisher, "draw")):
         original = getattr(owner, name)
 
-        def note(self, *arguments, _original=original, _name=name):
-            seen.append((_name, json.loads((bench.out / "latest.json").read_text())["files"]))
-            return _original(self, *arguments)
+        def note(self, *arguments, _original=original, _name=name, **keywords):
+            latest = bench.out / "latest.json"
+            files = json.loads(latest.read_text())["files"] if latest.exists() else None
+            seen.append((_name, *keywords.values(), files))
+            return _original(self, *arguments, **keywords)
 
         monkeypatch.setattr(owner, name, note)
     drop(bench.folder, 0)
     watcher.look()
     names = ["20240501T120000Z.npy"]
-    assert {name for name, _ in seen} == {"score", "remember", "draw"}
-    assert all(files == names for _, files in seen)
+    before, *after = seen
+    assert before == ("remember", False, None)  # so that what was announced is scored, whatever dies then
+    assert {name for name, *_ in after} == {"score", "remember", "draw"}
+    assert all(files == names for *_, files in after)
     assert bench.latest()["files"] == [*names, "20240501T120000Z.png"]
 
 

@@ -44,6 +44,7 @@ def test_it_resumes_to_the_same_end(tmp_path: Path) -> None:
     about = json.loads((run / "model" / "model.json").read_text())
     if computes_as_then(tmp_path / "again"):
         assert got == expected
-        assert about == json.loads((OLD / "whole_model.json").read_text())
+        then = json.loads((OLD / "whole_model.json").read_text())
+        assert {key: about[key] for key in then} == then  # later versions say more
     losses = [[json.loads(line).get("loss", 0) for line in text.splitlines()] for text in (expected, got)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
