@@ -135,6 +135,22 @@ def test_the_forecast_is_announced_before_scores_and_pictures(tmp_path: Path, mo
     assert bench.latest()["files"] == [*names, "20240501T120000Z.png"]
 
 
+def test_pictures_that_a_dead_watcher_did_not_draw_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path)
+    drop(bench.folder, 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(Publisher, "draw", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            bench.watcher(formats=("npy", "strip")).look()
+    forecast = (bench.out / "20240501T120000Z.npy").read_bytes()
+    assert bench.latest()["files"] == ["20240501T120000Z.npy"]
+    again = bench.watcher(formats=("npy", "strip"))
+    again.look()
+    assert bench.latest()["files"] == ["20240501T120000Z.npy", "20240501T120000Z.png"]
+    assert (bench.out / "20240501T120000Z.npy").read_bytes() == forecast
+    assert again.look().published is None
+
+
 def test_pictures_that_fail_are_told_once_and_drawn_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path)
     watcher = bench.watcher(formats=("npy", "strip"))

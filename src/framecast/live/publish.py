@@ -62,7 +62,6 @@ class Publisher:
         self._ledger = folder / STATE / LEDGER
         content = self._read_ledger()
         self._outputs: list[dict[str, Any]] = content["outputs"]
-        self._names: dict[str, str] = {}
         self._remove(content["pending"])
         if self._outputs and self._read_latest() != self._outputs[-1]:
             write_json(folder / LATEST, self._outputs[-1], indent=2)
@@ -109,7 +108,6 @@ class Publisher:
         self._write_all(first, forecast)
         said = {"reference_time": name_time(reference), "revision": revision, "files": list(first.values())}
         self._outputs.append({**said, **about})
-        self._names = names
         self._announce()
         self._prune()
         return self._outputs[-1]
@@ -127,13 +125,32 @@ class Publisher:
             DiskFull: there is no space; the forecast stays announced without its pictures.
             UsageError: the format cannot hold the forecast.
         """
-        output = self._outputs[-1]
-        left = {name: file for name, file in self._names.items() if file not in output["files"]}
+        left = self._list_undrawn()
         if left:
             self._write_all(left, forecast)
-            self._outputs[-1] = {**output, "files": list(self._names.values())}
+            output = self._outputs[-1]
+            order = [*self._name_files(parse_slot(output["reference_time"]), output["revision"]).values()]
+            there = sorted(
+                [*output["files"], *left.values()], key=lambda file: order.index(file) if file in order else -1
+            )
+            self._outputs[-1] = {**output, "files": there}
             self._announce()
         return self._outputs[-1]
+
+    @property
+    def lacks_pictures(self) -> bool:
+        """Whether the forecast that was announced last has no pictures yet, as after a death before they were drawn."""
+        return bool(self._list_undrawn())
+
+    def _list_undrawn(self) -> dict[str, str]:
+        """List the pictures of the newest forecast that are not there, by format."""
+        if not self._outputs:
+            return {}
+        output = self._outputs[-1]
+        names = self._name_files(parse_slot(output["reference_time"]), output["revision"])
+        return {
+            name: file for name, file in names.items() if name in PICTURES and not os.path.lexists(self._folder / file)
+        }
 
     def _write_all(self, names: dict[str, str], forecast: Forecast) -> None:
         """Write files, each whole; of those that a failure leaves none stays."""
@@ -156,12 +173,15 @@ class Publisher:
         taken = [output["revision"] for output in self._outputs if output["reference_time"] == time]
         revision = max(taken, default=-1) + 1
         while True:
-            stem = format_slot(reference) + (f"-r{revision}" if revision else "")
-            picture = f"{stem}-strip.png" if "png" in self._formats else f"{stem}.png"
-            names = {name: picture if name == STRIP else f"{stem}.{name}" for name in self._formats}
+            names = self._name_files(reference, revision)
             if not any(os.path.lexists(self._folder / file) for file in names.values()):
                 return revision, names
             revision += 1  # the name is the user's, or that of a forecast whose list is gone
+
+    def _name_files(self, reference: Instant, revision: int) -> dict[str, str]:
+        stem = format_slot(reference) + (f"-r{revision}" if revision else "")
+        picture = f"{stem}-strip.png" if "png" in self._formats else f"{stem}.png"
+        return {name: picture if name == STRIP else f"{stem}.{name}" for name in self._formats}
 
     def _write(self, path: Path, name: str, forecast: Forecast) -> None:
         if name != STRIP:

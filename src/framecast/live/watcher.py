@@ -128,7 +128,9 @@ class Watcher:
         if latest is not None:
             before = parse_slot(latest["reference_time"])
             has_fewer = len(window.absent) > len(latest["absent"])
-            if inputs == latest["inputs"] or window.newest < before or (window.newest == before and has_fewer):
+            if inputs == latest["inputs"]:
+                return self._make_again(window)
+            if window.newest < before or (window.newest == before and has_fewer):
                 return None
         issued = ladder.forecast(window)
         about = self._describe(window, issued, inputs)
@@ -136,6 +138,13 @@ class Watcher:
         look.published = self._publisher.publish(issued.forecast, window.newest, about)
         self._undrawn = issued
         return issued
+
+    def _make_again(self, window: LiveWindow) -> Issued | None:
+        """Make the forecast again that was announced, where its watcher died before its pictures; it is the same."""
+        if self._undrawn is None and self._publisher.lacks_pictures:
+            self._undrawn = self._ladder.forecast(window)
+            return self._undrawn
+        return None
 
     def _follow_up(self, window: LiveWindow, issued: Issued | None, look: Look) -> None:
         """Do what no one should wait for: scores of earlier forecasts, then pictures of the newest.
