@@ -60,7 +60,7 @@ def _draw_charts(comparison: Comparison) -> Figures:
             "seconds of training (processor time, where measured)",
             lambda record: record.cpu_seconds or record.seconds,
         ),
-        ("parameters", "parameters", lambda record: float(record.cost().parameters)),
+        ("parameters", "million parameters", lambda record: record.cost().parameters / 1e6),
     ]
     figures = []
     for what, label, measure in axes:
